@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The headers that bindgen reads for bindings/bindings_generated.rs.
+ *
+ * helpers.h declares the wrappers of static inline functions; they are defined
+ * in helpers.c.
+ */
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/buffer_head.h>
+#include <linux/fs.h>
+#include <linux/pagemap.h>
+#include <linux/rust_mpage.h>
+#include "helpers.h"
