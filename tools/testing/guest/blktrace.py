@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Record the bios and requests that reach a block device.
+
+Uses the block layer's tracepoints in a tracefs instance of its own:
+block_bio_queue for each bio that is submitted, block_rq_issue for each request
+that goes to the driver. Sectors are 512 bytes and relative to the whole disk.
+
+Leaves out: completion, merges, and other devices than the one asked for.
+"""
+
+import os
+import re
+from typing import NamedTuple
+
+TRACEFS = "/sys/kernel/tracing"
+INSTANCE = TRACEFS + "/instances/rust_mpage"
+EVENTS = ("block_bio_queue", "block_rq_issue")
+
+_LINE = re.compile(
+    r": (?P<event>block_\w+): \d+,\d+ (?P<op>\S+) "
+    r"(?:\d+ \(.*?\) )?(?P<sector>\d+) \+ (?P<count>\d+) "
+    r"(?:\S+ )?\[(?P<comm>.*)\]"
+)
+
+
+class Io(NamedTuple):
+    """One bio or request: operation and flags as blktrace writes them
+    ("R", "RA", "RM", "W", "WS", ...), first sector, number of sectors."""
+
+    op: str
+    sector: int
+    sectors: int
+    comm: str
+
+
+def _write(name, text):
+    with open(os.path.join(INSTANCE, name), "w", encoding="ascii") as file:
+        file.write(text)
+
+
+class Recorder:
+    """A context manager; `bios` and `requests` are lists of Io at its end."""
+
+    def __init__(self, device):
+        number = os.stat(device).st_rdev
+        # the kernel's own dev_t, which trace filters compare with
+        self._dev = (os.major(number) << 20) | os.minor(number)
+        self.bios = []
+        self.requests = []
+
+    def __enter__(self):
+        os.makedirs(INSTANCE, exist_ok=True)
+        _write("tracing_on", "0")
+        _write("buffer_size_kb", "4096")
+        _write("trace", "")
+        for event in EVENTS:
+            _write(f"events/block/{event}/filter", f"dev == {self._dev}")
+            _write(f"events/block/{event}/enable", "1")
+        _write("tracing_on", "1")
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        _write("tracing_on", "0")
+        for event in EVENTS:
+            _write(f"events/block/{event}/enable", "0")
+            _write(f"events/block/{event}/filter", "0")
+        path = os.path.join(INSTANCE, "trace")
+        with open(path, encoding="utf-8", errors="replace") as trace:
+            lines = trace.readlines()
+        os.rmdir(INSTANCE)
+        for line in lines:
+            if "LOST" in line and "EVENTS" in line:
+                raise RuntimeError("the trace buffer overflowed: " + line.strip())
+            self._take(line)
+
+    def _take(self, line):
+        found = _LINE.search(line)
+        if not found:
+            return
+        entry = Io(
+            found["op"], int(found["sector"]), int(found["count"]), found["comm"]
+        )
+        if found["event"] == "block_bio_queue":
+            self.bios.append(entry)
+        else:
+            self.requests.append(entry)
