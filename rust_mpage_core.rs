@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Multi-page block I/O: page-cache readahead and writeback in the largest possible bios.
+//!
+//! The crate of `rust_mpage.ko`. Rust filesystems implement [`mpage::BlockMapper`] and get their
+//! `read_folio` and `readahead` from [`mpage`]; C filesystems call the functions that
+//! `include/linux/rust_mpage.h` declares, which `abi` defines.
+//!
+//! C counterpart: `fs/mpage.c`.
 
-use kernel::prelude::*;
+use kernel::{
+    debugfs,
+    prelude::*, //
+};
 
+mod abi;
+pub mod abstractions;
 mod bindings;
+pub mod mpage;
 
 module! {
     type: RustMpage,
@@ -14,15 +26,24 @@ module! {
     license: "GPL v2",
 }
 
-struct RustMpage;
+/// The module: its counters in debugfs.
+#[pin_data(PinnedDrop)]
+struct RustMpage {
+    #[pin]
+    _counters: debugfs::Scope<()>,
+}
 
-impl kernel::Module for RustMpage {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(RustMpage)
+impl kernel::InPlaceModule for RustMpage {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _counters <- mpage::stats::publish(c"rust_mpage"),
+        }? Error)
     }
 }
 
-#[no_mangle]
-pub extern "C" fn rust_mpage_readahead() {}
-#[no_mangle]
-pub extern "C" fn rust_mpage_read_folio() {}
+#[pinned_drop]
+impl PinnedDrop for RustMpage {
+    fn drop(self: Pin<&mut Self>) {
+        abstractions::block::wait_for_all_bios();
+    }
+}

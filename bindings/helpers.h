@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Static inline kernel functions that the Rust side calls, as functions.
- * Each is exactly the inline function in its name.
  */
 #ifndef RUST_MPAGE_HELPERS_H
 #define RUST_MPAGE_HELPERS_H
@@ -11,6 +10,21 @@
 #include <linux/fs.h>
 #include <linux/pagemap.h>
 
+/* What mpage_readahead() adds to the mapping's allocation flags. */
+static const gfp_t RUST_MPAGE_GFP_READAHEAD = __GFP_NORETRY | __GFP_NOWARN;
+
 struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac);
+void rust_mpage_helper_folio_zero_segment(struct folio *folio, size_t start,
+					  size_t end);
+void rust_mpage_helper_folio_set_mappedtodisk(struct folio *folio);
+bool rust_mpage_helper_folio_read_failed(struct folio *folio);
+void rust_mpage_helper_folio_get(struct folio *folio);
+void rust_mpage_helper_folio_put(struct folio *folio);
+struct buffer_head *rust_mpage_helper_folio_buffers(struct folio *folio);
+void rust_mpage_helper_bio_first_folio(struct folio_iter *fi, struct bio *bio,
+				       int i);
+void rust_mpage_helper_bio_next_folio(struct folio_iter *fi, struct bio *bio);
+void rust_mpage_helper_bio_io_error(struct bio *bio);
+void rust_mpage_helper_zero_bvec(struct bio_vec *bvec, unsigned int from);
 
 #endif /* RUST_MPAGE_HELPERS_H */

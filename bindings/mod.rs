@@ -17,10 +17,10 @@
     unsafe_op_in_unsafe_fn
 )]
 
+// What is defined in there hides what its glob import of the kernel's bindings brings.
 mod generated {
     #![allow(clippy::undocumented_unsafe_blocks, dead_code, improper_ctypes)]
     include!(env!("RUST_MPAGE_BINDINGS"));
 }
 
 pub(crate) use self::generated::*;
-pub(crate) use ::kernel::bindings::*;

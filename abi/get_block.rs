@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! C's `get_block_t`, both ways: a C filesystem's function as a mapper, and a Rust mapper as a
+//! function for the kernel's buffer code.
+
+use crate::{
+    abstractions::{
+        block::BlockDevice,
+        fs::{
+            Inode,
+            InodeType, //
+        },
+        mm::{
+            Folio,
+            GetBlockFn, //
+        }, //
+    },
+    bindings,
+    mpage::{
+        BlockCount,
+        BlockMapper,
+        Extent,
+        LogicalBlock,
+        MapSource,
+        Mapping,
+        PhysicalBlock, //
+    }, //
+};
+use core::num::NonZeroI32;
+use kernel::{
+    error::{
+        code::EIO,
+        Error,
+        Result, //
+    },
+    ffi::{
+        c_int,
+        c_ulong, //
+    },
+};
+
+/// The state bit of `enum bh_state_bits` as a mask.
+const fn state(bit: bindings::bh_state_bits) -> c_ulong {
+    1 << bit
+}
+
+const MAPPED: c_ulong = state(bindings::bh_state_bits_BH_Mapped);
+const BOUNDARY: c_ulong = state(bindings::bh_state_bits_BH_Boundary);
+const UPTODATE: c_ulong = state(bindings::bh_state_bits_BH_Uptodate);
+
+/// A C filesystem's `get_block_t` as a mapper.
+#[derive(Clone, Copy)]
+pub(super) struct GetBlock(GetBlockFn);
+
+impl GetBlock {
+    /// Wraps a filesystem's function.
+    ///
+    /// # Safety
+    ///
+    /// As for [`GetBlockFn::new`].
+    pub(super) unsafe fn new(function: bindings::get_block_t) -> Self {
+        // SAFETY: By the safety requirements.
+        Self(unsafe { GetBlockFn::new(function) })
+    }
+}
+
+impl MapSource for GetBlock {
+    type Inode = Inode;
+
+    /// Asks the C function, for looking only. The buffer_head is question and answer; the answer
+    /// is checked before anything of it is used: a mapping of no length, without a device or with
+    /// an error number that is none, is `EIO`.
+    fn map<'i>(
+        &self,
+        inode: &'i Inode,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        let function = self.0.as_raw().ok_or(EIO)?;
+        let bits = inode.block_bits();
+        let mut bh = bindings::buffer_head {
+            b_size: (max.0 as usize) << bits,
+            ..Default::default()
+        };
+        bh.__bindgen_anon_1.b_folio = folio.as_raw();
+        // SAFETY: By the invariants of `GetBlockFn`; the buffer_head lives on our stack for the
+        // call, as in mpage_readahead().
+        let error = unsafe { function(inode.as_raw(), at.0, &mut bh, 0) };
+        if let Some(error) = NonZeroI32::new(error) {
+            return Err(errno(error));
+        }
+        if bh.b_state & MAPPED == 0 {
+            return Ok(Mapping::hole(BlockCount(1)));
+        }
+        let len = u32::try_from(bh.b_size >> bits).unwrap_or(u32::MAX);
+        if len == 0 || bh.b_bdev.is_null() {
+            return Err(EIO);
+        }
+        // SAFETY: A device that get_block maps to is open while the inode's filesystem is mounted.
+        let device = unsafe { BlockDevice::from_raw(bh.b_bdev) };
+        let mut mapping = Mapping::mapped(device, PhysicalBlock(bh.b_blocknr), BlockCount(len));
+        if bh.b_state & BOUNDARY != 0 {
+            mapping = mapping.with_boundary();
+        }
+        if bh.b_state & UPTODATE != 0 {
+            mapping = mapping.with_uptodate();
+        }
+        Ok(mapping)
+    }
+
+    fn get_block(&self) -> GetBlockFn {
+        self.0
+    }
+}
+
+/// A C return value as an error.
+fn errno(value: NonZeroI32) -> Error {
+    if (-(bindings::MAX_ERRNO as i32)..0).contains(&value.get()) {
+        Error::from_errno(value.get())
+    } else {
+        EIO
+    }
+}
+
+/// The `get_block_t` of a Rust mapper, for the kernel's buffer functions.
+pub(crate) fn get_block_of<M: BlockMapper>() -> GetBlockFn {
+    // SAFETY: `map_buffer` keeps the contract for inodes of `M::Inode`; the engine only uses it
+    // with folios of such an inode.
+    unsafe { GetBlockFn::new(Some(map_buffer::<M>)) }
+}
+
+/// Looks up a block for a buffer_head.
+///
+/// # Safety
+///
+/// `inode` must be one that `M::Inode` stands for, and `bh` a valid buffer_head of the caller.
+unsafe extern "C" fn map_buffer<M: BlockMapper>(
+    inode: *mut bindings::inode,
+    block: bindings::sector_t,
+    bh: *mut bindings::buffer_head,
+    create: c_int,
+) -> c_int {
+    if create != 0 {
+        // Reading only.
+        return EIO.to_errno();
+    }
+    // SAFETY: By the safety requirements; the caller's folio lock keeps the inode in use.
+    let inode = unsafe { M::Inode::from_raw(inode) };
+    // SAFETY: By the safety requirements nobody else uses the buffer_head.
+    let bh = unsafe { &mut *bh };
+    let bits = inode.as_ref().block_bits();
+    let max = u32::try_from(bh.b_size >> bits).unwrap_or(u32::MAX).max(1);
+    let mapping = match M::default().lookup(inode, LogicalBlock(block), BlockCount(max)) {
+        Ok(mapping) => mapping,
+        Err(error) => return error.to_errno(),
+    };
+    if let Extent::Mapped { device, start } = mapping.extent() {
+        bh.b_bdev = device.as_raw();
+        bh.b_blocknr = start.0;
+        bh.b_size = (mapping.len().0.min(max) as usize) << bits;
+        bh.b_state |= MAPPED;
+        if mapping.is_boundary() && mapping.len().0 <= max {
+            bh.b_state |= BOUNDARY;
+        }
+    }
+    0
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Block devices.
+//!
+//! C header: [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
+
+use crate::bindings;
+use core::ptr;
+use kernel::types::Opaque;
+
+/// A position on a block device, in sectors of 512 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sector(pub u64);
+
+impl Sector {
+    /// Base-2 logarithm of a sector's size in bytes.
+    pub const SHIFT: u32 = bindings::SECTOR_SHIFT;
+
+    /// The sector that starts `bytes` bytes after this one; `bytes` is a multiple of 512.
+    #[inline(always)]
+    pub fn advanced_by(self, bytes: u32) -> Self {
+        Self(self.0.wrapping_add(u64::from(bytes >> Self::SHIFT)))
+    }
+}
+
+/// A block device.
+///
+/// # Invariants
+///
+/// Wraps a valid, opened `struct block_device`. A shared reference lives no longer than the
+/// opening: for a filesystem's device that is the life of the mount.
+#[repr(transparent)]
+pub struct BlockDevice(Opaque<bindings::block_device>);
+
+// SAFETY: A `struct block_device` may be used from any context; the methods here only read fields
+// that are stable while the device is open or are read atomically by C, too.
+unsafe impl Send for BlockDevice {}
+// SAFETY: As above.
+unsafe impl Sync for BlockDevice {}
+
+impl BlockDevice {
+    /// Borrows a block device from its C pointer.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must point to a valid `struct block_device` that stays open for `'a`.
+    #[inline(always)]
+    pub unsafe fn from_raw<'a>(ptr: *mut bindings::block_device) -> &'a Self {
+        // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// The C pointer.
+    #[inline(always)]
+    pub fn as_raw(&self) -> *mut bindings::block_device {
+        self.0.get()
+    }
+
+    /// The size in whole sectors; 0 while the driver has set none. C: `bdev_nr_sectors()`.
+    #[inline(always)]
+    pub fn sectors(&self) -> u64 {
+        // SAFETY: The device is valid by the type invariants; C reads this field without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).bd_nr_sectors).read_volatile() }
+    }
+}
+
+impl PartialEq for BlockDevice {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
+impl Eq for BlockDevice {}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Block devices and bios.
+
+mod device;
+mod in_flight;
+mod read_bio;
+mod split_read;
+
+pub use self::device::{
+    BlockDevice,
+    Sector, //
+};
+pub use self::in_flight::wait_for_all as wait_for_all_bios;
+pub use self::read_bio::{
+    ReadBio,
+    ReadIntent, //
+};
+pub use self::split_read::SplitRead;

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folios of the page cache.
+//!
+//! C headers: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
+//! [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)
+//!
+//! A locked folio is a value, [`LockedFolio`]: whoever holds the value holds the lock. It is given
+//! to a bio, or ended, or unlocked by dropping it; each exactly once, because each consumes it.
+
+use crate::bindings;
+use core::{
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    types::Opaque,
+};
+
+/// A range of bytes within a folio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    /// Offset of the first byte.
+    pub start: usize,
+    /// Length in bytes.
+    pub len: usize,
+}
+
+/// A folio of the page cache.
+///
+/// # Invariants
+///
+/// Wraps a valid `struct folio` that belongs to a mapping with a host inode and stays in it, by
+/// its lock or by a reference, while a reference of this type lives.
+#[repr(transparent)]
+pub struct Folio(Opaque<bindings::folio>);
+
+// SAFETY: Folios are shared between processors; the methods here read fields that do not change
+// while the folio is in its mapping, or read flags atomically.
+unsafe impl Send for Folio {}
+// SAFETY: As above.
+unsafe impl Sync for Folio {}
+
+impl Folio {
+    /// Borrows a folio from its C pointer.
+    ///
+    /// # Safety
+    ///
+    /// For `'a`, `ptr` must point to a folio that the type invariants hold for.
+    #[inline(always)]
+    pub unsafe fn from_raw<'a>(ptr: *mut bindings::folio) -> &'a Self {
+        // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// The C pointer.
+    #[inline(always)]
+    pub fn as_raw(&self) -> *mut bindings::folio {
+        self.0.get()
+    }
+
+    #[inline(always)]
+    fn head(&self) -> *mut bindings::folio__bindgen_ty_1__bindgen_ty_1 {
+        // SAFETY: Only computes the address of the first page's fields, in a valid folio.
+        unsafe { ptr::addr_of_mut!((*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1) }
+    }
+
+    #[inline(always)]
+    fn flag(&self, bit: bindings::pageflags) -> bool {
+        // SAFETY: The folio is valid. Other bits may change at any time, as in C's test_bit().
+        let flags = unsafe { ptr::addr_of!((*self.head()).flags.f).read_volatile() };
+        flags & (1 << bit) != 0
+    }
+
+    /// The folio's size as a base-2 logarithm of pages. C: `folio_order()`.
+    #[inline(always)]
+    pub fn order(&self) -> u32 {
+        if !self.flag(bindings::pageflags_PG_head) {
+            return 0;
+        }
+        // SAFETY: A folio with the head flag has a second page, whose flags hold the order.
+        let flags = unsafe {
+            ptr::addr_of!((*self.as_raw()).__bindgen_anon_2.__bindgen_anon_1._flags_1).read()
+        };
+        (flags & 0xff) as u32
+    }
+
+    /// The folio's size in bytes. C: `folio_size()`.
+    #[inline(always)]
+    pub fn size(&self) -> usize {
+        PAGE_SIZE << self.order()
+    }
+
+    /// The folio's size in pages. C: `folio_nr_pages()`.
+    #[inline(always)]
+    pub fn pages(&self) -> u32 {
+        1 << self.order()
+    }
+
+    /// The folio's position in its file, in bytes. C: `folio_pos()`.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        // SAFETY: The index does not change while the folio is in its mapping.
+        let index = unsafe { ptr::addr_of!((*self.head()).__bindgen_anon_2.index).read() };
+        (index as u64) << PAGE_SHIFT
+    }
+
+    /// Whether the contents are valid. C: `folio_test_uptodate()`, without its barrier: enough to
+    /// decide whether a read is due, not to look at the bytes.
+    #[inline(always)]
+    pub fn is_uptodate(&self) -> bool {
+        self.flag(bindings::pageflags_PG_uptodate)
+    }
+
+    /// Whether the folio has private data, which for the filesystems here is buffer_heads.
+    /// C: `folio_buffers()`.
+    #[inline(always)]
+    pub fn has_buffers(&self) -> bool {
+        // SAFETY: The folio is valid; the field changes under the folio's lock only.
+        !unsafe { ptr::addr_of!((*self.head()).__bindgen_anon_3.private).read() }.is_null()
+    }
+
+    #[inline(always)]
+    fn mapping(&self) -> *mut bindings::address_space {
+        // SAFETY: The mapping does not change while the folio is in it.
+        unsafe { ptr::addr_of!((*self.head()).mapping).read() }
+    }
+
+    /// The inode whose mapping the folio is in.
+    #[inline(always)]
+    pub(crate) fn host(&self) -> *mut bindings::inode {
+        // SAFETY: The mapping is valid, and its host, by the type invariants.
+        unsafe { (*self.mapping()).host }
+    }
+
+    /// The allocation flags that the mapping allows. C: `mapping_gfp_mask()`.
+    #[inline(always)]
+    pub(crate) fn mapping_gfp(&self) -> bindings::gfp_t {
+        // SAFETY: The mapping is valid by the type invariants; the mask is set once.
+        unsafe { (*self.mapping()).gfp_mask }
+    }
+}
+
+/// A locked folio of the page cache, as `read_folio` and readahead get it: not uptodate, and to be
+/// unlocked by whoever reads it.
+///
+/// # Invariants
+///
+/// The folio is locked and this value owns the lock, which also keeps the folio in its mapping.
+pub struct LockedFolio(NonNull<bindings::folio>);
+
+// SAFETY: A folio's lock may be released by another task or in interrupt context.
+unsafe impl Send for LockedFolio {}
+// SAFETY: A shared reference allows what `Folio` allows, and zeroing, which see.
+unsafe impl Sync for LockedFolio {}
+
+impl LockedFolio {
+    /// Takes over a folio and its lock.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must point to a locked page-cache folio, and the caller must own the lock and use it
+    /// no more.
+    #[inline(always)]
+    pub unsafe fn from_raw(ptr: *mut bindings::folio) -> Self {
+        // SAFETY: A valid folio is not at address 0. INVARIANT: By the safety requirements.
+        Self(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    /// Zeroes `range`, which no I/O in flight may touch: other contents are lost, nothing else.
+    /// C: `folio_zero_segment()`.
+    pub fn zero(&self, range: ByteRange) {
+        let size = self.size();
+        let start = range.start.min(size);
+        let end = start + range.len.min(size - start);
+        // SAFETY: The folio is locked and not uptodate, so nobody reads its bytes yet; the range
+        // is inside it.
+        unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), start, end) };
+    }
+
+    /// Notes that every block of the folio has a place on the disk.
+    /// C: `folio_set_mappedtodisk()`.
+    #[inline(always)]
+    pub fn set_mapped_to_disk(&self) {
+        // SAFETY: The folio is valid; the flag is set atomically.
+        unsafe { bindings::rust_mpage_helper_folio_set_mappedtodisk(self.as_raw()) };
+    }
+
+    /// Ends the read of the folio: marks it uptodate if `success`, unlocks it and wakes who waits.
+    /// C: `folio_end_read()`.
+    pub fn end_read(self, success: bool) {
+        // A folio that was uptodate before stays so; to mark it again would clear the flag.
+        let mark = success && !self.is_uptodate();
+        let this = ManuallyDrop::new(self);
+        // SAFETY: By the type invariants the lock is ours to release.
+        unsafe { bindings::folio_end_read(this.as_raw(), mark) };
+    }
+
+    /// The whole folio as a range.
+    #[inline(always)]
+    pub fn whole(&self) -> ByteRange {
+        ByteRange {
+            start: 0,
+            len: self.size(),
+        }
+    }
+}
+
+impl Deref for LockedFolio {
+    type Target = Folio;
+
+    #[inline(always)]
+    fn deref(&self) -> &Folio {
+        // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
+        unsafe { Folio::from_raw(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for LockedFolio {
+    /// Unlocks the folio as it is. C: `folio_unlock()`.
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the lock is ours to release.
+        unsafe { bindings::folio_unlock(self.as_raw()) };
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the blocks of a file are: the vocabulary, and the trait that a filesystem implements.
+
+use crate::{
+    abi,
+    abstractions::{
+        block::BlockDevice,
+        fs::{
+            Inode,
+            InodeType, //
+        },
+        mm::{
+            Folio,
+            GetBlockFn, //
+        }, //
+    }, //
+};
+use kernel::error::Result;
+
+/// The index of a block within a file, in filesystem blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogicalBlock(pub u64);
+
+/// The index of a block on a device, in filesystem blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PhysicalBlock(pub u64);
+
+/// A number of filesystem blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockCount(pub u32);
+
+/// What a run of file blocks is: nothing, or as many consecutive blocks of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent<D> {
+    /// No blocks; reads give zeros.
+    Hole,
+    /// Consecutive blocks of `device` from `start` on.
+    Mapped {
+        /// The device, a `&BlockDevice`.
+        device: D,
+        /// The first block.
+        start: PhysicalBlock,
+    },
+}
+
+/// A mapper's answer: what the file has from the block that was asked for on.
+///
+/// `D` is `&BlockDevice`; the planner does not look into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping<D> {
+    pub(super) len: BlockCount,
+    pub(super) extent: Extent<D>,
+    pub(super) boundary: bool,
+    pub(super) uptodate: bool,
+}
+
+impl<D> Mapping<D> {
+    /// `len` blocks of nothing. At least 1; the longer, the fewer questions.
+    pub fn hole(len: BlockCount) -> Self {
+        Self {
+            len,
+            extent: Extent::Hole,
+            boundary: false,
+            uptodate: false,
+        }
+    }
+
+    /// `len` consecutive blocks of `device` from `start` on; at least 1.
+    pub fn mapped(device: D, start: PhysicalBlock, len: BlockCount) -> Self {
+        Self {
+            len,
+            extent: Extent::Mapped { device, start },
+            boundary: false,
+            uptodate: false,
+        }
+    }
+
+    /// The mapping ends in front of metadata that must be read to map what follows and that is
+    /// probably next on the disk: I/O should go out before that read. C: `BH_Boundary`.
+    pub fn with_boundary(mut self) -> Self {
+        self.boundary = true;
+        self
+    }
+
+    /// The mapper has filled the first block of the mapping in the folio: it is not to be read
+    /// again. C: `BH_Uptodate` set by a `get_block_t`.
+    pub fn with_uptodate(mut self) -> Self {
+        self.uptodate = true;
+        self
+    }
+
+    /// Blocks from the one that was asked for on.
+    pub fn len(&self) -> BlockCount {
+        self.len
+    }
+
+    /// What they are.
+    pub fn extent(&self) -> &Extent<D> {
+        &self.extent
+    }
+
+    /// Whether [`Self::with_boundary`] was said of it.
+    pub fn is_boundary(&self) -> bool {
+        self.boundary
+    }
+}
+
+/// The one thing a filesystem must say: where is this block?
+///
+/// Usually implemented by a unit struct. Everything is monomorphised: a call per run of blocks,
+/// direct, where C has an indirect call per block.
+///
+/// # Examples
+///
+/// ```ignore
+/// #[derive(Clone, Copy, Default)]
+/// struct Contiguous;
+///
+/// impl BlockMapper for Contiguous {
+///     type Inode = FsInode<MyFs>;
+///
+///     fn lookup<'i>(
+///         &self,
+///         inode: &'i FsInode<MyFs>,
+///         at: LogicalBlock,
+///         max: BlockCount,
+///     ) -> Result<Mapping<&'i BlockDevice>> {
+///         let start = PhysicalBlock(inode.data().first_block + at.0);
+///         Ok(Mapping::mapped(inode.device(), start, max))
+///     }
+/// }
+/// ```
+pub trait BlockMapper: Copy + Default + 'static {
+    /// The filesystem's inode type.
+    type Inode: InodeType;
+
+    /// Says what block `at` of the file and those behind it are, for `max` blocks at most (at
+    /// least 1) that lie before the end of the file. The answer covers `at` and should be as long
+    /// as is known without further I/O.
+    ///
+    /// May sleep and read metadata. The caller holds folio locks of the file.
+    ///
+    /// # Errors
+    ///
+    /// Any; it reaches the reader of the folio.
+    fn lookup<'i>(
+        &self,
+        inode: &'i Self::Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>>;
+}
+
+/// What the engine asks: a [`BlockMapper`], or a C `get_block_t`. Not for filesystems to implement.
+pub trait MapSource: Copy {
+    /// The inode type.
+    type Inode: InodeType;
+
+    /// As [`BlockMapper::lookup`], for the sake of `folio`.
+    fn map<'i>(
+        &self,
+        inode: &'i Self::Inode,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>>;
+
+    /// The same mapper for the kernel's buffer functions.
+    fn get_block(&self) -> GetBlockFn;
+}
+
+impl<M: BlockMapper> MapSource for M {
+    type Inode = M::Inode;
+
+    #[inline(always)]
+    fn map<'i>(
+        &self,
+        inode: &'i M::Inode,
+        _folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        self.lookup(inode, at, max)
+    }
+
+    fn get_block(&self) -> GetBlockFn {
+        abi::get_block_of::<M>()
+    }
+}
+
+/// Any inode type gives the plain inode.
+#[inline(always)]
+pub(super) fn plain<I: InodeType>(inode: &I) -> &Inode {
+    inode.as_ref()
+}
