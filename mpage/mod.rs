@@ -11,6 +11,7 @@
 
 mod mapping;
 mod plan;
+mod plan_test;
 mod read;
 pub(crate) mod stats;
 
