@@ -1,0 +1,751 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suites for the layout of a filesystem: good superblocks and descriptors, the same with one
+//! thing wrong, and random ones.
+
+use kernel::prelude::*;
+
+#[kunit_tests(rust_ext2_geometry)]
+mod geometry {
+    use super::super::{
+        block_size::BlockSize,
+        disk::{
+            incompat,
+            ro_compat,
+            SuperBlock, //
+        },
+        geometry::{
+            Geometry,
+            InodeLocation, //
+        },
+        geometry_error::{
+            BadBlocksReason,
+            GeometryError, //
+        },
+        super_check::{
+            self,
+            SuperBlockLocation, //
+        },
+        test_images::{
+            geometry_of,
+            large,
+            small,
+            Random, //
+        }, //
+    };
+    use super::*;
+
+    /// What is made of `base` with one change.
+    #[inline(never)]
+    fn changed(
+        base: fn() -> SuperBlock,
+        change: fn(&mut SuperBlock),
+    ) -> Result<Geometry, GeometryError> {
+        let mut sb = base();
+
+        change(&mut sb);
+        geometry_of(&sb)
+    }
+
+    #[inline(never)]
+    fn error(base: fn() -> SuperBlock, change: fn(&mut SuperBlock)) -> Option<GeometryError> {
+        changed(base, change).err()
+    }
+
+    fn bad_blocks(geometry: &Geometry, start: u32, count: u32) -> Option<BadBlocksReason> {
+        geometry
+            .check_data_blocks(start, count)
+            .err()
+            .map(|e| e.reason)
+    }
+
+    #[test]
+    fn good_superblocks() -> Result {
+        let g = changed(small, |_| {}).map_err(|e| e.errno())?;
+        assert_eq!(g.block_size().bytes(), 1024);
+        assert_eq!((g.groups_count(), g.super_block()), (1, 1));
+        assert_eq!(g.inode_table_blocks(), 512);
+        assert_eq!(g.group_first_block(0), Some(1));
+        assert_eq!(g.group_last_block(0), Some(8191));
+        assert_eq!(g.group_first_block(1), None);
+
+        let g = changed(large, |_| {}).map_err(|e| e.errno())?;
+        assert_eq!(g.block_size().bytes(), 4096);
+        assert_eq!((g.groups_count(), g.super_block()), (64, 0));
+        assert_eq!(g.inode_table_blocks(), 512);
+        assert_eq!(g.group_first_block(63), Some(63 * 32768));
+        assert_eq!(g.group_last_block(63), Some(64 * 32768 - 1));
+        assert_eq!(g.group_last_block(64), None);
+        assert_eq!(g.group_of_block(32767), Some(0));
+        assert_eq!(g.group_of_block(32768), Some(1));
+        assert_eq!(g.group_of_block(64 * 32768), None);
+        Ok(())
+    }
+
+    #[test]
+    fn revision_0_has_fixed_inodes() -> Result {
+        let g = changed(small, |sb| {
+            sb.rev_level.set(0);
+            sb.inode_size.set(0);
+            sb.first_ino.set(0);
+        })
+        .map_err(|e| e.errno())?;
+
+        assert_eq!((g.inode_size(), g.first_ino()), (128, 11));
+        assert_eq!(g.inode_table_blocks(), 256);
+        Ok(())
+    }
+
+    #[test]
+    fn not_an_ext2_that_can_be_read() {
+        assert_eq!(
+            error(small, |sb| sb.magic.set(0)),
+            Some(GeometryError::NotExt2 { magic: 0 })
+        );
+        assert_eq!(
+            error(small, |sb| sb.feature_incompat.set(0x42)),
+            Some(GeometryError::UnsupportedFeatures { unsupported: 0x40 })
+        );
+        assert_eq!(
+            error(small, |sb| {
+                sb.rev_level.set(0);
+                sb.feature_incompat.set(1);
+            }),
+            Some(GeometryError::UnsupportedFeatures { unsupported: 1 })
+        );
+        assert_eq!(
+            error(small, |sb| sb.log_block_size.set(7)),
+            Some(GeometryError::BlockSize { log: 7 })
+        );
+        assert_eq!(
+            error(small, |sb| sb.log_block_size.set(u32::MAX)),
+            Some(GeometryError::BlockSize { log: u32::MAX })
+        );
+        assert_eq!(
+            error(small, |sb| sb.log_frag_size.set(1)),
+            Some(GeometryError::FragmentSize {
+                log_frag: 1,
+                log_block: 0
+            })
+        );
+        if kernel::page::PAGE_SIZE < 65536 {
+            assert_eq!(
+                error(small, |sb| sb.log_block_size.set(6)),
+                Some(GeometryError::BlockSizeAbovePageSize { size: 65536 })
+            );
+        }
+        // A feature that only forbids writing.
+        assert!(changed(small, |sb| sb.feature_ro_compat.set(u32::MAX)).is_ok());
+    }
+
+    #[test]
+    fn bad_inodes() {
+        assert_eq!(
+            error(small, |sb| sb.inode_size.set(64)),
+            Some(GeometryError::InodeSize { inode_size: 64 })
+        );
+        assert_eq!(
+            error(small, |sb| sb.inode_size.set(192)),
+            Some(GeometryError::InodeSize { inode_size: 192 })
+        );
+        assert_eq!(
+            error(small, |sb| sb.inode_size.set(2048)),
+            Some(GeometryError::InodeSize { inode_size: 2048 })
+        );
+        assert!(error(small, |sb| sb.inode_size.set(0)).is_some());
+        for count in [0, 3, 8193, u32::MAX] {
+            let mut sb = small();
+            sb.inodes_per_group.set(count);
+            assert_eq!(
+                geometry_of(&sb).err(),
+                Some(GeometryError::InodesPerGroup {
+                    inodes_per_group: count,
+                    min: 4,
+                    max: 8192
+                })
+            );
+        }
+        assert_eq!(
+            error(small, |sb| sb.inodes_count.set(2049)),
+            Some(GeometryError::InodesCount {
+                inodes_count: 2049,
+                computed: 2048
+            })
+        );
+        assert_eq!(
+            error(small, |sb| sb.first_ino.set(10)),
+            Some(GeometryError::FirstInode {
+                first_ino: 10,
+                inodes_count: 2048
+            })
+        );
+        assert!(error(small, |sb| sb.first_ino.set(2049)).is_some());
+    }
+
+    #[test]
+    fn bad_groups() {
+        for count in [0, 8193, u32::MAX] {
+            let mut sb = small();
+            sb.blocks_per_group.set(count);
+            assert_eq!(
+                geometry_of(&sb).err(),
+                Some(GeometryError::BlocksPerGroup {
+                    blocks_per_group: count,
+                    max: 8192
+                })
+            );
+        }
+        // 8 inodes in 2 blocks: 6 blocks of metadata in each of the groups.
+        let tight = |blocks_per_group: u32| {
+            let mut sb = small();
+            let groups = 120u32.div_ceil(blocks_per_group);
+            sb.blocks_count.set(121);
+            sb.blocks_per_group.set(blocks_per_group);
+            sb.inodes_per_group.set(8);
+            sb.inodes_count.set(groups * 8);
+            geometry_of(&sb).err()
+        };
+        assert_eq!(tight(6), None);
+        assert_eq!(
+            tight(5),
+            Some(GeometryError::GroupTooSmall {
+                blocks_per_group: 5,
+                needed: 6
+            })
+        );
+        assert_eq!(
+            error(small, |sb| sb.first_data_block.set(0)),
+            Some(GeometryError::FirstDataBlock {
+                first_data_block: 0,
+                expected: 1
+            })
+        );
+        assert_eq!(
+            error(large, |sb| sb.first_data_block.set(u32::MAX)),
+            Some(GeometryError::FirstDataBlock {
+                first_data_block: u32::MAX,
+                expected: 0
+            })
+        );
+    }
+
+    #[test]
+    fn bad_sizes() {
+        for count in [0, 1] {
+            let mut sb = small();
+            sb.blocks_count.set(count);
+            assert_eq!(
+                geometry_of(&sb).err(),
+                Some(GeometryError::NoBlocks {
+                    blocks_count: count
+                })
+            );
+        }
+        let sb = small();
+        let location = SuperBlockLocation {
+            block: 1,
+            offset: 0,
+        };
+        assert!(Geometry::new(&sb, location, 8192).is_ok());
+        assert!(Geometry::new(&sb, location, u64::MAX).is_ok());
+        assert_eq!(
+            Geometry::new(&sb, location, 8191).err(),
+            Some(GeometryError::DeviceTooSmall {
+                blocks_count: 8192,
+                device_blocks: 8191
+            })
+        );
+        // The superblock would have to be where the filesystem is not.
+        for block in [8191, 8192, 1 << 32, u64::MAX] {
+            let location = SuperBlockLocation { block, offset: 0 };
+            assert!(Geometry::new(&sb, location, 8192).is_err());
+        }
+    }
+
+    #[test]
+    fn where_the_superblock_is() -> Result {
+        let location = |bits, kib| {
+            BlockSize::from_bits(bits).map(|size| {
+                let SuperBlockLocation { block, offset } = SuperBlockLocation::new(size, kib);
+                (block, offset)
+            })
+        };
+
+        assert_eq!(location(10, 1), Some((1, 0)));
+        assert_eq!(location(11, 1), Some((0, 1024)));
+        assert_eq!(location(12, 1), Some((0, 1024)));
+        assert_eq!(location(10, 8193), Some((8193, 0)));
+        assert_eq!(location(12, 131072), Some((32768, 0)));
+        assert_eq!(location(12, u32::MAX), Some(((1 << 30) - 1, 3072)));
+        Ok(())
+    }
+
+    #[test]
+    fn which_groups_have_a_superblock() -> Result {
+        let sparse = changed(large, |_| {}).map_err(|e| e.errno())?;
+        let full = changed(large, |sb| sb.feature_ro_compat.set(0)).map_err(|e| e.errno())?;
+        let with = [
+            0, 1, 3, 5, 7, 9, 25, 27, 49, 81, 125, 243, 343, 625, 729, 2187, 2401,
+        ];
+
+        for group in 0..3000 {
+            assert_eq!(sparse.has_super(group), with.contains(&group));
+            assert!(full.has_super(group));
+        }
+        // 3^20 and 3^21, the first beyond 32 bits.
+        assert!(sparse.has_super(3486784401));
+        assert!(!sparse.has_super(u32::MAX));
+        Ok(())
+    }
+
+    #[test]
+    fn where_descriptors_are() -> Result {
+        let leading = changed(large, |sb| {
+            sb.blocks_count.set(64 * 32768);
+        })
+        .map_err(|e| e.errno())?;
+        assert_eq!(leading.descriptor_blocks(), 1);
+        assert_eq!(leading.descriptor_block(0), Some(1));
+        assert_eq!(leading.descriptor_block(1), None);
+
+        let meta = changed(large, |sb| {
+            sb.blocks_count.set(400 * 32768);
+            sb.inodes_count.set(400 * 8192);
+            sb.feature_incompat.set(incompat::META_BG);
+            sb.first_meta_bg.set(1);
+        })
+        .map_err(|e| e.errno())?;
+        // 128 to a block: one block after the superblock, then in groups 128, 256 and 384.
+        assert_eq!(meta.descriptor_blocks(), 4);
+        assert_eq!(meta.descriptor_block(0), Some(1));
+        assert_eq!(meta.descriptor_block(1), Some(128 * 32768));
+        assert_eq!(meta.descriptor_block(3), Some(384 * 32768));
+        assert_eq!(meta.descriptor_block(4), None);
+        assert_eq!(
+            bad_blocks(&meta, 1, 1),
+            Some(BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(bad_blocks(&meta, 128 * 32768 - 1, 1), None);
+        assert_eq!(
+            bad_blocks(&meta, 128 * 32768 - 1, 2),
+            Some(BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(
+            bad_blocks(&meta, 2, 399 * 32768),
+            Some(BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(bad_blocks(&meta, 384 * 32768 + 1, 100), None);
+
+        // In group 0, the only one, after the superblock.
+        let first = changed(small, |sb| sb.feature_incompat.set(incompat::META_BG));
+        assert_eq!(first.map(|g| g.descriptor_block(0)), Ok(Some(2)));
+        assert_eq!(
+            error(small, |sb| {
+                sb.feature_incompat.set(incompat::META_BG);
+                sb.first_meta_bg.set(2);
+            }),
+            Some(GeometryError::FirstMetaGroup {
+                first_meta_bg: 2,
+                descriptor_blocks: 1
+            })
+        );
+        // The last group is too short for its block of descriptors.
+        assert_eq!(
+            error(large, |sb| {
+                sb.blocks_count.set(32768 * 128 + 1);
+                sb.inodes_count.set(129 * 8192);
+                sb.feature_incompat.set(incompat::META_BG);
+                sb.feature_ro_compat.set(0);
+            }),
+            Some(GeometryError::DescriptorsOutside {
+                block: 32768 * 128 + 1,
+                blocks_count: 32768 * 128 + 1
+            })
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn where_inodes_are() -> Result {
+        let g = changed(large, |_| {}).map_err(|e| e.errno())?;
+        let at = |group, index, table_block, offset| {
+            Ok(InodeLocation {
+                group,
+                index,
+                table_block,
+                offset,
+            })
+        };
+
+        assert_eq!(g.inode_location(2), at(0, 1, 0, 256));
+        assert_eq!(g.inode_location(16), at(0, 15, 0, 3840));
+        assert_eq!(g.inode_location(17), at(0, 16, 1, 0));
+        assert_eq!(g.inode_location(8192), at(0, 8191, 511, 3840));
+        assert_eq!(g.inode_location(8193), at(1, 0, 0, 0));
+        assert_eq!(g.inode_location(64 * 8192), at(63, 8191, 511, 3840));
+        for ino in [0, 1, 3, 10, 64 * 8192 + 1, u32::MAX] {
+            assert!(g.inode_location(ino).is_err());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_inode_table_with_a_part_of_a_block() -> Result {
+        // 4 inodes to a block, 10 to a group: the last two are in a third block.
+        let g = changed(small, |sb| {
+            sb.inodes_per_group.set(12 - 2);
+            sb.inodes_count.set(10);
+            sb.first_ino.set(0);
+            sb.rev_level.set(0);
+        });
+        // Inode 11, the first that is not reserved, does not exist.
+        assert!(g.is_err());
+        let g = changed(small, |sb| {
+            sb.inodes_per_group.set(14);
+            sb.inodes_count.set(14);
+        })
+        .map_err(|e| e.errno())?;
+        assert_eq!(g.inode_table_blocks(), 4);
+        assert_eq!(g.inode_location(14).map(|l| l.table_block), Ok(3));
+        Ok(())
+    }
+
+    #[test]
+    fn which_blocks_can_hold_data() -> Result {
+        let g = changed(small, |_| {}).map_err(|e| e.errno())?;
+        assert_eq!(bad_blocks(&g, 0, 1), Some(BadBlocksReason::Outside));
+        assert_eq!(bad_blocks(&g, 1, 1), Some(BadBlocksReason::Outside));
+        assert_eq!(
+            bad_blocks(&g, 2, 1),
+            Some(BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(bad_blocks(&g, 3, 1), None);
+        assert_eq!(bad_blocks(&g, 3, 8189), None);
+        assert_eq!(bad_blocks(&g, 3, 8190), Some(BadBlocksReason::Outside));
+        assert_eq!(bad_blocks(&g, 3, u32::MAX), Some(BadBlocksReason::Outside));
+        assert_eq!(bad_blocks(&g, 3, 0), Some(BadBlocksReason::Outside));
+        assert_eq!(bad_blocks(&g, 8191, 1), None);
+        assert_eq!(bad_blocks(&g, 8192, 1), Some(BadBlocksReason::Outside));
+        assert_eq!(
+            bad_blocks(&g, u32::MAX, u32::MAX),
+            Some(BadBlocksReason::Outside)
+        );
+
+        // A backup of the superblock in use: it and its descriptors are out of bounds.
+        let mut sb = large();
+        sb.feature_ro_compat.set(ro_compat::SPARSE_SUPER);
+        let size = super_check::block_size(&sb).map_err(|e| e.errno())?;
+        let location = SuperBlockLocation::new(size, 4 * 32768);
+        let g = Geometry::new(&sb, location, 1 << 40).map_err(|e| e.errno())?;
+        assert_eq!(g.descriptor_block(0), Some(32769));
+        assert_eq!(bad_blocks(&g, 32767, 1), None);
+        assert_eq!(bad_blocks(&g, 32767, 2), Some(BadBlocksReason::SuperBlock));
+        assert_eq!(
+            bad_blocks(&g, 32769, 1),
+            Some(BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(bad_blocks(&g, 32770, 1), None);
+        Ok(())
+    }
+
+    #[test]
+    fn largest_files() -> Result {
+        let known: [u64; 3] = [17247252480, 275415851008, 2196873666560];
+
+        for (log, bytes) in known.into_iter().enumerate() {
+            let mut sb = large();
+            sb.log_block_size.set(log as u32);
+            sb.log_frag_size.set(log as u32);
+            sb.blocks_per_group.set(8192);
+            sb.first_data_block.set(u32::from(log == 0));
+            sb.blocks_count.set(8192);
+            sb.inodes_per_group.set(4096);
+            sb.inodes_count.set(4096);
+            assert_eq!(geometry_of(&sb).map(|g| g.max_file_size()), Ok(bytes));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn overhead() -> Result {
+        for sparse in [0, ro_compat::SPARSE_SUPER] {
+            for groups in [1u32, 2, 3, 4, 64, 130, 700] {
+                let mut sb = small();
+                sb.blocks_count.set(groups * 8192 + 1);
+                sb.inodes_count.set(groups * 2048);
+                sb.feature_ro_compat.set(sparse);
+                let g = geometry_of(&sb).map_err(|e| e.errno())?;
+                let tables = u64::from(groups) * 514;
+                let copies = (0..groups).filter(|&group| g.has_super(group)).count() as u64;
+                let each = 1 + u64::from(g.descriptor_blocks());
+                assert_eq!(g.overhead_blocks(), 1 + tables + copies * each);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all that `g` says stays inside the filesystem, for numbers from `random`.
+    fn consistent(g: &Geometry, random: &mut Random) -> bool {
+        let blocks = u64::from(g.blocks_count());
+        let last = g.groups_count() - 1;
+        let group = random.edge() % g.groups_count();
+        let ino = random.edge();
+        let (start, count) = (random.edge(), random.edge());
+        let inside = |block: Option<u32>| block.is_some_and(|b| u64::from(b) < blocks);
+
+        inside(g.group_first_block(group))
+            && inside(g.group_last_block(group))
+            && g.group_first_block(group) <= g.group_last_block(group)
+            && g.group_last_block(last) == Some(g.blocks_count() - 1)
+            && (0..g.descriptor_blocks().min(64)).all(|nr| inside(g.descriptor_block(nr)))
+            && inside(g.descriptor_block(g.descriptor_blocks() - 1))
+            && g.max_file_size() > 0
+            && g.overhead_blocks() > 0
+            && match g.inode_location(ino) {
+                Ok(at) => {
+                    at.group <= last
+                        && at.table_block < g.inode_table_blocks()
+                        && at.offset + g.inode_size() <= g.block_size().bytes()
+                }
+                Err(e) => e.ino == ino,
+            }
+            && match g.check_data_blocks(start, count) {
+                Ok(()) => start > 0 && u64::from(start) + u64::from(count) <= blocks,
+                Err(e) => (e.start, e.count) == (start, count),
+            }
+    }
+
+    #[test]
+    fn random_superblocks() {
+        let mut random = Random::new(1);
+        let mut good = 0;
+
+        for round in 0..20000 {
+            let mut sb = if round % 2 == 0 { small() } else { large() };
+            for _ in 0..=random.below(3) {
+                let value = random.edge();
+                match random.below(12) {
+                    0 => sb.blocks_count.set(value),
+                    1 => sb.inodes_count.set(value),
+                    2 => sb.inodes_per_group.set(value),
+                    3 => sb.blocks_per_group.set(value),
+                    4 => sb.first_data_block.set(value),
+                    5 => sb.log_block_size.set(value),
+                    6 => sb.log_frag_size.set(value),
+                    7 => sb.inode_size.set(value as u16),
+                    8 => sb.first_ino.set(value),
+                    9 => sb.first_meta_bg.set(value),
+                    10 => sb.feature_incompat.set(value & incompat::SUPPORTED),
+                    _ => sb.rev_level.set(value),
+                }
+            }
+            // Keep what depends on the rest right, as a hostile image would.
+            if random.below(2) == 0 {
+                let per_group = sb.blocks_per_group.get().max(1);
+                let first = sb.first_data_block.get();
+                let groups = sb
+                    .blocks_count
+                    .get()
+                    .saturating_sub(first)
+                    .div_ceil(per_group);
+                sb.inodes_count
+                    .set(groups.wrapping_mul(sb.inodes_per_group.get()));
+            }
+            if let Ok(g) = geometry_of(&sb) {
+                good += 1;
+                assert!(consistent(&g, &mut random));
+            }
+        }
+        assert!(good > 1000);
+    }
+}
+
+#[kunit_tests(rust_ext2_group)]
+mod group {
+    use super::super::{
+        disk::{
+            incompat,
+            SuperBlock, //
+        },
+        geometry_error::BadBlocksReason,
+        group::{
+            GroupErrorReason,
+            GroupLayout,
+            Part, //
+        },
+        test_images::{
+            descriptor,
+            geometry_of,
+            large,
+            small,
+            Random, //
+        }, //
+    };
+    use super::*;
+
+    /// The layout of group `group`, or the reason why it has none.
+    #[inline(never)]
+    fn layout(
+        base: fn() -> SuperBlock,
+        group: u32,
+        blocks: (u32, u32, u32),
+    ) -> Result<Result<GroupLayout, GroupErrorReason>> {
+        let geometry = geometry_of(&base()).map_err(|e| e.errno())?;
+        let descriptor = descriptor(blocks.0, blocks.1, blocks.2);
+
+        Ok(GroupLayout::new(&geometry, group, &descriptor).map_err(|e| e.reason))
+    }
+
+    #[test]
+    fn good_groups() -> Result {
+        let found = layout(small, 0, (3, 4, 5))?;
+
+        assert_eq!(found.map(|g| g.block_bitmap()), Ok(3));
+        assert_eq!(found.map(|g| g.inode_bitmap()), Ok(4));
+        assert_eq!(found.map(|g| g.inode_table_block(0)), Ok(Some(5)));
+        assert_eq!(found.map(|g| g.inode_table_block(511)), Ok(Some(516)));
+        assert_eq!(found.map(|g| g.inode_table_block(512)), Ok(None));
+        // At the very end of the group, and in another order.
+        assert!(layout(small, 0, (8191, 8190, 8190 - 512))?.is_ok());
+        assert!(layout(large, 63, (63 * 32768, 63 * 32768 + 1, 64 * 32768 - 512))?.is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn parts_outside_their_group() -> Result {
+        let outside = |part, block| Err(GroupErrorReason::Outside { part, block });
+        let group_2 = 2 * 32768;
+
+        assert_eq!(layout(small, 0, (0, 4, 5))?, outside(Part::BlockBitmap, 0));
+        assert_eq!(
+            layout(small, 0, (3, 8192, 5))?,
+            outside(Part::InodeBitmap, 8192)
+        );
+        assert_eq!(
+            layout(small, 0, (3, 4, 8192 - 511))?,
+            outside(Part::InodeTable, 8192 - 511)
+        );
+        assert_eq!(
+            layout(small, 0, (3, 4, u32::MAX))?,
+            outside(Part::InodeTable, u32::MAX)
+        );
+        assert_eq!(
+            layout(large, 2, (group_2 - 1, group_2, group_2 + 1))?,
+            outside(Part::BlockBitmap, group_2 - 1)
+        );
+        assert_eq!(
+            layout(large, 2, (group_2, group_2 + 32768, group_2 + 1))?,
+            outside(Part::InodeBitmap, group_2 + 32768)
+        );
+        assert_eq!(
+            layout(large, 64, (0, 1, 2))?,
+            Err(GroupErrorReason::NoSuchGroup)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn parts_over_other_metadata() -> Result {
+        let over = |part, block, over| Err(GroupErrorReason::OverDescriptors { part, block, over });
+        let overlap = |part, other, block| Err(GroupErrorReason::Overlap { part, other, block });
+
+        assert_eq!(
+            layout(small, 0, (1, 4, 5))?,
+            over(Part::BlockBitmap, 1, BadBlocksReason::SuperBlock)
+        );
+        assert_eq!(
+            layout(small, 0, (3, 2, 5))?,
+            over(Part::InodeBitmap, 2, BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(
+            layout(small, 0, (1000, 1001, 2))?,
+            over(Part::InodeTable, 2, BadBlocksReason::GroupDescriptors)
+        );
+        assert_eq!(
+            layout(small, 0, (3, 3, 5))?,
+            overlap(Part::BlockBitmap, Part::InodeBitmap, 3)
+        );
+        assert_eq!(
+            layout(small, 0, (516, 4, 5))?,
+            overlap(Part::BlockBitmap, Part::InodeTable, 516)
+        );
+        assert_eq!(
+            layout(small, 0, (517, 5, 5))?,
+            overlap(Part::InodeBitmap, Part::InodeTable, 5)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn descriptors_of_a_meta_group() -> Result {
+        let mut sb = large();
+        sb.blocks_count.set(400 * 32768);
+        sb.inodes_count.set(400 * 8192);
+        sb.feature_incompat.set(incompat::META_BG);
+        let geometry = geometry_of(&sb).map_err(|e| e.errno())?;
+        let start = 256 * 32768;
+        let new = |block_bitmap| {
+            let descriptor = descriptor(block_bitmap, start + 2, start + 3);
+            GroupLayout::new(&geometry, 256, &descriptor).map_err(|e| e.reason)
+        };
+
+        assert_eq!(
+            new(start),
+            Err(GroupErrorReason::OverDescriptors {
+                part: Part::BlockBitmap,
+                block: start,
+                over: BadBlocksReason::GroupDescriptors
+            })
+        );
+        assert!(new(start + 1).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn overlaps_with_the_parts_of_a_group() -> Result {
+        let overlaps = |start, count| {
+            layout(small, 0, (10, 20, 30)).map(|g| g.map(|g| g.overlaps(start, count)))
+        };
+
+        assert_eq!(overlaps(9, 1)?, Ok(false));
+        assert_eq!(overlaps(9, 2)?, Ok(true));
+        assert_eq!(overlaps(11, 9)?, Ok(false));
+        assert_eq!(overlaps(11, 10)?, Ok(true));
+        assert_eq!(overlaps(21, 9)?, Ok(false));
+        assert_eq!(overlaps(29, 2)?, Ok(true));
+        assert_eq!(overlaps(541, 1)?, Ok(true));
+        assert_eq!(overlaps(542, u32::MAX)?, Ok(false));
+        assert_eq!(overlaps(0, u32::MAX)?, Ok(true));
+        assert_eq!(overlaps(10, 0)?, Ok(false));
+        Ok(())
+    }
+
+    #[test]
+    fn random_descriptors() -> Result {
+        let mut random = Random::new(2);
+        let geometry = geometry_of(&large()).map_err(|e| e.errno())?;
+        let mut good = 0;
+
+        for _ in 0..20000 {
+            let group = random.below(70) as u32;
+            let first = group.wrapping_mul(32768);
+            let mut block = || first.wrapping_add(random.edge() >> random.below(32));
+            let descriptor = descriptor(block(), block(), block());
+
+            if let Ok(layout) = GroupLayout::new(&geometry, group, &descriptor) {
+                let parts = [
+                    Some(layout.block_bitmap()),
+                    Some(layout.inode_bitmap()),
+                    layout.inode_table_block(0),
+                    layout.inode_table_block(geometry.inode_table_blocks() - 1),
+                ];
+                good += 1;
+                assert!(parts
+                    .into_iter()
+                    .all(|part| part.and_then(|b| geometry.group_of_block(b)) == Some(group)));
+            }
+        }
+        assert!(good > 100);
+        Ok(())
+    }
+}
