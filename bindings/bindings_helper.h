@@ -13,3 +13,4 @@
 #include <linux/pagemap.h>
 #include <linux/rust_mpage.h>
 #include "helpers.h"
+#include "helpers_fs.h"

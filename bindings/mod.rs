@@ -19,7 +19,13 @@
 
 // What is defined in there hides what its glob import of the kernel's bindings brings.
 mod generated {
-    #![allow(clippy::undocumented_unsafe_blocks, dead_code, improper_ctypes)]
+    #![allow(
+        clippy::undocumented_unsafe_blocks,
+        dead_code,
+        improper_ctypes,
+        unknown_lints,
+        unnecessary_transmutes
+    )]
     include!(env!("RUST_MPAGE_BINDINGS"));
 }
 

@@ -1,10 +1,91 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Filesystem objects.
+//!
+//! A filesystem implements [`FileSystem`] and is registered with [`Registration`]. Its inodes are
+//! [`FsInode`]s; what they can do are [`Operations`], made of the filesystem's implementations of
+//! [`InodeOperations`], [`DirectoryOperations`] and [`AddressSpaceOperations`].
+//!
+//! In each file, a type whose name ends in `VTable` owns every `extern "C"` function: it converts
+//! what it gets, calls the safe trait, and converts back.
 
+mod address_space;
+mod buffer;
+mod directory;
+mod export;
+mod fiemap;
+mod fs_inode;
+mod ids;
 mod inode;
+mod message;
+mod operations;
+mod parameters;
+mod registration;
+mod super_block;
 
+pub use self::address_space::AddressSpaceOperations;
+pub use self::buffer::Buffer;
+pub use self::directory::{
+    DirectoryOperations,
+    DirectoryPage,
+    DirectoryReader,
+    EntryType,
+    LockedDirectory,
+    Position, //
+};
+pub use self::export::{
+    ExportOperations,
+    ExportTable, //
+};
+pub use self::fiemap::{
+    ExtentFlags,
+    FiemapRequest, //
+};
+use self::fs_inode::InodeCache;
+pub use self::fs_inode::{
+    Attributes,
+    FsInode,
+    Iget,
+    InodeFlags,
+    LinkTarget,
+    NewInode, //
+};
+pub use self::ids::{
+    DeviceNumber,
+    KernelGid,
+    KernelUid, //
+};
 pub use self::inode::{
     Inode,
     InodeType, //
+};
+pub use self::message::{
+    panic,
+    Level,
+    RateLimit, //
+};
+pub use self::operations::{
+    InodeOperations,
+    Operations,
+    StatAttributes, //
+};
+pub use self::parameters::{
+    EnumTable,
+    Parameter,
+    ParameterTable,
+    Parameters,
+    Value, //
+};
+pub use self::registration::{
+    Access,
+    FileSystem,
+    MountRequest,
+    Purpose,
+    Registration, //
+};
+pub use self::super_block::{
+    AnySuperBlock,
+    NewSuperBlock,
+    StatFs,
+    SuperBlock, //
 };

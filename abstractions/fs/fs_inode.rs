@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes of one kind of filesystem, with that filesystem's data.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+//!
+//! An inode is allocated together with the filesystem's data in one slab object. The inode cache
+//! hands out a [`NewInode`], which only its owner sees; [`NewInode::init`] writes the data and
+//! makes an [`FsInode`] of it; dropping it instead gives the inode up. So whoever sees an
+//! [`FsInode`] sees initialised data.
+//!
+//! Left out: making inodes that are not on disk yet, writing them back.
+
+use super::{
+    operations::Operations,
+    DeviceNumber,
+    FileSystem,
+    Inode,
+    InodeType,
+    SuperBlock, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    mem::{
+        offset_of,
+        ManuallyDrop,
+        MaybeUninit, //
+    },
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::aref::{
+        ARef,
+        AlwaysRefCounted, //
+    },
+};
+
+/// A slab object: an inode and the filesystem's data.
+#[repr(C)]
+struct Slot<T: FileSystem> {
+    /// Initialised if `initialised` says so.
+    data: MaybeUninit<T::InodeData>,
+    /// Set by [`NewInode::init`], read when the inode is freed.
+    initialised: bool,
+    inode: bindings::inode,
+}
+
+impl<T: FileSystem> Slot<T> {
+    /// # Safety
+    ///
+    /// `inode` must have been allocated by [`InodeCache::alloc_inode_callback`] of `T`.
+    #[inline(always)]
+    unsafe fn of(inode: *mut bindings::inode) -> *mut Self {
+        // SAFETY: The inode is the field of a slot by the safety requirements.
+        unsafe { inode.byte_sub(offset_of!(Self, inode)).cast() }
+    }
+}
+
+/// An inode of the filesystem `T`.
+///
+/// A counted reference must not outlive the mount, as in C: the VFS complains about busy inodes
+/// when the filesystem is unmounted. It is meant to live for one operation.
+///
+/// # Invariants
+///
+/// As of [`Inode`]; the inode was allocated by the [`InodeCache`] of `T`, its data is initialised,
+/// and its superblock is a [`SuperBlock<T>`].
+#[repr(transparent)]
+pub struct FsInode<T> {
+    inode: Inode,
+    _filesystem: PhantomData<T>,
+}
+
+// SAFETY: `T`'s data for inodes is `Send` and `Sync`, and so is the plain inode.
+unsafe impl<T: FileSystem> Send for FsInode<T> {}
+// SAFETY: As above.
+unsafe impl<T: FileSystem> Sync for FsInode<T> {}
+
+impl<T> Deref for FsInode<T> {
+    type Target = Inode;
+
+    #[inline(always)]
+    fn deref(&self) -> &Inode {
+        &self.inode
+    }
+}
+
+impl<T> AsRef<Inode> for FsInode<T> {
+    #[inline(always)]
+    fn as_ref(&self) -> &Inode {
+        &self.inode
+    }
+}
+
+// SAFETY: `FsInode` is a transparent wrapper of `Inode`.
+unsafe impl<T: FileSystem> InodeType for FsInode<T> {
+    #[inline(always)]
+    unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
+        // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
+        unsafe { &*ptr.cast() }
+    }
+}
+
+// SAFETY: Inodes have a reference count, `i_count`, which ihold() and iput() manage.
+unsafe impl<T: FileSystem> AlwaysRefCounted for FsInode<T> {
+    fn inc_ref(&self) {
+        // SAFETY: The inode is referenced, or `&self` would not be.
+        unsafe { bindings::ihold(self.as_raw()) }
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller owns a reference.
+        unsafe { bindings::iput(obj.as_ptr().cast()) }
+    }
+}
+
+impl<T: FileSystem> FsInode<T> {
+    /// The filesystem's data of the inode.
+    #[inline(always)]
+    pub fn data(&self) -> &T::InodeData {
+        // SAFETY: By the type invariants, the inode is the field of a slot whose data is
+        // initialised.
+        unsafe { (*ptr::addr_of!((*Slot::<T>::of(self.as_raw())).data)).assume_init_ref() }
+    }
+
+    /// The superblock.
+    #[inline(always)]
+    pub fn super_block(&self) -> &SuperBlock<T> {
+        // SAFETY: By the type invariants.
+        unsafe { SuperBlock::from_raw((*self.as_raw()).i_sb) }
+    }
+
+    /// The type and the permissions, as in `st_mode`.
+    pub fn mode(&self) -> u16 {
+        // SAFETY: The inode is valid; C reads the mode without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_mode).read_volatile() }
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFDIR
+    }
+
+    /// The space it takes on disk, in units of 512 bytes.
+    pub fn blocks(&self) -> u64 {
+        // SAFETY: The inode is valid; C reads the count without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_blocks).read_volatile() }
+    }
+
+    /// What distinguishes the file from earlier ones with the same inode number.
+    pub fn generation(&self) -> u32 {
+        // SAFETY: The inode is valid; C reads the generation without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_generation).read_volatile() }
+    }
+
+    pub(super) fn mapping(&self) -> *mut bindings::address_space {
+        // SAFETY: The inode is valid, and keeps its mapping.
+        unsafe { (*self.as_raw()).i_mapping }
+    }
+}
+
+/// An inode from the inode cache.
+pub enum Iget<T: FileSystem> {
+    /// It has been read before.
+    Cached(ARef<FsInode<T>>),
+    /// It is this caller's to read.
+    New(NewInode<T>),
+}
+
+/// Flags of an inode that the VFS heeds.
+#[derive(Clone, Copy, Default)]
+pub struct InodeFlags(u32);
+
+impl InodeFlags {
+    /// Writes are synchronous.
+    pub const SYNC: Self = Self(bindings::S_SYNC);
+    /// It can only be appended to.
+    pub const APPEND: Self = Self(bindings::S_APPEND);
+    /// It cannot be changed.
+    pub const IMMUTABLE: Self = Self(bindings::S_IMMUTABLE);
+    /// Access times are not updated.
+    pub const NO_ATIME: Self = Self(bindings::S_NOATIME);
+    /// Changes of the directory are synchronous.
+    pub const DIR_SYNC: Self = Self(bindings::S_DIRSYNC);
+
+    /// With the flags of `other`, too.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What the VFS has to know about an inode.
+#[derive(Clone, Copy)]
+pub struct Attributes {
+    /// The type and the permissions, as in `st_mode`.
+    pub mode: u16,
+    /// The owner, in the filesystem's user namespace.
+    pub uid: u32,
+    /// The group, in the filesystem's user namespace.
+    pub gid: u32,
+    /// The number of links.
+    pub links: u32,
+    /// The size in bytes.
+    pub size: u64,
+    /// The space on disk, in units of 512 bytes.
+    pub blocks: u64,
+    /// The time of the last access, in seconds since 1970, as the others.
+    pub atime: i64,
+    /// The time of the last change of the contents.
+    pub mtime: i64,
+    /// The time of the last change of the inode.
+    pub ctime: i64,
+    /// What distinguishes the file from earlier ones with the same inode number.
+    pub generation: u32,
+    /// The flags.
+    pub flags: InodeFlags,
+}
+
+/// An inode that nobody else sees, to be filled.
+///
+/// # Invariants
+///
+/// `inode` is an inode of `T`'s cache with `I_NEW` set by this task, whose data is not initialised,
+/// and on which `self` owns a reference.
+pub struct NewInode<T: FileSystem> {
+    inode: NonNull<bindings::inode>,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T: FileSystem> NewInode<T> {
+    /// Takes over a new inode.
+    ///
+    /// # Safety
+    ///
+    /// The type invariants must hold for `inode`, and the reference must be the caller's.
+    pub(super) unsafe fn from_raw(inode: *mut bindings::inode) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            // SAFETY: The inode is valid, so it is not null.
+            inode: unsafe { NonNull::new_unchecked(inode) },
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// The inode's number.
+    pub fn number(&self) -> u64 {
+        // SAFETY: The inode is valid.
+        unsafe { (*self.inode.as_ptr()).i_ino }
+    }
+
+    /// Fills the inode and lets everybody see it.
+    ///
+    /// Fails with `EUCLEAN` if no file can have the size, or as `data` does; the inode is given up
+    /// then.
+    pub fn init(
+        self,
+        attributes: &Attributes,
+        operations: Operations<T>,
+        data: impl PinInit<T::InodeData, Error>,
+    ) -> Result<ARef<FsInode<T>>> {
+        let inode = self.inode.as_ptr();
+        let size = i64::try_from(attributes.size).map_err(|_| EUCLEAN)?;
+        // SAFETY: The inode is in a slot of ours by the type invariants. The data is not
+        // initialised, and pinned, as slab objects do not move.
+        unsafe {
+            let slot = Slot::<T>::of(inode);
+            pin_init::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
+            (*slot).initialised = true;
+        }
+        // Nothing fails from here on.
+        let this = ManuallyDrop::new(self);
+        this.set_attributes(attributes, size);
+        operations.apply(inode, attributes.mode);
+        // INVARIANT: The data is initialised; `I_NEW` goes with the next call.
+        // SAFETY: The inode is new and ours. unlock_new_inode() orders the above before others'
+        // accesses. The reference is passed on.
+        unsafe {
+            bindings::unlock_new_inode(inode);
+            Ok(ARef::from_raw(this.inode.cast()))
+        }
+    }
+
+    fn set_attributes(&self, attributes: &Attributes, size: i64) {
+        let raw = self.inode.as_ptr();
+        // SAFETY: The inode is valid, and nobody else looks at it while it is new.
+        unsafe {
+            (*raw).i_mode = attributes.mode;
+            bindings::rust_mpage_helper_i_uid_write(raw, attributes.uid);
+            bindings::rust_mpage_helper_i_gid_write(raw, attributes.gid);
+            bindings::set_nlink(raw, attributes.links);
+            (*raw).i_size = size;
+            (*raw).i_blocks = attributes.blocks as _;
+            (*raw).i_atime_sec = attributes.atime;
+            (*raw).i_mtime_sec = attributes.mtime;
+            (*raw).i_ctime_sec = attributes.ctime;
+            (*raw).i_atime_nsec = 0;
+            (*raw).i_mtime_nsec = 0;
+            (*raw).i_ctime_nsec = 0;
+            (*raw).i_generation = attributes.generation;
+            bindings::inode_set_flags(raw, attributes.flags.0, attributes.flags.0);
+        }
+    }
+}
+
+impl<T: FileSystem> Drop for NewInode<T> {
+    fn drop(&mut self) {
+        // SAFETY: The inode is new and ours; the reference is given up. C: iget_failed().
+        unsafe { bindings::iget_failed(self.inode.as_ptr()) }
+    }
+}
+
+/// The target of a symbolic link that is kept with its inode.
+pub struct LinkTarget(KVec<u8>);
+
+impl LinkTarget {
+    /// Copies a target; what follows a NUL is not part of it.
+    pub fn new(target: &[u8]) -> Result<Self> {
+        let len = target.iter().position(|&b| b == 0).unwrap_or(target.len());
+        let mut bytes = KVec::with_capacity(len + 1, GFP_KERNEL)?;
+        bytes.extend_from_slice(target.get(..len).ok_or(EINVAL)?, GFP_KERNEL)?;
+        bytes.push(0, GFP_KERNEL)?;
+        Ok(Self(bytes))
+    }
+
+    /// The length in bytes, and the NUL-terminated string, which kfree() frees.
+    pub(super) fn into_raw(self) -> (usize, *mut c_char) {
+        let (bytes, len, _) = self.0.into_raw_parts();
+        (len - 1, bytes.cast())
+    }
+}
+
+/// The slab cache that inodes of `T` come from.
+///
+/// # Invariants
+///
+/// `cache` is a cache of `Slot<T>` whose constructor has called `inode_init_once()`.
+pub(super) struct InodeCache<T> {
+    cache: NonNull<bindings::kmem_cache>,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T: FileSystem> InodeCache<T> {
+    /// Makes a cache for the filesystem type `name`.
+    pub(super) fn new(name: &'static CStr) -> Result<Self> {
+        let name = CString::try_from_fmt(fmt!("{name}_inode_cache"))?;
+        // SAFETY: The name is copied; the constructor suits the size.
+        let cache = unsafe {
+            bindings::rust_mpage_helper_inode_cache_create(
+                name.as_char_ptr(),
+                size_of::<Slot<T>>() as u32,
+                align_of::<Slot<T>>() as u32,
+                Some(Self::init_once_callback),
+            )
+        };
+        // INVARIANT: As made.
+        Ok(Self {
+            cache: NonNull::new(cache).ok_or(ENOMEM)?,
+            _filesystem: PhantomData,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the slab allocator for a new object of a cache of ours.
+    unsafe extern "C" fn init_once_callback(object: *mut c_void) {
+        // SAFETY: The object is memory for a slot.
+        unsafe {
+            bindings::inode_init_once(ptr::addr_of_mut!((*object.cast::<Slot<T>>()).inode));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called for a superblock of a [`Registration`](super::Registration) of `T`.
+    pub(super) unsafe extern "C" fn alloc_inode_callback(
+        sb: *mut bindings::super_block,
+    ) -> *mut bindings::inode {
+        // SAFETY: The superblock's type is in a registration, which has the cache and lives as
+        // long as a filesystem of the type is mounted.
+        unsafe {
+            let Some(cache) = super::registration::cache_of::<T>((*sb).s_type) else {
+                return ptr::null_mut();
+            };
+            let slot = bindings::rust_mpage_helper_alloc_inode_sb(sb, cache.cache.as_ptr())
+                .cast::<Slot<T>>();
+            if slot.is_null() {
+                return ptr::null_mut();
+            }
+            (*slot).initialised = false;
+            let inode = ptr::addr_of_mut!((*slot).inode);
+            bindings::rust_mpage_helper_inode_set_iversion(inode, 1);
+            inode
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS, once and last, for an inode of `alloc_inode_callback`.
+    pub(super) unsafe extern "C" fn free_inode_callback(inode: *mut bindings::inode) {
+        // SAFETY: Nobody uses the inode any more: this is called after a grace period. The link
+        // target is ours if the data is initialised and the inode is still a symbolic link with
+        // one, see `Operations::apply`. kfree() takes any slab's objects.
+        unsafe {
+            let slot = Slot::<T>::of(inode);
+            if (*slot).initialised {
+                if u32::from((*inode).i_mode) & bindings::S_IFMT == bindings::S_IFLNK {
+                    bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
+                }
+                (*slot).data.assume_init_drop();
+            }
+            bindings::kfree(slot.cast());
+        }
+    }
+}
+
+impl<T> Drop for InodeCache<T> {
+    fn drop(&mut self) {
+        // SAFETY: No filesystem is mounted any more. Inodes are freed after a grace period, which
+        // rcu_barrier() waits for, callbacks included.
+        unsafe {
+            bindings::rcu_barrier();
+            bindings::kmem_cache_destroy(self.cache.as_ptr());
+        }
+    }
+}
+
+/// Kept here so that the type of a device number is with the inode that has it.
+pub(super) fn set_special(inode: *mut bindings::inode, mode: u16, device: DeviceNumber) {
+    // SAFETY: Called by `Operations::apply` for a new inode.
+    unsafe { bindings::init_special_inode(inode, mode, device.into_raw()) }
+}

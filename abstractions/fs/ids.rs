@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! User and group identifiers, and device numbers.
+//!
+//! C headers: [`include/linux/uidgid.h`](srctree/include/linux/uidgid.h),
+//! [`include/linux/kdev_t.h`](srctree/include/linux/kdev_t.h)
+
+use crate::bindings;
+
+/// A user identifier of the kernel, `kuid_t`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KernelUid(u32);
+
+/// A group identifier of the kernel, `kgid_t`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KernelGid(u32);
+
+impl KernelUid {
+    pub(super) fn from_value(value: u32) -> Self {
+        Self(value)
+    }
+
+    /// The identifier that is `uid` in the initial user namespace. C: `make_kuid()`.
+    pub fn from_initial(uid: u32) -> Self {
+        // SAFETY: Any value may be looked up in the initial namespace.
+        Self(unsafe { bindings::rust_mpage_helper_make_kuid(uid) })
+    }
+
+    /// What it is in the initial user namespace; the overflow identifier if it is nothing there.
+    /// C: `from_kuid_munged()`.
+    pub fn in_initial(self) -> u32 {
+        // SAFETY: Any value may be looked up in the initial namespace.
+        unsafe { bindings::rust_mpage_helper_from_kuid_munged(self.0) }
+    }
+}
+
+impl KernelGid {
+    pub(super) fn from_value(value: u32) -> Self {
+        Self(value)
+    }
+
+    /// The identifier that is `gid` in the initial user namespace. C: `make_kgid()`.
+    pub fn from_initial(gid: u32) -> Self {
+        // SAFETY: Any value may be looked up in the initial namespace.
+        Self(unsafe { bindings::rust_mpage_helper_make_kgid(gid) })
+    }
+
+    /// What it is in the initial user namespace; the overflow identifier if it is nothing there.
+    /// C: `from_kgid_munged()`.
+    pub fn in_initial(self) -> u32 {
+        // SAFETY: Any value may be looked up in the initial namespace.
+        unsafe { bindings::rust_mpage_helper_from_kgid_munged(self.0) }
+    }
+}
+
+/// The number of a device that a special file stands for, `dev_t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceNumber(bindings::dev_t);
+
+impl DeviceNumber {
+    const MINOR_BITS: u32 = 20;
+
+    /// C: `MKDEV()`. Bits that a `dev_t` has no room for (12 bits of major number, 20 of minor)
+    /// are dropped.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self((major << Self::MINOR_BITS) | (minor & ((1 << Self::MINOR_BITS) - 1)))
+    }
+
+    pub(super) fn into_raw(self) -> bindings::dev_t {
+        self.0
+    }
+}

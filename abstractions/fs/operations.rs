@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be done with inodes: the traits of a filesystem, and the C tables made of them.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+//!
+//! Locks: `i_rwsem` of a directory is held by the VFS in every operation on its contents, see
+//! [`LockedDirectory`]; `fiemap` takes `i_rwsem` of the file itself.
+//!
+//! Left out: everything that changes something.
+
+use super::{
+    address_space::AddressSpaceVTable,
+    directory,
+    fs_inode::{
+        self,
+        LinkTarget, //
+    },
+    AddressSpaceOperations,
+    DeviceNumber,
+    DirectoryOperations, //
+    FiemapRequest,
+    FileSystem,
+    FsInode,
+    InodeType,
+    LockedDirectory,
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+use kernel::{
+    error::from_result,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// Flags of a file that `statx(2)` shows.
+#[derive(Clone, Copy, Default)]
+pub struct StatAttributes(u32);
+
+impl StatAttributes {
+    /// No flags.
+    pub const NONE: Self = Self(0);
+    /// Can only be appended to.
+    pub const APPEND: Self = Self(bindings::STATX_ATTR_APPEND);
+    /// Is compressed.
+    pub const COMPRESSED: Self = Self(bindings::STATX_ATTR_COMPRESSED);
+    /// Is encrypted.
+    pub const ENCRYPTED: Self = Self(bindings::STATX_ATTR_ENCRYPTED);
+    /// Cannot be changed.
+    pub const IMMUTABLE: Self = Self(bindings::STATX_ATTR_IMMUTABLE);
+    /// Is not dumped.
+    pub const NO_DUMP: Self = Self(bindings::STATX_ATTR_NODUMP);
+
+    /// With the flags of `other`, too.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What every inode can do. C: parts of `struct inode_operations`.
+pub trait InodeOperations: 'static {
+    /// The filesystem.
+    type FileSystem: FileSystem;
+
+    /// The flags that the filesystem knows.
+    const ATTRIBUTES: StatAttributes;
+
+    /// The flags that `inode` has.
+    fn attributes(inode: &FsInode<Self::FileSystem>) -> StatAttributes;
+
+    /// Says where the bytes of a regular file are. C: `fiemap`.
+    fn fiemap(inode: &FsInode<Self::FileSystem>, request: &mut FiemapRequest<'_>) -> Result;
+}
+
+/// What the inodes of one type can do, ready to be given to a [`NewInode`](super::NewInode).
+pub struct Operations<T> {
+    inode: &'static bindings::inode_operations,
+    file: Option<&'static bindings::file_operations>,
+    mapping: Option<&'static bindings::address_space_operations>,
+    content: Content,
+    _filesystem: PhantomData<T>,
+}
+
+enum Content {
+    Mapped,
+    LowMapped,
+    Target(LinkTarget),
+    Device(DeviceNumber),
+}
+
+impl<T: FileSystem> Operations<T> {
+    /// A regular file, read through the page cache.
+    pub fn regular<I, A>() -> Self
+    where
+        I: InodeOperations<FileSystem = T>,
+        A: AddressSpaceOperations<Inode = FsInode<T>>,
+    {
+        Self {
+            inode: &InodeVTable::<I>::REGULAR,
+            file: Some(&REGULAR_FILE),
+            mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
+            content: Content::Mapped,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A directory, read through the page cache.
+    pub fn directory<I, A>() -> Self
+    where
+        I: InodeOperations<FileSystem = T> + DirectoryOperations<FileSystem = T>,
+        A: AddressSpaceOperations<Inode = FsInode<T>>,
+    {
+        Self {
+            inode: &DirectoryVTable::<I>::INODE,
+            file: Some(&directory::FileVTable::<I>::OPERATIONS),
+            mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
+            content: Content::Mapped,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A symbolic link, read through the page cache.
+    pub fn symlink<I, A>() -> Self
+    where
+        I: InodeOperations<FileSystem = T>,
+        A: AddressSpaceOperations<Inode = FsInode<T>>,
+    {
+        Self {
+            inode: &InodeVTable::<I>::SYMLINK,
+            file: None,
+            mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
+            content: Content::LowMapped,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A symbolic link whose target is kept with the inode.
+    pub fn fast_symlink<I>(target: LinkTarget) -> Self
+    where
+        I: InodeOperations<FileSystem = T>,
+    {
+        Self {
+            inode: &InodeVTable::<I>::FAST_SYMLINK,
+            file: None,
+            mapping: None,
+            content: Content::Target(target),
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A device, a FIFO or a socket.
+    pub fn special<I>(device: DeviceNumber) -> Self
+    where
+        I: InodeOperations<FileSystem = T>,
+    {
+        Self {
+            inode: &InodeVTable::<I>::SPECIAL,
+            file: None,
+            mapping: None,
+            content: Content::Device(device),
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// Gives `inode`, a new inode of `T`, these operations.
+    pub(super) fn apply(self, inode: *mut bindings::inode, mode: u16) {
+        // SAFETY: The caller has a new inode, which nobody else looks at; its own mapping is part
+        // of it.
+        unsafe {
+            (*inode).i_op = self.inode;
+            if let Some(file) = self.file {
+                (*inode).__bindgen_anon_3.i_fop = file;
+            }
+            if let Some(mapping) = self.mapping {
+                (*(*inode).i_mapping).a_ops = mapping;
+            }
+        }
+        match self.content {
+            Content::Mapped => {}
+            // SAFETY: As above.
+            Content::LowMapped => unsafe { bindings::inode_nohighmem(inode) },
+            Content::Target(target) => {
+                let (len, target) = target.into_raw();
+                // SAFETY: As above. The target is freed with the inode.
+                unsafe {
+                    (*inode).__bindgen_anon_5.i_link = target;
+                    (*inode).i_size = len as _;
+                }
+            }
+            Content::Device(device) => fs_inode::set_special(inode, mode, device),
+        }
+    }
+}
+
+/// Tables of what inodes can do.
+struct InodeVTable<I>(PhantomData<I>);
+
+impl<I: InodeOperations> InodeVTable<I> {
+    const REGULAR: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(Self::getattr_callback),
+        fiemap: Some(Self::fiemap_callback),
+        ..pin_init::zeroed()
+    };
+    const SYMLINK: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(Self::getattr_callback),
+        get_link: Some(bindings::page_get_link),
+        ..pin_init::zeroed()
+    };
+    const FAST_SYMLINK: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(Self::getattr_callback),
+        get_link: Some(bindings::simple_get_link),
+        ..pin_init::zeroed()
+    };
+    const SPECIAL: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(Self::getattr_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// Called by the VFS for an inode with this table.
+    unsafe extern "C" fn getattr_callback(
+        idmap: *mut bindings::mnt_idmap,
+        path: *const bindings::path,
+        stat: *mut bindings::kstat,
+        request_mask: u32,
+        _query_flags: c_uint,
+    ) -> c_int {
+        // SAFETY: The path has a positive dentry, whose inode has this table, and `stat` is the
+        // caller's.
+        unsafe {
+            let raw = (*(*path).dentry).d_inode;
+            let inode = FsInode::<I::FileSystem>::from_raw(raw);
+            (*stat).attributes |= u64::from(I::attributes(inode).0);
+            (*stat).attributes_mask |= u64::from(I::ATTRIBUTES.0);
+            bindings::generic_fillattr(idmap, request_mask, raw, stat);
+        }
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for an inode with this table.
+    unsafe extern "C" fn fiemap_callback(
+        raw: *mut bindings::inode,
+        info: *mut kernel::bindings::fiemap_extent_info,
+        start: u64,
+        len: u64,
+    ) -> c_int {
+        // SAFETY: The inode has this table and is referenced by the caller; the information is the
+        // caller's.
+        let (inode, mut request) = unsafe {
+            (
+                FsInode::<I::FileSystem>::from_raw(raw),
+                FiemapRequest::from_raw(info.cast(), start, len),
+            )
+        };
+        // SAFETY: The inode is valid; the lock is released below.
+        unsafe { bindings::rust_mpage_helper_inode_lock(raw) };
+        let result = from_result(|| {
+            request.prepare(inode)?;
+            I::fiemap(inode, &mut request).map(|()| 0)
+        });
+        // SAFETY: Locked above.
+        unsafe { bindings::rust_mpage_helper_inode_unlock(raw) };
+        result
+    }
+}
+
+/// The table of what a directory's inode can do.
+struct DirectoryVTable<I>(PhantomData<I>);
+
+impl<T, I> DirectoryVTable<I>
+where
+    T: FileSystem,
+    I: InodeOperations<FileSystem = T> + DirectoryOperations<FileSystem = T>,
+{
+    const INODE: bindings::inode_operations = bindings::inode_operations {
+        lookup: Some(Self::lookup_callback),
+        getattr: Some(InodeVTable::<I>::getattr_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a directory with this table, with its `i_rwsem` held at least shared,
+    /// and with a dentry in lookup.
+    unsafe extern "C" fn lookup_callback(
+        dir: *mut bindings::inode,
+        dentry: *mut bindings::dentry,
+        _flags: c_uint,
+    ) -> *mut bindings::dentry {
+        // SAFETY: By the safety requirements; the name of a dentry in lookup does not change.
+        let (dir, name) = unsafe {
+            let name = &(*dentry).__bindgen_anon_1.d_name;
+            (
+                LockedDirectory::<T>::new(FsInode::from_raw(dir)),
+                core::slice::from_raw_parts(
+                    name.name,
+                    name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
+                ),
+            )
+        };
+        match I::lookup(dir, name) {
+            Ok(inode) => {
+                let inode = inode.map_or(ptr::null_mut(), |inode| {
+                    ARef::into_raw(inode).as_ptr().cast()
+                });
+                // SAFETY: The reference is passed on, also if this fails.
+                unsafe { bindings::d_splice_alias(inode, dentry) }
+            }
+            Err(error) => error.to_ptr(),
+        }
+    }
+}
+
+/// What an open regular file can do.
+const REGULAR_FILE: bindings::file_operations = bindings::file_operations {
+    llseek: Some(bindings::generic_file_llseek),
+    read_iter: Some(read_iter_callback),
+    mmap_prepare: Some(bindings::generic_file_readonly_mmap_prepare),
+    open: Some(open_callback),
+    fsync: Some(bindings::simple_fsync),
+    get_unmapped_area: Some(bindings::thp_get_unmapped_area),
+    splice_read: Some(bindings::filemap_splice_read),
+    setlease: Some(bindings::generic_setlease),
+    ..pin_init::zeroed()
+};
+
+/// `O_DIRECT` is accepted; the reads go through the page cache all the same.
+///
+/// # Safety
+///
+/// Called by the VFS with a file that is being opened.
+pub(super) unsafe extern "C" fn open_callback(
+    _inode: *mut bindings::inode,
+    file: *mut bindings::file,
+) -> c_int {
+    // SAFETY: The file is not shared yet.
+    unsafe { (*file).f_mode |= bindings::RUST_MPAGE_FMODE_CAN_ODIRECT };
+    0
+}
+
+/// `generic_file_read_iter()` but for `IOCB_DIRECT`, which it would send to `direct_IO`.
+///
+/// # Safety
+///
+/// Called by the VFS with a request to read an open file.
+pub(super) unsafe extern "C" fn read_iter_callback(
+    iocb: *mut bindings::kiocb,
+    to: *mut bindings::iov_iter,
+) -> isize {
+    // SAFETY: The arguments are passed on.
+    unsafe { bindings::filemap_read(iocb, to, 0) }
+}

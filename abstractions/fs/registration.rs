@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a filesystem is to the kernel: a type that can be mounted.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/fs_context.h`](srctree/include/linux/fs_context.h)
+//!
+//! Left out: filesystems without a block device.
+
+use super::{
+    message,
+    super_block,
+    ExportTable,
+    FsInode,
+    InodeCache,
+    Level,
+    NewSuperBlock,
+    Parameters,
+    StatFs,
+    SuperBlock,
+    Value, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    mem::offset_of,
+    pin::Pin,
+    ptr, //
+};
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    fmt,
+    prelude::*,
+    seq_file::SeqFile,
+    sync::aref::ARef,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+};
+
+/// Whether a filesystem can be written to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A request to mount it for writing becomes a read-only mount, with a notice; a request to
+    /// remount it for writing fails with `EROFS`.
+    ReadOnly,
+    /// As the user asks.
+    ReadWrite,
+}
+
+/// Why a context is made.
+pub enum Purpose<'a, T> {
+    /// To mount a filesystem.
+    Mount,
+    /// To change the options of a mounted one.
+    Reconfigure(&'a SuperBlock<T>),
+}
+
+/// A filesystem on a block device.
+pub trait FileSystem: Sized + 'static {
+    /// Its name, in messages.
+    const NAME: &'static CStr;
+
+    /// Whether it can be written to.
+    const ACCESS: Access;
+
+    /// How its files get handles that survive a reboot, if they do.
+    const EXPORT: Option<ExportTable<Self>> = None;
+
+    /// What it keeps for each mounted filesystem.
+    type Data: Send + Sync;
+
+    /// What it keeps for each inode. Dropped after an RCU grace period, where nothing may sleep.
+    type InodeData: Send + Sync;
+
+    /// What it collects of the mount options before it acts on them.
+    type Context: Send;
+
+    /// What it calls its mount parameters.
+    type Parameter: Copy + Sync;
+
+    /// Its mount parameters.
+    fn parameters() -> Parameters<Self::Parameter>;
+
+    /// A context with nothing asked for yet.
+    fn context(purpose: Purpose<'_, Self>) -> Result<Self::Context>;
+
+    /// Takes note of one parameter.
+    fn parameter(
+        context: &mut Self::Context,
+        mount: &MountRequest<'_, Self>,
+        parameter: Self::Parameter,
+        value: Value,
+    ) -> Result;
+
+    /// Reads the filesystem and checks it.
+    fn fill_super(
+        sb: &mut NewSuperBlock<'_, Self>,
+        context: &mut Self::Context,
+    ) -> Result<Pin<KBox<Self::Data>>>;
+
+    /// The root directory of a filesystem that [`Self::fill_super`] has read.
+    fn root(sb: &SuperBlock<Self>) -> Result<ARef<FsInode<Self>>>;
+
+    /// Changes the options of a mounted filesystem.
+    fn reconfigure(sb: &SuperBlock<Self>, context: &mut Self::Context) -> Result;
+
+    /// Answers `statfs(2)`.
+    fn statfs(sb: &SuperBlock<Self>) -> Result<StatFs>;
+
+    /// Shows the options in `/proc/mounts`, each with a comma before it.
+    fn show_options(sb: &SuperBlock<Self>, out: &SeqFile) -> Result;
+}
+
+/// A request to mount or remount, while its options are parsed.
+///
+/// # Invariants
+///
+/// `fc` points to a valid `struct fs_context` for `'a`.
+pub struct MountRequest<'a, T> {
+    fc: *mut bindings::fs_context,
+    _context: PhantomData<(&'a (), T)>,
+}
+
+impl<T: FileSystem> MountRequest<'_, T> {
+    /// Prints a message that names the filesystem and the device.
+    pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
+        // SAFETY: The context is valid by the type invariants; `root` is set when a filesystem is
+        // reconfigured, and the source is a NUL-terminated path, if it is there.
+        unsafe {
+            let device = if !(*self.fc).root.is_null() {
+                ptr::addr_of!((*(*(*self.fc).root).d_sb).s_id).cast()
+            } else if !(*self.fc).source.is_null() {
+                let source = CStr::from_char_ptr((*self.fc).source);
+                let bytes = source.to_bytes();
+                let name = bytes.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
+                source.as_char_ptr().add(name)
+            } else {
+                c"none".as_char_ptr()
+            };
+            message::print(level, T::NAME, device, message);
+        }
+    }
+}
+
+/// A filesystem type that is registered.
+///
+/// It has to be part of the module's own state, which the kernel initialises in place: the lock
+/// classes in `struct file_system_type` have to be in static memory.
+///
+/// # Invariants
+///
+/// If there is a `cache`, then `fs_type` is registered.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: FileSystem> {
+    #[pin]
+    fs_type: Opaque<bindings::file_system_type>,
+    // Dropped after `PinnedDrop::drop`: no filesystem is mounted any more.
+    cache: Option<InodeCache<T>>,
+}
+
+// SAFETY: A filesystem type may be unregistered by any thread.
+unsafe impl<T: FileSystem> Send for Registration<T> {}
+// SAFETY: There is nothing to do with a shared reference.
+unsafe impl<T: FileSystem> Sync for Registration<T> {}
+
+impl<T: FileSystem> Registration<T> {
+    /// Registers the filesystem `T` under `name`, or not at all without one.
+    pub fn new(
+        name: Option<&'static CStr>,
+        module: &'static ThisModule,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            cache: name.map(InodeCache::new).transpose()?,
+            fs_type <- Opaque::try_ffi_init(
+                move |slot: *mut bindings::file_system_type| {
+                    let Some(name) = name else {
+                        return Ok(());
+                    };
+                    let fs_type = bindings::file_system_type {
+                        name: name.as_char_ptr(),
+                        fs_flags: bindings::FS_REQUIRES_DEV as c_int,
+                        init_fs_context: Some(ContextVTable::<T>::init_callback),
+                        parameters: T::parameters().as_raw().cast(),
+                        kill_sb: Some(bindings::kill_block_super),
+                        owner: module.as_ptr(),
+                        ..pin_init::zeroed()
+                    };
+                    // SAFETY: The slot is ours to write. It is pinned, and unregistered before it
+                    // goes away.
+                    unsafe {
+                        slot.write(fs_type);
+                        to_result(bindings::register_filesystem(slot))
+                    }
+                }
+            ),
+        }? Error)
+    }
+}
+
+#[pinned_drop]
+impl<T: FileSystem> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        if self.cache.is_some() {
+            // SAFETY: Registered by the type invariants. The error is that it is not registered.
+            unsafe { bindings::unregister_filesystem(self.fs_type.get()) };
+        }
+    }
+}
+
+/// The inode cache of the registration that `fs_type` is part of.
+///
+/// # Safety
+///
+/// `fs_type` must be registered by a [`Registration`] of `T`, and a filesystem of it be mounted or
+/// being filled for `'a`.
+pub(super) unsafe fn cache_of<'a, T: FileSystem>(
+    fs_type: *mut bindings::file_system_type,
+) -> Option<&'a InodeCache<T>> {
+    // SAFETY: The type is a field of a registration, which outlives its mounts because they hold
+    // the module. `cache` is initialised before the type is registered and does not change.
+    unsafe {
+        let registration: *const Registration<T> = fs_type
+            .byte_sub(offset_of!(Registration<T>, fs_type))
+            .cast();
+        (*ptr::addr_of!((*registration).cache)).as_ref()
+    }
+}
+
+/// The operations of a context.
+struct ContextVTable<T>(PhantomData<T>);
+
+impl<T: FileSystem> ContextVTable<T> {
+    const OPERATIONS: bindings::fs_context_operations = bindings::fs_context_operations {
+        free: Some(Self::free_callback),
+        parse_param: Some(Self::parse_param_callback),
+        get_tree: Some(Self::get_tree_callback),
+        reconfigure: Some(Self::reconfigure_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// Called with a new context, and `root` set if it is for a reconfiguration.
+    unsafe extern "C" fn init_callback(fc: *mut kernel::bindings::fs_context) -> c_int {
+        let fc = fc.cast::<bindings::fs_context>();
+        from_result(|| {
+            // SAFETY: `fc` is valid and ours; `root` belongs to a mounted filesystem of ours.
+            let purpose = unsafe {
+                if (*fc).purpose() == bindings::fs_context_purpose_FS_CONTEXT_FOR_RECONFIGURE {
+                    Purpose::Reconfigure(super_block::of_context::<T>(fc))
+                } else {
+                    Purpose::Mount
+                }
+            };
+            let context = KBox::new(T::context(purpose)?, GFP_KERNEL)?;
+            // SAFETY: `fc` is valid and ours.
+            unsafe {
+                (*fc).fs_private = context.into_foreign();
+                (*fc).ops = &Self::OPERATIONS;
+            }
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `fc` must be a context that `init_callback` has initialised, and not shared for `'a`.
+    unsafe fn context<'a>(fc: *mut bindings::fs_context) -> &'a mut T::Context {
+        // SAFETY: `fs_private` is a box of the context by the safety requirements; the VFS
+        // serialises the operations of a context.
+        unsafe { &mut *(*fc).fs_private.cast::<T::Context>() }
+    }
+
+    /// # Safety
+    ///
+    /// Called once, last, for a context that `init_callback` has initialised.
+    unsafe extern "C" fn free_callback(fc: *mut bindings::fs_context) {
+        // SAFETY: `fs_private` was set from a box by `init_callback`; this is the last use.
+        unsafe { drop(KBox::<T::Context>::from_foreign((*fc).fs_private)) }
+    }
+
+    /// # Safety
+    ///
+    /// Called for a context that `init_callback` has initialised.
+    unsafe extern "C" fn parse_param_callback(
+        fc: *mut bindings::fs_context,
+        parameter: *mut bindings::fs_parameter,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The pointers are this operation's arguments.
+            let (option, value) = unsafe { T::parameters().parse(fc, parameter)? };
+            // SAFETY: This operation has the context for itself.
+            let context = unsafe { Self::context(fc) };
+            // INVARIANT: The context is valid for the call.
+            let request = MountRequest {
+                fc,
+                _context: PhantomData,
+            };
+            T::parameter(context, &request, option, value).map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called for a context that `init_callback` has initialised.
+    unsafe extern "C" fn get_tree_callback(fc: *mut bindings::fs_context) -> c_int {
+        // SAFETY: `fc` is valid and ours.
+        unsafe {
+            let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
+            if T::ACCESS == Access::ReadOnly && (*fc).sb_flags & read_only == 0 {
+                let request = MountRequest::<T> {
+                    fc,
+                    _context: PhantomData,
+                };
+                request.message(Level::Notice, fmt!("no write support, mounting read-only"));
+                (*fc).sb_flags |= read_only;
+            }
+            bindings::get_tree_bdev(fc, Some(Self::fill_super_callback))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by `get_tree_bdev()` with a new superblock and the context.
+    unsafe extern "C" fn fill_super_callback(
+        sb: *mut bindings::super_block,
+        fc: *mut bindings::fs_context,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The superblock is new and has its device; the context is this operation's.
+            unsafe { super_block::fill::<T>(sb, Self::context(fc)) }.map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called for a context that `init_callback` has initialised for a mounted filesystem.
+    unsafe extern "C" fn reconfigure_callback(fc: *mut bindings::fs_context) -> c_int {
+        from_result(|| {
+            // SAFETY: The context is for a reconfiguration, and ours for the call.
+            let (sb, context, mask, flags) = unsafe {
+                (
+                    super_block::of_context::<T>(fc),
+                    Self::context(fc),
+                    (*fc).sb_flags_mask,
+                    (*fc).sb_flags,
+                )
+            };
+            let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
+            if T::ACCESS == Access::ReadOnly && mask & read_only != 0 && flags & read_only == 0 {
+                sb.message(
+                    Level::Error,
+                    fmt!("error: cannot be remounted read-write, there is no write support"),
+                );
+                return Err(EROFS);
+            }
+            T::reconfigure(sb, context).map(|()| 0)
+        })
+    }
+}

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Superblocks.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+//!
+//! A superblock is an [`AnySuperBlock`] to whoever reads blocks, a [`NewSuperBlock`] while the
+//! filesystem fills it, and a [`SuperBlock`] once the filesystem's data hangs on it. The data is
+//! dropped exactly once: when filling fails, or in `put_super`, after the last inode is gone and
+//! before the device is released.
+//!
+//! Left out: writing (`sync_fs`, freezing), quota, extended attributes.
+
+use super::{
+    message,
+    Buffer,
+    FileSystem,
+    FsInode,
+    Iget,
+    InodeCache,
+    Level,
+    NewInode, //
+};
+use crate::{
+    abstractions::block::BlockDevice,
+    bindings, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref,
+    pin::Pin,
+    ptr, //
+};
+use kernel::{
+    error::from_result,
+    fmt,
+    prelude::*,
+    seq_file::SeqFile,
+    sync::aref::ARef,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+};
+
+/// What a filesystem says about itself, `struct kstatfs`.
+#[derive(Clone, Copy, Default)]
+pub struct StatFs {
+    /// The filesystem's magic number.
+    pub magic: u32,
+    /// The block size in bytes, which is the unit of the following three.
+    pub block_size: u32,
+    /// Blocks for data.
+    pub blocks: u64,
+    /// Free blocks.
+    pub free_blocks: u64,
+    /// Free blocks that are not reserved.
+    pub available_blocks: u64,
+    /// Inodes.
+    pub files: u64,
+    /// Free inodes.
+    pub free_files: u64,
+    /// The filesystem's identifier.
+    pub id: u64,
+    /// The longest name in bytes.
+    pub name_length: u32,
+}
+
+/// A superblock of any filesystem on a block device.
+///
+/// # Invariants
+///
+/// Wraps a valid `struct super_block` that has an open block device while a reference of this
+/// type lives.
+#[repr(transparent)]
+pub struct AnySuperBlock(Opaque<bindings::super_block>);
+
+// SAFETY: Superblocks are shared between processors; the methods only read fields that do not
+// change while it is mounted, or that C reads without a lock, too.
+unsafe impl Send for AnySuperBlock {}
+// SAFETY: As above.
+unsafe impl Sync for AnySuperBlock {}
+
+impl AnySuperBlock {
+    /// The C pointer.
+    #[inline(always)]
+    pub fn as_raw(&self) -> *mut bindings::super_block {
+        self.0.get()
+    }
+
+    /// The name of the device, such as `vda`.
+    pub fn id(&self) -> &CStr {
+        // SAFETY: The superblock is valid, and `s_id` is set and terminated before it is filled.
+        unsafe { CStr::from_char_ptr(ptr::addr_of!((*self.as_raw()).s_id).cast()) }
+    }
+
+    /// The block size in bytes.
+    #[inline(always)]
+    pub fn block_size(&self) -> u32 {
+        // SAFETY: The superblock is valid; the field only changes while it is filled.
+        unsafe { (*self.as_raw()).s_blocksize as u32 }
+    }
+
+    /// Base-2 logarithm of the block size.
+    #[inline(always)]
+    pub fn block_bits(&self) -> u32 {
+        // SAFETY: As above.
+        u32::from(unsafe { (*self.as_raw()).s_blocksize_bits })
+    }
+
+    /// The device.
+    #[inline(always)]
+    pub fn device(&self) -> &BlockDevice {
+        // SAFETY: By the type invariants.
+        unsafe { BlockDevice::from_raw((*self.as_raw()).s_bdev) }
+    }
+
+    /// The size of the device in whole blocks. C: `sb_bdev_nr_blocks()`.
+    pub fn device_blocks(&self) -> u64 {
+        const SECTOR_BITS: u32 = bindings::SECTOR_SHIFT;
+        self.device().sectors() >> (self.block_bits() - SECTOR_BITS)
+    }
+
+    /// Whether nothing may be written. C: `sb_rdonly()`.
+    pub fn is_read_only(&self) -> bool {
+        // SAFETY: The superblock is valid; C reads the flags without a lock.
+        let flags = unsafe { ptr::addr_of!((*self.as_raw()).s_flags).read_volatile() };
+        flags & bindings::RUST_MPAGE_SB_RDONLY as usize != 0
+    }
+
+    /// Reads block number `block`. C: `sb_bread()`.
+    ///
+    /// Fails with `EIO` if the block cannot be read or is not on the device.
+    #[inline]
+    pub fn bread(&self, block: u64) -> Result<Buffer> {
+        Buffer::read(self, block)
+    }
+}
+
+/// A superblock that is being filled.
+///
+/// # Invariants
+///
+/// As of [`AnySuperBlock`]; nobody else uses the superblock for `'a`.
+pub struct NewSuperBlock<'a, T> {
+    sb: &'a AnySuperBlock,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T> Deref for NewSuperBlock<'_, T> {
+    type Target = AnySuperBlock;
+
+    fn deref(&self) -> &AnySuperBlock {
+        self.sb
+    }
+}
+
+impl<T: FileSystem> NewSuperBlock<'_, T> {
+    /// Uses the smallest blocks that the device allows and that are at least `size` bytes large.
+    /// C: `sb_min_blocksize()`.
+    pub fn set_min_block_size(&mut self, size: u32) -> Result {
+        let size = i32::try_from(size)?;
+        // SAFETY: The superblock is valid and ours alone.
+        match unsafe { bindings::sb_min_blocksize(self.as_raw(), size) } {
+            0 => Err(EINVAL),
+            _ => Ok(()),
+        }
+    }
+
+    /// Uses blocks of `size` bytes. Fails with `EINVAL` if the device or the kernel cannot.
+    /// C: `sb_set_blocksize()`.
+    pub fn set_block_size(&mut self, size: u32) -> Result {
+        let size = i32::try_from(size)?;
+        // SAFETY: The superblock is valid and ours alone.
+        match unsafe { bindings::sb_set_blocksize(self.as_raw(), size) } {
+            0 => Err(EINVAL),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a filesystem that is not this one should be refused without a message, because the
+    /// kernel is trying one filesystem after the other.
+    pub fn is_silent(&self) -> bool {
+        // SAFETY: The superblock is valid and ours alone.
+        unsafe { (*self.as_raw()).s_flags & bindings::RUST_MPAGE_SB_SILENT as usize != 0 }
+    }
+
+    /// Sets the filesystem's magic number.
+    pub fn set_magic(&mut self, magic: u32) {
+        // SAFETY: The superblock is valid and ours alone.
+        unsafe { (*self.as_raw()).s_magic = magic as usize }
+    }
+
+    /// Sets the size in bytes that no file exceeds.
+    pub fn set_max_bytes(&mut self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        // SAFETY: The superblock is valid and ours alone.
+        unsafe { (*self.as_raw()).s_maxbytes = bytes }
+    }
+
+    /// Sets how many links a file can have.
+    pub fn set_max_links(&mut self, links: u32) {
+        // SAFETY: The superblock is valid and ours alone.
+        unsafe { (*self.as_raw()).s_max_links = links }
+    }
+
+    /// Sets the times that can be stored, in seconds since 1970.
+    pub fn set_time_range(&mut self, min: i64, max: i64) {
+        // SAFETY: The superblock is valid and ours alone.
+        unsafe {
+            (*self.as_raw()).s_time_min = min;
+            (*self.as_raw()).s_time_max = max;
+        }
+    }
+
+    /// Prints a message that names the filesystem and the device.
+    pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
+        // SAFETY: `s_id` is NUL-terminated.
+        unsafe { message::print(level, T::NAME, self.id().as_char_ptr(), message) }
+    }
+}
+
+/// A superblock of the filesystem `T`.
+///
+/// # Invariants
+///
+/// As of [`AnySuperBlock`]; `s_fs_info` is what `Pin<KBox<T::Data>>::into_foreign()` returned, and
+/// the data stays while a reference of this type lives.
+#[repr(transparent)]
+pub struct SuperBlock<T> {
+    sb: AnySuperBlock,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T> Deref for SuperBlock<T> {
+    type Target = AnySuperBlock;
+
+    #[inline(always)]
+    fn deref(&self) -> &AnySuperBlock {
+        &self.sb
+    }
+}
+
+impl<T: FileSystem> SuperBlock<T> {
+    /// Borrows a superblock from its C pointer.
+    ///
+    /// # Safety
+    ///
+    /// For `'a`, `ptr` must point to a superblock that the type invariants hold for.
+    #[inline(always)]
+    pub unsafe fn from_raw<'a>(ptr: *mut bindings::super_block) -> &'a Self {
+        // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// The filesystem's data.
+    #[inline(always)]
+    pub fn data(&self) -> &T::Data {
+        // SAFETY: By the type invariants, `s_fs_info` is a box of `T::Data` that stays.
+        unsafe { &*(*self.as_raw()).s_fs_info.cast::<T::Data>() }
+    }
+
+    /// Prints a message that names the filesystem and the device.
+    pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
+        // SAFETY: `s_id` is NUL-terminated.
+        unsafe { message::print(level, T::NAME, self.id().as_char_ptr(), message) }
+    }
+
+    /// Gets inode number `ino` from the inode cache, or a new inode to be filled.
+    /// C: `iget_locked()`.
+    pub fn iget(&self, ino: u64) -> Result<Iget<T>> {
+        // SAFETY: The superblock is valid and mounted.
+        let inode = unsafe { bindings::iget_locked(self.as_raw(), ino) };
+        if inode.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: The inode is valid and referenced; iget_locked() waits for I_NEW of others.
+        let state = unsafe { ptr::addr_of!((*inode).i_state.__state).read_volatile() };
+        if state & bindings::inode_state_flags_enum_I_NEW != 0 {
+            // SAFETY: The inode is new, so it is this caller's to fill, and it comes from
+            // `alloc_inode` of this filesystem.
+            Ok(Iget::New(unsafe { NewInode::from_raw(inode) }))
+        } else {
+            // SAFETY: The inode has been filled by `NewInode::init`, as every inode of this
+            // filesystem that has lost I_NEW and is found. The reference is passed on.
+            Ok(Iget::Cached(unsafe {
+                ARef::from_raw(ptr::NonNull::new_unchecked(inode.cast::<FsInode<T>>()))
+            }))
+        }
+    }
+}
+
+/// Fills `sb`, the callback of `get_tree_bdev()`.
+///
+/// # Safety
+///
+/// `sb` must be a new superblock with an open device that nobody else uses yet.
+pub(super) unsafe fn fill<T: FileSystem>(
+    sb: *mut bindings::super_block,
+    context: &mut T::Context,
+) -> Result {
+    // SAFETY: `sb` is valid and has a device by the safety requirements.
+    let any: &AnySuperBlock = unsafe { &*sb.cast() };
+    let mut new = NewSuperBlock::<T> {
+        sb: any,
+        _filesystem: PhantomData,
+    };
+    let data = T::fill_super(&mut new, context)?;
+
+    // SAFETY: `sb` is valid and ours.
+    unsafe {
+        (*sb).s_fs_info = data.into_foreign();
+        (*sb).s_op = &SuperVTable::<T>::OPERATIONS;
+        (*sb).s_export_op = T::EXPORT.map_or(ptr::null(), |table| table.as_raw());
+    }
+    // SAFETY: The data was set just above.
+    let result = unsafe { mount_root::<T>(sb) };
+    if result.is_err() {
+        // SAFETY: No root, so there will be no `put_super`; the inodes that `mount_root` got have
+        // been dropped, and nobody else knows the superblock.
+        unsafe { drop_data::<T>(sb) };
+    }
+    result
+}
+
+/// # Safety
+///
+/// `sb` must be valid and have the data of `T`.
+unsafe fn mount_root<T: FileSystem>(sb: *mut bindings::super_block) -> Result {
+    // SAFETY: By the safety requirements.
+    let root = T::root(unsafe { SuperBlock::from_raw(sb) })?;
+    // SAFETY: d_make_root() takes the reference over, even when it fails.
+    let dentry = unsafe { bindings::d_make_root(ARef::into_raw(root).as_ptr().cast()) };
+    if dentry.is_null() {
+        return Err(ENOMEM);
+    }
+    // SAFETY: `sb` is valid and not mounted yet.
+    unsafe { (*sb).s_root = dentry };
+    Ok(())
+}
+
+/// # Safety
+///
+/// `sb` must be valid and have the data of `T`; nobody may use it any more.
+unsafe fn drop_data<T: FileSystem>(sb: *mut bindings::super_block) {
+    // SAFETY: `s_fs_info` was set from a box in `fill` and is reset here, so this happens once.
+    unsafe {
+        let data = (*sb).s_fs_info;
+        (*sb).s_fs_info = ptr::null_mut();
+        drop(Pin::<KBox<T::Data>>::from_foreign(data));
+    }
+}
+
+/// The operations of a superblock of `T`.
+struct SuperVTable<T>(PhantomData<T>);
+
+impl<T: FileSystem> SuperVTable<T> {
+    const OPERATIONS: bindings::super_operations = bindings::super_operations {
+        alloc_inode: Some(InodeCache::<T>::alloc_inode_callback),
+        free_inode: Some(InodeCache::<T>::free_inode_callback),
+        put_super: Some(Self::put_super_callback),
+        statfs: Some(Self::statfs_callback),
+        show_options: Some(Self::show_options_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// Called by `generic_shutdown_super()` for a superblock that `fill` has filled, after its
+    /// inodes are gone.
+    unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
+        // SAFETY: `s_root` was set, so `fill` has left the data, and this is called once. Nobody
+        // else uses the superblock any more.
+        unsafe { drop_data::<T>(sb) }
+    }
+
+    /// # Safety
+    ///
+    /// Called for a mounted filesystem, with a place for the answer.
+    unsafe extern "C" fn statfs_callback(
+        dentry: *mut bindings::dentry,
+        out: *mut kernel::bindings::kstatfs,
+    ) -> c_int {
+        let out = out.cast::<bindings::kstatfs>();
+        from_result(|| {
+            // SAFETY: The dentry belongs to a mounted superblock of this filesystem.
+            let sb = unsafe { SuperBlock::<T>::from_raw((*dentry).d_sb) };
+            let stat = T::statfs(sb)?;
+            // SAFETY: `out` is valid and the caller's, who has zeroed it.
+            let out = unsafe { &mut *out };
+            out.f_type = stat.magic as _;
+            out.f_bsize = stat.block_size as _;
+            out.f_blocks = stat.blocks;
+            out.f_bfree = stat.free_blocks;
+            out.f_bavail = stat.available_blocks;
+            out.f_files = stat.files;
+            out.f_ffree = stat.free_files;
+            out.f_fsid.val = [stat.id as i32, (stat.id >> 32) as i32];
+            out.f_namelen = stat.name_length as _;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called for a mounted filesystem, with a seq_file that nobody else uses.
+    unsafe extern "C" fn show_options_callback(
+        seq: *mut bindings::seq_file,
+        root: *mut bindings::dentry,
+    ) -> c_int {
+        // SAFETY: The dentry belongs to a mounted superblock of this filesystem, and `seq` is
+        // valid and locked by the caller.
+        let (sb, seq) = unsafe {
+            (
+                SuperBlock::<T>::from_raw((*root).d_sb),
+                SeqFile::from_raw(seq),
+            )
+        };
+        from_result(|| T::show_options(sb, seq).map(|()| 0))
+    }
+}
+
+/// The mounted filesystem that a reconfiguration is for.
+///
+/// # Safety
+///
+/// `fc` must be a valid context of a reconfiguration of a filesystem `T`.
+pub(super) unsafe fn of_context<'a, T: FileSystem>(
+    fc: *mut bindings::fs_context,
+) -> &'a SuperBlock<T> {
+    // SAFETY: Reconfiguration begins with `root` set to the mounted filesystem's, referenced by
+    // the context.
+    unsafe { SuperBlock::from_raw((*(*fc).root).d_sb) }
+}

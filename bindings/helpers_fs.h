@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the filesystem wrappers call of the kernel's static inline functions and
+ * macros. Each is exactly the inline function in its name, unless it says more.
+ */
+#ifndef RUST_MPAGE_HELPERS_FS_H
+#define RUST_MPAGE_HELPERS_FS_H
+
+#include <linux/buffer_head.h>
+#include <linux/exportfs.h>
+#include <linux/fiemap.h>
+#include <linux/filelock.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/iversion.h>
+#include <linux/pagemap.h>
+#include <linux/ratelimit.h>
+#include <linux/statfs.h>
+
+static const gfp_t RUST_MPAGE_GFP_MOVABLE = __GFP_MOVABLE;
+static const fmode_t RUST_MPAGE_FMODE_CAN_ODIRECT = FMODE_CAN_ODIRECT;
+static const unsigned long RUST_MPAGE_SB_RDONLY = SB_RDONLY;
+static const unsigned long RUST_MPAGE_SB_SILENT = SB_SILENT;
+
+/* A cache of inodes with @size bytes around each; @ctor calls inode_init_once() */
+struct kmem_cache *rust_mpage_helper_inode_cache_create(const char *name,
+							unsigned int size,
+							unsigned int align,
+							void (*ctor)(void *));
+void *rust_mpage_helper_alloc_inode_sb(struct super_block *sb,
+				       struct kmem_cache *cache);
+
+void rust_mpage_helper_i_uid_write(struct inode *inode, uid_t uid);
+void rust_mpage_helper_i_gid_write(struct inode *inode, gid_t gid);
+void rust_mpage_helper_inode_set_iversion(struct inode *inode, u64 val);
+bool rust_mpage_helper_inode_eq_iversion(const struct inode *inode, u64 old);
+void rust_mpage_helper_inode_lock(struct inode *inode);
+void rust_mpage_helper_inode_unlock(struct inode *inode);
+void rust_mpage_helper_inode_lock_shared(struct inode *inode);
+void rust_mpage_helper_inode_unlock_shared(struct inode *inode);
+
+/* fs_parse(), with those members of the result that have 32 bits */
+int rust_mpage_helper_fs_parse(struct fs_context *fc,
+			       const struct fs_parameter_spec *desc,
+			       struct fs_parameter *param, bool *negated,
+			       u32 *value);
+
+/* Identifiers in the initial user namespace */
+uid_t rust_mpage_helper_make_kuid(uid_t uid);
+gid_t rust_mpage_helper_make_kgid(gid_t gid);
+uid_t rust_mpage_helper_from_kuid_munged(uid_t kuid);
+gid_t rust_mpage_helper_from_kgid_munged(gid_t kgid);
+
+bool rust_mpage_helper_dir_emit(struct dir_context *ctx, const char *name,
+				int namelen, u64 ino, unsigned int type);
+
+bool rust_mpage_helper_folio_test_checked(const struct folio *folio);
+void rust_mpage_helper_folio_set_checked(struct folio *folio);
+void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset);
+void rust_mpage_helper_kunmap_local(const void *addr);
+
+void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *rs);
+
+#endif /* RUST_MPAGE_HELPERS_FS_H */
