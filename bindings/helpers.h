@@ -10,6 +10,17 @@
 #include <linux/fs.h>
 #include <linux/pagemap.h>
 
+/*
+ * Where the kernel inlines its helpers into Rust code, these are compiled a
+ * second time, to bitcode that is linked into each Rust object. The functions
+ * themselves are exported by exports.c for everybody else.
+ */
+#ifdef RUST_MPAGE_INLINE_HELPERS
+#define __helper __always_inline
+#else
+#define __helper
+#endif
+
 /* What mpage_readahead() adds to the mapping's allocation flags. */
 static const gfp_t RUST_MPAGE_GFP_READAHEAD = __GFP_NORETRY | __GFP_NOWARN;
 
