@@ -6,6 +6,7 @@
 
 #include <linux/bvec.h>
 #include <linux/highmem.h>
+#include <linux/rcupdate.h>
 #include "helpers.h"
 
 __helper struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac)
@@ -75,4 +76,10 @@ __helper void rust_mpage_helper_zero_bvec(struct bio_vec *bvec, unsigned int fro
 		left -= len;
 		offset = 0;
 	}
+}
+
+/* A macro for synchronize_rcu() on kernels without preemption. */
+__helper void rust_mpage_helper_synchronize_rcu_tasks(void)
+{
+	synchronize_rcu_tasks();
 }

@@ -37,5 +37,6 @@ void rust_mpage_helper_bio_first_folio(struct folio_iter *fi, struct bio *bio,
 void rust_mpage_helper_bio_next_folio(struct folio_iter *fi, struct bio *bio);
 void rust_mpage_helper_bio_io_error(struct bio *bio);
 void rust_mpage_helper_zero_bvec(struct bio_vec *bvec, unsigned int from);
+void rust_mpage_helper_synchronize_rcu_tasks(void);
 
 #endif /* RUST_MPAGE_HELPERS_H */

@@ -46,7 +46,7 @@ pub fn wait_for_all() {
     // SAFETY: Process context, may sleep. A completion that has counted itself out may still have
     // its return ahead of it: in interrupt context or with preemption off it is over after this
     // grace period, and a preempted task is waited for because it has not scheduled voluntarily.
-    unsafe { bindings::synchronize_rcu_tasks() };
+    unsafe { bindings::rust_mpage_helper_synchronize_rcu_tasks() };
     // SAFETY: Process context, may sleep.
     unsafe { bindings::synchronize_rcu() };
 }
