@@ -105,6 +105,31 @@ impl<D> Window<D> {
     }
 }
 
+impl<D: Copy> Window<D> {
+    /// The run that the folio of the `blocks` file blocks from `first` on is, if the last answer
+    /// says so of all of it: nothing is to be planned then.
+    #[inline(always)]
+    pub(super) fn whole_run(&self, first: u64, blocks: u32) -> Option<Run<D>> {
+        let placed = self.cached.as_ref()?;
+        let left = placed.covers(first)?;
+        if left < blocks || placed.mapping.uptodate {
+            return None;
+        }
+        let Extent::Mapped { device, start } = placed.mapping.extent else {
+            return None;
+        };
+        Some(Run {
+            span: Span {
+                start: 0,
+                len: blocks,
+            },
+            device,
+            block: PhysicalBlock(start.0.checked_add(first.checked_sub(placed.start.0)?)?),
+            boundary: placed.mapping.boundary && left == blocks,
+        })
+    }
+}
+
 /// The walk through one folio.
 pub(super) struct FolioPlan<'w, D> {
     window: &'w mut Window<D>,
@@ -133,11 +158,6 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
             window,
             held: None,
         }
-    }
-
-    /// The folio's blocks.
-    pub(super) fn blocks(&self) -> u32 {
-        self.blocks
     }
 
     /// The next step, or [`None`] when the folio is decided. The steps cover the folio without

@@ -127,20 +127,30 @@ impl<'i, M: MapSource> Reader<'i, M> {
         if folio.has_buffers() {
             return self.read_through_buffers(folio, Fallback::Buffers);
         }
-        let result = self.carry_out(folio, pages_left);
+        let bits = self.sink.block_bits;
+        let first = folio.position() >> bits;
+        let blocks = (folio.size() >> bits) as u32;
+        let result = match self.window.whole_run(first, blocks) {
+            Some(run) => self.join(folio, run, blocks, pages_left),
+            None => self.carry_out(folio, first, blocks, pages_left),
+        };
         if result.is_err() {
             self.sink.tally.failed_folios += 1;
         }
         result
     }
 
-    #[inline]
-    fn carry_out(&mut self, folio: LockedFolio, pages_left: u32) -> Result {
-        let bits = self.sink.block_bits;
-        let first = folio.position() >> bits;
-        let blocks = (folio.size() as u64) >> bits;
-        let request = (u64::from(pages_left) << PAGE_SHIFT) >> bits;
-        let mut plan = FolioPlan::new(&mut self.window, first..first + blocks, first + request);
+    /// Plans a folio and does what the plan says.
+    fn carry_out(
+        &mut self,
+        folio: LockedFolio,
+        first: u64,
+        blocks: u32,
+        pages_left: u32,
+    ) -> Result {
+        let request = (u64::from(pages_left) << PAGE_SHIFT) >> self.sink.block_bits;
+        let end = first + u64::from(blocks);
+        let mut plan = FolioPlan::new(&mut self.window, first..end, first + request);
         let (mapper, inode) = (self.mapper, self.inode);
         let mut target = Target::Whole(folio);
         let mut held: Option<Run<_>> = None;
@@ -176,7 +186,6 @@ impl<'i, M: MapSource> Reader<'i, M> {
                 Ok(None) => break,
             }
         }
-        let blocks = plan.blocks();
         match (target, held) {
             (Target::Whole(folio), None) => {
                 self.sink.tally.folios += 1;
@@ -196,6 +205,21 @@ impl<'i, M: MapSource> Reader<'i, M> {
                 last.map_or(Ok(()), |run| self.sink.read_part(&split, run))?;
                 split.so_far()
             }
+        }
+    }
+
+    /// Reads a folio of one run.
+    #[inline(always)]
+    fn join(
+        &mut self,
+        folio: LockedFolio,
+        run: Run<&BlockDevice>,
+        blocks: u32,
+        pages_left: u32,
+    ) -> Result {
+        match self.sink.join(folio, run, blocks, pages_left)? {
+            Joined::InBio => Ok(()),
+            Joined::NoMemory(folio) => self.read_through_buffers(folio, Fallback::NoMemory),
         }
     }
 

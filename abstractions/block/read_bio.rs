@@ -245,15 +245,15 @@ unsafe impl Send for ReadBio {}
 unsafe extern "C" fn end_whole_folios(bio: *mut bindings::bio) {
     // SAFETY: The bio is valid until the `bio_put()` below.
     let success = unsafe { (*bio).bi_status } == 0;
-    let mut iter = MaybeUninit::<bindings::folio_iter>::zeroed();
+    let mut iter = MaybeUninit::<bindings::folio_iter>::uninit();
     // SAFETY: The helpers initialise and advance the iterator over the bio's own vector; by the
     // invariants of `ReadBio` each folio in it is locked, appears once, and is ours to end.
     unsafe {
-        bindings::rust_mpage_helper_bio_first_folio(iter.as_mut_ptr(), bio, 0);
-        let iter = iter.assume_init_mut();
-        while !iter.folio.is_null() {
+        let iter = iter.as_mut_ptr();
+        bindings::rust_mpage_helper_bio_first_folio(iter, bio, 0);
+        while !(*iter).folio.is_null() {
             // The folio may be gone as soon as it is unlocked: step first.
-            let folio = iter.folio;
+            let folio = (*iter).folio;
             bindings::rust_mpage_helper_bio_next_folio(iter, bio);
             bindings::folio_end_read(folio, success);
         }
