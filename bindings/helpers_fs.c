@@ -33,16 +33,6 @@ __helper void rust_mpage_helper_i_gid_write(struct inode *inode, gid_t gid)
 	i_gid_write(inode, gid);
 }
 
-__helper void rust_mpage_helper_inode_set_iversion(struct inode *inode, u64 val)
-{
-	inode_set_iversion(inode, val);
-}
-
-__helper bool rust_mpage_helper_inode_eq_iversion(const struct inode *inode, u64 old)
-{
-	return inode_eq_iversion(inode, old);
-}
-
 __helper void rust_mpage_helper_inode_lock(struct inode *inode)
 {
 	inode_lock(inode);
@@ -100,16 +90,6 @@ __helper bool rust_mpage_helper_dir_emit(struct dir_context *ctx,
 					 const char *name, int namelen, u64 ino, unsigned int type)
 {
 	return dir_emit(ctx, name, namelen, ino, type);
-}
-
-__helper bool rust_mpage_helper_folio_test_checked(const struct folio *folio)
-{
-	return folio_test_checked(folio);
-}
-
-__helper void rust_mpage_helper_folio_set_checked(struct folio *folio)
-{
-	folio_set_checked(folio);
 }
 
 __helper void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset)

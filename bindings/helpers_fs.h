@@ -13,7 +13,6 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
-#include <linux/iversion.h>
 #include <linux/pagemap.h>
 #include <linux/ratelimit.h>
 #include <linux/statfs.h>
@@ -33,8 +32,6 @@ void *rust_mpage_helper_alloc_inode_sb(struct super_block *sb,
 
 void rust_mpage_helper_i_uid_write(struct inode *inode, uid_t uid);
 void rust_mpage_helper_i_gid_write(struct inode *inode, gid_t gid);
-void rust_mpage_helper_inode_set_iversion(struct inode *inode, u64 val);
-bool rust_mpage_helper_inode_eq_iversion(const struct inode *inode, u64 old);
 void rust_mpage_helper_inode_lock(struct inode *inode);
 void rust_mpage_helper_inode_unlock(struct inode *inode);
 void rust_mpage_helper_inode_lock_shared(struct inode *inode);
@@ -55,8 +52,6 @@ gid_t rust_mpage_helper_from_kgid_munged(gid_t kgid);
 bool rust_mpage_helper_dir_emit(struct dir_context *ctx, const char *name,
 				int namelen, u64 ino, unsigned int type);
 
-bool rust_mpage_helper_folio_test_checked(const struct folio *folio);
-void rust_mpage_helper_folio_set_checked(struct folio *folio);
 void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset);
 void rust_mpage_helper_kunmap_local(const void *addr);
 

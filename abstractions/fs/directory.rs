@@ -12,8 +12,10 @@
 //! Left out: changing directories. Directories do not use large folios.
 
 use super::{
+    operations::InodeVTable,
     FileSystem,
     FsInode,
+    InodeOperations,
     InodeType, //
 };
 use crate::bindings;
@@ -37,10 +39,7 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef,
-    types::{
-        ForeignOwnable,
-        NotThreadSafe, //
-    },
+    types::NotThreadSafe,
 };
 
 /// A directory whose contents do not change.
@@ -124,27 +123,12 @@ pub struct DirectoryPage<'a> {
     _not_send: NotThreadSafe,
 }
 
-impl DirectoryPage<'_> {
-    /// Whether [`Self::set_checked`] has been called since the page was read. It is the
-    /// filesystem's own mark, `PG_checked`.
-    pub fn is_checked(&self) -> bool {
-        // SAFETY: The folio is valid by the type invariants.
-        unsafe { bindings::rust_mpage_helper_folio_test_checked(self.folio.as_ptr()) }
-    }
-
-    /// Marks the page.
-    pub fn set_checked(&self) {
-        // SAFETY: The folio is valid by the type invariants; the flag is the filesystem's.
-        unsafe { bindings::rust_mpage_helper_folio_set_checked(self.folio.as_ptr()) }
-    }
-}
-
 impl Deref for DirectoryPage<'_> {
-    type Target = [u8];
+    type Target = [u8; PAGE_SIZE];
 
-    fn deref(&self) -> &[u8] {
+    fn deref(&self) -> &[u8; PAGE_SIZE] {
         // SAFETY: A page is mapped there, and its bytes do not change by the type invariants.
-        unsafe { slice::from_raw_parts(self.address, PAGE_SIZE) }
+        unsafe { &*self.address.cast() }
     }
 }
 
@@ -173,15 +157,6 @@ impl EntryType {
     }
 }
 
-/// What is known of a position that a directory is to be read from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// The directory is as it was when the position was the start of an entry.
-    Valid,
-    /// The directory may have changed: an entry may begin elsewhere.
-    Stale,
-}
-
 /// Where the entries of a directory go. C: `struct dir_context`.
 ///
 /// # Invariants
@@ -189,12 +164,12 @@ pub enum Position {
 /// `context` points to a valid `struct dir_context`, used by nobody else for `'a`.
 pub struct DirectoryReader<'a> {
     context: *mut bindings::dir_context,
-    inode: *mut bindings::inode,
-    version: &'a mut u64,
+    _context: PhantomData<&'a mut bindings::dir_context>,
 }
 
 impl DirectoryReader<'_> {
-    /// The position in bytes that comes next.
+    /// The position in bytes that comes next. It is what user space was told, or a number of its
+    /// own: an entry need not begin there.
     pub fn position(&self) -> u64 {
         // SAFETY: The context is valid by the type invariants. Positions are never negative.
         unsafe { (*self.context).pos }.max(0) as u64
@@ -205,22 +180,6 @@ impl DirectoryReader<'_> {
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         // SAFETY: The context is valid by the type invariants.
         unsafe { (*self.context).pos = position }
-    }
-
-    /// Whether an entry begins at the position.
-    pub fn state(&self) -> Position {
-        // SAFETY: The inode is valid for the call.
-        if unsafe { bindings::rust_mpage_helper_inode_eq_iversion(self.inode, *self.version) } {
-            Position::Valid
-        } else {
-            Position::Stale
-        }
-    }
-
-    /// Says that an entry begins at the position, now.
-    pub fn set_valid(&mut self) {
-        // SAFETY: The inode is valid for the call.
-        *self.version = unsafe { bindings::inode_query_iversion(self.inode) };
     }
 
     /// Hands out one entry. `Break` if there is no room for it. C: `dir_emit()`.
@@ -238,40 +197,41 @@ impl DirectoryReader<'_> {
                 c_uint::from(entry_type.0),
             )
         };
-        match more {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        if more {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
     }
 }
 
-/// What a directory can do.
-pub trait DirectoryOperations: 'static {
-    /// The filesystem.
-    type FileSystem: FileSystem;
-
+/// What a directory can do, besides what every inode can.
+pub trait DirectoryOperations: InodeOperations {
     /// Finds the inode of `name`, if there is such an entry.
     fn lookup(
         dir: LockedDirectory<'_, Self::FileSystem>,
         name: &[u8],
     ) -> Result<Option<ARef<FsInode<Self::FileSystem>>>>;
 
-    /// Hands out entries from the reader's position on.
+    /// Hands out entries from the reader's position on, and moves it.
     fn iterate(
         dir: LockedDirectory<'_, Self::FileSystem>,
         reader: &mut DirectoryReader<'_>,
     ) -> Result;
 }
 
-/// The table of what an open directory can do. Its private data is the version of the directory
-/// (`i_version`) that the file's position belongs to.
-pub(super) struct FileVTable<D>(PhantomData<D>);
+/// The tables of what a directory and an open directory can do.
+pub(super) struct DirectoryVTable<D>(PhantomData<D>);
 
-impl<D: DirectoryOperations> FileVTable<D> {
-    pub(super) const OPERATIONS: bindings::file_operations = bindings::file_operations {
-        open: Some(Self::open_callback),
-        release: Some(Self::release_callback),
-        llseek: Some(Self::llseek_callback),
+impl<D: DirectoryOperations> DirectoryVTable<D> {
+    pub(super) const INODE: bindings::inode_operations = bindings::inode_operations {
+        lookup: Some(Self::lookup_callback),
+        getattr: Some(InodeVTable::<D>::getattr_callback),
+        ..pin_init::zeroed()
+    };
+
+    pub(super) const FILE: bindings::file_operations = bindings::file_operations {
+        llseek: Some(bindings::generic_file_llseek),
         read: Some(bindings::generic_read_dir),
         iterate_shared: Some(Self::iterate_callback),
         fsync: Some(bindings::simple_fsync),
@@ -281,66 +241,50 @@ impl<D: DirectoryOperations> FileVTable<D> {
 
     /// # Safety
     ///
-    /// Called by the VFS with a file that is being opened.
-    unsafe extern "C" fn open_callback(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
-        from_result(|| {
-            let version = KBox::new(0u64, GFP_KERNEL)?;
-            // SAFETY: The file is not shared yet.
-            unsafe { (*file).private_data = version.into_foreign() };
-            Ok(0)
-        })
-    }
-
-    /// # Safety
-    ///
-    /// Called by the VFS once, last, for a file that `open_callback` was called for.
-    unsafe extern "C" fn release_callback(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
-        // SAFETY: The private data is a box since `open_callback`.
-        unsafe { drop(KBox::<u64>::from_foreign((*file).private_data)) };
-        0
-    }
-
-    /// # Safety
-    ///
-    /// Called by the VFS for an open file, whose position lock is held.
-    unsafe extern "C" fn llseek_callback(
-        file: *mut bindings::file,
-        offset: bindings::loff_t,
-        whence: c_int,
-    ) -> bindings::loff_t {
-        // SAFETY: The private data is a number since `open_callback`; the position lock is its
-        // lock, too.
-        unsafe {
-            bindings::generic_llseek_cookie(file, offset, whence, (*file).private_data.cast())
+    /// Called by the VFS for a directory with this table, with its `i_rwsem` held at least shared,
+    /// and with a dentry in lookup.
+    unsafe extern "C" fn lookup_callback(
+        dir: *mut bindings::inode,
+        dentry: *mut bindings::dentry,
+        _flags: c_uint,
+    ) -> *mut bindings::dentry {
+        // SAFETY: By the safety requirements; the name of a dentry in lookup does not change.
+        let (dir, name) = unsafe {
+            let name = &(*dentry).__bindgen_anon_1.d_name;
+            (
+                LockedDirectory::new(FsInode::from_raw(dir)),
+                slice::from_raw_parts(
+                    name.name,
+                    name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
+                ),
+            )
+        };
+        match D::lookup(dir, name) {
+            Ok(inode) => {
+                let inode = inode.map_or(ptr::null_mut(), |inode| {
+                    ARef::into_raw(inode).as_ptr().cast()
+                });
+                // SAFETY: The reference is passed on, also if this fails.
+                unsafe { bindings::d_splice_alias(inode, dentry) }
+            }
+            Err(error) => error.to_ptr(),
         }
     }
 
     /// # Safety
     ///
-    /// Called by the VFS for an open file, whose position lock and, at least shared, `i_rwsem` of
-    /// the directory are held.
+    /// Called by the VFS for an open directory with this table, whose `i_rwsem` is held at least
+    /// shared.
     unsafe extern "C" fn iterate_callback(
         file: *mut bindings::file,
         context: *mut bindings::dir_context,
     ) -> c_int {
-        // SAFETY: The file's inode is a directory with this table. The private data is a number
-        // since `open_callback`, and the position lock is its lock.
-        let (dir, mut reader) = unsafe {
-            let inode = (*file).f_inode;
-            (
-                LockedDirectory::<D::FileSystem>::new(FsInode::from_raw(inode)),
-                DirectoryReader {
-                    context,
-                    inode,
-                    version: &mut *(*file).private_data.cast::<u64>(),
-                },
-            )
+        // SAFETY: The file's inode is a directory with this table, locked by the caller.
+        let dir = unsafe { LockedDirectory::new(FsInode::from_raw((*file).f_inode)) };
+        // INVARIANT: The context is the caller's, for this call.
+        let mut reader = DirectoryReader {
+            context,
+            _context: PhantomData,
         };
         from_result(|| D::iterate(dir, &mut reader).map(|()| 0))
     }

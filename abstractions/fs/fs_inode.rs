@@ -394,9 +394,7 @@ impl<T: FileSystem> InodeCache<T> {
                 return ptr::null_mut();
             }
             (*slot).initialised = false;
-            let inode = ptr::addr_of_mut!((*slot).inode);
-            bindings::rust_mpage_helper_inode_set_iversion(inode, 1);
-            inode
+            ptr::addr_of_mut!((*slot).inode)
         }
     }
 

@@ -97,6 +97,7 @@ impl RateLimit {
 }
 
 /// Stops the machine: what the mount option `errors=panic` asks for.
+#[inline(always)]
 pub fn panic(filesystem: &CStr) -> ! {
     // SAFETY: The format asks for the one string that it gets.
     unsafe {

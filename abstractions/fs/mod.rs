@@ -30,8 +30,7 @@ pub use self::directory::{
     DirectoryPage,
     DirectoryReader,
     EntryType,
-    LockedDirectory,
-    Position, //
+    LockedDirectory, //
 };
 pub use self::export::{
     ExportOperations,
@@ -65,6 +64,7 @@ pub use self::message::{
     RateLimit, //
 };
 pub use self::operations::{
+    FileOperations,
     InodeOperations,
     Operations,
     StatAttributes, //

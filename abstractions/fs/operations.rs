@@ -4,14 +4,13 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! Locks: `i_rwsem` of a directory is held by the VFS in every operation on its contents, see
-//! [`LockedDirectory`]; `fiemap` takes `i_rwsem` of the file itself.
+//! Locks: `fiemap` takes `i_rwsem` of the file.
 //!
 //! Left out: everything that changes something.
 
 use super::{
     address_space::AddressSpaceVTable,
-    directory,
+    directory::DirectoryVTable,
     fs_inode::{
         self,
         LinkTarget, //
@@ -23,17 +22,12 @@ use super::{
     FileSystem,
     FsInode,
     InodeType,
-    LockedDirectory,
 };
 use crate::bindings;
-use core::{
-    marker::PhantomData,
-    ptr, //
-};
+use core::marker::PhantomData;
 use kernel::{
     error::from_result,
-    prelude::*,
-    sync::aref::ARef, //
+    prelude::*, //
 };
 
 /// Flags of a file that `statx(2)` shows.
@@ -70,8 +64,11 @@ pub trait InodeOperations: 'static {
 
     /// The flags that `inode` has.
     fn attributes(inode: &FsInode<Self::FileSystem>) -> StatAttributes;
+}
 
-    /// Says where the bytes of a regular file are. C: `fiemap`.
+/// What a regular file can do, besides what every inode can.
+pub trait FileOperations: InodeOperations {
+    /// Says where the bytes of the file are. C: `fiemap`.
     fn fiemap(inode: &FsInode<Self::FileSystem>, request: &mut FiemapRequest<'_>) -> Result;
 }
 
@@ -95,11 +92,11 @@ impl<T: FileSystem> Operations<T> {
     /// A regular file, read through the page cache.
     pub fn regular<I, A>() -> Self
     where
-        I: InodeOperations<FileSystem = T>,
+        I: FileOperations<FileSystem = T>,
         A: AddressSpaceOperations<Inode = FsInode<T>>,
     {
         Self {
-            inode: &InodeVTable::<I>::REGULAR,
+            inode: &FileVTable::<I>::INODE,
             file: Some(&REGULAR_FILE),
             mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
             content: Content::Mapped,
@@ -110,12 +107,12 @@ impl<T: FileSystem> Operations<T> {
     /// A directory, read through the page cache.
     pub fn directory<I, A>() -> Self
     where
-        I: InodeOperations<FileSystem = T> + DirectoryOperations<FileSystem = T>,
+        I: DirectoryOperations<FileSystem = T>,
         A: AddressSpaceOperations<Inode = FsInode<T>>,
     {
         Self {
             inode: &DirectoryVTable::<I>::INODE,
-            file: Some(&directory::FileVTable::<I>::OPERATIONS),
+            file: Some(&DirectoryVTable::<I>::FILE),
             mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
             content: Content::Mapped,
             _filesystem: PhantomData,
@@ -196,14 +193,9 @@ impl<T: FileSystem> Operations<T> {
 }
 
 /// Tables of what inodes can do.
-struct InodeVTable<I>(PhantomData<I>);
+pub(super) struct InodeVTable<I>(PhantomData<I>);
 
 impl<I: InodeOperations> InodeVTable<I> {
-    const REGULAR: bindings::inode_operations = bindings::inode_operations {
-        getattr: Some(Self::getattr_callback),
-        fiemap: Some(Self::fiemap_callback),
-        ..pin_init::zeroed()
-    };
     const SYMLINK: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
         get_link: Some(bindings::page_get_link),
@@ -222,7 +214,7 @@ impl<I: InodeOperations> InodeVTable<I> {
     /// # Safety
     ///
     /// Called by the VFS for an inode with this table.
-    unsafe extern "C" fn getattr_callback(
+    pub(super) unsafe extern "C" fn getattr_callback(
         idmap: *mut bindings::mnt_idmap,
         path: *const bindings::path,
         stat: *mut bindings::kstat,
@@ -240,6 +232,17 @@ impl<I: InodeOperations> InodeVTable<I> {
         }
         0
     }
+}
+
+/// The table of what a regular file's inode can do.
+struct FileVTable<I>(PhantomData<I>);
+
+impl<I: FileOperations> FileVTable<I> {
+    const INODE: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(InodeVTable::<I>::getattr_callback),
+        fiemap: Some(Self::fiemap_callback),
+        ..pin_init::zeroed()
+    };
 
     /// # Safety
     ///
@@ -267,53 +270,6 @@ impl<I: InodeOperations> InodeVTable<I> {
         // SAFETY: Locked above.
         unsafe { bindings::rust_mpage_helper_inode_unlock(raw) };
         result
-    }
-}
-
-/// The table of what a directory's inode can do.
-struct DirectoryVTable<I>(PhantomData<I>);
-
-impl<T, I> DirectoryVTable<I>
-where
-    T: FileSystem,
-    I: InodeOperations<FileSystem = T> + DirectoryOperations<FileSystem = T>,
-{
-    const INODE: bindings::inode_operations = bindings::inode_operations {
-        lookup: Some(Self::lookup_callback),
-        getattr: Some(InodeVTable::<I>::getattr_callback),
-        ..pin_init::zeroed()
-    };
-
-    /// # Safety
-    ///
-    /// Called by the VFS for a directory with this table, with its `i_rwsem` held at least shared,
-    /// and with a dentry in lookup.
-    unsafe extern "C" fn lookup_callback(
-        dir: *mut bindings::inode,
-        dentry: *mut bindings::dentry,
-        _flags: c_uint,
-    ) -> *mut bindings::dentry {
-        // SAFETY: By the safety requirements; the name of a dentry in lookup does not change.
-        let (dir, name) = unsafe {
-            let name = &(*dentry).__bindgen_anon_1.d_name;
-            (
-                LockedDirectory::<T>::new(FsInode::from_raw(dir)),
-                core::slice::from_raw_parts(
-                    name.name,
-                    name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
-                ),
-            )
-        };
-        match I::lookup(dir, name) {
-            Ok(inode) => {
-                let inode = inode.map_or(ptr::null_mut(), |inode| {
-                    ARef::into_raw(inode).as_ptr().cast()
-                });
-                // SAFETY: The reference is passed on, also if this fails.
-                unsafe { bindings::d_splice_alias(inode, dentry) }
-            }
-            Err(error) => error.to_ptr(),
-        }
     }
 }
 
