@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories: looking up names, reading entries.
+//!
+//! Directories are read page by page through the page cache. Every walk over a page checks the
+//! entries that it passes, see [`dirent`](crate::dirent).
+//!
+//! Locks: the directory's `i_rwsem`, by [`LockedDirectory`].
+//!
+//! Left out: changing directories; hashed directories are read as linear ones, which they are, too.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    dirent::{
+        self,
+        DirError,
+        DirFormat,
+        Entries,
+        FileType, //
+    },
+    disk::NAME_LEN,
+    file::File,
+    inode::{
+        self,
+        Ext2Inode, //
+    },
+    report,
+    super_block::Ext2, //
+};
+use core::ops::ControlFlow;
+use kernel::{
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::Relaxed, //
+    },
+};
+use rust_mpage_core::abstractions::fs::{
+    DirectoryOperations,
+    DirectoryPage,
+    DirectoryReader,
+    EntryType,
+    InodeOperations,
+    LockedDirectory,
+    StatAttributes, //
+};
+
+/// A directory whose contents do not change.
+type Dir<'a> = LockedDirectory<'a, Ext2>;
+
+/// What directories can do.
+pub(crate) struct Directory;
+
+impl InodeOperations for Directory {
+    type FileSystem = Ext2;
+
+    const ATTRIBUTES: StatAttributes = File::ATTRIBUTES;
+
+    fn attributes(inode: &Ext2Inode) -> StatAttributes {
+        File::attributes(inode)
+    }
+}
+
+impl DirectoryOperations for Directory {
+    fn lookup(dir: Dir<'_>, name: &[u8]) -> Result<Option<ARef<Ext2Inode>>> {
+        if name.len() > NAME_LEN {
+            return Err(ENAMETOOLONG);
+        }
+        let Some(ino) = find(dir, name)? else {
+            return Ok(None);
+        };
+        match inode::get(dir.super_block(), ino) {
+            Err(error) if error == ESTALE => {
+                report::corrupt(
+                    dir.super_block(),
+                    fmt!(
+                        "directory {}: entry for the deleted inode {ino}",
+                        dir.number()
+                    ),
+                );
+                Err(EUCLEAN)
+            }
+            result => result.map(Some),
+        }
+    }
+
+    fn iterate(dir: Dir<'_>, reader: &mut DirectoryReader<'_>) -> Result {
+        loop {
+            let position = reader.position();
+            if position >= dir.size() {
+                return Ok(());
+            }
+
+            let index = position >> PAGE_SHIFT;
+            let start = index << PAGE_SHIFT;
+            let end = dir.size().min(start + PAGE_SIZE as u64);
+            let from = (position - start) as u32;
+            let result = dir
+                .page(index)
+                .and_then(|page| emit_page(dir, reader, &page, start, from));
+            match result {
+                Ok(ControlFlow::Continue(())) => reader.set_position(end),
+                Ok(ControlFlow::Break(())) => return Ok(()),
+                Err(error) => {
+                    report::corrupt(
+                        dir.super_block(),
+                        fmt!("directory {}: cannot be read at byte {start}", dir.number()),
+                    );
+                    // Who tries again gets on, to what follows.
+                    reader.set_position(end);
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Hands out the entries of the page at byte `start`, from byte `from` of the page on. `Break` if
+/// the reader has no more room.
+fn emit_page(
+    dir: Dir<'_>,
+    reader: &mut DirectoryReader<'_>,
+    page: &DirectoryPage<'_>,
+    start: u64,
+    from: u32,
+) -> Result<ControlFlow<()>> {
+    for entry in Entries::starting_at(format(dir), part_of(dir, page, start), from) {
+        let entry = entry.map_err(|error| bad_entry(dir, error, start))?;
+
+        // Where an entry begins now, should `from` be something else.
+        reader.set_position(start + u64::from(entry.offset));
+        if entry.in_use() {
+            let entry_type = EntryType::from_stored(entry.file_type.map_or(0, FileType::to_entry));
+            if reader
+                .emit(entry.name, entry.inode.into(), entry_type)
+                .is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The inode of the entry `name`. C: `ext2_find_entry()`.
+pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<u32>> {
+    let pages = dir.pages();
+    // Pages are of 4 KiB or more, and the size of a directory has 32 bits.
+    let hint = u64::from(dir.data().lookup_hint.load(Relaxed));
+    let first = if hint < pages { hint } else { 0 };
+
+    for index in Iterator::chain(first..pages, 0..first) {
+        // A directory has no holes. Do not walk over gigabytes because a size is wrong.
+        if index << PAGE_SHIFT > dir.blocks() << SECTOR_SHIFT {
+            report::corrupt(
+                dir.super_block(),
+                fmt!(
+                    "directory {}: size {} with {} blocks of 512 bytes",
+                    dir.number(),
+                    dir.size(),
+                    dir.blocks()
+                ),
+            );
+            return Err(EUCLEAN);
+        }
+
+        let start = index << PAGE_SHIFT;
+        let page = dir.page(index)?;
+        let found = dirent::find(format(dir), part_of(dir, &page, start), name)
+            .map_err(|error| bad_entry(dir, error, start))?;
+        if let Some(entry) = found {
+            dir.data().lookup_hint.store(index as u32, Relaxed);
+            return Ok(Some(entry.inode));
+        }
+    }
+    Ok(None)
+}
+
+/// Base-2 logarithm of the unit in bytes of an inode's block count.
+const SECTOR_SHIFT: u32 = 9;
+
+fn format(dir: Dir<'_>) -> DirFormat {
+    let geometry = &dir.super_block().data().geometry;
+    DirFormat {
+        block_size: geometry.block_size(),
+        inodes_count: geometry.inodes_count(),
+        filetype: geometry.has_filetype(),
+    }
+}
+
+/// The part of the page at byte `start` that is in the directory.
+fn part_of<'p>(dir: Dir<'_>, page: &'p DirectoryPage<'_>, start: u64) -> &'p [u8] {
+    let len = dir.size().saturating_sub(start).min(PAGE_SIZE as u64);
+    page.get(..len as usize).unwrap_or(&[])
+}
+
+fn bad_entry(dir: Dir<'_>, error: DirError, start: u64) -> Error {
+    report::corrupt(
+        dir.super_block(),
+        fmt!("directory {}: {}", dir.number(), error.at(start)),
+    );
+    error.errno()
+}

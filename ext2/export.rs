@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! File handles.
+//!
+//! Locks: none here; the directory's `i_rwsem` while its parent is looked for.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    dir,
+    disk,
+    inode::{
+        self,
+        Ext2Inode, //
+    },
+    super_block::Ext2, //
+};
+use kernel::{
+    prelude::*,
+    sync::aref::ARef, //
+};
+use rust_mpage_core::abstractions::fs::{
+    ExportOperations,
+    LockedDirectory,
+    SuperBlock, //
+};
+
+/// How files are found by their handles.
+pub(crate) struct Export;
+
+impl ExportOperations for Export {
+    type FileSystem = Ext2;
+
+    fn inode(sb: &SuperBlock<Ext2>, number: u64, generation: u32) -> Result<ARef<Ext2Inode>> {
+        let geometry = &sb.data().geometry;
+        let ino = u32::try_from(number).map_err(|_| ESTALE)?;
+        if ino != disk::ino::ROOT && ino < geometry.first_ino() || ino > geometry.inodes_count() {
+            return Err(ESTALE);
+        }
+
+        let inode = inode::get(sb, ino)?;
+        if generation != 0 && inode.generation() != generation {
+            return Err(ESTALE);
+        }
+        Ok(inode)
+    }
+
+    fn parent(dir: LockedDirectory<'_, Ext2>) -> Result<ARef<Ext2Inode>> {
+        let ino = dir::find(dir, b"..")?.ok_or(ENOENT)?;
+        inode::get(dir.super_block(), ino)
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files: their pages, through `rust_mpage`, and where they are on the device.
+//!
+//! Left out: writing; direct I/O, for which reads go through the page cache.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    inode::Ext2Inode,
+    map::Mapper,
+    super_block::Ext2, //
+};
+use kernel::prelude::*;
+use rust_mpage_core::{
+    abstractions::{
+        fs::{
+            AddressSpaceOperations,
+            ExtentFlags,
+            FiemapRequest,
+            FileOperations,
+            InodeOperations,
+            StatAttributes, //
+        },
+        mm::{
+            LockedFolio,
+            Readahead, //
+        },
+    },
+    mpage::{
+        self,
+        BlockCount,
+        BlockMapper,
+        Extent,
+        LogicalBlock,
+        PhysicalBlock, //
+    },
+};
+
+/// The pages of regular files, directories and symbolic links.
+pub(crate) struct PageCache;
+
+impl AddressSpaceOperations for PageCache {
+    type Inode = Ext2Inode;
+
+    fn read_folio(inode: &Ext2Inode, folio: LockedFolio) -> Result {
+        mpage::read_folio(Mapper, inode, folio)
+    }
+
+    fn readahead(inode: &Ext2Inode, request: Readahead<'_>) {
+        mpage::readahead(Mapper, inode, request)
+    }
+
+    fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
+        let mapping = Mapper.lookup(inode, LogicalBlock(block), BlockCount(1))?;
+        Ok(match mapping.extent() {
+            Extent::Mapped { start, .. } => Some(start.0),
+            Extent::Hole => None,
+        })
+    }
+}
+
+/// What every file can do.
+pub(crate) struct File;
+
+impl InodeOperations for File {
+    type FileSystem = Ext2;
+
+    const ATTRIBUTES: StatAttributes = StatAttributes::APPEND
+        .with(StatAttributes::COMPRESSED)
+        .with(StatAttributes::ENCRYPTED)
+        .with(StatAttributes::IMMUTABLE)
+        .with(StatAttributes::NO_DUMP);
+
+    fn attributes(inode: &Ext2Inode) -> StatAttributes {
+        inode.data().stat_attributes()
+    }
+}
+
+impl FileOperations for File {
+    fn fiemap(inode: &Ext2Inode, request: &mut FiemapRequest<'_>) -> Result {
+        fiemap(inode, request)
+    }
+}
+
+/// Tells an extent for each answer of the mapper, as C's `iomap_fiemap()` does: contiguous extents
+/// are not joined, and `MERGED` says so.
+fn fiemap(inode: &Ext2Inode, request: &mut FiemapRequest<'_>) -> Result {
+    let bits = inode.block_bits();
+    let range = request.range();
+    let end = range.end.div_ceil(1 << bits);
+    let mut at = range.start >> bits;
+    // Told once it is known whether it is the last.
+    let mut pending: Option<(u64, PhysicalBlock, u64)> = None;
+    let mut tell = |(at, start, len): (u64, PhysicalBlock, u64), flags: ExtentFlags| {
+        request.add(
+            at << bits,
+            start.0 << bits,
+            len << bits,
+            flags.with(ExtentFlags::MERGED),
+        )
+    };
+
+    while at < end {
+        let max = BlockCount(u32::try_from(end - at).unwrap_or(u32::MAX));
+        let mapping = Mapper.lookup(inode, LogicalBlock(at), max)?;
+        let len = u64::from(mapping.len().0);
+        if let Extent::Mapped { start, .. } = mapping.extent() {
+            if let Some(extent) = pending.replace((at, *start, len)) {
+                if tell(extent, ExtentFlags::NONE)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        at += len;
+    }
+    if let Some(extent) = pending {
+        let _ = tell(extent, ExtentFlags::LAST)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The second extended filesystem, read-only, on `rust_mpage`.
+//!
+//! It registers as `rust_ext2`, and with the module parameter `register_as_ext2=1` as `ext2`, too.
+//!
+//! C counterpart: `fs/ext2`.
+
+#![deny(unsafe_code)]
+
+use kernel::prelude::*;
+use rust_mpage_core::abstractions::fs::Registration;
+
+mod dir;
+mod export;
+mod file;
+mod inode;
+mod map;
+mod options;
+mod report;
+mod super_block;
+
+// The format, as pure functions. Writing will use what reading does not.
+#[allow(dead_code)]
+mod block_size;
+#[allow(dead_code)]
+mod dirent;
+mod disk;
+#[allow(dead_code)]
+mod geometry;
+mod geometry_error;
+#[allow(dead_code)]
+mod group;
+mod limits;
+#[allow(dead_code)]
+mod mount_state;
+#[allow(dead_code)]
+mod path;
+mod super_check;
+
+#[cfg(CONFIG_KUNIT)]
+mod dirent_tests;
+#[cfg(CONFIG_KUNIT)]
+mod geometry_tests;
+#[cfg(CONFIG_KUNIT)]
+mod group_tests;
+#[cfg(CONFIG_KUNIT)]
+mod test_images;
+
+use self::super_block::Ext2;
+
+// What the macro makes of this contains unsafe code.
+#[allow(unsafe_code)]
+mod module {
+    use super::RustExt2;
+    use kernel::prelude::*;
+
+    module! {
+        type: RustExt2,
+        name: "rust_ext2",
+        authors: ["rust_mpage developers"],
+        description: "Second extended filesystem in Rust",
+        license: "GPL v2",
+        alias: ["fs-rust_ext2"],
+        params: {
+            register_as_ext2: bool {
+                default: false,
+                description: "Register as ext2, too (default: 0)",
+            },
+        },
+    }
+
+    /// Whether to register as `ext2`, too.
+    pub(super) fn register_as_ext2() -> bool {
+        module_parameters::register_as_ext2.value()
+    }
+}
+
+#[pin_data]
+struct RustExt2 {
+    #[pin]
+    _rust_ext2: Registration<Ext2>,
+    #[pin]
+    _ext2: Registration<Ext2>,
+}
+
+impl kernel::InPlaceModule for RustExt2 {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let ext2 = module::register_as_ext2().then_some(c"ext2");
+
+        try_pin_init!(Self {
+            _rust_ext2 <- Registration::new(Some(c"rust_ext2"), module),
+            _ext2 <- Registration::new(ext2, module),
+        }? Error)
+    }
+}
