@@ -24,10 +24,13 @@ Its name, with "-" for "_", is the image's. `b` offers:
     b.peek(offset, length)  bytes of b.path
     b.truncate(length)      cut or extend b.path
     b.run(*argv)            any other command, e.g. e2fsck
+    b.fsck_repair()         e2fsck -fy: puts counts and bitmaps right
+    b.fsck_clean()          e2fsck -fn, which must find nothing
 
 More than one image from one recipe: @image(names=["a", "b"]) calls the function
-for each as recipe(b, name). The images live in the cache, keyed by the source of
-images.py and of this file and by the version of mke2fs.
+for each as recipe(b, name). A recipe may leave other files beside the image, such
+as a description of what is in it. The images live in the cache, keyed by the
+source of images.py, of recipes_*.py and of this file, and by mke2fs's version.
 """
 
 import hashlib
@@ -117,7 +120,14 @@ class Builder:
     def truncate(self, length):
         os.truncate(self.path, length)
 
-    def run(self, *argv, text=None):
+    def fsck_repair(self):
+        self.run("e2fsck", "-fy", self.path, good=(0, 1))
+        self.run("e2fsck", "-fy", self.path)
+
+    def fsck_clean(self):
+        self.run("e2fsck", "-fn", self.path)
+
+    def run(self, *argv, text=None, good=(0,)):
         """Run a command in the recipe's folder; its output."""
         environment = dict(os.environ, LC_ALL="C", E2FSPROGS_FAKE_TIME=_EPOCH)
         environment["PATH"] += ":/usr/sbin:/sbin"
@@ -127,7 +137,7 @@ class Builder:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             encoding="utf-8", errors="replace",
         )
-        if done.returncode:
+        if done.returncode not in good:
             raise ImageError(
                 f"{' '.join(argv)}: exit status {done.returncode}\n{done.stdout}"
             )
@@ -147,7 +157,9 @@ def load(recipes):
 
 def key_inputs(recipes):
     """What the images depend on, for the cache's key."""
-    parts = [Path(__file__).read_bytes()]
+    here = Path(__file__)
+    parts = [here.read_bytes(), (here.parent / "ext2img.py").read_bytes()]
+    parts += [path.read_bytes() for path in sorted(here.parent.glob("recipes_*.py"))]
     if os.path.exists(recipes):
         parts.append(Path(recipes).read_bytes())
     version = subprocess.run(
