@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Check that every test that Documentation/parity.rst names exists.
+
+A test is named as it reports itself: ``suite.test`` for a KUnit test,
+``file.test`` for an end-to-end test. A row that is claimed must name one.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "Documentation" / "parity.rst"
+
+
+def kunit_tests():
+    """`suite.test` of every KUnit test in the tree."""
+    for path in ROOT.rglob("*.rs"):
+        text = path.read_text(encoding="utf-8")
+        suites = [(m.start(), m[1]) for m in re.finditer(r"kunit_tests\((\w+)\)", text)]
+        for match in re.finditer(r"#\[test\]\s*(?:#\[[^]]*\]\s*)*fn\s+(\w+)", text):
+            before = [name for start, name in suites if start < match.start()]
+            if before:
+                yield f"{before[-1]}.{match[1]}"
+
+
+def guest_tests():
+    """`file.test` of every end-to-end test."""
+    for path in (ROOT / "tools/testing/guest/tests").glob("test_*.py"):
+        for name in re.findall(r"^def test_(\w+)\(", path.read_text(encoding="utf-8"), re.M):
+            yield f"{path.stem[5:]}.{name}"
+
+
+def rows():
+    """(identifier, state, tests) of each row of the document's tables."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for chunk in re.split(r"^   \* - ", text, flags=re.M)[1:]:
+        cells = [" ".join(cell.split()) for cell in re.split(r"^     - ", chunk, flags=re.M)]
+        if len(cells) >= 4 and re.fullmatch(r"[A-Z]\d+", cells[0]):
+            yield cells[0], cells[2], re.findall(r"``(\w+\.\w+)``", cells[3])
+
+
+def main():
+    known = set(kunit_tests()) | set(guest_tests())
+    bad = 0
+    for identifier, state, tests in rows():
+        missing = [test for test in tests if test not in known]
+        for test in missing:
+            print(f"parity.rst: {identifier}: there is no test {test}", file=sys.stderr)
+        if state.startswith("done") and not tests:
+            print(f"parity.rst: {identifier}: claimed, but no test is named", file=sys.stderr)
+            bad += 1
+        bad += len(missing)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
