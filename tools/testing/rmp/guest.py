@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boot a kernel with virtme-ng, run one job in it, bring the results back.
+
+The guest's root is the host's, read-only over 9p. Directories of ours appear in
+it at fixed places under /run, so that it does not matter where they are on the
+host. Results come back as files in a directory that the guest may write; the
+console is kept whole in a log, and is what is left when a guest dies.
+
+A guest that is not done in time is killed, with everything it started.
+"""
+
+import json
+import os
+import subprocess
+import threading
+import time
+
+from . import command, ui
+
+IN_GUEST = "/run/rust_mpage"
+PYTHON = "/usr/bin/python3"
+
+
+class Disk:
+    """A file as a virtio disk: the first is /dev/vda, and so on."""
+
+    def __init__(self, path, read_only=True):
+        self.path = path
+        self.read_only = read_only
+
+    def options(self, number):
+        path = str(self.path).replace(",", ",,")
+        mode = "on,file.locking=off" if self.read_only else "off"
+        return ["-drive",
+                f"file={path},if=none,id=disk{number},format=raw,readonly={mode}",
+                "-device", f"virtio-blk-pci,drive=disk{number}"]
+
+
+class Guest:
+    """What to boot. `shares` maps a name to a directory: IN_GUEST/name."""
+
+    def __init__(self, virtme, kernel, accel, memory="3G"):
+        self._virtme = virtme
+        self._kernel = kernel
+        self.accel = accel
+        self._memory = memory
+        self.shares = {}
+        self.disks = []
+
+    def share(self, name, path, writable=False):
+        self.shares[name] = (path, writable)
+        return f"{IN_GUEST}/{name}"
+
+    def command(self, words):
+        argv = [self._virtme, "--kimg", str(self._kernel.image), "--mods", "none",
+                "--memory", self._memory, "--cpus", "2", "--force-9p",
+                "--name", "rust-mpage", "--cwd", "/", "--disable-monitor"]
+        if self.accel == "tcg":
+            argv.append("--disable-kvm")
+        for name, (path, writable) in self.shares.items():
+            flag = "--rwdir" if writable else "--rodir"
+            argv.append(f"{flag}={IN_GUEST}/{name}={path}")
+        options = []
+        for number, disk in enumerate(self.disks):
+            options += disk.options(number)
+        if self.accel == "tcg":
+            # Emulated "rep movsb" goes byte by byte, so the guest is told that
+            # it is not fast: reading through the page cache is eight times as
+            # quick without it.
+            options += ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm"]
+        for option in options:
+            argv.append(f"--qemu-opt={option}")
+        return argv + words
+
+    def run(self, shell, log, limit, on_line=lambda line: None):
+        """Run a shell command in the guest; the console goes to `log`.
+
+        limit() says how many seconds the guest may still take. True if the
+        guest ended by itself.
+        """
+        argv = self.command([
+            "--show-boot-console", "--verbose", "-a", "ignore_loglevel",
+            "-a", "printk.devkmsg=on", "--script-sh", shell,
+        ])
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as out:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True,
+                env=command.environment(),
+            )
+            reader = threading.Thread(
+                target=_copy, args=(process.stdout, out, on_line), daemon=True)
+            reader.start()
+            try:
+                return _wait(process, limit)
+            finally:
+                command.end_group(process)
+                reader.join(10)
+
+
+def _copy(pipe, out, on_line):
+    for line in pipe:
+        out.write(line)
+        out.flush()
+        on_line(line.decode("utf-8", "replace").rstrip())
+
+
+def _wait(process, limit):
+    while True:
+        try:
+            process.wait(0.2)
+            return True
+        except subprocess.TimeoutExpired:
+            if limit() <= 0:
+                return False
+
+
+def until(seconds):
+    """A limit() for Guest.run: so many seconds from now."""
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
+
+
+def job(guest, settings, out, script, fields, log, limit, on_line=lambda line: None):
+    """Run tools/testing/guest/<script> with a job file; its exit status.
+
+    None: the guest did not get so far, or was killed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    code = guest.share("testing", settings.testing)
+    where = guest.share("out", out, writable=True)
+    fields = dict(fields, out=where)
+    (out / "job.json").write_text(json.dumps(fields, indent=1), encoding="utf-8")
+    status = out / "status"
+    status.unlink(missing_ok=True)
+    # emulated vector instructions are slow, too: let OpenSSL hash without them
+    plain = "" if guest.accel == "kvm" else "OPENSSL_ia32cap=0 "
+    shell = (f"export PYTHONDONTWRITEBYTECODE=1 {plain}"
+             "PATH=/usr/sbin:/usr/bin:/sbin:/bin; "
+             f"{PYTHON} {code}/guest/{script} {where}/job.json "
+             f">{where}/stdout 2>&1 </dev/null; "
+             f"echo $? >{where}/status; sync -f {where}/status")
+    guest.run(shell, log, limit, on_line)
+    try:
+        return int(status.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def fail_no_boot(log, out):
+    """The message for a guest that did not do its job."""
+    told = ui.tail(out / "stdout")
+    return ui.Fail(
+        "the guest did not finish its job\n" +
+        (f"its last words:\n{told}\n" if told else "") +
+        f"the last lines of its console:\n{ui.tail(log)}\nthe whole log: {log}"
+    )
+
+
+def fresh_out(settings, name):
+    """A new directory for results, in the cache; the last one's is replaced."""
+    path = settings.cache.path / "results" / f"{name}-{os.getpid()}"
+    path.mkdir(parents=True)
+    last = settings.cache.path / "results" / name
+    new = path.with_name(name + ".new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(path.name)
+    new.rename(last)
+    runs = sorted(path.parent.glob(f"{name}-*"), key=lambda run: run.stat().st_mtime)
+    for old in runs[:-5]:
+        command.text("rm", "-rf", "--", old)
+    return path

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What every command needs first: packages, compilers, source, kernel."""
+
+from . import accel, guest, kernel, ksource, modules, packages, virtme
+from .toolchain import Toolchain
+
+
+class Built:
+    """Compilers and a kernel. Needs the cache's lock."""
+
+    def __init__(self, settings, flavour, with_guest=False):
+        packages.install(settings, with_guest)
+        self.chain = Toolchain(settings)
+        packages.check(settings, self.chain, with_guest)
+        self.chain.prepare()
+        self.source = ksource.tree(settings)
+        self.kernel = kernel.ensure(settings, flavour, self.source, self.chain)
+
+
+class Prepared(Built):
+    """Everything for a guest: also modules, virtme-ng, acceleration."""
+
+    def __init__(self, settings, flavour):
+        super().__init__(settings, flavour, with_guest=True)
+        self.objects = modules.ensure(settings, self.kernel, self.chain)
+        self.virtme = virtme.ensure(settings)
+        self.accel = accel.choose(settings, self.virtme, self.kernel)
+
+    def guest(self, memory="3G"):
+        return guest.Guest(self.virtme, self.kernel, self.accel, memory)
+
+    def trees(self, machine):
+        """The guest's paths of the modules: ours, then the kernel's."""
+        return [machine.share("modules", self.objects),
+                machine.share("kernel", self.kernel.build)]

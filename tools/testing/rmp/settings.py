@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the user asked for, from the variables of the Makefile.
+
+Leaves out: whether it makes sense; the module that uses a setting says that.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from . import ui
+from .cache import Cache
+
+TOP = Path(__file__).resolve().parents[3]
+KERNEL_SERIES = "7.3"
+
+
+def _path(name):
+    text = os.environ.get(name, "")
+    return Path(os.path.abspath(os.path.expanduser(text))) if text else None
+
+
+def _default_cache():
+    given = _path("RUST_MPAGE_CACHE")
+    if given:
+        return given
+    base = _path("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return base / "rust_mpage"
+
+
+class Settings:
+    """One per run of the program."""
+
+    def __init__(self):
+        self.top = TOP
+        self.cache = Cache(_default_cache())
+        self.kdir = _path("KDIR")
+        self.kdir_checked = _path("KDIR_CHECKED")
+        self.ksrc = _path("KSRC")
+        self.llvm = os.environ.get("LLVM", "")
+        self.rustc = os.environ.get("RUSTC", "")
+        self.bindgen = os.environ.get("BINDGEN", "")
+        self.image = _path("IMAGE")
+        self.tests = os.environ.get("TESTS", "").split()
+        self.accel = os.environ.get("ACCEL", "")
+        self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
+        self.jobs = os.cpu_count() or 1
+        self.testing = self.top / "tools" / "testing"
+
+    def check(self):
+        """Refuse what cannot work, before anything is done."""
+        if self.accel not in ("", "kvm", "tcg"):
+            raise ui.Fail(f"ACCEL={self.accel}: it is kvm or tcg")
+        for path in (self.top, self.cache.path):
+            if not re.fullmatch(r"[A-Za-z0-9_+/.@-]+", str(path)):
+                raise ui.Fail(
+                    f"{path}: the kernel's build cannot work in a path with "
+                    "such characters; use letters, digits and _+/.@-"
+                )
+        for pattern in self.tests:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ui.Fail(f"TESTS={pattern}: {error}") from error
