@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+# For people. The module rules are in Kbuild; the kernel's build system, which
+# sets KERNELRELEASE, finds nothing here.
+ifeq ($(KERNELRELEASE),)
+
+PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
+TESTING := $(CURDIR)/tools/testing
+
+export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS ACCEL FSTYPE
+export RUST_MPAGE_CACHE
+
+rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
+
+.DEFAULT_GOAL := help
+.PHONY: help run test shell modules lint doc clean distclean
+
+help:
+	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
+	@echo
+	@echo '  make run                 boot Linux, read a disk of real files, compare'
+	@echo '  make run IMAGE=disk.img  read your own ext2 image instead (never written)'
+	@echo '  make test                all tests, on a kernel with every check enabled'
+	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
+	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
+	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
+	@echo '  make lint                clippy, rustfmt, checkpatch and more'
+	@echo '  make doc                 the API documentation, into doc/'
+	@echo '  make clean               remove what was built in this directory'
+	@echo '  make distclean           and the cache: kernels, tools, disks'
+	@echo
+	@echo 'Variables:'
+	@echo '  KSRC=    a Linux 7.3 source tree (default: Debian, trixie-backports)'
+	@echo '  KDIR=    a prepared build of it for run and shell; KDIR_CHECKED= for test'
+	@echo '  LLVM=    as in the kernel: -22, /path/to/bin/, 1'
+	@echo '  RUSTC=   BINDGEN=   paths of the tools'
+	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'
+	@echo '  FSTYPE=  ext2 reads with the C filesystem, to compare (run)'
+	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
+
+run test shell modules lint doc:
+	$(rmp) $@
+
+# What an in-place `make modules` leaves, by name: no kernel is needed.
+clean:
+	@find . \( -path ./.git -o -path ./tools \) -prune -o -type f \( \
+		-name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' -o -name '*.bc' \
+		-o -name 'modules.order' -o -name 'Module.symvers' \
+		-o -name '*_generated.*' -o -name '.module-common.c' \
+		-o -name 'built-in.a' \) -exec rm -f {} +
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf doc
+
+distclean: clean
+	$(rmp) distclean
+
+endif

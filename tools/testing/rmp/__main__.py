@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The program behind the Makefile: python3 -m rmp COMMAND."""
+
+import importlib
+import shutil
+import sys
+
+from . import cache, ksource, modules, packages, ui
+from .settings import Settings
+from .toolchain import Toolchain
+
+COMMANDS = {"run": "run", "test": "testrun", "shell": "shell", "lint": "lint",
+            "doc": "doc"}
+
+
+def build_modules(settings):
+    """`make modules`: in place, for KDIR= or, without it, our lean kernel."""
+    packages.install(settings, guest=False)
+    chain = Toolchain(settings)
+    if not settings.kdir:
+        raise ui.Fail("modules are built for a kernel: "
+                      "make modules KDIR=/lib/modules/$(uname -r)/build")
+    packages.check(settings, chain, guest=False)
+    with settings.cache.locked():
+        chain.prepare()
+        ksource.check_kdir(settings.kdir)
+    return modules.external(settings, chain)
+
+
+def distclean(settings):
+    """Remove the cache, after `make clean` removed what is in the checkout."""
+    if not settings.cache.path.exists():
+        return 0
+    with settings.cache.locked():
+        ui.say(f"  removing {settings.cache.path}")
+        for entry in settings.cache.path.iterdir():
+            if entry.is_symlink() or entry.is_file():
+                entry.unlink()
+            else:
+                cache.remove(entry)
+    shutil.rmtree(settings.cache.path, ignore_errors=True)
+    return 0
+
+
+def main(words):
+    if len(words) != 1:
+        raise ui.Fail("usage: python3 -m rmp COMMAND (make help)")
+    settings = Settings()
+    settings.check()
+    if words[0] == "modules":
+        return build_modules(settings)
+    if words[0] == "distclean":
+        return distclean(settings)
+    if words[0] not in COMMANDS:
+        raise ui.Fail(f"no command {words[0]} (make help)")
+    return importlib.import_module(f".{COMMANDS[words[0]]}", __package__).main(settings)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ui.Fail as failure:
+        sys.stdout.flush()
+        print(f"rust_mpage: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nrust_mpage: interrupted", file=sys.stderr)
+        sys.exit(130)
