@@ -5,6 +5,7 @@ import ast
 import os
 import re
 import subprocess
+import sys
 
 from . import command, modules, ui
 from .prepare import Built
@@ -88,6 +89,24 @@ def checkpatch(settings, source, paths):
     return found
 
 
+def documents(settings):
+    """The checks that compare Documentation/ with the code."""
+    found = []
+    for script, words in (("unsafe-inventory.py", ["--check"]),
+                          ("parity-check.py", [])):
+        path = settings.top / "tools" / script
+        if not path.exists():
+            continue
+        done = subprocess.run(
+            [sys.executable, path, *words], cwd=settings.top,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, check=False, encoding="utf-8",
+        )
+        if done.returncode:
+            found += done.stdout.splitlines() or [f"{script} failed"]
+    return found
+
+
 def _show(what, complaints):
     ui.say(f"  {what}: " + (f"{len(complaints)} lines" if complaints else "clean"))
     for line in complaints[:60]:
@@ -104,6 +123,7 @@ def main(settings):
     with settings.cache.locked():
         built = Built(settings, "checked")
         bad = _show("files", house_rules(settings.top, paths))
+        bad |= _show("documents", documents(settings))
         bad |= _show("rustfmt", rustfmt(settings, built.chain, paths))
         bad |= _show("checkpatch", checkpatch(settings, built.source, paths))
         try:

@@ -67,10 +67,13 @@ def table(result):
             ("mismatches", f"{result['mismatches']:,}")]
     bios = counters.get("bios", 0)
     if counters:
+        holes = counters.get("hole_folios", 0)
+        folios = counters.get("folios", 0) - holes  # a hole takes no bio
         rows.append(("bios", f"{bios:,}"))
-        for name in ("bytes", "folios"):
-            if bios and name in counters:
-                rows.append((f"{name} per bio", f"{counters[name] / bios:,.1f}"))
+        if bios:
+            rows.append(("bytes per bio", f"{counters['bytes'] / bios:,.0f}"))
+            rows.append(("folios per bio", f"{folios / bios:,.1f}"))
+        rows.append(("folios without I/O (holes)", f"{holes:,}"))
         rows.append(("mapper calls", f"{counters.get('mapper_calls', 0):,}"))
         reasons = {key: value for key, value in counters.items()
                    if key.startswith("fallback")}
