@@ -42,7 +42,8 @@ use crate::abstractions::{
         ByteRange,
         Folio,
         LockedFolio,
-        Readahead, //
+        Readahead,
+        WatchedFolio, //
     },
 };
 use kernel::{
@@ -375,12 +376,12 @@ impl Sink {
         if !self.bio.as_ref().is_some_and(continues) {
             self.flush();
         }
+        // If a hole follows, or metadata, no folio will continue this one.
+        let last = run.boundary || run.span.end() < blocks;
+        let last = last.then(|| folio.watch());
         if let Some(bio) = &mut self.bio {
             match bio.add(folio, range) {
-                Ok(()) => {
-                    self.added(&run, blocks);
-                    return Ok(Joined::InBio);
-                }
+                Ok(()) => return self.added(last),
                 Err(back) => folio = back,
             }
             self.flush();
@@ -393,16 +394,20 @@ impl Sink {
             return Ok(Joined::NoMemory(folio));
         }
         self.bio = Some(bio);
-        self.added(&run, blocks);
-        Ok(Joined::InBio)
+        self.added(last)
     }
 
-    /// A folio is in the current bio. If a hole follows, or metadata, no folio will continue it.
+    /// A folio is in the current bio; if it is the `last` one, the bio goes. Says so if that has
+    /// failed already, as on a device that is gone.
     #[inline]
-    fn added(&mut self, run: &Run<&BlockDevice>, blocks: u32) {
+    fn added(&mut self, last: Option<WatchedFolio>) -> Result<Joined> {
         self.tally.folios += 1;
-        if run.boundary || run.span.end() < blocks {
+        if let Some(folio) = last {
             self.flush();
+            if folio.has_failed() {
+                return Err(EIO);
+            }
         }
+        Ok(Joined::InBio)
     }
 }

@@ -204,6 +204,14 @@ impl LockedFolio {
         unsafe { bindings::folio_end_read(this.as_raw(), mark) };
     }
 
+    /// Keeps an eye on the folio while its lock is somebody else's.
+    pub fn watch(&self) -> WatchedFolio {
+        // SAFETY: The folio is valid by the type invariants.
+        unsafe { bindings::rust_mpage_helper_folio_get(self.as_raw()) };
+        // INVARIANT: The reference taken above is the value's.
+        WatchedFolio(self.0)
+    }
+
     /// The whole folio as a range.
     #[inline(always)]
     pub fn whole(&self) -> ByteRange {
@@ -229,5 +237,27 @@ impl Drop for LockedFolio {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the lock is ours to release.
         unsafe { bindings::folio_unlock(self.as_raw()) };
+    }
+}
+
+/// A folio whose read somebody else may end.
+///
+/// # Invariants
+///
+/// Owns a reference to a valid folio, which need not be in a mapping any more.
+pub struct WatchedFolio(NonNull<bindings::folio>);
+
+impl WatchedFolio {
+    /// Whether the read has ended, and failed.
+    pub fn has_failed(&self) -> bool {
+        // SAFETY: The folio is valid by the type invariants.
+        unsafe { bindings::rust_mpage_helper_folio_read_failed(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for WatchedFolio {
+    fn drop(&mut self) {
+        // SAFETY: The reference is ours to give back.
+        unsafe { bindings::rust_mpage_helper_folio_put(self.0.as_ptr()) };
     }
 }

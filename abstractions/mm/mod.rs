@@ -14,6 +14,7 @@ pub use self::buffers::{
 pub use self::folio::{
     ByteRange,
     Folio,
-    LockedFolio, //
+    LockedFolio,
+    WatchedFolio, //
 };
 pub use self::readahead::Readahead;
