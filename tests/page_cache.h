@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Files without a filesystem: inodes on a disk whose blocks a test maps, and
+ * the page cache operations that read them.
+ */
+#ifndef RUST_MPAGE_TEST_PAGE_CACHE_H
+#define RUST_MPAGE_TEST_PAGE_CACHE_H
+
+#include <linux/fs.h>
+#include <linux/types.h>
+
+/**
+ * struct test_inode_args - what an inode is like
+ * @aops: operations of its mapping
+ * @size: bytes
+ * @block_bits: base-2 logarithm of the block size
+ * @order: of all its folios
+ * @table: what test_lookup() gets
+ */
+struct test_inode_args {
+	const struct address_space_operations *aops;
+	u64 size;
+	u32 block_bits;
+	u32 order;
+	void *table;
+};
+
+/**
+ * struct test_mapping - a mapper's answer in plain terms
+ * @len: blocks
+ * @block: the first on the device
+ * @bdev: the device, or %NULL
+ * @mapped: whether there are blocks at all
+ * @boundary: for BH_Boundary
+ * @filled: the first block is to be filled, and marked uptodate
+ */
+struct test_mapping {
+	u64 len;
+	u64 block;
+	struct block_device *bdev;
+	bool mapped;
+	bool boundary;
+	bool filled;
+};
+
+/**
+ * struct test_folio - the state of a folio in the page cache
+ * @index: its first page
+ * @order: its size
+ * @locked: still locked after a long wait
+ * @uptodate: whether it is
+ * @mapped_to_disk: whether it is
+ * @buffers: whether it has any
+ */
+struct test_folio {
+	u64 index;
+	u32 order;
+	bool locked;
+	bool uptodate;
+	bool mapped_to_disk;
+	bool buffers;
+};
+
+/* In Rust: the mapper. */
+int test_lookup(void *table, struct inode *inode, u64 at, u64 max,
+		struct test_mapping *mapping);
+
+/* The same mapper behind rust_mpage's C interface, and behind fs/mpage.c. */
+extern const struct address_space_operations test_aops_c_interface;
+extern const struct address_space_operations test_aops_kernel;
+
+int test_fs_register(void);
+void test_fs_unregister(void);
+struct vfsmount *test_fs_mount(struct block_device *bdev,
+			       struct block_device *other);
+void test_fs_unmount(struct vfsmount *mnt);
+struct block_device *test_inode_other_bdev(struct inode *inode);
+struct inode *test_inode_new(struct vfsmount *mnt,
+			     const struct test_inode_args *args);
+void test_inode_free(struct inode *inode);
+void test_inode_hold_back_memory(struct inode *inode);
+void test_readahead(struct inode *inode, u64 index, u64 pages);
+int test_readahead_orders(struct inode *inode, u64 index, const u8 *orders,
+			  u32 count, u32 fail_nth);
+int test_read(struct inode *inode, u64 index);
+int test_read_failing(struct inode *inode, u64 index, u32 fail_nth);
+int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte);
+int test_folio(struct inode *inode, u64 index, struct test_folio *state);
+int test_copy_page(struct inode *inode, u64 index, void *page);
+
+#endif /* RUST_MPAGE_TEST_PAGE_CACHE_H */
