@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random files, read by all engines: the bytes are right, every folio ends, and the library needs
+//! no more bios than `fs/mpage.c`.
+
+use crate::{
+    case::{
+        Case,
+        How,
+        Seen, //
+    },
+    support::{
+        Bench,
+        Completion, //
+    },
+    table::{
+        ext,
+        Extent,
+        What, //
+    },
+    Engine, //
+};
+use kernel::prelude::*;
+
+/// Sectors of the disks.
+const SECTORS: u64 = 1 << 21;
+
+/// xorshift64: any sequence does, as long as it is the same each time.
+struct Random(u64);
+
+impl Random {
+    /// A number below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+
+    fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    /// Extents around the size of a folio of `folio` blocks, of which about half continue the one
+    /// before on the disk.
+    fn extents(&mut self, block_bits: u32, folio: u64) -> Result<KVec<Extent>> {
+        let blocks = SECTORS >> (block_bits - 9);
+        let mut extents = KVec::new();
+        let mut next = self.below(blocks / 2);
+        for _ in 0..=self.below(12) {
+            let most = if self.one_in(3) {
+                3 * folio
+            } else {
+                folio.div_ceil(3)
+            };
+            let len = 1 + self.below(most);
+            let what = match self.below(8) {
+                0..2 => What::Hole,
+                2..5 => What::Run(next),
+                5 => What::Boundary(next),
+                _ => {
+                    next = self.below(blocks / 2);
+                    What::Run(next)
+                }
+            };
+            if !matches!(what, What::Hole) {
+                next += len;
+            }
+            extents.push(ext(len, what), GFP_KERNEL)?;
+        }
+        Ok(extents)
+    }
+}
+
+/// One random file.
+struct Sample {
+    block_bits: u32,
+    order: u32,
+    extents: KVec<Extent>,
+    size: u64,
+    completion: Completion,
+    how: How,
+    /// Where a bad sector may be.
+    bad: u64,
+}
+
+impl Sample {
+    fn new(random: &mut Random) -> Result<Self> {
+        let block_bits = 9 + random.below(4) as u32;
+        let order = random.below(5) as u32;
+        let extents = random.extents(block_bits, 1 << (order + 12 - block_bits))?;
+        let blocks: u64 = extents.iter().map(|extent| extent.len).sum();
+        let mapped = extents.iter().find_map(|extent| match extent.what {
+            What::Run(block) => Some(block),
+            _ => None,
+        });
+        Ok(Self {
+            block_bits,
+            order,
+            size: (blocks << block_bits) - random.below(1 << block_bits),
+            completion: match random.below(8) {
+                0 => Completion::InOrder,
+                1 => Completion::Reversed,
+                _ => Completion::AtOnce,
+            },
+            how: if random.one_in(3) {
+                How::Read
+            } else {
+                How::Readahead
+            },
+            bad: mapped.unwrap_or(0) << (block_bits - 9),
+            extents,
+        })
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case::new(self.block_bits, &self.extents)
+            .order(self.order)
+            .size(self.size)
+            .sectors(SECTORS)
+            .completion(self.completion)
+    }
+
+    fn show(&self) {
+        let Self {
+            block_bits,
+            order,
+            size,
+            completion,
+            how,
+            ..
+        } = self;
+        pr_info!("bits {block_bits} order {order} size {size} {completion:?} {how:?}\n");
+        for extent in &self.extents {
+            pr_info!("  {extent:?}\n");
+        }
+    }
+
+    /// Whether all engines read it right.
+    fn is_read(&self, bench: &Bench) -> Result<bool> {
+        let kernel = self.case().run_on(bench, Engine::Kernel, self.how)?;
+        let mut right = kernel.all_right();
+        for engine in Engine::OURS {
+            let seen = self.case().run_on(bench, engine, self.how)?;
+            right &= seen.all_right() && seen.bios.len() <= kernel.bios.len();
+        }
+        if !right {
+            self.show();
+        }
+        Ok(right)
+    }
+
+    /// Whether with a bad sector every folio ends, right or failed, and readers learn which.
+    fn ends(&self, bench: &Bench) -> Result<bool> {
+        let case = self.case().bad_sectors(self.bad, 1);
+        let mut right = true;
+        for engine in Engine::OURS {
+            let seen = case.run_on(bench, engine, self.how)?;
+            right &= ends(&seen);
+        }
+        if !right {
+            self.show();
+        }
+        Ok(right)
+    }
+}
+
+/// Whether every folio is right or failed, as its reader was told.
+fn ends(seen: &Seen) -> bool {
+    let told = seen.results.iter().map(|result| result.is_ok());
+    let right = seen.folios.iter().map(|folio| folio.is_right());
+    seen.folios.iter().all(|it| it.is_right() || it.is_failed())
+        && (seen.results.is_empty() || told.eq(right))
+}
+
+/// Tries `samples` files; the sequence begins with `seed`.
+fn all(seed: u64, samples: usize, is: fn(&Sample, &Bench) -> Result<bool>) -> Result<bool> {
+    let bench = Bench::new(SECTORS)?;
+    let mut random = Random(seed);
+    for number in 0..samples {
+        let sample = Sample::new(&mut random)?;
+        if !is(&sample, &bench)? {
+            pr_info!("sample {number} of seed {seed:#x}\n");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[kunit_tests(rust_mpage_random)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r16_random_files() -> Result {
+        assert!(all(0x6d70_6167_6521, 200, Sample::is_read)?);
+        Ok(())
+    }
+
+    #[test]
+    fn r11_random_files_with_a_bad_sector() -> Result {
+        assert!(all(0x6261_6421, 100, Sample::ends)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of the library on real folios of real block devices.
+//!
+//! Each test is named after the row of the parity table that it would miss. A mapper that reads its
+//! answers off a table stands behind three engines: the library's Rust interface, its C interface,
+//! and `fs/mpage.c`, which is the oracle wherever a row asks for the same.
+//!
+//! A failed assertion ends a KUnit test without unwinding. So [`case::Case::run`] sets up, reads,
+//! tears everything down and returns plain data; tests only look at that.
+
+use kernel::prelude::*;
+
+mod case;
+mod failure;
+mod layout;
+mod mapper;
+mod pattern;
+mod random;
+mod support;
+mod table;
+
+module! {
+    type: RustMpageTest,
+    name: "rust_mpage_test",
+    authors: ["rust_mpage developers"],
+    description: "Tests of the multi-page block I/O library",
+    license: "GPL v2",
+}
+
+/// What reads a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    /// `rust_mpage_core::mpage` with a Rust mapper.
+    Rust,
+    /// `rust_mpage_readahead()` and `rust_mpage_read_folio()` with a `get_block_t`.
+    CInterface,
+    /// `mpage_readahead()` and `mpage_read_folio()` with the same.
+    Kernel,
+    /// Bios that are dropped before they are submitted.
+    Dropping,
+}
+
+impl Engine {
+    /// Both faces of the library.
+    const OURS: [Self; 2] = [Self::Rust, Self::CInterface];
+    /// Those and the oracle.
+    const ALL: [Self; 3] = [Self::Rust, Self::CInterface, Self::Kernel];
+}
+
+struct RustMpageTest {
+    _registration: support::Registration,
+}
+
+impl kernel::Module for RustMpageTest {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _registration: support::Registration::new()?,
+        })
+    }
+}
