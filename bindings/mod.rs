@@ -20,6 +20,9 @@
 // What is defined in there hides what its glob import of the kernel's bindings brings.
 mod generated {
     #![allow(
+        clippy::cast_lossless,
+        clippy::ptr_as_ptr,
+        clippy::ref_as_ptr,
         clippy::undocumented_unsafe_blocks,
         dead_code,
         improper_ctypes,

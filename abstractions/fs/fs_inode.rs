@@ -296,7 +296,7 @@ impl<T: FileSystem> NewInode<T> {
             bindings::rust_mpage_helper_i_gid_write(raw, attributes.gid);
             bindings::set_nlink(raw, attributes.links);
             (*raw).i_size = size;
-            (*raw).i_blocks = attributes.blocks as _;
+            (*raw).i_blocks = attributes.blocks;
             (*raw).i_atime_sec = attributes.atime;
             (*raw).i_mtime_sec = attributes.mtime;
             (*raw).i_ctime_sec = attributes.ctime;

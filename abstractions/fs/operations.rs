@@ -184,7 +184,7 @@ impl<T: FileSystem> Operations<T> {
                 // SAFETY: As above. The target is freed with the inode.
                 unsafe {
                     (*inode).__bindgen_anon_5.i_link = target;
-                    (*inode).i_size = len as _;
+                    (*inode).i_size = len as bindings::loff_t;
                 }
             }
             Content::Device(device) => fs_inode::set_special(inode, mode, device),

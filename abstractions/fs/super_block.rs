@@ -125,7 +125,7 @@ impl AnySuperBlock {
     pub fn is_read_only(&self) -> bool {
         // SAFETY: The superblock is valid; C reads the flags without a lock.
         let flags = unsafe { ptr::addr_of!((*self.as_raw()).s_flags).read_volatile() };
-        flags & bindings::RUST_MPAGE_SB_RDONLY as usize != 0
+        flags & bindings::RUST_MPAGE_SB_RDONLY != 0
     }
 
     /// Reads block number `block`. C: `sb_bread()`.
@@ -182,7 +182,7 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
     /// kernel is trying one filesystem after the other.
     pub fn is_silent(&self) -> bool {
         // SAFETY: The superblock is valid and ours alone.
-        unsafe { (*self.as_raw()).s_flags & bindings::RUST_MPAGE_SB_SILENT as usize != 0 }
+        unsafe { (*self.as_raw()).s_flags & bindings::RUST_MPAGE_SB_SILENT != 0 }
     }
 
     /// Sets the filesystem's magic number.
@@ -388,15 +388,15 @@ impl<T: FileSystem> SuperVTable<T> {
             let stat = T::statfs(sb)?;
             // SAFETY: `out` is valid and the caller's, who has zeroed it.
             let out = unsafe { &mut *out };
-            out.f_type = stat.magic as _;
-            out.f_bsize = stat.block_size as _;
+            out.f_type = stat.magic as c_long;
+            out.f_bsize = stat.block_size as c_long;
             out.f_blocks = stat.blocks;
             out.f_bfree = stat.free_blocks;
             out.f_bavail = stat.available_blocks;
             out.f_files = stat.files;
             out.f_ffree = stat.free_files;
             out.f_fsid.val = [stat.id as i32, (stat.id >> 32) as i32];
-            out.f_namelen = stat.name_length as _;
+            out.f_namelen = stat.name_length as c_long;
             Ok(0)
         })
     }
