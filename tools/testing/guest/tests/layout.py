@@ -195,9 +195,10 @@ def rust_mpage(file, offset, length):
 
 def is_simple(file):
     """Whether C takes every folio of the file to a bio (no R5, no R6)."""
-    for first, count in file.folios(0, file.size):
-        runs = file.runs(first, count)
-        if len(runs) > 1 or (runs and runs[0][0] > 0):
+    per_page = PAGE // file.block_size
+    for page in {block // per_page for block in file.data}:
+        runs = file.runs(page * per_page, per_page)
+        if len(runs) > 1 or runs[0][0] > 0:
             return False
     return True
 
