@@ -77,7 +77,7 @@ def checkpatch(settings, source, paths):
     for path in code:
         done = subprocess.run(
             ["perl", source / "scripts/checkpatch.pl", "--no-tree", "--terse",
-             "--no-summary", "--strict", f"--root={source}", "--file", path],
+             "--no-summary", f"--root={source}", "--file", path],
             cwd=settings.top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=command.environment(), check=False,
             encoding="utf-8",
