@@ -8,7 +8,6 @@
 
 use crate::{
     dir::Directory,
-    dirent::FileType,
     disk::{
         inode_flags,
         RawInode,
@@ -18,6 +17,13 @@ use crate::{
         File,
         PageCache, //
     },
+    inode_disk::{
+        DeviceNumber,
+        DiskInode,
+        IdWidth,
+        InodeError,
+        InodeKind, //
+    },
     report,
     super_block::{
         self,
@@ -25,7 +31,6 @@ use crate::{
     },
 };
 use kernel::{
-    fmt,
     prelude::*,
     sync::{
         aref::ARef,
@@ -36,8 +41,8 @@ use kernel::{
     },
 };
 use rust_mpage_core::abstractions::fs::{
+    self,
     Attributes,
-    DeviceNumber,
     FsInode,
     Iget,
     InodeFlags,
@@ -51,9 +56,6 @@ use rust_mpage_core::abstractions::fs::{
 /// An inode of an ext2 filesystem.
 pub(crate) type Ext2Inode = FsInode<Ext2>;
 
-/// The longest target of a symbolic link that is kept in the inode, in bytes.
-const FAST_SYMLINK_MAX: usize = INODE_POINTERS * size_of::<u32>() - 1;
-
 /// What is kept for each inode; `struct ext2_inode_info`.
 pub(crate) struct InodeData {
     /// The pointers to blocks. Read without a lock, as in C: a pointer changes in one piece, and
@@ -66,12 +68,12 @@ pub(crate) struct InodeData {
 }
 
 impl InodeData {
-    fn new(raw: &RawInode) -> impl Init<Self, Error> + '_ {
+    fn new(disk: &DiskInode) -> impl Init<Self, Error> + '_ {
         try_init!(Self {
             pointers: core::array::from_fn(|i| {
-                Atomic::new(raw.block.get(i).map_or(0, |pointer| pointer.get()))
+                Atomic::new(disk.block.get(i).map_or(0, |pointer| pointer.get()))
             }),
-            flags: Atomic::new(raw.flags.get()),
+            flags: Atomic::new(disk.flags),
             lookup_hint: Atomic::new(0),
         }? Error)
     }
@@ -123,83 +125,61 @@ fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<RawInode> {
 
 /// Fills a new inode; giving it up is what happens on failure.
 fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
-    let raw = read(sb, ino)?;
-    let corrupt = |what: fmt::Arguments<'_>| {
-        report::corrupt(sb, fmt!("inode {ino}: {what}"));
-        EUCLEAN
+    let data = sb.data();
+    let ids = if data.options().no_uid32 {
+        IdWidth::Bits16
+    } else {
+        IdWidth::Bits32
     };
-
-    // As e2fsck tells deleted inodes. NFS asks for them.
-    if raw.links_count.get() == 0 {
-        if raw.mode.get() == 0 || raw.dtime.get() != 0 {
-            return Err(ESTALE);
-        }
-        return Err(corrupt(fmt!(
-            "no links, but mode {:#o} and no deletion time",
-            raw.mode.get()
-        )));
-    }
-    let Some(file_type) = FileType::from_mode(raw.mode.get()) else {
-        return Err(corrupt(fmt!("unknown type in mode {:#o}", raw.mode.get())));
-    };
-    let acl = raw.file_acl.get();
-    if acl != 0 {
-        if let Err(error) = sb.data().geometry.check_data_blocks(acl, 1) {
-            return Err(corrupt(fmt!("attribute block: {error}")));
-        }
-    }
-    let attributes = attributes(sb, &raw, file_type);
-    if attributes.size > i64::MAX as u64 {
-        return Err(corrupt(fmt!("size {}", attributes.size)));
-    }
-
-    let operations = match file_type {
-        FileType::Regular => Operations::regular::<File, PageCache>(),
-        FileType::Directory => Operations::directory::<Directory, PageCache>(),
-        FileType::Symlink if is_fast_symlink(sb, &raw) => {
-            let mut bytes = [0; FAST_SYMLINK_MAX + 1];
-            for (to, from) in bytes.chunks_exact_mut(size_of::<u32>()).zip(&raw.block) {
-                to.copy_from_slice(&from.to_bytes());
+    let disk =
+        DiskInode::decode(&read(sb, ino)?, &data.geometry, ids).map_err(|error| match error {
+            // NFS asks for them. Who has found it in a directory reports it.
+            InodeError::Deleted => error.errno(),
+            _ => {
+                report::corrupt(sb, fmt!("inode {ino} {error}"));
+                error.errno()
             }
-            let len = usize::try_from(attributes.size).unwrap_or(usize::MAX);
-            let Some(target) = bytes.get(..len).filter(|_| len <= FAST_SYMLINK_MAX) else {
-                return Err(corrupt(fmt!("symbolic link of {len} bytes without blocks")));
-            };
-            Operations::fast_symlink::<File>(LinkTarget::new(target)?)
-        }
-        FileType::Symlink => Operations::symlink::<File, PageCache>(),
-        _ => Operations::special::<File>(device(&raw)),
-    };
-    inode.init(&attributes, operations, InodeData::new(&raw))
+        })?;
+    inode.init(
+        &attributes(&disk),
+        operations(&disk)?,
+        InodeData::new(&disk),
+    )
 }
 
-fn attributes(sb: &SuperBlock<Ext2>, raw: &RawInode, file_type: FileType) -> Attributes {
-    let high = |bits: u16| {
-        if sb.data().options().no_uid32 {
-            0
-        } else {
-            u32::from(bits) << 16
-        }
-    };
-    let size_high = match file_type {
-        FileType::Regular => raw.size_high.get(),
-        // Other types have something else there.
-        _ => 0,
-    };
-    let time = |time: u32| i64::from(time as i32);
+fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
+    let device = |number: DeviceNumber| fs::DeviceNumber::new(number.major, number.minor);
 
+    Ok(match disk.kind {
+        InodeKind::Regular => Operations::regular::<File, PageCache>(),
+        InodeKind::Directory => Operations::directory::<Directory, PageCache>(),
+        InodeKind::SlowSymlink => Operations::symlink::<File, PageCache>(),
+        InodeKind::FastSymlink => {
+            let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;
+            Operations::fast_symlink::<File>(LinkTarget::new(target)?)
+        }
+        InodeKind::CharacterDevice(number) | InodeKind::BlockDevice(number) => {
+            Operations::special::<File>(device(number))
+        }
+        InodeKind::Fifo | InodeKind::Socket => {
+            Operations::special::<File>(fs::DeviceNumber::new(0, 0))
+        }
+    })
+}
+
+fn attributes(disk: &DiskInode) -> Attributes {
     Attributes {
-        mode: raw.mode.get(),
-        uid: u32::from(raw.uid_low.get()) | high(raw.uid_high.get()),
-        gid: u32::from(raw.gid_low.get()) | high(raw.gid_high.get()),
-        links: raw.links_count.get().into(),
-        size: u64::from(raw.size_low.get()) | u64::from(size_high) << 32,
-        blocks: raw.blocks.get().into(),
-        atime: time(raw.atime.get()),
-        mtime: time(raw.mtime.get()),
-        ctime: time(raw.ctime.get()),
-        generation: raw.generation.get(),
-        flags: flags(raw.flags.get()),
+        mode: disk.mode,
+        uid: disk.uid,
+        gid: disk.gid,
+        links: disk.nlink.into(),
+        size: disk.size,
+        blocks: disk.sectors.into(),
+        atime: disk.atime.into(),
+        mtime: disk.mtime.into(),
+        ctime: disk.ctime.into(),
+        generation: disk.generation,
+        flags: flags(disk.flags),
     }
 }
 
@@ -215,33 +195,4 @@ fn flags(flags: u32) -> InodeFlags {
     .into_iter()
     .filter(|(flag, _)| flags & flag != 0)
     .fold(InodeFlags::default(), |all, (_, set)| all.with(set))
-}
-
-/// Whether the target of a symbolic link is in the inode: it has no blocks but for attributes.
-/// C: `ext2_inode_is_fast_symlink()`.
-fn is_fast_symlink(sb: &SuperBlock<Ext2>, raw: &RawInode) -> bool {
-    let attributes = if raw.file_acl.get() != 0 {
-        sb.data().geometry.block_size().sectors()
-    } else {
-        0
-    };
-    raw.blocks.get() == attributes
-}
-
-/// The device that a special file stands for: in the old encoding, in the first pointer, or in the
-/// new one, in the second. C: `old_decode_dev()`, `new_decode_dev()`.
-fn device(raw: &RawInode) -> DeviceNumber {
-    match &raw.block {
-        [old, new, ..] if old.get() == 0 => {
-            let number = new.get();
-            DeviceNumber::new(
-                (number >> 8) & 0xfff,
-                (number & 0xff) | ((number >> 12) & 0xfff00),
-            )
-        }
-        [old, ..] => {
-            let number = old.get();
-            DeviceNumber::new((number >> 8) & 0xff, number & 0xff)
-        }
-    }
 }

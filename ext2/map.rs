@@ -15,7 +15,10 @@
 
 use crate::{
     inode::Ext2Inode,
-    path::BlockPath,
+    path::{
+        BlockPath,
+        PointerRun, //
+    },
     report, //
 };
 use core::cmp;
@@ -94,38 +97,33 @@ impl<'i> Question<'i, '_> {
     /// Follows the path's pointer at `level`; `pointer(i)` is the `i`-th after it in its array.
     #[inline(always)]
     fn step(&self, level: usize, pointer: impl Fn(u32) -> Option<u32>) -> Result<Step<'i>> {
-        let first = pointer(0).ok_or(EUCLEAN)?;
-        if first == 0 {
-            return Ok(Step::Answer(self.hole(level, pointer)));
-        }
-        if level + 1 < self.path.depth() {
-            self.check(first, 1)?;
-            return Ok(Step::Indirect(first));
-        }
+        let path = self.path;
+        let is_last = level + 1 == path.depth();
+        // As many pointers as could matter: those that lead to indirect blocks only if null.
+        let wanted = u64::from(self.max).div_ceil(path.span(level)) + u64::from(!is_last);
+        let end = cmp::min(path.siblings(level).into(), wanted) as u32;
 
-        let end = cmp::min(self.max, self.path.siblings(level));
-        let len = (1..end)
-            .take_while(|&i| pointer(i).is_some_and(|p| first.checked_add(i) == Some(p)))
-            .count() as u32
-            + 1;
-        self.check(first, len)?;
-        let start = PhysicalBlock(first.into());
-        let mapping = Mapping::mapped(self.inode.device(), start, BlockCount(len));
-        // The end of the array: what follows is behind another indirect block.
-        Ok(Step::Answer(if len > self.path.blocks_to_boundary() {
-            mapping.with_boundary()
-        } else {
-            mapping
-        }))
-    }
-
-    /// The hole that the path's pointer at `level`, which is null, is the start of.
-    fn hole(&self, level: usize, pointer: impl Fn(u32) -> Option<u32>) -> Mapping<&'i BlockDevice> {
-        let wanted = u64::from(self.max).div_ceil(self.path.span(level)) + 1;
-        let end = cmp::min(self.path.siblings(level).into(), wanted) as u32;
-        let nulls = (1..end).take_while(|&i| pointer(i) == Some(0)).count() as u32 + 1;
-        let len = cmp::min(self.path.hole_len(level, nulls), self.max.into());
-        Mapping::hole(BlockCount(len as u32))
+        match PointerRun::of((0..end).map_while(pointer)).ok_or(EUCLEAN)? {
+            PointerRun::Null { len } => {
+                let len = cmp::min(path.hole_len(level, len), self.max.into());
+                Ok(Step::Answer(Mapping::hole(BlockCount(len as u32))))
+            }
+            PointerRun::Blocks { first, .. } if !is_last => {
+                self.check(first, 1)?;
+                Ok(Step::Indirect(first))
+            }
+            PointerRun::Blocks { first, len } => {
+                self.check(first, len)?;
+                let start = PhysicalBlock(first.into());
+                let mapping = Mapping::mapped(self.inode.device(), start, BlockCount(len));
+                // The end of the array: what follows is behind another indirect block.
+                Ok(Step::Answer(if len > path.blocks_to_boundary() {
+                    mapping.with_boundary()
+                } else {
+                    mapping
+                }))
+            }
+        }
     }
 
     /// Checks block numbers from disk.

@@ -16,7 +16,6 @@
 use super::{
     block_size::BlockSize,
     disk::{
-        Le32,
         DIRECT_BLOCKS,
         INDIRECT, //
     }, //
@@ -209,32 +208,27 @@ pub(crate) enum PointerRun {
 impl PointerRun {
     /// Measures the run that `pointers` begins with; `None` if there are none.
     ///
-    /// The caller limits the run by the length of the slice.
-    pub(crate) fn of(pointers: &[Le32]) -> Option<Self> {
-        let first = pointers.first()?.get();
+    /// The caller limits the run by the number of pointers, of which it reads one more than is in
+    /// the run.
+    #[inline(always)]
+    pub(crate) fn of(mut pointers: impl Iterator<Item = u32>) -> Option<Self> {
+        let first = pointers.next()?;
 
         if first == 0 {
-            let len = pointers.iter().take_while(|p| p.get() == 0).count();
-            return Some(Self::Null { len: len as u32 });
+            let more = pointers.take_while(|pointer| *pointer == 0).count();
+            return Some(Self::Null {
+                len: more as u32 + 1,
+            });
         }
 
-        let len = pointers
-            .iter()
-            .zip(u64::from(first)..)
-            .take_while(|(pointer, expected)| u64::from(pointer.get()) == *expected)
+        let more = pointers
+            .zip(u64::from(first) + 1..)
+            .take_while(|(pointer, expected)| u64::from(*pointer) == *expected)
             .count();
         Some(Self::Blocks {
             first,
-            len: len as u32,
+            len: more as u32 + 1,
         })
-    }
-}
-
-/// Views the bytes of an indirect block as pointers; bytes that do not fill one are left out.
-pub(crate) fn pointers(bytes: &[u8]) -> &[Le32] {
-    match <[Le32]>::ref_from_prefix_with_elems(bytes, bytes.len() / size_of::<Le32>()) {
-        Ok((pointers, _)) => pointers,
-        Err(_) => &[],
     }
 }
 
@@ -438,7 +432,7 @@ mod tests {
     }
 
     fn run(blocks: [u32; 5], limit: usize) -> Option<PointerRun> {
-        PointerRun::of(blocks.map(Le32::new).get(..limit)?)
+        PointerRun::of(blocks.into_iter().take(limit))
     }
 
     #[test]
@@ -461,12 +455,5 @@ mod tests {
             run([u32::MAX - 1, u32::MAX, 0, 1, 2], 5),
             blocks(u32::MAX - 1, 2)
         );
-    }
-
-    #[test]
-    fn bytes_as_pointers() {
-        assert_eq!(pointers(&[]).len(), 0);
-        assert_eq!(pointers(&[1, 2, 3]).len(), 0);
-        assert!(pointers(&[1, 0, 0, 0, 0, 1, 0, 0, 9]) == [Le32::new(1), Le32::new(256)]);
     }
 }

@@ -31,6 +31,8 @@ mod geometry;
 mod geometry_error;
 #[allow(dead_code)]
 mod group;
+#[allow(dead_code)]
+mod inode_disk;
 mod limits;
 #[allow(dead_code)]
 mod mount_state;
@@ -44,6 +46,8 @@ mod dirent_tests;
 mod geometry_tests;
 #[cfg(CONFIG_KUNIT)]
 mod group_tests;
+#[cfg(CONFIG_KUNIT)]
+mod inode_tests;
 #[cfg(CONFIG_KUNIT)]
 mod test_images;
 

@@ -349,7 +349,12 @@ pub(super) struct InodeCache<T> {
 impl<T: FileSystem> InodeCache<T> {
     /// Makes a cache for the filesystem type `name`.
     pub(super) fn new(name: &'static CStr) -> Result<Self> {
-        let name = CString::try_from_fmt(fmt!("{name}_inode_cache"))?;
+        let name = if name == T::NAME {
+            CString::try_from_fmt(fmt!("{name}_inode_cache"))
+        } else {
+            // Another filesystem may have the name, and a cache.
+            CString::try_from_fmt(fmt!("{}_{name}_inode_cache", T::NAME))
+        }?;
         // SAFETY: The name is copied; the constructor suits the size.
         let cache = unsafe {
             bindings::rust_mpage_helper_inode_cache_create(
