@@ -235,9 +235,9 @@ pub(crate) struct BadInodeNumber {
 }
 
 impl BadInodeNumber {
-    /// `EINVAL`, as from `ext2_get_inode()`.
+    /// `EUCLEAN`: such a number comes from a directory. `ext2_get_inode()` returns `EINVAL`.
     pub(crate) fn errno(&self) -> Error {
-        EINVAL
+        EUCLEAN
     }
 }
 

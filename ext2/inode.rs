@@ -101,8 +101,8 @@ impl InodeData {
 
 /// Gets inode number `ino`. C: `ext2_iget()`.
 ///
-/// Fails with `ESTALE` if the inode has been deleted, with `EINVAL` if there cannot be such an
-/// inode, with `EUCLEAN` if it is corrupt and with `EIO` if it cannot be read.
+/// Fails with `ESTALE` if the inode has been deleted, with `EUCLEAN` if there cannot be such an
+/// inode or it is corrupt, and with `EIO` if it cannot be read.
 pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
     match sb.iget(ino.into())? {
         Iget::Cached(inode) => Ok(inode),

@@ -306,7 +306,8 @@ impl Groups {
     fn read(sb: &NewSuperBlock<'_, Ext2>, geometry: &Geometry) -> Result<Self> {
         let count = geometry.groups_count();
         let mut groups = Self {
-            layouts: KVVec::with_capacity(count as usize, GFP_KERNEL)?,
+            // Grows with what is there, not with what the superblock says there is.
+            layouts: KVVec::new(),
             free_blocks: 0,
             free_inodes: 0,
         };
