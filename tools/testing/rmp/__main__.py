@@ -3,6 +3,7 @@
 
 import importlib
 import shutil
+import signal
 import sys
 
 from . import cache, ksource, modules, packages, ui
@@ -56,7 +57,14 @@ def main(words):
     return importlib.import_module(f".{COMMANDS[words[0]]}", __package__).main(settings)
 
 
+def _end(number, _frame):
+    """End as ctrl-C does, so that what was started is ended, too."""
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
     try:
         sys.exit(main(sys.argv[1:]))
     except ui.Fail as failure:

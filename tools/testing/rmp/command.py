@@ -5,6 +5,7 @@ Leaves out: guests (guest.py), which outlive their own output.
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -18,6 +19,8 @@ _OURS = (
     "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "LLVM",
     "RUSTC", "BINDGEN", "IMAGE", "TESTS", "ACCEL", "FSTYPE", "V", "O", "M",
 )
+
+_ERROR = re.compile(r"^error(\[E\d+\])?:|\b(fatal )?error: ")
 
 
 def environment(**more):
@@ -58,11 +61,22 @@ def fail(argv, status, log):
     """The message of a failed step: command, end of its log, and where it is."""
     line = shlex.join(argv) if not isinstance(argv, str) else argv
     how = f"exit status {status}" if status >= 0 else f"signal {-status}"
+    first = first_error(log)
     return ui.Fail(
-        f"this command failed with {how}:\n  {line}\n"
+        f"this command failed with {how}:\n  {line}\n" +
+        (f"the first error in its log:\n{first}\n" if first else "") +
         f"the last lines of its log:\n{ui.tail(log)}\n"
         f"the whole log: {log}"
     )
+
+
+def first_error(log, lines=12):
+    """A compiler's first error in a log, unless the end of the log shows it."""
+    text = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(text[:-15]):
+        if _ERROR.search(line):
+            return "\n".join("    " + part for part in text[number:number + lines])
+    return ""
 
 
 def step(what, argv, log, expect=0, cwd=None, env=None, prefix=None):
