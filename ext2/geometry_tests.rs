@@ -448,42 +448,6 @@ mod geometry {
         Ok(())
     }
 
-    #[test]
-    fn largest_files() -> Result {
-        let known: [u64; 3] = [17247252480, 275415851008, 2196873666560];
-
-        for (log, bytes) in known.into_iter().enumerate() {
-            let mut sb = large();
-            sb.log_block_size.set(log as u32);
-            sb.log_frag_size.set(log as u32);
-            sb.blocks_per_group.set(8192);
-            sb.first_data_block.set(u32::from(log == 0));
-            sb.blocks_count.set(8192);
-            sb.inodes_per_group.set(4096);
-            sb.inodes_count.set(4096);
-            assert_eq!(geometry_of(&sb).map(|g| g.max_file_size()), Ok(bytes));
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn overhead() -> Result {
-        for sparse in [0, ro_compat::SPARSE_SUPER] {
-            for groups in [1u32, 2, 3, 4, 64, 130, 700] {
-                let mut sb = small();
-                sb.blocks_count.set(groups * 8192 + 1);
-                sb.inodes_count.set(groups * 2048);
-                sb.feature_ro_compat.set(sparse);
-                let g = geometry_of(&sb).map_err(|e| e.errno())?;
-                let tables = u64::from(groups) * 514;
-                let copies = (0..groups).filter(|&group| g.has_super(group)).count() as u64;
-                let each = 1 + u64::from(g.descriptor_blocks());
-                assert_eq!(g.overhead_blocks(), 1 + tables + copies * each);
-            }
-        }
-        Ok(())
-    }
-
     /// Whether all that `g` says stays inside the filesystem, for numbers from `random`.
     fn consistent(g: &Geometry, random: &mut Random) -> bool {
         let blocks = u64::from(g.blocks_count());
