@@ -257,8 +257,8 @@ impl<T: FileSystem> NewInode<T> {
 
     /// Fills the inode and lets everybody see it.
     ///
-    /// Fails with `EUCLEAN` if no file can have the size, or as `data` does; the inode is given up
-    /// then.
+    /// Fails with `EINVAL` if the operations are not those of the type in the mode, with `EUCLEAN`
+    /// if no file can have the size, or as `data` does; the inode is given up then.
     pub fn init(
         self,
         attributes: &Attributes,
@@ -266,6 +266,7 @@ impl<T: FileSystem> NewInode<T> {
         data: impl PinInit<T::InodeData, Error>,
     ) -> Result<ARef<FsInode<T>>> {
         let inode = self.inode.as_ptr();
+        operations.check(attributes.mode)?;
         let size = i64::try_from(attributes.size).map_err(|_| EUCLEAN)?;
         // SAFETY: The inode is in a slot of ours by the type invariants. The data is not
         // initialised, and pinned, as slab objects do not move.

@@ -82,10 +82,11 @@ pub struct Operations<T> {
 }
 
 enum Content {
-    Mapped,
-    LowMapped,
-    Target(LinkTarget),
-    Device(DeviceNumber),
+    File,
+    Directory,
+    Symlink,
+    FastSymlink(LinkTarget),
+    Special(DeviceNumber),
 }
 
 impl<T: FileSystem> Operations<T> {
@@ -99,7 +100,7 @@ impl<T: FileSystem> Operations<T> {
             inode: &FileVTable::<I>::INODE,
             file: Some(&REGULAR_FILE),
             mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
-            content: Content::Mapped,
+            content: Content::File,
             _filesystem: PhantomData,
         }
     }
@@ -114,7 +115,7 @@ impl<T: FileSystem> Operations<T> {
             inode: &DirectoryVTable::<I>::INODE,
             file: Some(&DirectoryVTable::<I>::FILE),
             mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
-            content: Content::Mapped,
+            content: Content::Directory,
             _filesystem: PhantomData,
         }
     }
@@ -129,7 +130,7 @@ impl<T: FileSystem> Operations<T> {
             inode: &InodeVTable::<I>::SYMLINK,
             file: None,
             mapping: Some(&AddressSpaceVTable::<A>::OPERATIONS),
-            content: Content::LowMapped,
+            content: Content::Symlink,
             _filesystem: PhantomData,
         }
     }
@@ -143,7 +144,7 @@ impl<T: FileSystem> Operations<T> {
             inode: &InodeVTable::<I>::FAST_SYMLINK,
             file: None,
             mapping: None,
-            content: Content::Target(target),
+            content: Content::FastSymlink(target),
             _filesystem: PhantomData,
         }
     }
@@ -157,12 +158,32 @@ impl<T: FileSystem> Operations<T> {
             inode: &InodeVTable::<I>::SPECIAL,
             file: None,
             mapping: None,
-            content: Content::Device(device),
+            content: Content::Special(device),
             _filesystem: PhantomData,
         }
     }
 
-    /// Gives `inode`, a new inode of `T`, these operations.
+    /// Checks that they are those of an inode with this mode: what the VFS does with an inode, and
+    /// which of its fields it looks at, depends on the mode.
+    pub(super) fn check(&self, mode: u16) -> Result {
+        let suits = match (&self.content, u32::from(mode) & bindings::S_IFMT) {
+            (Content::File, bindings::S_IFREG) => true,
+            (Content::Directory, bindings::S_IFDIR) => true,
+            (Content::Symlink | Content::FastSymlink(_), bindings::S_IFLNK) => true,
+            (Content::Special(_), file_type) => matches!(
+                file_type,
+                bindings::S_IFCHR | bindings::S_IFBLK | bindings::S_IFIFO | bindings::S_IFSOCK
+            ),
+            _ => false,
+        };
+        if suits {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+
+    /// Gives `inode`, a new inode of `T` that they have been checked for, these operations.
     pub(super) fn apply(self, inode: *mut bindings::inode, mode: u16) {
         // SAFETY: The caller has a new inode, which nobody else looks at; its own mapping is part
         // of it.
@@ -176,10 +197,10 @@ impl<T: FileSystem> Operations<T> {
             }
         }
         match self.content {
-            Content::Mapped => {}
+            Content::File | Content::Directory => {}
             // SAFETY: As above.
-            Content::LowMapped => unsafe { bindings::inode_nohighmem(inode) },
-            Content::Target(target) => {
+            Content::Symlink => unsafe { bindings::inode_nohighmem(inode) },
+            Content::FastSymlink(target) => {
                 let (len, target) = target.into_raw();
                 // SAFETY: As above. The target is freed with the inode.
                 unsafe {
@@ -187,7 +208,7 @@ impl<T: FileSystem> Operations<T> {
                     (*inode).i_size = len as bindings::loff_t;
                 }
             }
-            Content::Device(device) => fs_inode::set_special(inode, mode, device),
+            Content::Special(device) => fs_inode::set_special(inode, mode, device),
         }
     }
 }
