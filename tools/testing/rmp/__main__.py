@@ -16,15 +16,15 @@ COMMANDS = {"run": "run", "test": "testrun", "shell": "shell", "lint": "lint",
 
 def build_modules(settings):
     """`make modules`: in place, for KDIR= or, without it, our lean kernel."""
-    packages.install(settings, guest=False)
-    chain = Toolchain(settings)
     if not settings.kdir:
         raise ui.Fail("modules are built for a kernel: "
                       "make modules KDIR=/lib/modules/$(uname -r)/build")
+    ksource.check_kdir(settings.kdir)
+    packages.install(settings, guest=False)
+    chain = Toolchain(settings)
     packages.check(settings, chain, guest=False)
     with settings.cache.locked():
         chain.prepare()
-        ksource.check_kdir(settings.kdir)
     return modules.external(settings, chain)
 
 
