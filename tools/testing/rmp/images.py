@@ -92,8 +92,10 @@ class Builder:
         return hashlib.shake_256(str(seed).encode()).digest(length)
 
     def mke2fs(self, *options, size="64M"):
-        for path in [self.root, *self.root.rglob("*")]:
-            os.utime(path, (int(_EPOCH), int(_EPOCH)), follow_symlinks=False)
+        times = (int(_EPOCH), int(_EPOCH))
+        for folder, folders, files in os.walk(self.root):
+            for name in [".", *folders, *files]:
+                os.utime(os.path.join(folder, name), times, follow_symlinks=False)
         self.path.unlink(missing_ok=True)
         self.run(
             "mke2fs", "-q", "-F", "-t", "ext2", "-d", self.root,
@@ -156,12 +158,13 @@ def load(recipes):
 
 
 def key_inputs(recipes):
-    """What the images depend on, for the cache's key."""
-    here = Path(__file__)
-    parts = [here.read_bytes(), (here.parent / "ext2img.py").read_bytes()]
-    parts += [path.read_bytes() for path in sorted(here.parent.glob("recipes_*.py"))]
-    if os.path.exists(recipes):
-        parts.append(Path(recipes).read_bytes())
+    """What the images depend on, for the cache's key: the recipes, what they
+    import from beside them and from here, and mke2fs."""
+    here = Path(__file__).parent
+    files = [*here.glob("recipes_*.py"), here / "ext2img.py", Path(__file__)]
+    files += [path for path in Path(recipes).parent.glob("*.py")
+              if not path.name.startswith("test_")]
+    parts = [path.read_bytes() for path in sorted(files) if path.exists()]
     version = subprocess.run(
         ["mke2fs", "-V"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         check=False, env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"),
@@ -174,10 +177,10 @@ def build_all(folder, progress=lambda done, total, name: None):
     for count, (name, (recipe, named)) in enumerate(sorted(RECIPES.items())):
         progress(count, len(RECIPES), name)
         builder = Builder(folder, name)
-        if named:
-            recipe(builder, name)
-        else:
-            recipe(builder)
+        try:
+            recipe(*[builder, name][:1 + named])
+        except (OSError, ValueError, LookupError) as error:
+            raise ImageError(f"recipe {name}: {error!r}") from error
         shutil.rmtree(builder.root)
         if not builder.path.exists():
             raise ImageError(f"recipe {name} made no image")
