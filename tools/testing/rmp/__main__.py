@@ -2,6 +2,7 @@
 """The program behind the Makefile: python3 -m rmp COMMAND."""
 
 import importlib
+import os
 import shutil
 import signal
 import sys
@@ -70,6 +71,11 @@ if __name__ == "__main__":
     except ui.Fail as failure:
         sys.stdout.flush()
         print(f"rust_mpage: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as failure:
+        if os.environ.get("V"):
+            raise
+        print(f"rust_mpage: {failure} (V=1 shows where)", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("\nrust_mpage: interrupted", file=sys.stderr)

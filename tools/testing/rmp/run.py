@@ -6,7 +6,7 @@ import json
 from . import diskimage, guest, ksource, logscan, modules, superblock, ui
 from .prepare import Prepared
 
-LIMIT = 900  # seconds for the guest; an emulated one takes a tenth of it
+LIMIT = 1800  # seconds for the guest; an emulated one takes a minute of it
 
 
 def module_names(prepared, fstype):

@@ -15,9 +15,9 @@ from . import cache, guest, images, ktap, logscan, modules, ui
 from .outcome import Outcome
 from .prepare import Prepared
 
-BOOT_LIMIT = 300  # seconds until the first marker; emulated, it takes about 60
-STEP_LIMIT = 600  # loading a module runs its KUnit suites
-SLACK = 60        # beyond a test's own time-out
+BOOT_LIMIT = 900  # seconds until the first marker; emulated, it takes about 60
+STEP_LIMIT = 900  # loading a module runs its KUnit suites
+SLACK = 120       # beyond a test's own time-out
 MAX_BOOTS = 8
 
 
