@@ -72,7 +72,10 @@ def fail(argv, status, log):
 
 def first_error(log, lines=12):
     """A compiler's first error in a log, unless the end of the log shows it."""
-    text = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        text = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
     for number, line in enumerate(text[:-15]):
         if _ERROR.search(line):
             return "\n".join("    " + part for part in text[number:number + lines])
