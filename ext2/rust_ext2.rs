@@ -43,6 +43,8 @@ mod super_check;
 #[cfg(CONFIG_KUNIT)]
 mod dirent_tests;
 #[cfg(CONFIG_KUNIT)]
+mod geometry_random_tests;
+#[cfg(CONFIG_KUNIT)]
 mod geometry_tests;
 #[cfg(CONFIG_KUNIT)]
 mod group_tests;
