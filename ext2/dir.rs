@@ -106,6 +106,9 @@ impl DirectoryOperations for Directory {
             match result {
                 Ok(ControlFlow::Continue(())) => reader.set_position(end),
                 Ok(ControlFlow::Break(())) => return Ok(()),
+                // An error would be lost behind what has been handed out. The next call starts at
+                // what is wrong, and has nothing to hand out first.
+                Err(_) if reader.has_emitted() => return Ok(()),
                 Err(error) => {
                     report::corrupt(
                         dir.super_block(),
@@ -121,7 +124,7 @@ impl DirectoryOperations for Directory {
 }
 
 /// Hands out the entries of the page at byte `start`, from byte `from` of the page on. `Break` if
-/// the reader has no more room.
+/// the reader has no more room. The position is left at an entry that is wrong.
 fn emit_page(
     dir: Dir<'_>,
     reader: &mut DirectoryReader<'_>,
@@ -130,7 +133,10 @@ fn emit_page(
     from: u32,
 ) -> Result<ControlFlow<()>> {
     for entry in Entries::starting_at(format(dir), part_of(dir, page, start), from) {
-        let entry = entry.map_err(|error| bad_entry(dir, error, start))?;
+        let entry = entry.map_err(|error| {
+            reader.set_position(start + u64::from(error.offset));
+            bad_entry(dir, error, start)
+        })?;
 
         // Where an entry begins now, should `from` be something else.
         reader.set_position(start + u64::from(entry.offset));

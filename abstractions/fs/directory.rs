@@ -164,6 +164,7 @@ impl EntryType {
 /// `context` points to a valid `struct dir_context`, used by nobody else for `'a`.
 pub struct DirectoryReader<'a> {
     context: *mut bindings::dir_context,
+    has_emitted: bool,
     _context: PhantomData<&'a mut bindings::dir_context>,
 }
 
@@ -198,10 +199,17 @@ impl DirectoryReader<'_> {
             )
         };
         if more {
+            self.has_emitted = true;
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
         }
+    }
+
+    /// Whether an entry was handed out by this call. `getdents64(2)` then returns it and drops an
+    /// error.
+    pub fn has_emitted(&self) -> bool {
+        self.has_emitted
     }
 }
 
@@ -284,6 +292,7 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
         // INVARIANT: The context is the caller's, for this call.
         let mut reader = DirectoryReader {
             context,
+            has_emitted: false,
             _context: PhantomData,
         };
         from_result(|| D::iterate(dir, &mut reader).map(|()| 0))
