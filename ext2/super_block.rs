@@ -176,7 +176,12 @@ impl FileSystem for Ext2 {
     }
 
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<Ext2Inode>> {
-        let root = inode::get(sb, disk::ino::ROOT)?;
+        let root = inode::get(sb, disk::ino::ROOT).inspect_err(|_| {
+            sb.message(
+                Level::Error,
+                fmt!("error: cannot read the root directory, run e2fsck"),
+            );
+        })?;
         if !root.is_directory() || root.blocks() == 0 || root.size() == 0 {
             sb.message(
                 Level::Error,
