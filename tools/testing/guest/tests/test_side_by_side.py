@@ -100,17 +100,20 @@ def _readahead(ctx, image):
     return fewer if not rust.is_c else None
 
 
+@timeout(300)
 def test_readahead_1k(ctx):
     """R1-R4, R10, R15 as C; R5 and R6 as B3: the very bios."""
     fewer = _readahead(ctx, "layout-1k")
     assert fewer is None or fewer >= 3, f"B3 saved bios in {fewer} files only"
 
 
+@timeout(300)
 def test_readahead_2k(ctx):
     """The same with two blocks a page."""
     _readahead(ctx, "layout-2k")
 
 
+@timeout(300)
 def test_readahead_4k(ctx):
     """The same where a page is a block: nothing to be better at, all as C."""
     _readahead(ctx, "layout-4k")
@@ -128,16 +131,19 @@ def _cold_read(ctx, image):
                           layout.coalesce(_model(side)(file, offset, length)))
 
 
+@timeout(300)
 def test_cold_read_1k(ctx):
     """read(2) from the start to the end: same sectors, same order."""
     _cold_read(ctx, "layout-1k")
 
 
+@timeout(300)
 def test_cold_read_2k(ctx):
     """The same with two blocks a page."""
     _cold_read(ctx, "layout-2k")
 
 
+@timeout(300)
 def test_cold_read_4k(ctx):
     """The same where a page is a block."""
     _cold_read(ctx, "layout-4k")
@@ -258,19 +264,19 @@ def _bytes(ctx, image):
             assert got == file.sha256, f"{image}, {name}: not the original bytes"
 
 
-@timeout(180)
+@timeout(300)
 def test_bytes_1k(ctx):
     """Every file, by every way to read it, cold each time."""
     _bytes(ctx, "layout-1k")
 
 
-@timeout(180)
+@timeout(300)
 def test_bytes_2k(ctx):
     """The same, 2 KiB blocks."""
     _bytes(ctx, "layout-2k")
 
 
-@timeout(180)
+@timeout(300)
 def test_bytes_4k(ctx):
     """The same, 4 KiB blocks."""
     _bytes(ctx, "layout-4k")

@@ -147,19 +147,23 @@ def _compare(ctx, image, options=""):
     return len(names)
 
 
+@timeout(300)
 def test_tree_1k(ctx):
     """All types of files, directories of 1, 100 and 3000 entries."""
     assert _compare(ctx, "tree-1k") > 3000
 
 
+@timeout(300)
 def test_tree_2k(ctx):
     _compare(ctx, "tree-2k")
 
 
+@timeout(300)
 def test_tree_4k(ctx):
     assert _compare(ctx, "tree-4k") > 3000
 
 
+@timeout(300)
 def test_dir_index(ctx):
     """Directories with a hashed index are read as linear ones."""
     assert _compare(ctx, "tree-dir-index") > 3000
@@ -175,12 +179,14 @@ def test_no_filetype(ctx):
     _compare(ctx, "tree-no-filetype")
 
 
+@timeout(300)
 def test_inode_sizes(ctx):
     """128 bytes, and 1024."""
     _compare(ctx, "tree-i128")
     _compare(ctx, "tree-i1024")
 
 
+@timeout(300)
 def test_sparse_super(ctx):
     """Superblock copies in every group, and in few: statfs counts them."""
     _compare(ctx, "tree-no-sparse-super")
@@ -199,6 +205,7 @@ def test_journal(ctx):
     assert len(said) == 2, said
 
 
+@timeout(300)
 def test_options_of_stat(ctx):
     """minixdf, nouid32 and reserved blocks change what is told."""
     _compare(ctx, "tree-reserved", "bsddf")
