@@ -148,6 +148,23 @@ impl<'a> Case<'a> {
         self.run_on(&Bench::new(self.sectors)?, engine, how)
     }
 
+    /// Has each engine read the file, on the same disks.
+    pub(crate) fn run_each(&self, engines: &[Engine], how: How) -> Result<KVec<Seen>> {
+        let bench = Bench::new(self.sectors)?;
+        let mut seen = KVec::new();
+        for engine in engines {
+            seen.push(self.run_on(&bench, *engine, how)?, GFP_KERNEL)?;
+        }
+        Ok(seen)
+    }
+
+    /// Has the oracle read the file, and both faces of the library.
+    pub(crate) fn compare(&self, how: How) -> Result<(Seen, KVec<Seen>)> {
+        let mut seen = self.run_each(&[Engine::Kernel, Engine::Rust, Engine::CInterface], how)?;
+        let kernel = seen.remove(0).map_err(|_| EINVAL)?;
+        Ok((kernel, seen))
+    }
+
     /// Reads the file on disks that several cases share.
     pub(crate) fn run_on(&self, bench: &Bench, engine: Engine, how: How) -> Result<Seen> {
         let table = Table::new(self.extents, self.fail_call)?;
@@ -266,7 +283,8 @@ impl Folio {
 /// What was seen.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    engine: Engine,
+    /// What read it.
+    pub(crate) engine: Engine,
     pages: u64,
     /// What readers got, folio by folio.
     pub(crate) results: KVec<Result>,

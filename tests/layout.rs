@@ -23,9 +23,8 @@ mod tests {
     fn r1_contiguous_folios_share_a_bio() -> Result {
         let extents = [ext(64, Run(100))];
         let case = Case::new(12, &extents);
-        let kernel = case.run(Engine::Kernel, How::Readahead)?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        let (kernel, ours) = case.compare(How::Readahead)?;
+        for seen in ours {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(800, 64 << 12)]));
             assert!(seen.bios_as(&kernel));
@@ -39,9 +38,8 @@ mod tests {
         let extents = [ext(7, Run(100)), ext(9, Run(107)), ext(4, Run(116))];
         for bits in [10, 12] {
             let case = Case::new(bits, &extents);
-            let kernel = case.run(Engine::Kernel, How::Readahead)?;
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Readahead)?;
+            let (kernel, ours) = case.compare(How::Readahead)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 assert!(seen.bios_are(&[(100 << (bits - 9), 20 << bits)]));
                 assert!(seen.bios_as(&kernel));
@@ -54,9 +52,8 @@ mod tests {
     fn r1_a_break_submits() -> Result {
         let extents = [ext(3, Run(100)), ext(2, Run(104)), ext(3, Run(50))];
         let case = Case::new(12, &extents);
-        let kernel = case.run(Engine::Kernel, How::Readahead)?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        let (kernel, ours) = case.compare(How::Readahead)?;
+        for seen in ours {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(800, 3 << 12), (832, 2 << 12), (400, 3 << 12)]));
             assert!(seen.bios_as(&kernel));
@@ -71,8 +68,7 @@ mod tests {
         for bits in [10, 12] {
             let (shift, bytes) = (bits - 9, 4 << bits);
             let case = Case::new(bits, &extents);
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Readahead)?;
+            for seen in case.run_each(&Engine::OURS, How::Readahead)? {
                 assert!(seen.all_right());
                 assert!(seen.bios_are(&[
                     (100 << shift, bytes),
@@ -89,8 +85,7 @@ mod tests {
     fn r1_a_full_bio_submits() -> Result {
         let extents = [ext(600, Run(100))];
         let case = Case::new(12, &extents);
-        for engine in Engine::ALL {
-            let seen = case.run(engine, How::Readahead)?;
+        for seen in case.run_each(&Engine::ALL, How::Readahead)? {
             assert!(seen.all_right());
             let mut next = 800;
             for bio in &seen.bios {
@@ -110,9 +105,8 @@ mod tests {
     fn r3_hole_at_end_of_folio_is_zeroed_and_submits() -> Result {
         let extents = [ext(5, Run(100)), ext(3, Hole), ext(4, Run(105))];
         let case = Case::new(10, &extents);
-        let kernel = case.run(Engine::Kernel, How::Readahead)?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        let (kernel, ours) = case.compare(How::Readahead)?;
+        for seen in ours {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(200, 5 << 10), (210, 4 << 10)]));
             assert!(seen.bios_as(&kernel));
@@ -129,9 +123,8 @@ mod tests {
             let blocks = (1u64 << (order + 12 - bits)) + 1;
             let case = Case::new(bits, &extents).order(order);
             let case = case.size((blocks << bits) - 100);
-            let kernel = case.run(Engine::Kernel, How::Readahead)?;
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Readahead)?;
+            let (kernel, ours) = case.compare(How::Readahead)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 assert!(seen.bios_are(&[(100 << (bits - 9), (blocks << bits) as u32)]));
                 assert!(seen.bios_as(&kernel));
@@ -145,9 +138,8 @@ mod tests {
     fn r4_all_hole_is_zeroed_without_io() -> Result {
         let extents = [ext(4, Run(100)), ext(4, Hole), ext(4, Run(104))];
         let case = Case::new(10, &extents);
-        let kernel = case.run(Engine::Kernel, How::Readahead)?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        let (kernel, ours) = case.compare(How::Readahead)?;
+        for seen in ours {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(200, 8 << 10)]));
             assert!(seen.bios_as(&kernel));
@@ -161,8 +153,7 @@ mod tests {
             let extents = [ext(64, Hole)];
             let case = Case::new(12, &extents).order(order);
             for how in [How::Readahead, How::Read] {
-                for engine in Engine::ALL {
-                    let seen = case.run(engine, how)?;
+                for seen in case.run_each(&Engine::ALL, how)? {
                     assert!(seen.all_right());
                     assert!(seen.bios_are(&[]));
                     assert!(!seen.has_buffers());
@@ -182,9 +173,8 @@ mod tests {
         ];
         let case = Case::new(10, &extents);
         assert!(case.run(Engine::Kernel, How::Readahead)?.all_right());
-        for engine in Engine::OURS {
-            for how in [How::Readahead, How::Read] {
-                let seen = case.run(engine, how)?;
+        for how in [How::Readahead, How::Read] {
+            for seen in case.run_each(&Engine::OURS, how)? {
                 assert!(seen.all_right());
                 assert!(seen.bios_are(&[(200, 3 << 10), (100, 2 << 10)]));
                 assert!(!seen.has_buffers());
@@ -198,8 +188,7 @@ mod tests {
     fn r5_data_after_hole_joins_the_bio() -> Result {
         let extents = [ext(4, Run(100)), ext(1, Hole), ext(7, Run(104))];
         let case = Case::new(10, &extents);
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        for seen in case.run_each(&Engine::OURS, How::Readahead)? {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(200, 11 << 10)]));
         }
@@ -211,9 +200,8 @@ mod tests {
         let extents = [ext(2, Run(100)), ext(2, Run(50)), ext(4, Run(52))];
         let case = Case::new(10, &extents);
         assert!(case.run(Engine::Kernel, How::Readahead)?.all_right());
-        for engine in Engine::OURS {
-            for how in [How::Readahead, How::Read] {
-                let seen = case.run(engine, how)?;
+        for how in [How::Readahead, How::Read] {
+            for seen in case.run_each(&Engine::OURS, how)? {
                 assert!(seen.all_right());
                 assert!(seen.bios_are(&[(200, 2 << 10), (100, 2 << 10), (104, 4 << 10)]));
                 assert!(!seen.has_buffers());
@@ -237,12 +225,11 @@ mod tests {
         ];
         let case = Case::new(10, &extents).order(2);
         for how in [How::Readahead, How::Read] {
-            let kernel = case.run(Engine::Kernel, how)?;
+            let (kernel, ours) = case.compare(how)?;
             assert!(kernel.all_right());
             assert!(kernel.has_buffers());
             assert_eq!(kernel.bios.len(), 11);
-            for engine in Engine::OURS {
-                let seen = case.run(engine, how)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 assert!(seen.bios_are(&[
                     (200, 3 << 10),
@@ -265,8 +252,7 @@ mod tests {
             ext(4, Run(9)),
         ];
         let case = Case::new(10, &extents);
-        for engine in Engine::ALL {
-            let seen = case.run(engine, How::Readahead)?;
+        for seen in case.run_each(&Engine::ALL, How::Readahead)? {
             assert!(seen.all_right());
             assert!(seen.mapped_to_disk(&[0, 3]));
         }
@@ -285,8 +271,7 @@ mod tests {
             ext(blocks / 2 + 1, Run(70000)),
         ];
         let case = Case::new(block_bits, &extents).order(order);
-        for engine in Engine::ALL {
-            let seen = case.run(engine, How::Readahead)?;
+        for seen in case.run_each(&Engine::ALL, How::Readahead)? {
             let sized = seen.folios.iter().all(|folio| folio.state.order == order);
             if !seen.all_right() || !sized {
                 pr_info!("block bits {block_bits}, order {order}\n");
@@ -334,10 +319,9 @@ mod tests {
         const ORDERS: &[u8] = &[0, 0, 1, 2, 3, 4, 0, 0, 1, 2, 3];
         let extents = [ext(48, Run(100))];
         let case = Case::new(12, &extents);
-        let kernel = case.run(Engine::Kernel, How::ReadaheadOrders(ORDERS))?;
+        let (kernel, ours) = case.compare(How::ReadaheadOrders(ORDERS))?;
         assert!(kernel.all_right());
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::ReadaheadOrders(ORDERS))?;
+        for seen in ours {
             assert!(seen.all_right());
             assert_eq!(seen.folios.len(), ORDERS.len());
             assert!(seen.bios_are(&[(800, 48 << 12)]));
@@ -350,9 +334,8 @@ mod tests {
     fn r18_one_page() -> Result {
         let extents = [ext(1, Run(100)), ext(1, Run(101))];
         let case = Case::new(12, &extents);
-        let kernel = case.run(Engine::Kernel, How::Read)?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Read)?;
+        let (kernel, ours) = case.compare(How::Read)?;
+        for seen in ours {
             assert!(seen.all_right());
             assert!(seen.results.iter().all(Result::is_ok));
             assert!(seen.bios_are(&[(800, 1 << 12), (808, 1 << 12)]));

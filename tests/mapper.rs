@@ -25,9 +25,8 @@ mod tests {
         let extents = [ext(10, Run(100)), ext(22, Run(200))];
         for bits in [10, 12] {
             let case = Case::new(bits, &extents);
-            let kernel = case.run(Engine::Kernel, How::Readahead)?;
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Readahead)?;
+            let (kernel, ours) = case.compare(How::Readahead)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 assert!(seen.calls_are(&[(0, 32), (10, 22)]));
             }
@@ -42,9 +41,8 @@ mod tests {
     fn r2_asks_up_to_the_end_of_the_window() -> Result {
         let extents = [ext(64, Run(100))];
         let case = Case::new(10, &extents);
-        let kernel = case.run(Engine::Kernel, How::ReadaheadPages(5))?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::ReadaheadPages(5))?;
+        let (kernel, ours) = case.compare(How::ReadaheadPages(5))?;
+        for seen in ours {
             assert!(seen.calls_are(&[(0, 20)]));
             assert!(seen.bios_are(&[(200, 20 << 10)]));
             assert!(seen.failed(&[]));
@@ -60,9 +58,8 @@ mod tests {
         let extents = [ext(64, Run(100))];
         for order in [0, 3] {
             let case = Case::new(10, &extents).order(order).size((9 << 10) + 1);
-            let kernel = case.run(Engine::Kernel, How::Readahead)?;
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Readahead)?;
+            let (kernel, ours) = case.compare(How::Readahead)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 assert!(seen.calls_are(&[(0, 10)]));
                 assert!(seen.calls_as(&kernel));
@@ -94,9 +91,8 @@ mod tests {
         let case = Case::new(10, &extents);
         for uptodate in [0b0000, 0b0101, 0b1000, 0b1111] {
             let how = How::ReadWithBuffers(uptodate);
-            let kernel = case.run(Engine::Kernel, how)?;
-            for engine in Engine::OURS {
-                let seen = case.run(engine, how)?;
+            let (kernel, ours) = case.compare(how)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 let buffers = seen.folios.iter().map(|folio| folio.state.buffers);
                 assert!(buffers.eq([true, false]));
@@ -168,13 +164,12 @@ mod tests {
     fn r9_errno_reaches_the_reader() -> Result {
         let extents = [ext(2, Run(100)), ext(1, Fails(ENODATA)), ext(3, Run(103))];
         let case = Case::new(12, &extents);
-        for engine in Engine::ALL {
-            let error = if engine == Engine::Kernel {
+        for seen in case.run_each(&Engine::ALL, How::Read)? {
+            let error = if seen.engine == Engine::Kernel {
                 EIO
             } else {
                 ENODATA
             };
-            let seen = case.run(engine, How::Read)?;
             let expected = [Ok(()), Ok(()), Err(error), Ok(()), Ok(()), Ok(())];
             assert!(seen.results.iter().eq(&expected));
             assert!(seen.failed(&[2]));
@@ -199,8 +194,7 @@ mod tests {
             Completion::Reversed,
         ] {
             let case = case.completion(completion);
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Read)?;
+            for seen in case.run_each(&Engine::OURS, How::Read)? {
                 assert!(seen.results.iter().eq(&[Err(ENODATA), Ok(())]));
                 assert!(seen.failed(&[0]));
                 assert!(!seen.has_buffers());
@@ -214,8 +208,7 @@ mod tests {
     fn r9_error_is_not_asked_for_again() -> Result {
         let extents = [ext(1, Run(100)), ext(1, Run(200))];
         let case = Case::new(12, &extents).fail_call(1, EUCLEAN);
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Read)?;
+        for seen in case.run_each(&Engine::OURS, How::Read)? {
             assert!(seen.results.iter().eq(&[Err(EUCLEAN), Ok(())]));
             assert!(seen.calls_are(&[(0, 1), (1, 1)]));
             assert!(seen.failed(&[0]));
@@ -229,9 +222,8 @@ mod tests {
         let extents = [ext(12, Boundary(100)), ext(20, Run(113))];
         for bits in [10, 12] {
             let case = Case::new(bits, &extents);
-            let kernel = case.run(Engine::Kernel, How::Readahead)?;
-            for engine in Engine::OURS {
-                let seen = case.run(engine, How::Readahead)?;
+            let (kernel, ours) = case.compare(How::Readahead)?;
+            for seen in ours {
                 assert!(seen.all_right());
                 assert!(seen.calls_are(&[(0, 32), (12, 20)]));
                 assert!(seen.calls.iter().map(|call| call.bios_before).eq([0, 1]));
@@ -247,9 +239,8 @@ mod tests {
     fn r10_boundary_submits_what_could_be_continued() -> Result {
         let extents = [ext(4, Boundary(100)), ext(4, Run(104))];
         let case = Case::new(12, &extents);
-        let kernel = case.run(Engine::Kernel, How::Readahead)?;
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        let (kernel, ours) = case.compare(How::Readahead)?;
+        for seen in ours {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(800, 4 << 12), (832, 4 << 12)]));
             assert!(seen.calls_as(&kernel));
@@ -263,8 +254,7 @@ mod tests {
     fn r10_no_boundary_inside_a_mapping() -> Result {
         let extents = [ext(12, Boundary(100)), ext(4, Run(113))];
         let case = Case::new(12, &extents);
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::ReadaheadPages(8))?;
+        for seen in case.run_each(&Engine::OURS, How::ReadaheadPages(8))? {
             assert!(seen.bios_are(&[(800, 8 << 12)]));
             assert!(seen.failed(&[]));
         }
@@ -275,11 +265,12 @@ mod tests {
     fn b5_mapping_of_no_length() -> Result {
         let extents = [ext(2, Run(100)), ext(1, NoLength(102)), ext(1, Run(103))];
         let case = Case::new(12, &extents);
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Read)?;
+        for seen in case.run_each(&Engine::OURS, How::Read)? {
             assert!(seen.results.iter().eq(&[Ok(()), Ok(()), Err(EIO), Ok(())]));
             assert!(seen.failed(&[2]));
-            assert!(case.run(engine, How::Readahead)?.failed(&[2]));
+        }
+        for seen in case.run_each(&Engine::OURS, How::Readahead)? {
+            assert!(seen.failed(&[2]));
         }
         Ok(())
     }
@@ -289,8 +280,7 @@ mod tests {
     fn b5_mapping_longer_than_asked() -> Result {
         let extents = [ext(8, TooLong(100)), ext(8, Run(300))];
         let case = Case::new(10, &extents).size(7 << 10);
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Readahead)?;
+        for seen in case.run_each(&Engine::OURS, How::Readahead)? {
             assert!(seen.all_right());
             assert!(seen.bios_are(&[(200, 7 << 10)]));
         }
@@ -301,11 +291,12 @@ mod tests {
     fn b5_mapping_without_device() -> Result {
         let extents = [ext(1, Run(100)), ext(1, NoDevice(101)), ext(1, Run(102))];
         let case = Case::new(12, &extents);
-        for engine in Engine::OURS {
-            let seen = case.run(engine, How::Read)?;
+        for seen in case.run_each(&Engine::OURS, How::Read)? {
             assert!(seen.results.iter().eq(&[Ok(()), Err(EIO), Ok(())]));
             assert!(seen.failed(&[1]));
-            assert!(case.run(engine, How::Readahead)?.failed(&[1]));
+        }
+        for seen in case.run_each(&Engine::OURS, How::Readahead)? {
+            assert!(seen.failed(&[1]));
         }
         Ok(())
     }
@@ -325,11 +316,12 @@ mod tests {
             let part = [ext(6, Run(100)), ext(2, Run(block)), ext(4, Run(104))];
             for extents in [&whole, &part] {
                 let case = Case::new(10, extents);
-                for engine in Engine::OURS {
-                    let seen = case.run(engine, How::Read)?;
+                for seen in case.run_each(&Engine::OURS, How::Read)? {
                     assert!(seen.results.iter().eq(&[Ok(()), Err(EIO), Ok(())]));
                     assert!(seen.failed(&[1]));
-                    assert!(case.run(engine, How::Readahead)?.failed(&[1]));
+                }
+                for seen in case.run_each(&Engine::OURS, How::Readahead)? {
+                    assert!(seen.failed(&[1]));
                 }
             }
         }

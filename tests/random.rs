@@ -193,13 +193,13 @@ mod tests {
 
     #[test]
     fn r16_random_files() -> Result {
-        assert!(all(0x6d70_6167_6521, 200, Sample::is_read)?);
+        assert!(all(0x6d70_6167_6521, 100, Sample::is_read)?);
         Ok(())
     }
 
     #[test]
     fn r11_random_files_with_a_bad_sector() -> Result {
-        assert!(all(0x6261_6421, 100, Sample::ends)?);
+        assert!(all(0x6261_6421, 60, Sample::ends)?);
         Ok(())
     }
 }

@@ -144,11 +144,13 @@ impl Table {
     ) -> Result<Pin<KBox<Self>>> {
         let mut copy = KVec::new();
         copy.extend_from_slice(extents, GFP_KERNEL)?;
+        // Room enough that a mapper does not allocate while the nth allocation is to fail.
+        let calls = KVec::with_capacity(64, GFP_KERNEL)?;
         KBox::pin_init(
             pin_init!(Self {
                 extents: copy,
                 fail_call,
-                calls <- new_mutex!(KVec::new()),
+                calls <- new_mutex!(calls),
             }),
             GFP_KERNEL,
         )
