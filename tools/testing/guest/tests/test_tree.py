@@ -125,6 +125,13 @@ def _differences(name, c, rust, path=()):
             yield f"{name}, {here}: {rust.get(key)!r:.600}, in C {c[key]!r:.600}"
 
 
+def _statfs(c, rust):
+    """Lines that say where statfs differs."""
+    tables = [{field: getattr(os.statvfs(side.point), field) for field in STATFS}
+              for side in (c, rust)]
+    return list(_differences("statfs", *tables))
+
+
 def _compare(ctx, image, options=""):
     c, rust = sides.both(ctx, image, options)
     names = list(_walk(c.point))
@@ -140,9 +147,7 @@ def _compare(ctx, image, options=""):
         tables = [_answers(os.path.join(os.fsencode(side.point), name))
                   for side in (c, rust)]
         trouble += _differences(os.fsdecode(name) or ".", *tables)
-    tables = [{field: getattr(os.statvfs(side.point), field) for field in STATFS}
-              for side in (c, rust)]
-    trouble += _differences("statfs", *tables)
+    trouble += _statfs(c, rust)
     assert not trouble, f"{len(trouble)} differences:\n" + "\n".join(trouble[:40])
     return len(names)
 
@@ -208,8 +213,9 @@ def test_journal(ctx):
 @timeout(300)
 def test_options_of_stat(ctx):
     """minixdf, nouid32 and reserved blocks change what is told."""
-    _compare(ctx, "tree-reserved", "bsddf")
-    _compare(ctx, "tree-reserved", "minixdf")
+    for options in ("bsddf", "minixdf", "minixdf,resuid=7"):
+        trouble = _statfs(*sides.both(ctx, "tree-reserved", options))
+        assert not trouble, f"{options}: {trouble}"
     _compare(ctx, "tree-reserved", "nouid32")
 
 
