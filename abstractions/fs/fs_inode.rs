@@ -70,7 +70,7 @@ impl<T: FileSystem> Slot<T> {
 ///
 /// # Invariants
 ///
-/// As of [`Inode`]; the inode was allocated by the [`InodeCache`] of `T`, its data is initialised,
+/// As of [`Inode`]; the inode was allocated by the inode cache of `T`, its data is initialised,
 /// and its superblock is a [`SuperBlock<T>`].
 #[repr(transparent)]
 pub struct FsInode<T> {
