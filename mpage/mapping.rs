@@ -84,7 +84,8 @@ impl<D> Mapping<D> {
     }
 
     /// The mapper has filled the first block of the mapping in the folio: it is not to be read
-    /// again. C: `BH_Uptodate` set by a `get_block_t`.
+    /// again. C: `BH_Uptodate` set by a `get_block_t`. For that only: [`BlockMapper::lookup`] gets
+    /// no folio that it could fill.
     pub fn with_uptodate(mut self) -> Self {
         self.uptodate = true;
         self
