@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Multi-page block I/O: page-cache readahead and writeback in the largest possible bios.
+//! Multi-page block I/O: page-cache readahead in the largest possible bios. Writeback is to come.
 //!
 //! The crate of `rust_mpage.ko`. Rust filesystems implement [`mpage::BlockMapper`] and get their
 //! `read_folio` and `readahead` from [`mpage`]; C filesystems call the functions that
