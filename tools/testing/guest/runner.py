@@ -267,9 +267,20 @@ def save_kunit(out):
             file.write(data)
 
 
+def claim(folder, name):
+    """True for the first who asks: guests share the tests, each runs once."""
+    try:
+        os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
 def run_cases(cases, job, results):
     """Run the cases in order; True if the kernel can be trusted after them."""
     for case in cases:
+        if not claim(job["claims"], case.name):
+            continue
         tmp = os.path.join(job["scratch"], case.name)
         os.makedirs(tmp)
         kmsg(f"start {case.name} timeout={case.timeout}")
@@ -293,11 +304,10 @@ def main(path):
     os.makedirs(job["scratch"], exist_ok=True)
     results = Results(os.path.join(out, "results.jsonl"))
     cases = select(discover(job["tests"]), job.get("patterns"))
-    done = set(job.get("done", []))
     results.note(kind="plan", tests=[case.name for case in cases])
     load_modules(job, results)
     save_kunit(out)
-    if not run_cases([case for case in cases if case.name not in done], job, results):
+    if not run_cases(cases, job, results):
         results.note(kind="reboot")
         return NEED_REBOOT
     unload_modules(job, results)

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make test`: unit tests of this tool, KUnit suites, guest tests.
 
-All guest tests share one boot of the checked kernel. A test that kills the
-guest, hangs in the kernel or oopses it fails, and the tests after it get a new
-boot.
+The guest tests share the boots of two guests, side by side: an emulated guest
+is busy on little more than one processor. The first also runs the KUnit suites
+that take long; each takes the next test that neither has begun. A test that
+kills its guest, hangs in the kernel or oopses it fails, and that guest boots
+again for what is left.
 """
 
 import json
+import os
 import re
+import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from . import cache, guest, images, ktap, logscan, modules, ui
 from .outcome import Outcome
@@ -19,6 +24,8 @@ BOOT_LIMIT = 900  # seconds until the first marker; emulated, it takes about 60
 STEP_LIMIT = 900  # loading a module runs its KUnit suites
 SLACK = 120       # beyond a test's own time-out
 MAX_BOOTS = 8
+MEMORY = 4        # GiB, of each guest
+KUNIT_MODULE = "rust_mpage_test"  # takes as long to load as ten tests to run
 
 
 def unit_tests(settings, outcome):
@@ -62,56 +69,101 @@ def ensure_images(settings):
     return settings.cache.make("images", key, build)
 
 
-class Session:
-    """Boots until every test has a result."""
+class Guests:
+    """What the guests of one run share."""
 
     def __init__(self, settings, prepared, pictures, out, outcome):
-        self._settings = settings
-        self._prepared = prepared
-        self._pictures = pictures
-        self._out = out
-        self._outcome = outcome
-        self._done = []
-        self._plan = None
+        self.settings = settings
+        self.prepared = prepared
+        self.pictures = pictures
+        self.out = out
+        self.outcome = outcome
+        self.plan = []
+        self.stop = threading.Event()
+        self.current = {}
+        self.claims = out / "claims"
+        self.claims.mkdir()
+
+    def run(self):
+        """Run everything; KUnit's results are the first guest's."""
+        names = modules.names(self.prepared.objects)
+        others = [name for name in names if name != KUNIT_MODULE]
+        sessions = [Session(self, 1, names)]
+        if not self.settings.tests and room_for_two():
+            sessions.append(Session(self, 2, others))
+        with ui.Progress(f"checked kernel, {len(sessions)} x {self.prepared.accel}") \
+                as self.step, ThreadPoolExecutor() as pool:
+            try:
+                for future in [pool.submit(session.run) for session in sessions]:
+                    future.result()
+            except BaseException:
+                self.stop.set()
+                raise
+        for name in self.plan:
+            if name not in self.outcome.status:
+                self.outcome.fail(name, "not run: no guest got to it")
+        sessions[0].check_kunit()
+
+    def progress(self):
+        """One line for all guests."""
+        begun = sum(1 for _ in self.claims.iterdir())
+        self.step.update(f"{begun} tests begun, now " +
+                         ", ".join(sorted(self.current.values())))
+
+
+def room_for_two():
+    """Whether the machine can hold two guests beside each other."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
+    return (os.cpu_count() or 1) > 1 and memory >= 3 * MEMORY
+
+
+class Session:
+    """One guest: boots until every test has a result."""
+
+    def __init__(self, guests, number, names):
+        self._guests = guests
+        self._settings = guests.settings
+        self._prepared = guests.prepared
+        self._outcome = guests.outcome
+        self._number = number
+        self._names = names
         self._spans = []
         self._deadline = 0.0
         self._current = ""
         self._kunit = False
 
     def run(self):
-        for number in range(1, MAX_BOOTS + 1):
-            out = self._out / f"boot{number}"
+        for boot in range(1, MAX_BOOTS + 1):
+            out = self._guests.out / f"guest{self._number}-boot{boot}"
             again = self._boot(out)
             self._read_log(out)
-            if not again:
+            if not again or self._guests.stop.is_set():
                 break
-        for name in self._plan or []:
-            if name not in self._done:
-                self._outcome.fail(name, "not run: the guest did not get to it")
 
     def _boot(self, out):
         """One boot; True if another one is needed."""
-        machine = self._prepared.guest(memory="4G")
-        names = modules.names(self._prepared.objects)
+        machine = self._prepared.guest(memory=f"{MEMORY}G")
         fields = {
             "trees": self._prepared.trees(machine), "fstype": self._settings.fstype,
-            "modules": [{"name": name} for name in names],
-            "images": [machine.share("images", self._pictures)],
+            "modules": [{"name": name} for name in self._names],
+            "images": [machine.share("images", self._guests.pictures)],
             "tests": f"{guest.IN_GUEST}/testing/guest/tests",
-            "patterns": self._settings.tests, "done": self._done,
+            "patterns": self._settings.tests,
+            "claims": machine.share("claims", self._guests.claims, writable=True),
             "scratch": "/run/scratch", "kmemleak": True,
         }
         self._deadline = time.monotonic() + BOOT_LIMIT
         self._current = "boot"
         log = out / "console.log"
-        with ui.Progress(f"guest, checked kernel ({self._prepared.accel})") as step:
 
-            def limit():
-                step.update(f"{len(self._done)} tests done, now {self._current}")
-                return self._deadline - time.monotonic()
+        def limit():
+            self._guests.current[self._number] = self._current
+            self._guests.progress()
+            return 0 if self._guests.stop.is_set() else \
+                self._deadline - time.monotonic()
 
-            status = guest.job(machine, self._settings, out, "runner.py", fields,
-                               log, limit, self._on_line)
+        status = guest.job(machine, self._settings, out, "runner.py", fields,
+                           log, limit, self._on_line)
         return self._collect(out, log, status)
 
     def _on_line(self, line):
@@ -139,10 +191,9 @@ class Session:
                 continue  # the guest died while it wrote this line
             kind = record["kind"]
             if kind == "plan":
-                self._plan = record["tests"]
+                self._guests.plan = record["tests"]
             elif kind == "test":
                 begun = True
-                self._done.append(record["name"])
                 self._outcome.add(record["name"], record["status"],
                                   record["message"], record["seconds"])
             elif kind == "step" and record["status"] == "fail":
@@ -170,11 +221,9 @@ class Session:
         self._outcome.add(self._current, "fail",
                           f"{why}\nits last words:\n{ui.tail(out / 'stdout', 12)}\n"
                           f"the end of its console:\n{ui.tail(log, 25)}")
-        if self._plan and self._current in self._plan:
-            self._done.append(self._current)
+        if self._current in self._guests.plan:
             return True
-        return begun and self._plan is not None and status is None and \
-            not self._current.startswith("unload.")
+        return begun and status is None and not self._current.startswith("unload.")
 
     def _take_kunit(self, out):
         if self._kunit:
@@ -222,7 +271,5 @@ def main(settings):
         pictures = ensure_images(settings)
         out = guest.fresh_out(settings, "test")
     unit_tests(settings, outcome)
-    session = Session(settings, prepared, pictures, out, outcome)
-    session.run()
-    session.check_kunit()
+    Guests(settings, prepared, pictures, out, outcome).run()
     return outcome.close(out)
