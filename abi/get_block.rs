@@ -47,6 +47,14 @@ const fn state(bit: bindings::bh_state_bits) -> c_ulong {
 const MAPPED: c_ulong = state(bindings::bh_state_bits_BH_Mapped);
 const BOUNDARY: c_ulong = state(bindings::bh_state_bits_BH_Boundary);
 const UPTODATE: c_ulong = state(bindings::bh_state_bits_BH_Uptodate);
+const NEW: c_ulong = state(bindings::bh_state_bits_BH_New);
+
+/// What the last argument of a `get_block_t` says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Create {
+    No,
+    Yes,
+}
 
 /// A C filesystem's `get_block_t` as a mapper.
 #[derive(Clone, Copy)]
@@ -62,20 +70,18 @@ impl GetBlock {
         // SAFETY: By the safety requirements.
         Self(unsafe { GetBlockFn::new(function) })
     }
-}
 
-impl MapSource for GetBlock {
-    type Inode = Inode;
-
-    /// Asks the C function, for looking only. The buffer_head is question and answer; the answer
-    /// is checked before anything of it is used: a mapping of no length, without a device or with
-    /// an error number that is none, is `EIO`.
-    fn map<'i>(
+    /// Asks the C function. The buffer_head is question and answer; the answer is checked before
+    /// anything of it is used: a mapping of no length, without a device or with an error number
+    /// that is none, is `EIO`.
+    #[inline]
+    fn ask<'i>(
         &self,
         inode: &'i Inode,
         folio: &Folio,
         at: LogicalBlock,
         max: BlockCount,
+        create: Create,
     ) -> Result<Mapping<&'i BlockDevice>> {
         let function = self.0.as_raw().ok_or(EIO)?;
         let bits = inode.block_bits();
@@ -84,9 +90,10 @@ impl MapSource for GetBlock {
             ..Default::default()
         };
         bh.__bindgen_anon_1.b_folio = folio.as_raw();
+        let create = c_int::from(create == Create::Yes);
         // SAFETY: By the invariants of `GetBlockFn`; the buffer_head lives on our stack for the
         // call, as in mpage_readahead().
-        let error = unsafe { function(inode.as_raw(), at.0, &mut bh, 0) };
+        let error = unsafe { function(inode.as_raw(), at.0, &mut bh, create) };
         if let Some(error) = NonZeroI32::new(error) {
             return Err(errno(error));
         }
@@ -106,7 +113,39 @@ impl MapSource for GetBlock {
         if bh.b_state & UPTODATE != 0 {
             mapping = mapping.with_uptodate();
         }
+        if bh.b_state & NEW != 0 {
+            mapping = mapping.with_new();
+        }
         Ok(mapping)
+    }
+}
+
+impl MapSource for GetBlock {
+    type Inode = Inode;
+
+    fn map<'i>(
+        &self,
+        inode: &'i Inode,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        self.ask(inode, folio, at, max, Create::No)
+    }
+
+    /// A hole is `EIO`: what cannot be mapped cannot be written.
+    fn map_for_write<'i>(
+        &self,
+        inode: &'i Inode,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        let mapping = self.ask(inode, folio, at, max, Create::Yes)?;
+        match mapping.extent() {
+            Extent::Mapped { .. } => Ok(mapping),
+            Extent::Hole => Err(EIO),
+        }
     }
 
     fn get_block(&self) -> GetBlockFn {
@@ -130,7 +169,7 @@ pub(crate) fn get_block_of<M: BlockMapper>() -> GetBlockFn {
     unsafe { GetBlockFn::new(Some(map_buffer::<M>)) }
 }
 
-/// Looks up a block for a buffer_head.
+/// Maps a block for a buffer_head: looks it up, or, to write, allocates it.
 ///
 /// # Safety
 ///
@@ -141,20 +180,24 @@ unsafe extern "C" fn map_buffer<M: BlockMapper>(
     bh: *mut bindings::buffer_head,
     create: c_int,
 ) -> c_int {
-    if create != 0 {
-        // Reading only.
-        return EIO.to_errno();
-    }
     // SAFETY: By the safety requirements; the caller's folio lock keeps the inode in use.
     let inode = unsafe { M::Inode::from_raw(inode) };
     // SAFETY: By the safety requirements nobody else uses the buffer_head.
     let bh = unsafe { &mut *bh };
     let bits = inode.as_ref().block_bits();
     let max = u32::try_from(bh.b_size >> bits).unwrap_or(u32::MAX).max(1);
-    let mapping = match M::default().lookup(inode, LogicalBlock(block), BlockCount(max)) {
+    let (at, max_blocks) = (LogicalBlock(block), BlockCount(max));
+    let result = match create {
+        0 => M::default().lookup(inode, at, max_blocks),
+        _ => M::default().allocate(inode, at, max_blocks),
+    };
+    let mapping = match result {
         Ok(mapping) => mapping,
         Err(error) => return error.to_errno(),
     };
+    if mapping.len().0 == 0 || (create != 0 && matches!(mapping.extent(), Extent::Hole)) {
+        return EIO.to_errno();
+    }
     if let Extent::Mapped { device, start } = mapping.extent() {
         bh.b_bdev = device.as_raw();
         bh.b_blocknr = start.0;
@@ -162,6 +205,9 @@ unsafe extern "C" fn map_buffer<M: BlockMapper>(
         bh.b_state |= MAPPED;
         if mapping.is_boundary() && mapping.len().0 <= max {
             bh.b_state |= BOUNDARY;
+        }
+        if mapping.is_new() {
+            bh.b_state |= NEW;
         }
     }
     0

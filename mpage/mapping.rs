@@ -16,7 +16,10 @@ use crate::{
         }, //
     }, //
 };
-use kernel::error::Result;
+use kernel::error::{
+    code::EROFS,
+    Result, //
+};
 
 /// The index of a block within a file, in filesystem blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +56,7 @@ pub struct Mapping<D> {
     pub(super) extent: Extent<D>,
     pub(super) boundary: bool,
     pub(super) uptodate: bool,
+    pub(super) new: bool,
 }
 
 impl<D> Mapping<D> {
@@ -63,6 +67,7 @@ impl<D> Mapping<D> {
             extent: Extent::Hole,
             boundary: false,
             uptodate: false,
+            new: false,
         }
     }
 
@@ -73,6 +78,7 @@ impl<D> Mapping<D> {
             extent: Extent::Mapped { device, start },
             boundary: false,
             uptodate: false,
+            new: false,
         }
     }
 
@@ -91,6 +97,13 @@ impl<D> Mapping<D> {
         self
     }
 
+    /// The blocks, or some of them, were allocated to answer the question: what is in them is not
+    /// the file's yet, and what the device's own cache has of them is out of date. C: `BH_New`.
+    pub fn with_new(mut self) -> Self {
+        self.new = true;
+        self
+    }
+
     /// Blocks from the one that was asked for on.
     pub fn len(&self) -> BlockCount {
         self.len
@@ -104,6 +117,11 @@ impl<D> Mapping<D> {
     /// Whether [`Self::with_boundary`] was said of it.
     pub fn is_boundary(&self) -> bool {
         self.boundary
+    }
+
+    /// Whether [`Self::with_new`] was said of it.
+    pub fn is_new(&self) -> bool {
+        self.new
     }
 }
 
@@ -151,6 +169,29 @@ pub trait BlockMapper: Copy + Default + 'static {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>>;
+
+    /// Says where block `at` of the file and those behind it are, for `max` blocks at most (at
+    /// least 1), and allocates what is missing: the answer is never a hole. It should be as long
+    /// as it can be, but may end before `max`; [`Mapping::with_new`] if a block of it is fresh.
+    ///
+    /// May sleep, read and change metadata. The caller holds the lock of the folio with `at`, and
+    /// writes all blocks of the answer or zeroes them: nobody sees what was in them before.
+    ///
+    /// Left as it is, for a filesystem that is only read.
+    ///
+    /// # Errors
+    ///
+    /// Any; `ENOSPC` and `EDQUOT` mean that it may be worth to ask again later. It reaches the
+    /// writer, or, in writeback, the next `fsync(2)`.
+    fn allocate<'i>(
+        &self,
+        inode: &'i Self::Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        let _ = (inode, at, max);
+        Err(EROFS)
+    }
 }
 
 /// What the engine asks: a [`BlockMapper`], or a C `get_block_t`. Not for filesystems to implement.
@@ -160,6 +201,15 @@ pub trait MapSource: Copy {
 
     /// As [`BlockMapper::lookup`], for the sake of `folio`.
     fn map<'i>(
+        &self,
+        inode: &'i Self::Inode,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>>;
+
+    /// As [`BlockMapper::allocate`], for the sake of `folio`.
+    fn map_for_write<'i>(
         &self,
         inode: &'i Self::Inode,
         folio: &Folio,
@@ -183,6 +233,17 @@ impl<M: BlockMapper> MapSource for M {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
         self.lookup(inode, at, max)
+    }
+
+    #[inline(always)]
+    fn map_for_write<'i>(
+        &self,
+        inode: &'i M::Inode,
+        _folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        self.allocate(inode, at, max)
     }
 
     fn get_block(&self) -> GetBlockFn {
