@@ -5,7 +5,9 @@
  */
 
 #include <linux/bvec.h>
+#include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include "helpers.h"
 
@@ -82,4 +84,35 @@ __helper void rust_mpage_helper_zero_bvec(struct bio_vec *bvec, unsigned int fro
 __helper void rust_mpage_helper_synchronize_rcu_tasks(void)
 {
 	synchronize_rcu_tasks();
+}
+
+__helper void rust_mpage_helper_mapping_set_error(struct address_space *mapping,
+						  int error)
+{
+	mapping_set_error(mapping, error);
+}
+
+__helper void rust_mpage_helper_sb_start_pagefault(struct super_block *sb)
+{
+	sb_start_pagefault(sb);
+}
+
+__helper void rust_mpage_helper_sb_end_pagefault(struct super_block *sb)
+{
+	sb_end_pagefault(sb);
+}
+
+__helper void rust_mpage_helper_filemap_invalidate_lock_shared(struct address_space *mapping)
+{
+	filemap_invalidate_lock_shared(mapping);
+}
+
+__helper void rust_mpage_helper_filemap_invalidate_unlock_shared(struct address_space *mapping)
+{
+	filemap_invalidate_unlock_shared(mapping);
+}
+
+__helper vm_fault_t rust_mpage_helper_vmf_fs_error(int error)
+{
+	return vmf_fs_error(error);
 }

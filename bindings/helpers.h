@@ -24,6 +24,9 @@
 /* What mpage_readahead() adds to the mapping's allocation flags. */
 static const gfp_t RUST_MPAGE_GFP_READAHEAD = __GFP_NORETRY | __GFP_NOWARN;
 
+/* What a folio for a write is looked up with. */
+static const fgf_t RUST_MPAGE_FGP_WRITEBEGIN = FGP_WRITEBEGIN;
+
 struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac);
 void rust_mpage_helper_folio_zero_segment(struct folio *folio, size_t start,
 					  size_t end);
@@ -38,5 +41,12 @@ void rust_mpage_helper_bio_next_folio(struct folio_iter *fi, struct bio *bio);
 void rust_mpage_helper_bio_io_error(struct bio *bio);
 void rust_mpage_helper_zero_bvec(struct bio_vec *bvec, unsigned int from);
 void rust_mpage_helper_synchronize_rcu_tasks(void);
+void rust_mpage_helper_mapping_set_error(struct address_space *mapping,
+					 int error);
+void rust_mpage_helper_sb_start_pagefault(struct super_block *sb);
+void rust_mpage_helper_sb_end_pagefault(struct super_block *sb);
+void rust_mpage_helper_filemap_invalidate_lock_shared(struct address_space *mapping);
+void rust_mpage_helper_filemap_invalidate_unlock_shared(struct address_space *mapping);
+vm_fault_t rust_mpage_helper_vmf_fs_error(int error);
 
 #endif /* RUST_MPAGE_HELPERS_H */

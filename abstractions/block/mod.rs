@@ -4,6 +4,7 @@
 
 mod device;
 mod in_flight;
+mod plug;
 mod read_bio;
 mod split_read;
 
@@ -12,6 +13,7 @@ pub use self::device::{
     Sector, //
 };
 pub use self::in_flight::wait_for_all as wait_for_all_bios;
+pub use self::plug::plugged;
 pub use self::read_bio::{
     ReadBio,
     ReadIntent, //

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What fills the page cache of a file.
+//! What fills the page cache of a file, and what empties it to the disk.
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! Left out: writing.
+//! How a write gets into the cache is in `abstractions/mm/buffered_write.rs`.
 
 use super::InodeType;
 use crate::{
     abstractions::mm::{
+        buffered_write,
         LockedFolio,
-        Readahead, //
+        Readahead,
+        WritebackControl, //
     },
     bindings,
+    mpage::BlockMapper, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 use kernel::{
     error::from_result,
     prelude::*, //
@@ -34,6 +40,21 @@ pub trait AddressSpaceOperations: 'static {
     /// The number on the device of the file's block number `block`, in the filesystem's blocks;
     /// `None` for a hole.
     fn bmap(inode: &Self::Inode, block: u64) -> Result<Option<u64>>;
+}
+
+/// How the pages of a file are written. C: other parts of `struct address_space_operations`.
+pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
+    /// Says where the blocks of the file are, for buffered writes and for stores to mapped pages.
+    type Mapper: BlockMapper<Inode = Self::Inode>;
+
+    /// Writes the dirty folios of a request.
+    fn writepages(inode: &Self::Inode, request: WritebackControl<'_>) -> Result;
+
+    /// A write has failed or came short that was to move the end of the file: blocks behind the
+    /// end are to be cut. The page cache behind it is empty already. C: `ext2_write_failed()`.
+    ///
+    /// Called with `i_rwsem` held and without folio locks.
+    fn cut_beyond_end(inode: &Self::Inode);
 }
 
 /// The table of what a mapping can do.
@@ -97,5 +118,103 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
         let inode = unsafe { A::Inode::from_raw((*mapping).host) };
         // The interface has no errors: block 0 stands for a hole and for a failure.
         A::bmap(inode, block).ok().flatten().unwrap_or(0)
+    }
+}
+
+// Until `Operations` has tables for filesystems that write.
+#[allow(dead_code)]
+impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
+    /// For filesystems that write.
+    pub(super) const WRITE_OPERATIONS: bindings::address_space_operations =
+        bindings::address_space_operations {
+            writepages: Some(Self::writepages_callback),
+            write_begin: Some(Self::write_begin_callback),
+            write_end: Some(Self::write_end_callback),
+            ..Self::OPERATIONS
+        };
+
+    /// # Safety
+    ///
+    /// Called by the VFS with a mapping with this table and a request that is the callee's for the
+    /// call.
+    unsafe extern "C" fn writepages_callback(
+        mapping: *mut bindings::address_space,
+        wbc: *mut bindings::writeback_control,
+    ) -> c_int {
+        // SAFETY: The mapping's host has this table and is referenced by the caller.
+        let (inode, request) = unsafe {
+            (
+                A::Inode::from_raw((*mapping).host),
+                WritebackControl::from_raw(mapping, wbc),
+            )
+        };
+        from_result(|| A::writepages(inode, request).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS with a mapping with this table, `i_rwsem` held, and a place for a folio.
+    unsafe extern "C" fn write_begin_callback(
+        _iocb: *const bindings::kiocb,
+        mapping: *mut bindings::address_space,
+        pos: bindings::loff_t,
+        len: c_uint,
+        folio: *mut *mut bindings::folio,
+        _fsdata: *mut *mut c_void,
+    ) -> c_int {
+        // SAFETY: The mapping's host has this table, and so the mapper's type; the VFS passes
+        // positions that are not negative.
+        match unsafe { buffered_write::begin::<A::Mapper>(mapping, pos as u64, len) } {
+            Ok(ready) => {
+                // SAFETY: The place is the caller's.
+                unsafe { *folio = ready.as_ptr() };
+                0
+            }
+            Err(error) => {
+                // SAFETY: As this function's.
+                unsafe { Self::write_failed(mapping, pos as u64 + u64::from(len)) };
+                error.to_errno()
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS with a mapping with this table, `i_rwsem` held, and the folio of
+    /// `write_begin_callback`.
+    unsafe extern "C" fn write_end_callback(
+        iocb: *const bindings::kiocb,
+        mapping: *mut bindings::address_space,
+        pos: bindings::loff_t,
+        len: c_uint,
+        copied: c_uint,
+        folio: *mut bindings::folio,
+        _fsdata: *mut c_void,
+    ) -> c_int {
+        // SAFETY: The arguments are those of the operation; the folio is not null.
+        unsafe {
+            let folio = NonNull::new_unchecked(folio);
+            let written = buffered_write::end(iocb, mapping, pos as u64, len, copied, folio);
+            if written < len {
+                Self::write_failed(mapping, pos as u64 + u64::from(len));
+            }
+            written as c_int
+        }
+    }
+
+    /// A write up to file position `end` has failed or came short.
+    ///
+    /// # Safety
+    ///
+    /// `mapping` must have this table, and its host's `i_rwsem` must be held.
+    unsafe fn write_failed(mapping: *mut bindings::address_space, end: u64) {
+        // SAFETY: By the safety requirements.
+        let inode = unsafe { A::Inode::from_raw((*mapping).host) };
+        let size = inode.as_ref().size();
+        if end > size {
+            // SAFETY: The inode is valid, and its size cannot change: `i_rwsem` is held.
+            unsafe { bindings::truncate_pagecache((*mapping).host, size as bindings::loff_t) };
+            A::cut_beyond_end(inode);
+        }
     }
 }

@@ -23,7 +23,10 @@ mod parameters;
 mod registration;
 mod super_block;
 
-pub use self::address_space::AddressSpaceOperations;
+pub use self::address_space::{
+    AddressSpaceOperations,
+    AddressSpaceWriteOperations, //
+};
 pub use self::buffer::Buffer;
 pub use self::directory::{
     DirectoryOperations,

@@ -2,10 +2,13 @@
 
 //! Folios of the page cache and the requests that bring them.
 
+pub(crate) mod buffered_write;
 mod buffers;
 mod folio;
 mod readahead;
+mod writeback;
 
+pub use self::buffered_write::truncate_tail;
 pub use self::buffers::{
     Adopted,
     BlockState,
@@ -18,3 +21,8 @@ pub use self::folio::{
     WatchedFolio, //
 };
 pub use self::readahead::Readahead;
+pub use self::writeback::{
+    DirtyFolio,
+    WritebackControl,
+    WritebackReason, //
+};
