@@ -24,6 +24,8 @@ mod super_block;
 #[allow(dead_code)]
 mod block_size;
 #[allow(dead_code)]
+mod branch;
+#[allow(dead_code)]
 mod dirent;
 mod disk;
 #[allow(dead_code)]
