@@ -139,6 +139,11 @@ impl BlockPath {
         self.depth
     }
 
+    /// The number of pointers in an indirect block.
+    pub(crate) fn pointers(&self) -> u32 {
+        self.size.pointers()
+    }
+
     /// For each level, which pointer of its array to follow.
     pub(crate) fn offsets(&self) -> &[u32] {
         self.offsets.get(..self.depth).unwrap_or(&self.offsets)

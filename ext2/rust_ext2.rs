@@ -26,6 +26,8 @@ mod block_size;
 #[allow(dead_code)]
 mod branch;
 #[allow(dead_code)]
+mod cut;
+#[allow(dead_code)]
 mod dirent;
 mod disk;
 #[allow(dead_code)]
