@@ -37,6 +37,8 @@ mod geometry_error;
 mod group;
 #[allow(dead_code)]
 mod inode_disk;
+#[allow(dead_code)]
+mod inode_encode;
 mod limits;
 #[allow(dead_code)]
 mod mount_state;
