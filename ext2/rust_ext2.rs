@@ -44,6 +44,8 @@ mod limits;
 mod mount_state;
 #[allow(dead_code)]
 mod path;
+#[allow(dead_code)]
+mod pending_cuts;
 mod super_check;
 
 #[cfg(CONFIG_KUNIT)]
