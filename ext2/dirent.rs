@@ -183,6 +183,8 @@ pub(crate) enum DirErrorReason {
     EmptyName,
     /// What is left of the directory is not a whole block.
     PartOfBlock,
+    /// It is not the entry that has to be there.
+    NotExpected,
 }
 
 /// Where a directory is corrupt, and how.
@@ -232,6 +234,7 @@ impl fmt::Display for DirErrorAt {
             DirErrorReason::AcrossBlocks => "entry goes beyond its block",
             DirErrorReason::InodeOutOfBounds => "entry has an inode that does not exist",
             DirErrorReason::EmptyName => "entry has no name",
+            DirErrorReason::NotExpected => "entry is not the one that has to be there",
             DirErrorReason::PartOfBlock => {
                 return write!(
                     f,
@@ -415,7 +418,6 @@ pub(crate) fn find<'a>(
 /// written, if the entry does not fit in those or the name is too long.
 ///
 /// `file_type` is what goes to disk, 0 without the feature `filetype`.
-#[allow(dead_code, reason = "directories are not written yet")]
 pub(crate) fn encode(
     bytes: &mut [u8],
     inode: u32,

@@ -28,6 +28,8 @@ mod branch;
 #[allow(dead_code)]
 mod cut;
 #[allow(dead_code)]
+mod dir_edit;
+#[allow(dead_code)]
 mod dirent;
 mod disk;
 #[allow(dead_code)]
@@ -48,6 +50,8 @@ mod path;
 mod pending_cuts;
 mod super_check;
 
+#[cfg(CONFIG_KUNIT)]
+mod dir_edit_tests;
 #[cfg(CONFIG_KUNIT)]
 mod dirent_tests;
 #[cfg(CONFIG_KUNIT)]
