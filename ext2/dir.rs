@@ -132,7 +132,7 @@ fn emit_page(
     start: u64,
     from: u32,
 ) -> Result<ControlFlow<()>> {
-    for entry in Entries::starting_at(format(dir), part_of(dir, page, start), from) {
+    for entry in Entries::starting_at(format(dir), page, from) {
         let entry = entry.map_err(|error| {
             reader.set_position(start + u64::from(error.offset));
             bad_entry(dir, error, start)
@@ -177,8 +177,8 @@ pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<u32>> {
 
         let start = index << PAGE_SHIFT;
         let page = dir.page(index)?;
-        let found = dirent::find(format(dir), part_of(dir, &page, start), name)
-            .map_err(|error| bad_entry(dir, error, start))?;
+        let found =
+            dirent::find(format(dir), &page, name).map_err(|error| bad_entry(dir, error, start))?;
         if let Some(entry) = found {
             dir.data().lookup_hint.store(index as u32, Relaxed);
             return Ok(Some(entry.inode));
@@ -197,12 +197,6 @@ fn format(dir: Dir<'_>) -> DirFormat {
         inodes_count: geometry.inodes_count(),
         filetype: geometry.has_filetype(),
     }
-}
-
-/// The part of the page at byte `start` that is in the directory.
-fn part_of<'p>(dir: Dir<'_>, page: &'p DirectoryPage<'_>, start: u64) -> &'p [u8] {
-    let len = dir.size().saturating_sub(start).min(PAGE_SIZE as u64);
-    page.get(..len as usize).unwrap_or(&[])
 }
 
 fn bad_entry(dir: Dir<'_>, error: DirError, start: u64) -> Error {

@@ -84,11 +84,12 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
         self.size().div_ceil(PAGE_SIZE as u64)
     }
 
-    /// Reads page number `index` of the directory through the page cache.
-    /// C: `read_mapping_folio()`, `kmap_local_folio()`.
+    /// Reads page number `index` of the directory through the page cache; what of it is not in the
+    /// directory is not given. C: `read_mapping_folio()`, `kmap_local_folio()`, `ext2_last_byte()`.
     ///
     /// Fails as the filesystem's `read_folio` does, and with `EIO` on a read error.
     pub fn page(&self, index: u64) -> Result<DirectoryPage<'a>> {
+        let start = index.checked_mul(PAGE_SIZE as u64).ok_or(EFBIG)?;
         let index = usize::try_from(index).map_err(|_| EFBIG)?;
         // SAFETY: The inode and its mapping are valid; no filler means `read_folio`.
         let folio = from_err_ptr(unsafe {
@@ -97,38 +98,42 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
         // SAFETY: The folio is valid and referenced, so it can be mapped.
         let address = unsafe { bindings::rust_mpage_helper_kmap_local_folio(folio, 0) };
         // INVARIANT: The folio is uptodate, or it would be an error; the reference is ours. Nobody
-        // changes the bytes while the directory is locked.
+        // changes the bytes while the directory is locked, and its size neither. (Write-back zeroes
+        // the bytes of the page that are not in the directory.)
         Ok(DirectoryPage {
             // SAFETY: Not an error, so a valid pointer.
             folio: unsafe { NonNull::new_unchecked(folio) },
             address: address.cast(),
+            len: self.size().saturating_sub(start).min(PAGE_SIZE as u64) as usize,
             _directory: PhantomData,
             _not_send: NotThreadSafe,
         })
     }
 }
 
-/// One page of a directory, mapped.
+/// The bytes of a directory in one of its pages, mapped.
 ///
 /// Pages have to be dropped in the reverse order of their making, as `kmap_local_folio()` wants.
 ///
 /// # Invariants
 ///
 /// `folio` is an uptodate folio of the page cache on which `self` owns a reference; `address` is
-/// where its first page is mapped by `kmap_local_folio()`; the bytes do not change for `'a`.
+/// where its first page is mapped by `kmap_local_folio()`; `len` is at most a page, and the first
+/// `len` bytes do not change for `'a`.
 pub struct DirectoryPage<'a> {
     folio: NonNull<bindings::folio>,
     address: *const u8,
+    len: usize,
     _directory: PhantomData<&'a ()>,
     _not_send: NotThreadSafe,
 }
 
 impl Deref for DirectoryPage<'_> {
-    type Target = [u8; PAGE_SIZE];
+    type Target = [u8];
 
-    fn deref(&self) -> &[u8; PAGE_SIZE] {
-        // SAFETY: A page is mapped there, and its bytes do not change by the type invariants.
-        unsafe { &*self.address.cast() }
+    fn deref(&self) -> &[u8] {
+        // SAFETY: A page is mapped there, and these bytes do not change by the type invariants.
+        unsafe { slice::from_raw_parts(self.address, self.len) }
     }
 }
 
