@@ -12,6 +12,7 @@
 mod address_space;
 mod buffer;
 mod directory;
+mod directory_write;
 mod export;
 mod fiemap;
 mod fs_inode;
@@ -35,6 +36,7 @@ pub use self::directory::{
     EntryType,
     LockedDirectory, //
 };
+pub use self::directory_write::ExclusiveDirectory;
 pub use self::export::{
     ExportOperations,
     ExportTable, //
