@@ -13,7 +13,7 @@ import fcntl
 import os
 import struct
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 MS_RDONLY = 1
 MNT_DETACH = 2
@@ -28,7 +28,8 @@ _LO_FLAGS_READ_ONLY = 1
 _LO_FLAGS_DIRECT_IO = 16
 
 
-def _check(result, *what):
+def check(result, *what):
+    """The result of a call of the C library, or OSError if it is negative."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), *what)
@@ -37,8 +38,8 @@ def _check(result, *what):
 
 def mount(source, target, fstype, flags=0, options=""):
     """mount(2)."""
-    _check(
-        _libc.mount(
+    check(
+        libc.mount(
             os.fsencode(source),
             os.fsencode(target),
             os.fsencode(fstype),
@@ -51,15 +52,15 @@ def mount(source, target, fstype, flags=0, options=""):
 
 def umount(target, flags=0):
     """umount2(2)."""
-    _check(_libc.umount2(os.fsencode(target), flags), str(target))
+    check(libc.umount2(os.fsencode(target), flags), str(target))
 
 
 def insmod(path, params=""):
     """finit_module(2)."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _check(
-            _libc.syscall(_SYS_FINIT_MODULE, fd, os.fsencode(params), 0), str(path)
+        check(
+            libc.syscall(_SYS_FINIT_MODULE, fd, os.fsencode(params), 0), str(path)
         )
     finally:
         os.close(fd)
@@ -67,8 +68,8 @@ def insmod(path, params=""):
 
 def rmmod(name):
     """delete_module(2), without waiting for a reference to go."""
-    _check(
-        _libc.syscall(_SYS_DELETE_MODULE, os.fsencode(name), os.O_NONBLOCK), name
+    check(
+        libc.syscall(_SYS_DELETE_MODULE, os.fsencode(name), os.O_NONBLOCK), name
     )
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""System calls that the tests compare answers of and that Python has not, or
-hides details of: getdents64, statx, fiemap, FIBMAP, file handles.
+"""System calls whose answers are compared and that Python has not, or hides
+details of: getdents64, statx, syncfs, fiemap, FIBMAP, file handles.
 
 Leaves out: everything but x86_64.
 """
@@ -11,20 +11,14 @@ import os
 import struct
 from typing import NamedTuple
 
-_libc = ctypes.CDLL(None, use_errno=True)
+from sysapi import check, libc
+
 _SYS_GETDENTS64 = 217
 _SYS_STATX = 332
 
 _FIBMAP = 1
 _FS_IOC_FIEMAP = 0xC020660B
 FIEMAP_FLAG_SYNC = 1
-
-
-def _check(result, *what):
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), *what)
-    return result
 
 
 class Entry(NamedTuple):
@@ -39,7 +33,7 @@ class Entry(NamedTuple):
 def getdents(fd, size=32768):
     """One call of getdents64: a list of entries, empty at the end."""
     buffer = ctypes.create_string_buffer(size)
-    length = _check(_libc.syscall(_SYS_GETDENTS64, fd, buffer, size))
+    length = check(libc.syscall(_SYS_GETDENTS64, fd, buffer, size))
     entries, at = [], 0
     while at < length:
         ino, cookie, reclen, kind = struct.unpack_from("<QqHB", buffer, at)
@@ -66,10 +60,19 @@ def list_directory(path, size=32768, start=None):
 def statx(path):
     """The fields of statx(2) without the device, as a tuple; no link followed."""
     buffer = ctypes.create_string_buffer(256)
-    _check(_libc.syscall(_SYS_STATX, -100, os.fsencode(path), 0x100, 0xFFF, buffer),
+    check(libc.syscall(_SYS_STATX, -100, os.fsencode(path), 0x100, 0xFFF, buffer),
            path)
     # up to the device of the filesystem, then what is behind it
     return buffer.raw[:136]
+
+
+def syncfs(path):
+    """Write everything of the filesystem that has `path`; errors are told."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        check(libc.syncfs(fd), path)
+    finally:
+        os.close(fd)
 
 
 def fibmap(fd, block):
@@ -102,7 +105,7 @@ def name_to_handle(path):
     """The handle of a file."""
     buffer = ctypes.create_string_buffer(struct.pack("<Ii", 128, 0) + bytes(128), 136)
     mount = ctypes.c_int()
-    _check(_libc.name_to_handle_at(-100, os.fsencode(path), buffer,
+    check(libc.name_to_handle_at(-100, os.fsencode(path), buffer,
                                    ctypes.byref(mount), 0), path)
     size, kind = struct.unpack_from("<Ii", buffer)
     return Handle(kind, buffer.raw[8:8 + size])
@@ -112,7 +115,7 @@ def open_handle(mount_fd, handle, flags=os.O_RDONLY):
     """Open what a handle stands for; a descriptor."""
     buffer = ctypes.create_string_buffer(
         struct.pack("<Ii", len(handle.data), handle.kind) + handle.data)
-    return _check(_libc.open_by_handle_at(mount_fd, buffer, flags))
+    return check(libc.open_by_handle_at(mount_fd, buffer, flags))
 
 
 def error_of(call, *args, **named):
