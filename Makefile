@@ -6,7 +6,8 @@ ifeq ($(KERNELRELEASE),)
 PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
-export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS ACCEL FSTYPE V
+export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
+export FSTYPE V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
@@ -34,7 +35,8 @@ help:
 	@echo '  LLVM=    as in the kernel: -22, /path/to/bin/, 1'
 	@echo '  RUSTC=   BINDGEN=   paths of the tools'
 	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'
-	@echo '  FSTYPE=  ext2 reads with the C filesystem, to compare (run)'
+	@echo '  FSTYPE=  ext2 takes the C filesystem, to compare (run, test)'
+	@echo '  SECONDS= SEED=   of the tests that work by chance (test)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
 run test shell modules lint doc:

@@ -17,11 +17,16 @@
     ctx.load(name, params)  insert a module of the kernel (and what it needs)
     ctx.run(*argv)          run a command; AssertionError with its output if it
                             fails, else its standard output (a fork is slow here)
+    ctx.seconds             how long a @timed test works
+    ctx.seed(default)       the user's SEED=, or the default
+    ctx.tool(name)          path of a program that the host built for the tests
+                            (or the distribution has); no such thing: skipped
     ctx.log(text)           into the test's record, shown when it fails
     ctx.skip(reason)        end the test, neither passed nor failed
 
 A test fails by any exception. Decorators, from `runner`: @timeout(seconds) in
-place of 120, and @long for a test that runs only when its name is asked for.
+place of 120, @timed(seconds) for a test that works as long as it is told to
+(SECONDS=), and @long for a test that runs only when its name is asked for.
 Tests run in one process each, one after the other; what `ctx` made is undone in
 reverse order, also after a failure.
 """
@@ -87,12 +92,13 @@ def load_module(trees, name, params=""):
 class Context:
     """See the head of this file."""
 
-    def __init__(self, job, tmp):
+    def __init__(self, job, tmp, seconds=0):
         self._job = job
         self._undo = contextlib.ExitStack()
         self._mounts = {}
         self._points = 0
         self.tmp = tmp
+        self.seconds = seconds
         self.fstype = job.get("fstype", "rust_ext2")
         self.messages = []
         self.allowed = []
@@ -130,14 +136,14 @@ class Context:
         self._undo.callback(sysapi.loop_detach, device)
         return device
 
-    def mount(self, source, fstype=None, options="", read_only=True):
+    def mount(self, source, fstype=None, options="", read_only=True, flags=0):
         """`source` is a block device or an image file (looped as needed)."""
         if os.path.isfile(source):
             source = self.loop(source, read_only)
         self._points += 1
         point = os.path.join(self.tmp, f"mnt{self._points}")
         os.mkdir(point)
-        flags = sysapi.MS_RDONLY if read_only else 0
+        flags |= sysapi.MS_RDONLY if read_only else 0
         sysapi.mount(source, point, fstype or self.fstype, flags, options)
         self._mounts[point] = source
         self._undo.callback(self._umount_once, point)
@@ -193,6 +199,19 @@ class Context:
                 f"{done.stdout}{done.stderr}"
             )
         return done.stdout
+
+    def seed(self, default):
+        return self._job.get("seed") or default
+
+    def tool(self, name):
+        for folder in self._job.get("tools", []):
+            path = os.path.join(folder, "bin", name)
+            if os.path.exists(path):
+                return path
+        path = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if not path:
+            self.skip(f"there is no {name} here")
+        return path
 
     def log(self, text):
         self.messages.append(str(text))

@@ -48,6 +48,19 @@ def timeout(seconds):
     return mark
 
 
+def timed(seconds):
+    """Decorator: the test works for so long, or for the SECONDS= of the user.
+
+    It asks ctx.seconds, and gets that time on top of its time-out.
+    """
+
+    def mark(function):
+        function.seconds = seconds
+        return function
+
+    return mark
+
+
 def long(function):
     """Decorator: run the test only when it is asked for by name."""
     function.long = True
@@ -61,7 +74,14 @@ class Case:
         self.name = name
         self.function = function
         self.timeout = getattr(function, "timeout", DEFAULT_TIMEOUT)
+        self.seconds = getattr(function, "seconds", 0)
         self.long = getattr(function, "long", False)
+
+    def take_time(self, job):
+        """Count in how long the test works by choice."""
+        if self.seconds:
+            self.seconds = job.get("seconds") or self.seconds
+            self.timeout += self.seconds
 
 
 def discover(folder):
@@ -147,7 +167,7 @@ class Results:
 
 def run_here(case, job, tmp):
     """Run a case in this process; (status, message, allowed patterns)."""
-    ctx = context.Context(job, tmp)
+    ctx = context.Context(job, tmp, case.seconds)
     status, text = "pass", ""
     try:
         case.function(ctx)
@@ -304,6 +324,8 @@ def main(path):
     os.makedirs(job["scratch"], exist_ok=True)
     results = Results(os.path.join(out, "results.jsonl"))
     cases = select(discover(job["tests"]), job.get("patterns"))
+    for case in cases:
+        case.take_time(job)
     results.note(kind="plan", tests=[case.name for case in cases])
     load_modules(job, results)
     save_kunit(out)

@@ -55,6 +55,11 @@ def umount(target, flags=0):
     check(libc.umount2(os.fsencode(target), flags), str(target))
 
 
+def syncfs(fd):
+    """syncfs(2)."""
+    _check(_libc.syncfs(fd))
+
+
 def insmod(path, params=""):
     """finit_module(2)."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -17,7 +17,8 @@ from . import ui
 _OURS = (
     "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS",
     "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "LLVM",
-    "RUSTC", "BINDGEN", "IMAGE", "TESTS", "ACCEL", "FSTYPE", "V", "O", "M",
+    "RUSTC", "BINDGEN", "IMAGE", "TESTS", "SECONDS", "SEED", "ACCEL", "FSTYPE",
+    "V", "O", "M",
 )
 
 _ERROR = re.compile(r"^error(\[E\d+\])?:|\b(fatal )?error: ")

@@ -42,6 +42,8 @@ class Settings:
         self.bindgen = os.environ.get("BINDGEN", "")
         self.image = _path("IMAGE")
         self.tests = os.environ.get("TESTS", "").split()
+        self.seconds = os.environ.get("SECONDS", "")
+        self.seed = os.environ.get("SEED", "")
         self.accel = os.environ.get("ACCEL", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
         self.jobs = os.cpu_count() or 1
@@ -51,6 +53,9 @@ class Settings:
         """Refuse what cannot work, before anything is done."""
         if self.accel not in ("", "kvm", "tcg"):
             raise ui.Fail(f"ACCEL={self.accel}: it is kvm or tcg")
+        for name, text in (("SECONDS", self.seconds), ("SEED", self.seed)):
+            if text and not re.fullmatch("[1-9][0-9]{0,8}", text):
+                raise ui.Fail(f"{name}={text}: it is a number, from 1 on")
         for path in (self.top, self.cache.path):
             if not re.fullmatch(r"[A-Za-z0-9_+/.@-]+", str(path)):
                 raise ui.Fail(

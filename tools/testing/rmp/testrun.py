@@ -149,6 +149,8 @@ class Session:
             "images": [machine.share("images", self._guests.pictures)],
             "tests": f"{guest.IN_GUEST}/testing/guest/tests",
             "patterns": self._settings.tests,
+            "seconds": int(self._settings.seconds or 0),
+            "seed": int(self._settings.seed or 0),
             "claims": machine.share("claims", self._guests.claims, writable=True),
             "scratch": "/run/scratch", "kmemleak": True,
         }
