@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Disks that tests write to: an image on tmpfs behind a loop device, mounted
+read-write by the filesystem under test or by C ext2, and checked by e2fsck.
+
+e2fsck and its libraries are copied to tmpfs once a boot: from the guest's root,
+which is the host's over 9p, each start takes a second longer.
+"""
+
+import os
+import subprocess
+
+import sysapi
+
+C_FSTYPE = "ext2"
+MS_REMOUNT = 32
+
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+
+
+def load(ctx, fstype):
+    """Have the kernel know a filesystem; the one under test is there already."""
+    with open("/proc/filesystems", encoding="ascii") as file:
+        known = {line.split()[-1] for line in file}
+    if fstype not in known:
+        ctx.load(fstype)
+
+
+def shown_options(point):
+    """The options of a mount point in /proc/mounts, a list."""
+    with open("/proc/mounts", encoding="utf-8") as file:
+        for line in reversed(file.readlines()):
+            fields = line.split()
+            if fields[1] == point:
+                return fields[3].split(",")
+    raise AssertionError(f"{point} is not in /proc/mounts")
+
+
+def _local(ctx, program):
+    """A program and what it needs on tmpfs: the words that start it."""
+    folder = os.path.join(os.path.dirname(ctx.tmp), "programs")
+    target = os.path.join(folder, program)
+    loader = os.path.join(folder, os.path.basename(_LOADER))
+    if not os.path.exists(target):
+        os.makedirs(folder, exist_ok=True)
+        origin = ctx.tool(program)
+        for word in [_LOADER, *ctx.run(_LOADER, "--list", origin).split()]:
+            if word.startswith("/"):
+                _copy(word, os.path.join(folder, os.path.basename(word)))
+        _copy(origin, target)
+    return [loader, "--library-path", folder, target]
+
+
+def _copy(source, target):
+    with open(source, "rb") as data, open(target + ".new", "wb") as out:
+        out.write(data.read())
+    os.chmod(target + ".new", 0o755)
+    os.rename(target + ".new", target)
+
+
+def fsck(ctx, path, *options):
+    """(exit status, output) of e2fsck."""
+    done = subprocess.run(
+        [*_local(ctx, "e2fsck"), *options, path], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        encoding="utf-8", errors="replace",
+    )
+    return done.returncode, done.stdout
+
+
+class Disk:
+    """One writable copy of an image: `path` is the file, `device` the loop."""
+
+    def __init__(self, ctx, image, fstype=None):
+        self._ctx = ctx
+        self.fstype = fstype or ctx.fstype
+        self.path = ctx.copy(image)
+        self.device = ctx.loop(self.path, read_only=False)
+        self.point = None
+
+    def __str__(self):
+        return f"{self.fstype} on {os.path.basename(self.device)}"
+
+    def mount(self, options="", fstype=None, device=None, flags=0):
+        """Mount read-write, with another driver or through another device if
+        one is named."""
+        self.fstype = fstype or self.fstype
+        load(self._ctx, self.fstype)
+        self.point = self._ctx.mount(device or self.device, self.fstype, options,
+                                     read_only=False, flags=flags)
+        if "ro" in shown_options(self.point):
+            self.umount()
+            if self.fstype != "rust_ext2":
+                raise AssertionError(f"{self} is mounted read-only")
+            self._ctx.skip("rust_ext2 mounts read-only, it cannot write yet")
+        return self
+
+    def umount(self):
+        point, self.point = self.point, None
+        self._ctx.umount(point)
+
+    def remount(self, flags=0, options=""):
+        """mount -o remount; with MS_RDONLY for reading only."""
+        sysapi.mount(self.device, self.point, self.fstype, MS_REMOUNT | flags, options)
+
+    def where(self, name):
+        return os.path.join(self.point, name)
+
+    def check(self):
+        """Of an unmounted disk: e2fsck finds nothing at all."""
+        status, text = fsck(self._ctx, self.path, "-fn")
+        assert status == 0, f"{self}: e2fsck -fn: status {status}\n{text}"
+
+    def finish(self):
+        """umount and check."""
+        self.umount()
+        self.check()
+
+
+def sync(point):
+    """syncfs(2)."""
+    fd = os.open(point, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        sysapi.syncfs(fd)
+    finally:
+        os.close(fd)
