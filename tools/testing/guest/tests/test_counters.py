@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The counters under debugfs say what the block layer's tracepoints say (B9)."""
+
+import os
+
+import layout
+import sides
+from runner import timeout
+
+IMAGE = "layout-4k"
+
+
+def _side(ctx):
+    """One mount of the image, and [(name, layout.File)] of what is on it."""
+    if ctx.fstype == sides.C_FSTYPE:
+        ctx.skip("the counters are of rust_mpage")
+    table = sides.manifest(ctx, IMAGE)
+    files = [(name, layout.File(entry, table["block_size"]))
+             for name, entry in table["files"].items()]
+    return sides.Side(ctx, ctx.fstype, ctx.copy(IMAGE)), files
+
+
+def _cold(ctx, side, name, offset, length):
+    """Read cold; ([bios], how the counters changed)."""
+    with ctx.record(side.device) as io, open(side.path(name), "rb", 0) as file:
+        side.forget(file.fileno())
+        io.take()
+        before = ctx.counters()
+        os.pread(file.fileno(), length, offset)
+        after = ctx.counters()
+        bios = [layout.Bio(bio.op, bio.sector, bio.sectors) for bio in io.take()[0]]
+    return bios, {key: after[key] - before[key] for key in after}
+
+
+def _of_data(file, bios):
+    """Those that read the file's blocks, not its metadata."""
+    scale = file.block_size // 512
+    sectors = {block * scale for block in file.data.values()}
+    return [bio for bio in bios if bio.sector in sectors]
+
+
+@timeout(300)
+def test_bios_and_bytes(ctx):
+    """As many bios and bytes as the device was given, whatever the layout."""
+    side, files = _side(ctx)
+    seen = 0
+    for name, file in files:
+        for offset, length in file.parts:
+            if not length:
+                continue
+            bios, counted = _cold(ctx, side, name, offset, length)
+            data = _of_data(file, bios)
+            want = (len(data), sum(bio.sectors for bio in data) * 512)
+            got = (counted["bios"], counted["bytes"])
+            assert got == want, f"{name} from {offset}: counted {got}, not {want}"
+            assert (counted["mapper_calls"] > 0) or not data, f"{name}: {counted}"
+            seen += len(data)
+    assert seen > 50, f"only {seen} bios in all files"
+
+
+def test_holes(ctx):
+    """Folios of nothing but hole are counted, and take no bio."""
+    side, files = _side(ctx)
+    holes = 0
+    for name, file in files:
+        hole = next((at for at in range(file.size // layout.PAGE)
+                     if at not in file.data), None)
+        if hole is None:
+            continue
+        bios, counted = _cold(ctx, side, name, hole * layout.PAGE, 1)
+        assert counted["bios"] == len(_of_data(file, bios)), f"{name}: {counted}"
+        assert counted["hole_folios"] >= 1, f"{name} at {hole}: {counted}"
+        holes += 1
+    assert holes >= 2, f"{holes} files with holes"
+
+
+def test_nothing_when_cached(ctx):
+    """What is in the page cache costs the library nothing."""
+    side, files = _side(ctx)
+    name = next(name for name, file in files if file.data)
+    with open(side.path(name), "rb", 0) as file:
+        file.read(layout.PAGE)
+        before = ctx.counters()
+        os.pread(file.fileno(), layout.PAGE, 0)
+        assert ctx.counters() == before, f"{before} became {ctx.counters()}"
