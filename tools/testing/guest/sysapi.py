@@ -57,7 +57,7 @@ def umount(target, flags=0):
 
 def syncfs(fd):
     """syncfs(2)."""
-    _check(_libc.syncfs(fd))
+    check(libc.syncfs(fd))
 
 
 def insmod(path, params=""):

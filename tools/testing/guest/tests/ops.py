@@ -20,12 +20,11 @@ import zlib
 
 import compare
 import lowlevel
+import sysapi
 
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 RENAME_WHITEOUT = 4
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def data(seed, length):
@@ -34,9 +33,8 @@ def data(seed, length):
 
 
 def _rename2(source, target, flags):
-    if _libc.renameat2(-100, os.fsencode(source), -100, os.fsencode(target), flags):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    sysapi.check(sysapi.libc.renameat2(
+        -100, os.fsencode(source), -100, os.fsencode(target), flags))
 
 
 class Actor:
@@ -136,9 +134,8 @@ class Actor:
         """fallocate(2) with a mode: ext2 has none."""
 
         def call(fd):
-            if _libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)):
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+            sysapi.check(sysapi.libc.fallocate(
+                fd, mode, ctypes.c_long(offset), ctypes.c_long(length)))
 
         return self._opened(name, os.O_RDWR, call)
 
