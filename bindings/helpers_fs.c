@@ -106,3 +106,130 @@ __helper void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *r
 {
 	ratelimit_default_init(rs);
 }
+
+__helper struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
+							 sector_t block)
+{
+	return sb_getblk(sb, block);
+}
+
+__helper void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block)
+{
+	sb_breadahead(sb, block);
+}
+
+__helper void rust_mpage_helper_get_bh(struct buffer_head *bh)
+{
+	get_bh(bh);
+}
+
+__helper void rust_mpage_helper_lock_buffer(struct buffer_head *bh)
+{
+	lock_buffer(bh);
+}
+
+__helper void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh)
+{
+	set_buffer_uptodate(bh);
+}
+
+__helper bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh)
+{
+	return buffer_dirty(bh);
+}
+
+__helper bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh)
+{
+	return buffer_write_io_error(bh);
+}
+
+__helper bool rust_mpage_helper_clear_buffer_write_error(struct buffer_head *bh)
+{
+	if (!buffer_write_io_error(bh))
+		return false;
+	clear_buffer_write_io_error(bh);
+	set_buffer_uptodate(bh);
+	return true;
+}
+
+__helper uid_t rust_mpage_helper_i_uid_read(struct inode *inode)
+{
+	return i_uid_read(inode);
+}
+
+__helper gid_t rust_mpage_helper_i_gid_read(struct inode *inode)
+{
+	return i_gid_read(inode);
+}
+
+__helper void rust_mpage_helper_i_size_write(struct inode *inode, loff_t size)
+{
+	i_size_write(inode, size);
+}
+
+__helper void rust_mpage_helper_inode_inc_iversion(struct inode *inode)
+{
+	inode_inc_iversion(inode);
+}
+
+__helper void rust_mpage_helper_set_inode_metadata_writeback(struct inode *inode)
+{
+	set_inode_metadata_writeback(inode);
+}
+
+__helper void rust_mpage_helper_set_mtime_and_ctime_current(struct inode *inode)
+{
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+}
+
+__helper void rust_mpage_helper_set_ctime_of(struct inode *inode,
+					     const struct inode *other)
+{
+	inode_set_ctime_to_ts(inode, inode_get_ctime(other));
+}
+
+__helper void rust_mpage_helper_inode_init_owner(struct inode *inode,
+						 const struct inode *dir,
+						 umode_t mode)
+{
+	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);
+}
+
+__helper void rust_mpage_helper_inode_init_owner_bsd(struct inode *inode,
+						     const struct inode *dir,
+						     umode_t mode)
+{
+	inode->i_mode = mode;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = dir->i_gid;
+}
+
+__helper void rust_mpage_helper_filemap_invalidate_lock(struct address_space *mapping)
+{
+	filemap_invalidate_lock(mapping);
+}
+
+__helper void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping)
+{
+	filemap_invalidate_unlock(mapping);
+}
+
+__helper uid_t rust_mpage_helper_current_fsuid(void)
+{
+	return __kuid_val(current_fsuid());
+}
+
+__helper bool rust_mpage_helper_in_group_p(gid_t kgid)
+{
+	return in_group_p(KGIDT_INIT(kgid));
+}
+
+__helper void rust_mpage_helper_sb_start_intwrite(struct super_block *sb)
+{
+	sb_start_intwrite(sb);
+}
+
+__helper void rust_mpage_helper_sb_end_intwrite(struct super_block *sb)
+{
+	sb_end_intwrite(sb);
+}

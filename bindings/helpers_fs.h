@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
+#include <linux/iversion.h>
 #include <linux/pagemap.h>
 #include <linux/ratelimit.h>
 #include <linux/statfs.h>
@@ -21,6 +22,9 @@ static const gfp_t RUST_MPAGE_GFP_MOVABLE = __GFP_MOVABLE;
 static const fmode_t RUST_MPAGE_FMODE_CAN_ODIRECT = FMODE_CAN_ODIRECT;
 static const unsigned long RUST_MPAGE_SB_RDONLY = SB_RDONLY;
 static const unsigned long RUST_MPAGE_SB_SILENT = SB_SILENT;
+static const unsigned long RUST_MPAGE_SB_SYNCHRONOUS = SB_SYNCHRONOUS;
+static const unsigned long RUST_MPAGE_SB_DIRSYNC = SB_DIRSYNC;
+static const int RUST_MPAGE_CAP_SYS_RESOURCE = CAP_SYS_RESOURCE;
 
 /* A cache of inodes with @size bytes around each; @ctor calls inode_init_once() */
 struct kmem_cache *rust_mpage_helper_inode_cache_create(const char *name,
@@ -56,5 +60,46 @@ void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset);
 void rust_mpage_helper_kunmap_local(const void *addr);
 
 void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *rs);
+
+/* Buffers */
+struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
+						sector_t block);
+void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block);
+void rust_mpage_helper_get_bh(struct buffer_head *bh);
+void rust_mpage_helper_lock_buffer(struct buffer_head *bh);
+void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh);
+bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh);
+bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);
+/* What ext2_clear_super_error() does; whether there was an error */
+bool rust_mpage_helper_clear_buffer_write_error(struct buffer_head *bh);
+
+/* Inodes */
+uid_t rust_mpage_helper_i_uid_read(struct inode *inode);
+gid_t rust_mpage_helper_i_gid_read(struct inode *inode);
+void rust_mpage_helper_i_size_write(struct inode *inode, loff_t size);
+void rust_mpage_helper_inode_inc_iversion(struct inode *inode);
+void rust_mpage_helper_set_inode_metadata_writeback(struct inode *inode);
+/* inode_set_mtime_to_ts() to what inode_set_ctime_current() says */
+void rust_mpage_helper_set_mtime_and_ctime_current(struct inode *inode);
+/* inode_set_ctime_to_ts() to the ctime of @other */
+void rust_mpage_helper_set_ctime_of(struct inode *inode,
+				    const struct inode *other);
+/* inode_init_owner() in a filesystem without idmapped mounts */
+void rust_mpage_helper_inode_init_owner(struct inode *inode,
+					const struct inode *dir, umode_t mode);
+/* The same with the semantics of BSD: the group is the directory's */
+void rust_mpage_helper_inode_init_owner_bsd(struct inode *inode,
+					    const struct inode *dir,
+					    umode_t mode);
+void rust_mpage_helper_filemap_invalidate_lock(struct address_space *mapping);
+void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping);
+
+/* Superblocks */
+void rust_mpage_helper_sb_start_intwrite(struct super_block *sb);
+void rust_mpage_helper_sb_end_intwrite(struct super_block *sb);
+
+/* The current task */
+uid_t rust_mpage_helper_current_fsuid(void);
+bool rust_mpage_helper_in_group_p(gid_t kgid);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

@@ -4,17 +4,33 @@
 //!
 //! C header: [`include/linux/buffer_head.h`](srctree/include/linux/buffer_head.h)
 //!
-//! The bytes of a [`Buffer`] are shared with whoever else has the device open, so there is no
-//! slice of them: they are copied out, or read word by word, with one access each.
+//! The bytes of a [`Buffer`] are shared with whoever else has the block, and with whoever else has
+//! the device open, so there is no slice of them: they are copied in and out, or accessed word by
+//! word, with one access each. What belongs together is changed under a lock of the filesystem.
 //!
-//! Left out: changing blocks.
+//! Locks: the buffer lock, [`LockedBuffer`], keeps a block from being written to the device, so
+//! that what is changed under it gets there together. It is the innermost, and may sleep.
 
 use super::AnySuperBlock;
 use crate::bindings;
-use core::ptr::NonNull;
-use kernel::prelude::*;
+use core::{
+    mem::ManuallyDrop,
+    ops::{
+        Deref,
+        Range, //
+    },
+    ptr::NonNull, //
+    sync::atomic::{
+        AtomicU32,
+        Ordering, //
+    },
+};
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
 
-/// A block of a filesystem's device, read and referenced.
+/// A block of a filesystem's device, referenced.
 ///
 /// # Invariants
 ///
@@ -26,8 +42,9 @@ pub struct Buffer {
 
 // SAFETY: A reference to a buffer may be dropped by any thread.
 unsafe impl Send for Buffer {}
-// SAFETY: The methods only read fields that do not change while the buffer is referenced, and the
-// data with single accesses.
+// SAFETY: The methods read fields that do not change while the buffer is referenced, call C
+// functions that may be called with nothing but a reference, and access the data with single
+// accesses, volatile or atomic.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
@@ -52,30 +69,118 @@ impl Buffer {
         NonNull::new(head).map(|head| Self { head }).ok_or(EIO)
     }
 
+    /// Gets block number `block` without reading it, and fills it with zeroes. It is not dirty yet.
+    /// C: `sb_getblk()`, and what `ext2_alloc_branch()` does with it.
+    ///
+    /// Fails with `ENOMEM` without memory, or if the block is not on the device.
+    pub(super) fn zeroed(sb: &AnySuperBlock, block: u64) -> Result<Self> {
+        // SAFETY: The superblock is valid and has an open device.
+        let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
+        let head = NonNull::new(head).ok_or(ENOMEM)?;
+        // SAFETY: The buffer is valid and referenced; while it is locked its contents are ours.
+        unsafe {
+            bindings::rust_mpage_helper_lock_buffer(head.as_ptr());
+            let bytes = (*head.as_ptr()).b_data;
+            bytes.write_bytes(0, (*head.as_ptr()).b_size);
+            bindings::rust_mpage_helper_set_buffer_uptodate(head.as_ptr());
+            bindings::unlock_buffer(head.as_ptr());
+        }
+        // INVARIANT: Uptodate just above; the reference is the caller's.
+        Ok(Self { head })
+    }
+
+    /// The C pointer.
+    #[inline(always)]
+    pub(super) fn as_raw(&self) -> *mut bindings::buffer_head {
+        self.head.as_ptr()
+    }
+
     /// The block's size in bytes.
     #[inline(always)]
     pub fn size(&self) -> usize {
         // SAFETY: The buffer is valid; its size does not change while it is referenced.
-        unsafe { (*self.head.as_ptr()).b_size }
+        unsafe { (*self.as_raw()).b_size }
     }
 
+    /// The block's number on the device.
     #[inline(always)]
-    fn words(&self) -> *const u32 {
-        // SAFETY: The buffer is valid; its data does not move while it is referenced. Blocks are
-        // aligned to at least 512 bytes.
-        unsafe { (*self.head.as_ptr()).b_data.cast::<u32>().cast_const() }
+    pub fn number(&self) -> u64 {
+        // SAFETY: The buffer is valid; a buffer of a device keeps its number.
+        unsafe { (*self.as_raw()).b_blocknr }
+    }
+
+    /// The start of the data, which is aligned to at least 512 bytes.
+    #[inline(always)]
+    pub(super) fn data(&self) -> *mut u8 {
+        // SAFETY: The buffer is valid; its data does not move while it is referenced.
+        unsafe { (*self.as_raw()).b_data.cast::<u8>() }
+    }
+
+    /// The address of word number `index` of type `W`, if the block has it.
+    #[inline(always)]
+    fn word<W>(&self, index: usize) -> Option<*mut W> {
+        if index >= self.size() / size_of::<W>() {
+            return None;
+        }
+        // SAFETY: The word is within the block.
+        Some(unsafe { self.data().cast::<W>().add(index) })
     }
 
     /// The little-endian 32-bit word number `index` of the block, or `None` beyond its end.
     #[inline(always)]
     pub fn le32(&self, index: usize) -> Option<u32> {
-        if index >= self.size() / size_of::<u32>() {
-            return None;
-        }
-        // SAFETY: The word is within the block. The single access is C's READ_ONCE().
-        Some(u32::from_le(unsafe {
-            self.words().add(index).read_volatile()
-        }))
+        let word = self.word::<u32>(index)?;
+        // SAFETY: The word is within the block, and aligned. The single access is C's READ_ONCE().
+        Some(u32::from_le(unsafe { word.read_volatile() }))
+    }
+
+    /// The little-endian 16-bit word number `index` of the block, or `None` beyond its end.
+    #[inline(always)]
+    pub fn le16(&self, index: usize) -> Option<u16> {
+        let word = self.word::<u16>(index)?;
+        // SAFETY: As in `le32`.
+        Some(u16::from_le(unsafe { word.read_volatile() }))
+    }
+
+    /// Sets the little-endian 32-bit word number `index`. Fails with `EUCLEAN` beyond the end.
+    #[inline]
+    pub fn set_le32(&self, index: usize, value: u32) -> Result {
+        let word = self.word::<u32>(index).ok_or(EUCLEAN)?;
+        // SAFETY: The word is within the block, and aligned. The single access is C's
+        // WRITE_ONCE(): who reads the word gets the old value or the new one.
+        unsafe { word.write_volatile(value.to_le()) };
+        Ok(())
+    }
+
+    /// Sets the little-endian 16-bit word number `index`. Fails with `EUCLEAN` beyond the end.
+    #[inline]
+    pub fn set_le16(&self, index: usize, value: u16) -> Result {
+        let word = self.word::<u16>(index).ok_or(EUCLEAN)?;
+        // SAFETY: As in `set_le32`.
+        unsafe { word.write_volatile(value.to_le()) };
+        Ok(())
+    }
+
+    /// The 32-bit word number `index`, as it is in memory, to change it atomically.
+    #[inline]
+    pub(super) fn atomic(&self, index: usize) -> Option<&AtomicU32> {
+        let word = self.word::<u32>(index)?;
+        // SAFETY: The word is within the block, aligned, and stays while the buffer is referenced.
+        // Whoever else accesses it does so with single accesses.
+        Some(unsafe { AtomicU32::from_ptr(word) })
+    }
+
+    /// Changes the little-endian 32-bit word number `index` in one step: `change` makes the new
+    /// value of the old one, and may be asked several times, or refuses with `None`.
+    ///
+    /// The old value; `None` beyond the end of the block, or if `change` refuses.
+    pub fn update_le32(&self, index: usize, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        self.atomic(index)?
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                change(u32::from_le(word)).map(u32::to_le)
+            })
+            .ok()
+            .map(u32::from_le)
     }
 
     /// Copies bytes out, beginning at byte `offset` of the block.
@@ -83,15 +188,117 @@ impl Buffer {
     /// `offset` and the length are multiples of four. Fails with `EINVAL` if they are not, and
     /// with `EUCLEAN` if the block ends before.
     pub fn copy_to(&self, offset: usize, out: &mut [u8]) -> Result {
-        const WORD: usize = size_of::<u32>();
-        if offset % WORD != 0 || out.len() % WORD != 0 {
-            return Err(EINVAL);
-        }
-        for (word, bytes) in (offset / WORD..).zip(out.chunks_exact_mut(WORD)) {
+        for (word, bytes) in words(offset, out.len())?.zip(out.chunks_exact_mut(WORD)) {
             let value = self.le32(word).ok_or(EUCLEAN)?;
             bytes.copy_from_slice(&value.to_le_bytes());
         }
         Ok(())
+    }
+
+    /// Copies bytes in, beginning at byte `offset` of the block.
+    ///
+    /// `offset` and the length are multiples of four. Fails with `EINVAL` if they are not, and
+    /// with `EUCLEAN` if the block ends before; nothing is changed then.
+    pub fn copy_from(&self, offset: usize, bytes: &[u8]) -> Result {
+        let words = words(offset, bytes.len())?;
+        if words.end > self.size() / WORD {
+            return Err(EUCLEAN);
+        }
+        for (word, bytes) in words.zip(bytes.chunks_exact(WORD)) {
+            let value = u32::from_le_bytes(bytes.try_into().map_err(|_| EINVAL)?);
+            self.set_le32(word, value)?;
+        }
+        Ok(())
+    }
+
+    /// Fills bytes with zeroes. Limits and errors are those of [`Self::copy_from`].
+    pub fn zero(&self, range: Range<usize>) -> Result {
+        let words = words(range.start, range.end.saturating_sub(range.start))?;
+        if words.end > self.size() / WORD {
+            return Err(EUCLEAN);
+        }
+        for word in words {
+            self.set_le32(word, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Marks the block to be written. C: `mark_buffer_dirty()`.
+    pub fn mark_dirty(&self) {
+        // SAFETY: The buffer is valid, referenced and has been uptodate.
+        unsafe { bindings::mark_buffer_dirty(self.as_raw()) }
+    }
+
+    /// Whether the block is to be written.
+    pub fn is_dirty(&self) -> bool {
+        // SAFETY: The buffer is valid; the flag is read atomically.
+        unsafe { bindings::rust_mpage_helper_buffer_dirty(self.as_raw()) }
+    }
+
+    /// Writes the block if it is dirty, and waits until it is on the device.
+    /// C: `sync_dirty_buffer()`.
+    ///
+    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has taken note of it,
+    /// see [`Self::clear_write_error`].
+    pub fn sync(&self) -> Result {
+        // SAFETY: The buffer is valid and referenced.
+        to_result(unsafe { bindings::sync_dirty_buffer(self.as_raw()) })?;
+        if self.has_write_error() {
+            return Err(EIO);
+        }
+        Ok(())
+    }
+
+    /// Whether a write of the block has failed. C: `buffer_write_io_error()`.
+    pub fn has_write_error(&self) -> bool {
+        // SAFETY: The buffer is valid; the flag is read atomically.
+        unsafe { bindings::rust_mpage_helper_buffer_write_io_error(self.as_raw()) }
+    }
+
+    /// Takes note that a write has failed, and makes the contents valid again, to be written once
+    /// more. Whether one had. C: `ext2_clear_super_error()`.
+    pub fn clear_write_error(&self) -> bool {
+        // SAFETY: The buffer is valid. Its contents have been valid, and a failed write has not
+        // changed them.
+        unsafe { bindings::rust_mpage_helper_clear_buffer_write_error(self.as_raw()) }
+    }
+
+    /// Gives the block up: what has not been written need not be. For blocks that have been freed.
+    /// C: `bforget()`.
+    pub fn forget(self) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: The reference is ours by the type invariants and given up here.
+        unsafe { bindings::__bforget(this.as_raw()) }
+    }
+
+    /// Waits for a write of the block to end, and keeps the next from beginning.
+    /// C: `lock_buffer()`.
+    pub fn lock(&self) -> LockedBuffer<'_> {
+        // SAFETY: The buffer is valid and referenced.
+        unsafe { bindings::rust_mpage_helper_lock_buffer(self.as_raw()) };
+        // INVARIANT: Locked just above.
+        LockedBuffer(self)
+    }
+}
+
+const WORD: usize = size_of::<u32>();
+
+/// The words that bytes take.
+fn words(offset: usize, len: usize) -> Result<Range<usize>> {
+    if offset % WORD != 0 || len % WORD != 0 {
+        return Err(EINVAL);
+    }
+    let end = offset.checked_add(len).ok_or(EINVAL)?;
+    Ok(offset / WORD..end / WORD)
+}
+
+impl Clone for Buffer {
+    #[inline]
+    fn clone(&self) -> Self {
+        // SAFETY: The buffer is valid and referenced.
+        unsafe { bindings::rust_mpage_helper_get_bh(self.as_raw()) };
+        // INVARIANT: The reference just taken is the new value's.
+        Self { head: self.head }
     }
 }
 
@@ -99,6 +306,29 @@ impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: The reference is ours by the type invariants and given up here.
-        unsafe { bindings::__brelse(self.head.as_ptr()) }
+        unsafe { bindings::__brelse(self.as_raw()) }
+    }
+}
+
+/// A block that is not being written, and will not be as long as this lives.
+///
+/// # Invariants
+///
+/// The buffer is locked, and the lock is this value's.
+pub struct LockedBuffer<'a>(&'a Buffer);
+
+impl Deref for LockedBuffer<'_> {
+    type Target = Buffer;
+
+    #[inline(always)]
+    fn deref(&self) -> &Buffer {
+        self.0
+    }
+}
+
+impl Drop for LockedBuffer<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The lock is ours by the type invariants and given up here.
+        unsafe { bindings::unlock_buffer(self.0.as_raw()) }
     }
 }

@@ -11,6 +11,7 @@
 
 mod address_space;
 mod buffer;
+mod buffer_bits;
 mod directory;
 mod directory_write;
 mod export;
@@ -28,7 +29,10 @@ pub use self::address_space::{
     AddressSpaceOperations,
     AddressSpaceWriteOperations, //
 };
-pub use self::buffer::Buffer;
+pub use self::buffer::{
+    Buffer,
+    LockedBuffer, //
+};
 pub use self::directory::{
     DirectoryOperations,
     DirectoryPage,

@@ -9,7 +9,7 @@
 //! dropped exactly once: when filling fails, or in `put_super`, after the last inode is gone and
 //! before the device is released.
 //!
-//! Left out: writing (`sync_fs`, freezing), quota, extended attributes.
+//! Left out: quota, extended attributes. Writing is in `write.rs`.
 
 use super::{
     message,
@@ -29,7 +29,11 @@ use core::{
     marker::PhantomData,
     ops::Deref,
     pin::Pin,
-    ptr, //
+    ptr,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering, //
+    }, //
 };
 use kernel::{
     error::from_result,
@@ -128,12 +132,64 @@ impl AnySuperBlock {
         flags & bindings::RUST_MPAGE_SB_RDONLY != 0
     }
 
+    fn has_flags(&self, flags: usize) -> bool {
+        // SAFETY: The superblock is valid; C reads the flags without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).s_flags).read_volatile() & flags != 0 }
+    }
+
+    /// Whether whatever is changed is on the device when the call returns: the mount option
+    /// `sync`. C: `SB_SYNCHRONOUS`.
+    pub fn is_synchronous(&self) -> bool {
+        self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS)
+    }
+
+    /// Whether changes of directories are on the device when the call returns: the mount options
+    /// `sync` and `dirsync`.
+    pub fn is_dir_synchronous(&self) -> bool {
+        self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS | bindings::RUST_MPAGE_SB_DIRSYNC)
+    }
+
+    /// Whether there are files without a link, which are open or being removed, so that what is on
+    /// the device is not a whole filesystem. C: `s_remove_count`.
+    pub fn removals_pending(&self) -> bool {
+        // SAFETY: The superblock is valid; the count is read in one piece, as C does.
+        unsafe { ptr::addr_of!((*self.as_raw()).s_remove_count.counter).read_volatile() != 0 }
+    }
+
+    /// The flag for read-only, among the others.
+    fn flags(&self) -> &AtomicUsize {
+        // SAFETY: The superblock is valid, and the field is aligned. C reads and writes it in one
+        // piece, without a lock.
+        unsafe { AtomicUsize::from_ptr(ptr::addr_of_mut!((*self.as_raw()).s_flags)) }
+    }
+
+    /// Makes the filesystem read-only, as after an error. Who is writing already is not stopped.
+    /// C: `sb->s_flags |= SB_RDONLY`.
+    pub fn set_read_only(&self) {
+        let flag = bindings::RUST_MPAGE_SB_RDONLY;
+        self.flags().fetch_or(flag, Ordering::Relaxed);
+    }
+
     /// Reads block number `block`. C: `sb_bread()`.
     ///
     /// Fails with `EIO` if the block cannot be read or is not on the device.
     #[inline]
     pub fn bread(&self, block: u64) -> Result<Buffer> {
         Buffer::read(self, block)
+    }
+
+    /// Gets block number `block` without reading it, filled with zeroes, and not dirty yet.
+    /// C: `sb_getblk()`.
+    ///
+    /// Fails with `ENOMEM` without memory, or if the block is not on the device.
+    pub fn new_block(&self, block: u64) -> Result<Buffer> {
+        Buffer::zeroed(self, block)
+    }
+
+    /// Begins to read block number `block`, which is wanted soon. C: `sb_breadahead()`.
+    pub fn readahead_block(&self, block: u64) {
+        // SAFETY: The superblock is valid and has an open device.
+        unsafe { bindings::rust_mpage_helper_sb_breadahead(self.as_raw(), block) }
     }
 }
 
