@@ -47,8 +47,10 @@ use kernel::{
 struct Slot<T: FileSystem> {
     /// Initialised if `initialised` says so.
     data: MaybeUninit<T::InodeData>,
-    /// Set by [`NewInode::init`], read when the inode is freed.
+    /// Set when the data is, read when the inode is evicted and when it is freed.
     initialised: bool,
+    /// The metadata blocks that a sync of the inode has to wait for.
+    metadata: bindings::mapping_metadata_bhs,
     inode: bindings::inode,
 }
 
@@ -160,6 +162,24 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { ptr::addr_of!((*self.as_raw()).i_generation).read_volatile() }
     }
 
+    /// The list of metadata blocks.
+    pub(super) fn metadata(&self) -> *mut bindings::mapping_metadata_bhs {
+        // SAFETY: By the type invariants, the inode comes from the inode cache.
+        unsafe { Self::metadata_of(self.as_raw()) }
+    }
+
+    /// The list of metadata blocks of an inode.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must come from `T`'s inode cache.
+    pub(super) unsafe fn metadata_of(
+        inode: *mut bindings::inode,
+    ) -> *mut bindings::mapping_metadata_bhs {
+        // SAFETY: The inode is the field of a slot by the safety requirements.
+        unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).metadata) }
+    }
+
     pub(super) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: The inode is valid, and keeps its mapping.
         unsafe { (*self.as_raw()).i_mapping }
@@ -179,6 +199,12 @@ pub enum Iget<T: FileSystem> {
 pub struct InodeFlags(u32);
 
 impl InodeFlags {
+    /// All that have a name here.
+    pub(super) const ALL: Self = Self::SYNC
+        .with(Self::APPEND)
+        .with(Self::IMMUTABLE)
+        .with(Self::NO_ATIME)
+        .with(Self::DIR_SYNC);
     /// Writes are synchronous.
     pub const SYNC: Self = Self(bindings::S_SYNC);
     /// It can only be appended to.
@@ -193,6 +219,10 @@ impl InodeFlags {
     /// With the flags of `other`, too.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub(super) fn into_raw(self) -> u32 {
+        self.0
     }
 }
 
@@ -268,13 +298,9 @@ impl<T: FileSystem> NewInode<T> {
         let inode = self.inode.as_ptr();
         operations.check(attributes.mode)?;
         let size = i64::try_from(attributes.size).map_err(|_| EUCLEAN)?;
-        // SAFETY: The inode is in a slot of ours by the type invariants. The data is not
-        // initialised, and pinned, as slab objects do not move.
-        unsafe {
-            let slot = Slot::<T>::of(inode);
-            pin_init::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
-            (*slot).initialised = true;
-        }
+        // SAFETY: The inode is in a slot of ours by the type invariants, and nobody else uses it.
+        // The data is not initialised.
+        unsafe { init_data::<T>(inode, data)? };
         // Nothing fails from here on.
         let this = ManuallyDrop::new(self);
         this.set_attributes(attributes, size);
@@ -315,6 +341,25 @@ impl<T: FileSystem> Drop for NewInode<T> {
         // SAFETY: The inode is new and ours; the reference is given up. C: iget_failed().
         unsafe { bindings::iget_failed(self.inode.as_ptr()) }
     }
+}
+
+/// Initialises the data of an inode.
+///
+/// # Safety
+///
+/// `inode` must come from `T`'s inode cache, its data must not be initialised, and nobody else may
+/// use the inode.
+pub(super) unsafe fn init_data<T: FileSystem>(
+    inode: *mut bindings::inode,
+    data: impl PinInit<T::InodeData, Error>,
+) -> Result {
+    // SAFETY: By the safety requirements. Slab objects do not move, so the data is pinned.
+    unsafe {
+        let slot = Slot::<T>::of(inode);
+        pin_init::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
+        (*slot).initialised = true;
+    }
+    Ok(())
 }
 
 /// The target of a symbolic link that is kept with its inode.
@@ -400,7 +445,12 @@ impl<T: FileSystem> InodeCache<T> {
                 return ptr::null_mut();
             }
             (*slot).initialised = false;
-            ptr::addr_of_mut!((*slot).inode)
+            let inode = ptr::addr_of_mut!((*slot).inode);
+            bindings::mmb_init(
+                ptr::addr_of_mut!((*slot).metadata),
+                ptr::addr_of_mut!((*inode).i_data),
+            );
+            inode
         }
     }
 

@@ -26,6 +26,12 @@ impl KernelUid {
         Self(unsafe { bindings::rust_mpage_helper_make_kuid(uid) })
     }
 
+    /// The one that the current task accesses files as. C: `current_fsuid()`.
+    pub fn current_fsuid() -> Self {
+        // SAFETY: Reads the current task's own credentials.
+        Self(unsafe { bindings::rust_mpage_helper_current_fsuid() })
+    }
+
     /// What it is in the initial user namespace; the overflow identifier if it is nothing there.
     /// C: `from_kuid_munged()`.
     pub fn in_initial(self) -> u32 {
@@ -43,6 +49,17 @@ impl KernelGid {
     pub fn from_initial(gid: u32) -> Self {
         // SAFETY: Any value may be looked up in the initial namespace.
         Self(unsafe { bindings::rust_mpage_helper_make_kgid(gid) })
+    }
+
+    /// Whether it is the group of the administrator. C: `GLOBAL_ROOT_GID`.
+    pub fn is_root(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the current task is in the group. C: `in_group_p()`.
+    pub fn is_of_current(self) -> bool {
+        // SAFETY: Reads the current task's own credentials.
+        unsafe { bindings::rust_mpage_helper_in_group_p(self.0) }
     }
 
     /// What it is in the initial user namespace; the overflow identifier if it is nothing there.
@@ -66,7 +83,21 @@ impl DeviceNumber {
         Self((major << Self::MINOR_BITS) | (minor & ((1 << Self::MINOR_BITS) - 1)))
     }
 
+    pub(super) fn from_raw(number: bindings::dev_t) -> Self {
+        Self(number)
+    }
+
     pub(super) fn into_raw(self) -> bindings::dev_t {
         self.0
+    }
+
+    /// The number of the driver. C: `MAJOR()`.
+    pub const fn major(self) -> u32 {
+        self.0 >> Self::MINOR_BITS
+    }
+
+    /// The number of the driver's device. C: `MINOR()`.
+    pub const fn minor(self) -> u32 {
+        self.0 & ((1 << Self::MINOR_BITS) - 1)
     }
 }

@@ -19,11 +19,15 @@ mod fiemap;
 mod fs_inode;
 mod ids;
 mod inode;
+mod inode_state;
 mod message;
+mod new_inode;
 mod operations;
 mod parameters;
 mod registration;
 mod super_block;
+mod task;
+mod truncate;
 
 pub use self::address_space::{
     AddressSpaceOperations,
@@ -67,10 +71,17 @@ pub use self::inode::{
     Inode,
     InodeType, //
 };
+pub use self::inode_state::Wait;
 pub use self::message::{
     panic,
     Level,
     RateLimit, //
+};
+pub use self::new_inode::{
+    CreatedInode,
+    Creation,
+    GroupFrom,
+    UnhashedInode, //
 };
 pub use self::operations::{
     FileOperations,
@@ -97,4 +108,14 @@ pub use self::super_block::{
     NewSuperBlock,
     StatFs,
     SuperBlock, //
+};
+pub use self::task::{
+    capable_sys_resource,
+    now,
+    random_below,
+    random_u32, //
+};
+pub use self::truncate::{
+    InvalidateLock,
+    InvalidateLockShared, //
 };

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What changes in an inode while it is in use, and the metadata blocks that belong to it.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/buffer_head.h`](srctree/include/linux/buffer_head.h)
+//!
+//! Locks: what is set here is read by others without a lock, in one piece. Who sets it holds the
+//! inode's `i_rwsem` exclusively, unless it says otherwise or nobody else has the inode. The
+//! functions themselves take `i_lock` or the lock of the list of metadata blocks, both innermost.
+
+use super::{
+    Buffer,
+    DeviceNumber,
+    FileSystem,
+    FsInode,
+    InodeFlags, //
+};
+use crate::bindings;
+use core::ptr;
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+/// Whether something is started only, or waited for until it is on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Start it.
+    No,
+    /// Wait for it.
+    Yes,
+}
+
+impl Wait {
+    pub(super) fn from_raw(wait: c_int) -> Self {
+        match wait {
+            0 => Self::No,
+            _ => Self::Yes,
+        }
+    }
+
+    fn into_raw(self) -> c_int {
+        match self {
+            Self::No => 0,
+            Self::Yes => 1,
+        }
+    }
+}
+
+/// What the inode is like.
+impl<T: FileSystem> FsInode<T> {
+    /// The number of links.
+    pub fn nlink(&self) -> u32 {
+        // SAFETY: The inode is valid; C reads the count without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).__bindgen_anon_1.i_nlink).read_volatile() }
+    }
+
+    /// The owner, in the filesystem's user namespace. C: `i_uid_read()`.
+    pub fn uid(&self) -> u32 {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::rust_mpage_helper_i_uid_read(self.as_raw()) }
+    }
+
+    /// The group, in the filesystem's user namespace. C: `i_gid_read()`.
+    pub fn gid(&self) -> u32 {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::rust_mpage_helper_i_gid_read(self.as_raw()) }
+    }
+
+    /// The time of the last access, in seconds since 1970, as the others.
+    pub fn atime(&self) -> i64 {
+        // SAFETY: The inode is valid; C reads times without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_atime_sec).read_volatile() }
+    }
+
+    /// The time of the last change of the contents.
+    pub fn mtime(&self) -> i64 {
+        // SAFETY: As above.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_mtime_sec).read_volatile() }
+    }
+
+    /// The time of the last change of the inode.
+    pub fn ctime(&self) -> i64 {
+        // SAFETY: As above.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_ctime_sec).read_volatile() }
+    }
+
+    /// The device that a special file stands for.
+    pub fn device_number(&self) -> DeviceNumber {
+        // SAFETY: The inode is valid; the field does not change once it is filled.
+        DeviceNumber::from_raw(unsafe { (*self.as_raw()).i_rdev })
+    }
+
+    fn has_flags(&self, flags: u32) -> bool {
+        // SAFETY: The inode is valid; C reads the flags without a lock.
+        unsafe { ptr::addr_of!((*self.as_raw()).i_flags).read_volatile() & flags != 0 }
+    }
+
+    /// Whether it can only be appended to. C: `IS_APPEND()`.
+    pub fn is_append(&self) -> bool {
+        self.has_flags(bindings::S_APPEND)
+    }
+
+    /// Whether it cannot be changed. C: `IS_IMMUTABLE()`.
+    pub fn is_immutable(&self) -> bool {
+        self.has_flags(bindings::S_IMMUTABLE)
+    }
+
+    /// Whether what is written is on the device when the call returns, because the file or the
+    /// mount asks for it. C: `IS_SYNC()`.
+    pub fn is_sync(&self) -> bool {
+        self.has_flags(bindings::S_SYNC) || self.super_block().is_synchronous()
+    }
+
+    /// Whether changes of the inode, be it a file or a directory, are on the device when the call
+    /// returns. C: `inode_needs_sync()`.
+    pub fn needs_sync(&self) -> bool {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::inode_needs_sync(self.as_raw()) != 0 }
+    }
+
+    /// Whether changes of the directory are on the device when the call returns.
+    /// C: `IS_DIRSYNC()`.
+    pub fn is_dirsync(&self) -> bool {
+        self.has_flags(bindings::S_SYNC | bindings::S_DIRSYNC)
+            || self.super_block().is_dir_synchronous()
+    }
+}
+
+/// Changing the inode. Nothing here marks it to be written: [`Self::mark_dirty`] does.
+impl<T: FileSystem> FsInode<T> {
+    /// Marks the inode to be written. C: `mark_inode_dirty()`.
+    pub fn mark_dirty(&self) {
+        let flags = bindings::inode_state_flags_enum_I_DIRTY_SYNC
+            | bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
+            | bindings::inode_state_flags_enum_I_DIRTY_PAGES;
+        // SAFETY: The inode is valid.
+        unsafe { bindings::__mark_inode_dirty(self.as_raw(), flags as c_int) }
+    }
+
+    /// Sets the size in bytes, and leaves pages and blocks alone. Fails with `EFBIG` if no file can
+    /// be so large. C: `i_size_write()`.
+    pub fn set_size(&self, size: u64) -> Result {
+        let size = i64::try_from(size).map_err(|_| EFBIG)?;
+        // SAFETY: The inode is valid.
+        unsafe { bindings::rust_mpage_helper_i_size_write(self.as_raw(), size) };
+        Ok(())
+    }
+
+    /// Counts `bytes` more on disk. May be called without `i_rwsem`. C: `inode_add_bytes()`.
+    pub fn add_bytes(&self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        // SAFETY: The inode is valid.
+        unsafe { bindings::inode_add_bytes(self.as_raw(), bytes) }
+    }
+
+    /// Counts `bytes` less on disk. May be called without `i_rwsem`. C: `inode_sub_bytes()`.
+    pub fn sub_bytes(&self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        // SAFETY: The inode is valid.
+        unsafe { bindings::inode_sub_bytes(self.as_raw(), bytes) }
+    }
+
+    /// Counts one link more. C: `inc_nlink()`.
+    pub fn inc_nlink(&self) {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::inc_nlink(self.as_raw()) }
+    }
+
+    /// Counts one link less. A count that is 0 already, which a corrupt filesystem can bring
+    /// about, stays so. C: `drop_nlink()`.
+    pub fn drop_nlink(&self) {
+        if self.nlink() != 0 {
+            // SAFETY: The inode is valid.
+            unsafe { bindings::drop_nlink(self.as_raw()) }
+        }
+    }
+
+    /// Counts no links any more. C: `clear_nlink()`.
+    pub fn clear_nlink(&self) {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::clear_nlink(self.as_raw()) }
+    }
+
+    /// The inode changes now. C: `inode_set_ctime_current()`.
+    pub fn set_ctime_now(&self) {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::inode_set_ctime_current(self.as_raw()) };
+    }
+
+    /// The contents change now, and so does the inode.
+    pub fn set_mtime_and_ctime_now(&self) {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::rust_mpage_helper_set_mtime_and_ctime_current(self.as_raw()) }
+    }
+
+    /// The inode changed when `other` did last. C: `inode_set_ctime_to_ts()`.
+    pub fn set_ctime_of(&self, other: &Self) {
+        // SAFETY: Both inodes are valid.
+        unsafe { bindings::rust_mpage_helper_set_ctime_of(self.as_raw(), other.as_raw()) }
+    }
+
+    /// Sets what distinguishes the file from earlier ones with the same inode number.
+    pub fn set_generation(&self, generation: u32) {
+        // SAFETY: The inode is valid; others read the field without a lock.
+        unsafe { ptr::addr_of_mut!((*self.as_raw()).i_generation).write_volatile(generation) }
+    }
+
+    /// Sets those flags that [`InodeFlags`] has names for, and leaves the others.
+    /// C: `inode_set_flags()`.
+    pub fn set_flags(&self, flags: InodeFlags) {
+        // SAFETY: The inode is valid; the flags are changed atomically.
+        unsafe {
+            bindings::inode_set_flags(self.as_raw(), flags.into_raw(), InodeFlags::ALL.into_raw())
+        }
+    }
+
+    /// Counts a change of the contents of a directory. C: `inode_inc_iversion()`.
+    pub fn inc_version(&self) {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::rust_mpage_helper_inode_inc_iversion(self.as_raw()) }
+    }
+}
+
+/// Getting it to the device.
+impl<T: FileSystem> FsInode<T> {
+    /// Writes the inode if it is dirty, and, if asked to wait, its metadata blocks.
+    /// C: `sync_inode_metadata()`.
+    pub fn sync(&self, wait: Wait) -> Result {
+        // SAFETY: The inode is valid.
+        to_result(unsafe { bindings::sync_inode_metadata(self.as_raw(), wait.into_raw()) })
+    }
+
+    /// Writes the dirty pages and waits for them. C: `filemap_write_and_wait()`.
+    pub fn write_and_wait(&self) -> Result {
+        // SAFETY: The inode is valid, and so is its mapping.
+        to_result(unsafe {
+            bindings::filemap_write_and_wait_range(self.mapping(), 0, bindings::loff_t::MAX)
+        })
+    }
+
+    /// Marks a metadata block of the inode, such as an indirect block, to be written, and notes
+    /// that a sync of the inode has to wait for it. C: `mmb_mark_buffer_dirty()`.
+    pub fn mark_metadata_dirty(&self, buffer: &Buffer) {
+        // SAFETY: The buffer is valid and has been uptodate. The list is initialised with the
+        // inode, and emptied before the inode is freed, after the last use of `self`, see
+        // `EvictVTable`.
+        unsafe { bindings::mmb_mark_buffer_dirty(buffer.as_raw(), self.metadata()) }
+    }
+
+    /// Writes the metadata blocks and waits for them. C: `mmb_sync()`.
+    pub fn sync_metadata(&self) -> Result {
+        // SAFETY: The list is initialised with the inode.
+        to_result(unsafe { bindings::mmb_sync(self.metadata()) })
+    }
+
+    /// Forgets which metadata blocks belong to the inode; they are written in time all the same.
+    /// C: `mmb_invalidate()`.
+    pub fn invalidate_metadata(&self) {
+        // SAFETY: The list is initialised with the inode.
+        unsafe { bindings::mmb_invalidate(self.metadata()) }
+    }
+
+    /// Whether there are metadata blocks that a sync would look at. C: `mmb_has_buffers()`.
+    pub fn has_metadata(&self) -> bool {
+        // SAFETY: The list is initialised with the inode.
+        unsafe { bindings::mmb_has_buffers(self.metadata()) }
+    }
+}

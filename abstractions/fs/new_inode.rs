@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes of files that are being created.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+//!
+//! An [`UnhashedInode`] is memory; the filesystem finds it a number, and [`UnhashedInode::insert`]
+//! makes it a [`CreatedInode`], which nobody else can use yet. It ends in one of two ways: the
+//! operation that has created it gives it a name, or it is dropped, and deleted like any file
+//! without a name, from the disk, too.
+
+use super::{
+    fs_inode,
+    FileSystem,
+    FsInode,
+    InodeFlags,
+    InodeType,
+    Operations,
+    SuperBlock, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Whose group a new file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupFrom {
+    /// The current task's, or the directory's if its set-group-ID bit is set, as in System V.
+    /// C: `inode_init_owner()`.
+    Process,
+    /// The directory's, as in BSD: the mount option `grpid`.
+    Directory,
+}
+
+/// What a new inode is to be.
+#[derive(Clone, Copy)]
+pub struct Creation {
+    /// Its number.
+    pub number: u64,
+    /// The type and the permissions, as in `st_mode`.
+    pub mode: u16,
+    /// Whose group it has.
+    pub group: GroupFrom,
+    /// What distinguishes the file from earlier ones with the same inode number.
+    pub generation: u32,
+    /// The flags.
+    pub flags: InodeFlags,
+}
+
+impl<T: FileSystem> SuperBlock<T> {
+    /// Makes an inode, which has no number yet. C: `new_inode()`.
+    pub fn new_inode(&self) -> Result<UnhashedInode<T>> {
+        // SAFETY: The superblock is valid and mounted.
+        let inode = NonNull::new(unsafe { bindings::new_inode(self.as_raw()) }).ok_or(ENOMEM)?;
+        // INVARIANT: new_inode() returns an inode of `alloc_inode`, referenced for the caller, that
+        // cannot be found.
+        Ok(UnhashedInode {
+            inode,
+            _filesystem: PhantomData,
+        })
+    }
+}
+
+/// An inode that cannot be found.
+///
+/// # Invariants
+///
+/// `inode` is an inode of `T`'s cache that is not hashed and has never been used, and `self` owns
+/// the only reference.
+pub struct UnhashedInode<T: FileSystem> {
+    inode: NonNull<bindings::inode>,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T: FileSystem> UnhashedInode<T> {
+    /// Fills the inode, as one of a file that is created in `dir` now, and lets it be found: who
+    /// looks for its number waits until it has a name or is dropped.
+    ///
+    /// It has one link, and no size, or that of a symbolic link that is kept with the inode.
+    ///
+    /// Fails with `EINVAL` if the operations are not those of the type in the mode, with `EBUSY` if
+    /// the number is in use, or as `data` does. The inode is dropped then; its number is not freed.
+    pub fn insert(
+        self,
+        dir: &FsInode<T>,
+        creation: &Creation,
+        operations: Operations<T>,
+        data: impl PinInit<T::InodeData, Error>,
+    ) -> Result<CreatedInode<T>> {
+        let inode = self.inode.as_ptr();
+        operations.check(creation.mode)?;
+        // SAFETY: The inode comes from `T`'s cache and is ours; it has never been used, so its data
+        // is not initialised, and it is dropped if this fails.
+        unsafe { fs_inode::init_data::<T>(inode, data)? };
+        // SAFETY: As above; `dir` is valid.
+        unsafe {
+            (*inode).i_ino = creation.number;
+            match creation.group {
+                GroupFrom::Process => {
+                    bindings::rust_mpage_helper_inode_init_owner(inode, dir.as_raw(), creation.mode)
+                }
+                GroupFrom::Directory => bindings::rust_mpage_helper_inode_init_owner_bsd(
+                    inode,
+                    dir.as_raw(),
+                    creation.mode,
+                ),
+            }
+            bindings::simple_inode_init_ts(inode);
+            (*inode).i_generation = creation.generation;
+            let flags = creation.flags.into_raw();
+            bindings::inode_set_flags(inode, flags, flags);
+        }
+        // SAFETY: The inode is valid, not hashed, and has its number.
+        to_result(unsafe { bindings::insert_inode_locked(inode) })?;
+
+        // Nothing fails from here on.
+        let this = ManuallyDrop::new(self);
+        // SAFETY: The inode is valid, and nobody else uses it.
+        let mode = unsafe { (*inode).i_mode };
+        operations.apply(inode, mode);
+        // INVARIANT: The data is initialised, and insert_inode_locked() has set I_NEW. The
+        // reference is passed on.
+        Ok(CreatedInode {
+            inode: this.inode,
+            _filesystem: PhantomData,
+        })
+    }
+}
+
+impl<T: FileSystem> Drop for UnhashedInode<T> {
+    fn drop(&mut self) {
+        // SAFETY: The inode is valid, and the reference is ours by the type invariants. A bad inode
+        // is not deleted from the disk.
+        unsafe {
+            bindings::make_bad_inode(self.inode.as_ptr());
+            bindings::iput(self.inode.as_ptr());
+        }
+    }
+}
+
+/// The inode of a file that has no name yet and that nobody else uses.
+///
+/// The operation that creates it returns it, to have it named. When it is dropped instead, the file
+/// is deleted: the filesystem's `delete_inode` and `free_inode` run then, so whatever they lock
+/// must not be locked by the one who drops it.
+///
+/// # Invariants
+///
+/// `inode` is an inode of `T`'s cache with `I_NEW` set by this task, whose data is initialised, and
+/// on which `self` owns a reference.
+pub struct CreatedInode<T: FileSystem> {
+    inode: NonNull<bindings::inode>,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T: FileSystem> Deref for CreatedInode<T> {
+    type Target = FsInode<T>;
+
+    fn deref(&self) -> &FsInode<T> {
+        // SAFETY: By the type invariants, and the superblock is one of `T`.
+        unsafe { FsInode::from_raw(self.inode.as_ptr()) }
+    }
+}
+
+impl<T: FileSystem> CreatedInode<T> {
+    /// Writes the target of a symbolic link that is not kept with the inode, and sets the size.
+    /// C: `page_symlink()`.
+    ///
+    /// Fails with `EINVAL` if the inode has no pages to write to, with `ENAMETOOLONG` if the target
+    /// is longer than a page, and as the filesystem's `write_begin` does.
+    pub fn write_target(&self, target: &[u8]) -> Result {
+        if target.is_empty() {
+            return Err(EINVAL);
+        }
+        if target.len() >= PAGE_SIZE {
+            return Err(ENAMETOOLONG);
+        }
+        let len = c_int::try_from(target.len() + 1)?;
+        // SAFETY: The inode is valid, and so is its mapping.
+        let has_pages = unsafe { (*(*self.mapping()).a_ops).write_begin.is_some() };
+        if !has_pages || u32::from(self.mode()) & bindings::S_IFMT != bindings::S_IFLNK {
+            return Err(EINVAL);
+        }
+        // SAFETY: The inode is a symbolic link whose pages can be written and, by
+        // `Operations::apply`, are not in high memory. All but the last of `len` bytes are copied.
+        to_result(unsafe { bindings::page_symlink(self.as_raw(), target.as_ptr().cast(), len) })
+    }
+}
+
+impl<T: FileSystem> Drop for CreatedInode<T> {
+    fn drop(&mut self) {
+        // SAFETY: The inode is valid and has I_NEW, which goes with this, and the reference is ours
+        // by the type invariants. Without a link it is evicted, and deleted.
+        unsafe {
+            bindings::clear_nlink(self.inode.as_ptr());
+            bindings::discard_new_inode(self.inode.as_ptr());
+        }
+    }
+}
