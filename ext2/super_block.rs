@@ -59,6 +59,7 @@ use kernel::{
 };
 use rust_mpage_core::abstractions::fs::{
     Access,
+    AccessChange,
     AnySuperBlock,
     ExportTable,
     FileSystem,
@@ -111,7 +112,7 @@ impl Ext2Data {
 
 impl FileSystem for Ext2 {
     const NAME: &'static CStr = c"rust_ext2";
-    const ACCESS: Access = Access::ReadOnly;
+    const ACCESS: Access<Self> = Access::ReadOnly;
     const EXPORT: Option<ExportTable<Self>> = Some(ExportTable::new::<Export>());
 
     type Data = Ext2Data;
@@ -192,7 +193,7 @@ impl FileSystem for Ext2 {
         Ok(root)
     }
 
-    fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request) -> Result {
+    fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, _change: AccessChange) -> Result {
         let mut options = sb.data().options.lock();
         *options = request.apply(*options);
         Ok(())

@@ -180,6 +180,23 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).metadata) }
     }
 
+    /// The inode that is evicted, unless it could not be read or has never been filled.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must come from `T`'s inode cache and be being evicted, for `'a`.
+    pub(super) unsafe fn from_evicted<'a>(inode: *mut bindings::inode) -> Option<&'a Self> {
+        // SAFETY: By the safety requirements; the flag is not written any more. With its data
+        // initialised, the type invariants hold.
+        unsafe {
+            if (*Slot::<T>::of(inode)).initialised && !bindings::is_bad_inode(inode) {
+                Some(Self::from_raw(inode))
+            } else {
+                None
+            }
+        }
+    }
+
     pub(super) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: The inode is valid, and keeps its mapping.
         unsafe { (*self.as_raw()).i_mapping }

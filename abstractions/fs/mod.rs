@@ -28,6 +28,7 @@ mod registration;
 mod super_block;
 mod task;
 mod truncate;
+mod write;
 
 pub use self::address_space::{
     AddressSpaceOperations,
@@ -118,4 +119,9 @@ pub use self::task::{
 pub use self::truncate::{
     InvalidateLock,
     InvalidateLockShared, //
+};
+pub use self::write::{
+    AccessChange,
+    WritableFileSystem,
+    WriteTable, //
 };

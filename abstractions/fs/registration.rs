@@ -10,6 +10,8 @@
 use super::{
     message,
     super_block,
+    write,
+    AccessChange,
     ExportTable,
     FsInode,
     InodeCache,
@@ -18,7 +20,8 @@ use super::{
     Parameters,
     StatFs,
     SuperBlock,
-    Value, //
+    Value,
+    WriteTable, //
 };
 use crate::bindings;
 use core::{
@@ -43,13 +46,18 @@ use kernel::{
 };
 
 /// Whether a filesystem can be written to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum Access<T: 'static> {
     /// A request to mount it for writing becomes a read-only mount, with a notice; a request to
     /// remount it for writing fails with `EROFS`.
     ReadOnly,
     /// As the user asks.
-    ReadWrite,
+    ReadWrite(WriteTable<T>),
+}
+
+impl<T> Access<T> {
+    fn is_read_only(&self) -> bool {
+        matches!(self, Self::ReadOnly)
+    }
 }
 
 /// Why a context is made.
@@ -66,7 +74,7 @@ pub trait FileSystem: Sized + 'static {
     const NAME: &'static CStr;
 
     /// Whether it can be written to.
-    const ACCESS: Access;
+    const ACCESS: Access<Self>;
 
     /// How its files get handles that survive a reboot, if they do.
     const EXPORT: Option<ExportTable<Self>> = None;
@@ -106,8 +114,13 @@ pub trait FileSystem: Sized + 'static {
     /// The root directory of a filesystem that [`Self::fill_super`] has read.
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<FsInode<Self>>>;
 
-    /// Changes the options of a mounted filesystem.
-    fn reconfigure(sb: &SuperBlock<Self>, context: &mut Self::Context) -> Result;
+    /// Changes the options of a mounted filesystem, and what `change` says. If it can be written
+    /// to, everything that was dirty has been written.
+    fn reconfigure(
+        sb: &SuperBlock<Self>,
+        context: &mut Self::Context,
+        change: AccessChange,
+    ) -> Result;
 
     /// Answers `statfs(2)`.
     fn statfs(sb: &SuperBlock<Self>) -> Result<StatFs>;
@@ -312,7 +325,7 @@ impl<T: FileSystem> ContextVTable<T> {
         // SAFETY: `fc` is valid and ours.
         unsafe {
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
-            if T::ACCESS == Access::ReadOnly && (*fc).sb_flags & read_only == 0 {
+            if T::ACCESS.is_read_only() && (*fc).sb_flags & read_only == 0 {
                 let request = MountRequest::<T> {
                     fc,
                     _context: PhantomData,
@@ -352,14 +365,21 @@ impl<T: FileSystem> ContextVTable<T> {
                 )
             };
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
-            if T::ACCESS == Access::ReadOnly && mask & read_only != 0 && flags & read_only == 0 {
+            let wants_read_only = (mask & read_only != 0).then_some(flags & read_only != 0);
+            if T::ACCESS.is_read_only() && wants_read_only == Some(false) {
                 sb.message(
                     Level::Error,
                     fmt!("error: cannot be remounted read-write, there is no write support"),
                 );
                 return Err(EROFS);
             }
-            T::reconfigure(sb, context).map(|()| 0)
+            if !T::ACCESS.is_read_only() {
+                // SAFETY: reconfigure_super() is called with `s_umount` held. An error is kept in
+                // the mapping of the device or the file, for those who sync these.
+                let _ = unsafe { write::sync_filesystem(sb) };
+            }
+            let change = AccessChange::of(sb.is_read_only(), wants_read_only);
+            T::reconfigure(sb, context, change).map(|()| 0)
         })
     }
 }

@@ -13,6 +13,8 @@
 
 use super::{
     message,
+    write,
+    Access,
     Buffer,
     FileSystem,
     FsInode,
@@ -366,7 +368,13 @@ pub(super) unsafe fn fill<T: FileSystem>(
     // SAFETY: `sb` is valid and ours.
     unsafe {
         (*sb).s_fs_info = data.into_foreign();
-        (*sb).s_op = &SuperVTable::<T>::OPERATIONS;
+        match &T::ACCESS {
+            Access::ReadOnly => (*sb).s_op = &SuperVTable::<T>::OPERATIONS,
+            Access::ReadWrite(table) => {
+                (*sb).s_op = table.as_raw();
+                (*sb).s_iflags |= bindings::SB_I_CGROUPWB as c_ulong;
+            }
+        }
         (*sb).s_export_op = T::EXPORT.map_or(ptr::null(), |table| table.as_raw());
     }
     // SAFETY: The data was set just above.
@@ -390,6 +398,15 @@ unsafe fn mount_root<T: FileSystem>(sb: *mut bindings::super_block) -> Result {
     if dentry.is_null() {
         return Err(ENOMEM);
     }
+    if let Access::ReadWrite(table) = &T::ACCESS {
+        // SAFETY: By the safety requirements.
+        if let Err(error) = table.mounted(unsafe { SuperBlock::from_raw(sb) }) {
+            // SAFETY: The reference is ours. The root's inode goes with it, because a superblock
+            // that is not active keeps none.
+            unsafe { bindings::dput(dentry) };
+            return Err(error);
+        }
+    }
     // SAFETY: `sb` is valid and not mounted yet.
     unsafe { (*sb).s_root = dentry };
     Ok(())
@@ -408,12 +425,14 @@ unsafe fn drop_data<T: FileSystem>(sb: *mut bindings::super_block) {
 }
 
 /// The operations of a superblock of `T`.
-struct SuperVTable<T>(PhantomData<T>);
+pub(super) struct SuperVTable<T>(PhantomData<T>);
 
 impl<T: FileSystem> SuperVTable<T> {
-    const OPERATIONS: bindings::super_operations = bindings::super_operations {
+    /// Those of a filesystem that is only read.
+    pub(super) const OPERATIONS: bindings::super_operations = bindings::super_operations {
         alloc_inode: Some(InodeCache::<T>::alloc_inode_callback),
         free_inode: Some(InodeCache::<T>::free_inode_callback),
+        evict_inode: Some(write::evict_callback::<T>),
         put_super: Some(Self::put_super_callback),
         statfs: Some(Self::statfs_callback),
         show_options: Some(Self::show_options_callback),
@@ -424,7 +443,7 @@ impl<T: FileSystem> SuperVTable<T> {
     ///
     /// Called by `generic_shutdown_super()` for a superblock that `fill` has filled, after its
     /// inodes are gone.
-    unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
+    pub(super) unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
         // SAFETY: `s_root` was set, so `fill` has left the data, and this is called once. Nobody
         // else uses the superblock any more.
         unsafe { drop_data::<T>(sb) }

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a filesystem does when it can be written to: inodes and superblocks on their way to the
+//! device, and inodes on their way out.
+//!
+//! C header: [`include/linux/fs/super_types.h`](srctree/include/linux/fs/super_types.h)
+//!
+//! Locks: `s_umount` is held when a superblock is synced, frozen, reconfigured and given up. An
+//! inode that is evicted is used by nobody else. One that is deleted is so within
+//! `sb_start_intwrite()`, which freezing waits for.
+//!
+//! Left out: quota.
+
+use super::{
+    super_block::SuperVTable,
+    FileSystem,
+    FsInode,
+    InodeType,
+    SuperBlock,
+    Wait, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*, //
+};
+
+/// A filesystem that can be written to. C: parts of `struct super_operations`.
+///
+/// No function here gets an inode that could not be read or has never been made.
+pub trait WritableFileSystem: FileSystem {
+    /// The filesystem has been mounted, for reading only or not: its root is there, and it is not
+    /// in use yet. This is where it is marked as mounted on the device.
+    ///
+    /// On an error the mount fails, and [`Self::put_super`] is not called.
+    fn mounted(sb: &SuperBlock<Self>) -> Result;
+
+    /// Copies the inode into its block, and marks that dirty. C: `write_inode`.
+    fn write_inode(inode: &FsInode<Self>) -> Result;
+
+    /// Writes what [`Self::write_inode`] has marked, and the metadata blocks of the inode, and
+    /// waits for them. C: `sync_inode_metadata`.
+    fn sync_inode_metadata(inode: &FsInode<Self>) -> Result;
+
+    /// Takes the contents of a file that has no link and no user any more from the device. Its
+    /// pages are gone. Not called while the filesystem is read-only: the file is left to e2fsck.
+    fn delete_inode(inode: &FsInode<Self>);
+
+    /// Gives up what is kept for an inode that is not needed any more; after
+    /// [`Self::delete_inode`], if that is called.
+    fn release_inode(inode: &FsInode<Self>);
+
+    /// Lets the number of an inode be used again, after [`Self::delete_inode`].
+    fn free_inode(inode: &FsInode<Self>);
+
+    /// Brings the filesystem's own metadata to its blocks, and, if asked to wait, to the device;
+    /// the caller writes and waits for all blocks of the device afterwards. C: `sync_fs`.
+    fn sync_fs(sb: &SuperBlock<Self>, wait: Wait) -> Result;
+
+    /// Makes what is on the device a whole filesystem. Nobody writes until [`Self::unfreeze`].
+    /// C: `freeze_fs`.
+    fn freeze(sb: &SuperBlock<Self>) -> Result;
+
+    /// The filesystem may be written to again. C: `unfreeze_fs`.
+    fn unfreeze(sb: &SuperBlock<Self>) -> Result;
+
+    /// The filesystem is unmounted. All its inodes are gone. C: `put_super`.
+    fn put_super(sb: &SuperBlock<Self>);
+}
+
+/// The C table of a filesystem's [`WritableFileSystem`].
+pub struct WriteTable<T: 'static> {
+    table: &'static bindings::super_operations,
+    mounted: fn(&SuperBlock<T>) -> Result,
+}
+
+impl<T: WritableFileSystem> WriteTable<T> {
+    /// The table of `T`.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self {
+            table: &WriteVTable::<T>::OPERATIONS,
+            mounted: T::mounted,
+        }
+    }
+}
+
+impl<T> WriteTable<T> {
+    pub(super) fn as_raw(&self) -> *const bindings::super_operations {
+        self.table
+    }
+
+    /// Calls [`WritableFileSystem::mounted`].
+    pub(super) fn mounted(&self, sb: &SuperBlock<T>) -> Result {
+        (self.mounted)(sb)
+    }
+}
+
+/// Lets the pages of an inode that is evicted go. C: `truncate_inode_pages_final()`.
+///
+/// # Safety
+///
+/// `inode` must be being evicted.
+unsafe fn drop_pages(inode: *mut bindings::inode) {
+    // SAFETY: The inode is valid, and its mapping is its own.
+    unsafe { bindings::truncate_inode_pages_final(ptr::addr_of_mut!((*inode).i_data)) }
+}
+
+/// The end of an inode. C: `clear_inode()`.
+///
+/// # Safety
+///
+/// `inode` must be an inode of `T`'s cache that is being evicted and has no pages, and the caller
+/// must not use it any more.
+unsafe fn clear<T: FileSystem>(inode: *mut bindings::inode) {
+    // SAFETY: The inode is valid and comes from `T`'s cache, so it has a list of metadata blocks.
+    // Nobody puts any onto it later, because nobody uses the inode.
+    unsafe {
+        bindings::mmb_invalidate(FsInode::<T>::metadata_of(inode));
+        bindings::clear_inode(inode);
+    }
+}
+
+/// Evicts an inode, and leaves the device alone.
+///
+/// # Safety
+///
+/// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
+pub(super) unsafe extern "C" fn evict_callback<T: FileSystem>(inode: *mut bindings::inode) {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        drop_pages(inode);
+        clear::<T>(inode);
+    }
+}
+
+/// The operations of a superblock of `T`.
+struct WriteVTable<T>(PhantomData<T>);
+
+impl<T: WritableFileSystem> WriteVTable<T> {
+    const OPERATIONS: bindings::super_operations = bindings::super_operations {
+        write_inode: Some(Self::write_inode_callback),
+        sync_inode_metadata: Some(Self::sync_inode_metadata_callback),
+        evict_inode: Some(Self::evict_inode_callback),
+        sync_fs: Some(Self::sync_fs_callback),
+        freeze_fs: Some(Self::freeze_callback),
+        unfreeze_fs: Some(Self::unfreeze_callback),
+        put_super: Some(Self::put_super_callback),
+        ..SuperVTable::<T>::OPERATIONS
+    };
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a dirty inode of the filesystem that is not bad. Only what has been
+    /// filled is marked dirty.
+    unsafe extern "C" fn write_inode_callback(
+        inode: *mut bindings::inode,
+        _wbc: *mut bindings::writeback_control,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: By the safety requirements.
+            T::write_inode(unsafe { FsInode::from_raw(inode) })?;
+            // SAFETY: The inode is valid. A sync that waits asks for the metadata from now on.
+            unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for an inode that `write_inode_callback` has been called for.
+    unsafe extern "C" fn sync_inode_metadata_callback(
+        inode: *mut bindings::inode,
+        _wbc: *mut bindings::writeback_control,
+    ) -> c_int {
+        // SAFETY: By the safety requirements.
+        let inode = unsafe { FsInode::from_raw(inode) };
+        from_result(|| T::sync_inode_metadata(inode).map(|()| 0))
+    }
+
+    /// What `ext2_evict_inode()` does, but for a file without a link in a filesystem that has
+    /// become read-only: nothing on the device changes then.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
+    unsafe extern "C" fn evict_inode_callback(raw: *mut bindings::inode) {
+        // SAFETY: By the safety requirements.
+        unsafe { drop_pages(raw) };
+        // SAFETY: As above; an inode that has its data and is not bad is one of the filesystem.
+        if let Some(inode) = unsafe { FsInode::<T>::from_evicted(raw) } {
+            Self::evict(inode);
+            // SAFETY: As above. Nothing above has made pages, unless by mistake.
+            unsafe { drop_pages(raw) };
+        }
+        // SAFETY: As above; the reference has gone out of scope.
+        unsafe { clear::<T>(raw) }
+    }
+
+    fn evict(inode: &FsInode<T>) {
+        let sb = inode.super_block();
+
+        if inode.nlink() == 0 && !sb.is_read_only() {
+            // SAFETY: The superblock is valid.
+            unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
+            T::delete_inode(inode);
+            T::release_inode(inode);
+            T::free_inode(inode);
+            // SAFETY: Started above.
+            unsafe { bindings::rust_mpage_helper_sb_end_intwrite(sb.as_raw()) };
+        } else {
+            // An error is noted in the mapping of the device, for those who sync that.
+            let _ = inode.sync_metadata();
+            T::release_inode(inode);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a mounted filesystem.
+    unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
+        // SAFETY: By the safety requirements.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        from_result(|| T::sync_fs(sb, Wait::from_raw(wait)).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a mounted filesystem.
+    unsafe extern "C" fn freeze_callback(sb: *mut bindings::super_block) -> c_int {
+        // SAFETY: By the safety requirements.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        from_result(|| T::freeze(sb).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a mounted filesystem.
+    unsafe extern "C" fn unfreeze_callback(sb: *mut bindings::super_block) -> c_int {
+        // SAFETY: By the safety requirements.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        from_result(|| T::unfreeze(sb).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// As of [`SuperVTable::put_super_callback`].
+    unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
+        // SAFETY: The superblock has its data until the next call.
+        T::put_super(unsafe { SuperBlock::from_raw(sb) });
+        // SAFETY: By the safety requirements; the reference above has gone out of scope.
+        unsafe { SuperVTable::<T>::put_super_callback(sb) }
+    }
+}
+
+/// How a reconfiguration changes whether the filesystem may be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessChange {
+    /// Not at all.
+    Unchanged,
+    /// It may not be any more. Nobody has a file open for writing.
+    ToReadOnly,
+    /// It may be from now on.
+    ToReadWrite,
+}
+
+impl AccessChange {
+    /// From the flags of a superblock and those that are asked for.
+    pub(super) fn of(is_read_only: bool, wants_read_only: Option<bool>) -> Self {
+        match (is_read_only, wants_read_only) {
+            (false, Some(true)) => Self::ToReadOnly,
+            (true, Some(false)) => Self::ToReadWrite,
+            _ => Self::Unchanged,
+        }
+    }
+}
+
+/// Writes everything that is dirty. C: `sync_filesystem()`.
+///
+/// # Safety
+///
+/// `s_umount` of the superblock must be held.
+pub(super) unsafe fn sync_filesystem<T>(sb: &SuperBlock<T>) -> Result {
+    // SAFETY: The superblock is valid, and locked by the safety requirements.
+    to_result(unsafe { bindings::sync_filesystem(sb.as_raw()) })
+}
