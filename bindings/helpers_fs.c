@@ -233,3 +233,28 @@ __helper void rust_mpage_helper_sb_end_intwrite(struct super_block *sb)
 {
 	sb_end_intwrite(sb);
 }
+
+__helper void rust_mpage_helper_write_dirty_buffer(struct buffer_head *bh)
+{
+	write_dirty_buffer(bh, REQ_SYNC);
+}
+
+__helper u32 rust_mpage_helper_current_pid(void)
+{
+	return current->pid;
+}
+
+__helper bool rust_mpage_helper_fileattr_has_fsx(const struct file_kattr *fa)
+{
+	return fileattr_has_fsx(fa);
+}
+
+__helper u32 rust_mpage_helper_fileattr_flags(const struct file_kattr *fa)
+{
+	return fa->flags;
+}
+
+__helper int rust_mpage_helper_finish_open_simple(struct file *file)
+{
+	return finish_open_simple(file, 0);
+}

@@ -9,6 +9,7 @@
 #include <linux/buffer_head.h>
 #include <linux/exportfs.h>
 #include <linux/fiemap.h>
+#include <linux/fileattr.h>
 #include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
@@ -20,6 +21,7 @@
 
 static const gfp_t RUST_MPAGE_GFP_MOVABLE = __GFP_MOVABLE;
 static const fmode_t RUST_MPAGE_FMODE_CAN_ODIRECT = FMODE_CAN_ODIRECT;
+static const fmode_t RUST_MPAGE_FMODE_WRITE = FMODE_WRITE;
 static const unsigned long RUST_MPAGE_SB_RDONLY = SB_RDONLY;
 static const unsigned long RUST_MPAGE_SB_SILENT = SB_SILENT;
 static const unsigned long RUST_MPAGE_SB_SYNCHRONOUS = SB_SYNCHRONOUS;
@@ -70,6 +72,8 @@ void rust_mpage_helper_lock_buffer(struct buffer_head *bh);
 void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);
+/* For a caller that waits later */
+void rust_mpage_helper_write_dirty_buffer(struct buffer_head *bh);
 /* What ext2_clear_super_error() does; whether there was an error */
 bool rust_mpage_helper_clear_buffer_write_error(struct buffer_head *bh);
 
@@ -101,5 +105,11 @@ void rust_mpage_helper_sb_end_intwrite(struct super_block *sb);
 /* The current task */
 uid_t rust_mpage_helper_current_fsuid(void);
 bool rust_mpage_helper_in_group_p(gid_t kgid);
+u32 rust_mpage_helper_current_pid(void);
+
+/* Files */
+bool rust_mpage_helper_fileattr_has_fsx(const struct file_kattr *fa);
+u32 rust_mpage_helper_fileattr_flags(const struct file_kattr *fa);
+int rust_mpage_helper_finish_open_simple(struct file *file);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

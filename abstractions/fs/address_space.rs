@@ -121,8 +121,6 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
     }
 }
 
-// Until `Operations` has tables for filesystems that write.
-#[allow(dead_code)]
 impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
     /// For filesystems that write.
     pub(super) const WRITE_OPERATIONS: bindings::address_space_operations =

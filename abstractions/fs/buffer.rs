@@ -249,6 +249,13 @@ impl Buffer {
         Ok(())
     }
 
+    /// Begins to write the block if it is dirty; a write that is on its way is waited for first.
+    /// C: `write_dirty_buffer()`.
+    pub fn start_write(&self) {
+        // SAFETY: The buffer is valid and referenced.
+        unsafe { bindings::rust_mpage_helper_write_dirty_buffer(self.as_raw()) }
+    }
+
     /// Whether a write of the block has failed. C: `buffer_write_io_error()`.
     pub fn has_write_error(&self) -> bool {
         // SAFETY: The buffer is valid; the flag is read atomically.

@@ -218,6 +218,23 @@ impl DirectoryReader<'_> {
     }
 }
 
+/// The name in a dentry.
+///
+/// # Safety
+///
+/// For `'a`, the dentry must be valid, and its name must not change: it is in lookup, or its
+/// directory is locked exclusively.
+pub(super) unsafe fn name_of<'a>(dentry: *mut bindings::dentry) -> &'a [u8] {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        let name = &(*dentry).__bindgen_anon_1.d_name;
+        slice::from_raw_parts(
+            name.name,
+            name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
+        )
+    }
+}
+
 /// What a directory can do, besides what every inode can.
 pub trait DirectoryOperations: InodeOperations {
     /// Finds the inode of `name`, if there is such an entry.
@@ -263,13 +280,9 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
     ) -> *mut bindings::dentry {
         // SAFETY: By the safety requirements; the name of a dentry in lookup does not change.
         let (dir, name) = unsafe {
-            let name = &(*dentry).__bindgen_anon_1.d_name;
             (
                 LockedDirectory::new(FsInode::from_raw(dir)),
-                slice::from_raw_parts(
-                    name.name,
-                    name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
-                ),
+                name_of(dentry),
             )
         };
         match D::lookup(dir, name) {

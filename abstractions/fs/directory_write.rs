@@ -60,7 +60,6 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
     /// # Safety
     ///
     /// The type invariants must hold.
-    #[allow(dead_code, reason = "nothing makes one yet")]
     pub(super) unsafe fn new(inode: &'a FsInode<T>) -> Self {
         // INVARIANT: By the safety requirements.
         Self(inode)

@@ -86,6 +86,16 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { ptr::addr_of!((*self.as_raw()).i_ctime_sec).read_volatile() }
     }
 
+    /// Whether it is a regular file.
+    pub fn is_regular(&self) -> bool {
+        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFREG
+    }
+
+    /// Whether it is a symbolic link.
+    pub fn is_symlink(&self) -> bool {
+        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFLNK
+    }
+
     /// The device that a special file stands for.
     pub fn device_number(&self) -> DeviceNumber {
         // SAFETY: The inode is valid; the field does not change once it is filled.

@@ -20,14 +20,19 @@ mod fs_inode;
 mod ids;
 mod inode;
 mod inode_state;
+mod link_target;
 mod message;
+mod namespace;
 mod new_inode;
 mod operations;
 mod parameters;
 mod registration;
+mod rename;
 mod super_block;
+mod super_flags;
 mod task;
 mod truncate;
+mod writable;
 mod write;
 
 pub use self::address_space::{
@@ -60,7 +65,6 @@ pub use self::fs_inode::{
     FsInode,
     Iget,
     InodeFlags,
-    LinkTarget,
     NewInode, //
 };
 pub use self::ids::{
@@ -73,11 +77,14 @@ pub use self::inode::{
     InodeType, //
 };
 pub use self::inode_state::Wait;
+pub use self::link_target::LinkTarget;
 pub use self::message::{
     panic,
     Level,
     RateLimit, //
 };
+pub use self::namespace::NamespaceOperations;
+use self::namespace::NamespaceVTable;
 pub use self::new_inode::{
     CreatedInode,
     Creation,
@@ -104,6 +111,12 @@ pub use self::registration::{
     Purpose,
     Registration, //
 };
+pub use self::rename::{
+    Rename,
+    RenameDirectories,
+    RenameSource,
+    RenameTarget, //
+};
 pub use self::super_block::{
     AnySuperBlock,
     NewSuperBlock,
@@ -112,6 +125,7 @@ pub use self::super_block::{
 };
 pub use self::task::{
     capable_sys_resource,
+    current_pid,
     now,
     random_below,
     random_u32, //
@@ -119,6 +133,10 @@ pub use self::task::{
 pub use self::truncate::{
     InvalidateLock,
     InvalidateLockShared, //
+};
+pub use self::writable::{
+    WritableFile,
+    WritableInode, //
 };
 pub use self::write::{
     AccessChange,

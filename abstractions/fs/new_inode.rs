@@ -172,6 +172,11 @@ impl<T: FileSystem> Deref for CreatedInode<T> {
 }
 
 impl<T: FileSystem> CreatedInode<T> {
+    /// The inode with `I_NEW`, and the reference.
+    pub(super) fn into_raw(self) -> *mut bindings::inode {
+        ManuallyDrop::new(self).inode.as_ptr()
+    }
+
     /// Writes the target of a symbolic link that is not kept with the inode, and sets the size.
     /// C: `page_symlink()`.
     ///

@@ -6,15 +6,12 @@
 //!
 //! Locks: `fiemap` takes `i_rwsem` of the file.
 //!
-//! Left out: everything that changes something.
+//! Left out: everything that changes something, which is in `writable.rs` and `namespace.rs`.
 
 use super::{
     address_space::AddressSpaceVTable,
     directory::DirectoryVTable,
-    fs_inode::{
-        self,
-        LinkTarget, //
-    },
+    fs_inode,
     AddressSpaceOperations,
     DeviceNumber,
     DirectoryOperations, //
@@ -22,6 +19,7 @@ use super::{
     FileSystem,
     FsInode,
     InodeType,
+    LinkTarget, //
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -74,14 +72,14 @@ pub trait FileOperations: InodeOperations {
 
 /// What the inodes of one type can do, ready to be given to a [`NewInode`](super::NewInode).
 pub struct Operations<T> {
-    inode: &'static bindings::inode_operations,
-    file: Option<&'static bindings::file_operations>,
-    mapping: Option<&'static bindings::address_space_operations>,
-    content: Content,
-    _filesystem: PhantomData<T>,
+    pub(super) inode: &'static bindings::inode_operations,
+    pub(super) file: Option<&'static bindings::file_operations>,
+    pub(super) mapping: Option<&'static bindings::address_space_operations>,
+    pub(super) content: Content,
+    pub(super) _filesystem: PhantomData<T>,
 }
 
-enum Content {
+pub(super) enum Content {
     File,
     Directory,
     Symlink,
@@ -217,17 +215,17 @@ impl<T: FileSystem> Operations<T> {
 pub(super) struct InodeVTable<I>(PhantomData<I>);
 
 impl<I: InodeOperations> InodeVTable<I> {
-    const SYMLINK: bindings::inode_operations = bindings::inode_operations {
+    pub(super) const SYMLINK: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
         get_link: Some(bindings::page_get_link),
         ..pin_init::zeroed()
     };
-    const FAST_SYMLINK: bindings::inode_operations = bindings::inode_operations {
+    pub(super) const FAST_SYMLINK: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
         get_link: Some(bindings::simple_get_link),
         ..pin_init::zeroed()
     };
-    const SPECIAL: bindings::inode_operations = bindings::inode_operations {
+    pub(super) const SPECIAL: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
         ..pin_init::zeroed()
     };
@@ -256,10 +254,10 @@ impl<I: InodeOperations> InodeVTable<I> {
 }
 
 /// The table of what a regular file's inode can do.
-struct FileVTable<I>(PhantomData<I>);
+pub(super) struct FileVTable<I>(PhantomData<I>);
 
 impl<I: FileOperations> FileVTable<I> {
-    const INODE: bindings::inode_operations = bindings::inode_operations {
+    pub(super) const INODE: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(InodeVTable::<I>::getattr_callback),
         fiemap: Some(Self::fiemap_callback),
         ..pin_init::zeroed()
@@ -295,7 +293,7 @@ impl<I: FileOperations> FileVTable<I> {
 }
 
 /// What an open regular file can do.
-const REGULAR_FILE: bindings::file_operations = bindings::file_operations {
+pub(super) const REGULAR_FILE: bindings::file_operations = bindings::file_operations {
     llseek: Some(bindings::generic_file_llseek),
     read_iter: Some(read_iter_callback),
     mmap_prepare: Some(bindings::generic_file_readonly_mmap_prepare),

@@ -31,11 +31,7 @@ use core::{
     marker::PhantomData,
     ops::Deref,
     pin::Pin,
-    ptr,
-    sync::atomic::{
-        AtomicUsize,
-        Ordering, //
-    }, //
+    ptr, //
 };
 use kernel::{
     error::from_result,
@@ -125,51 +121,6 @@ impl AnySuperBlock {
     pub fn device_blocks(&self) -> u64 {
         const SECTOR_BITS: u32 = bindings::SECTOR_SHIFT;
         self.device().sectors() >> (self.block_bits() - SECTOR_BITS)
-    }
-
-    /// Whether nothing may be written. C: `sb_rdonly()`.
-    pub fn is_read_only(&self) -> bool {
-        // SAFETY: The superblock is valid; C reads the flags without a lock.
-        let flags = unsafe { ptr::addr_of!((*self.as_raw()).s_flags).read_volatile() };
-        flags & bindings::RUST_MPAGE_SB_RDONLY != 0
-    }
-
-    fn has_flags(&self, flags: usize) -> bool {
-        // SAFETY: The superblock is valid; C reads the flags without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).s_flags).read_volatile() & flags != 0 }
-    }
-
-    /// Whether whatever is changed is on the device when the call returns: the mount option
-    /// `sync`. C: `SB_SYNCHRONOUS`.
-    pub fn is_synchronous(&self) -> bool {
-        self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS)
-    }
-
-    /// Whether changes of directories are on the device when the call returns: the mount options
-    /// `sync` and `dirsync`.
-    pub fn is_dir_synchronous(&self) -> bool {
-        self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS | bindings::RUST_MPAGE_SB_DIRSYNC)
-    }
-
-    /// Whether there are files without a link, which are open or being removed, so that what is on
-    /// the device is not a whole filesystem. C: `s_remove_count`.
-    pub fn removals_pending(&self) -> bool {
-        // SAFETY: The superblock is valid; the count is read in one piece, as C does.
-        unsafe { ptr::addr_of!((*self.as_raw()).s_remove_count.counter).read_volatile() != 0 }
-    }
-
-    /// The flag for read-only, among the others.
-    fn flags(&self) -> &AtomicUsize {
-        // SAFETY: The superblock is valid, and the field is aligned. C reads and writes it in one
-        // piece, without a lock.
-        unsafe { AtomicUsize::from_ptr(ptr::addr_of_mut!((*self.as_raw()).s_flags)) }
-    }
-
-    /// Makes the filesystem read-only, as after an error. Who is writing already is not stopped.
-    /// C: `sb->s_flags |= SB_RDONLY`.
-    pub fn set_read_only(&self) {
-        let flag = bindings::RUST_MPAGE_SB_RDONLY;
-        self.flags().fetch_or(flag, Ordering::Relaxed);
     }
 
     /// Reads block number `block`. C: `sb_bread()`.

@@ -32,3 +32,9 @@ pub fn capable_sys_resource() -> bool {
     // SAFETY: Reads the current task's own credentials.
     unsafe { bindings::capable(bindings::RUST_MPAGE_CAP_SYS_RESOURCE) }
 }
+
+/// The number of the current task. C: `current->pid`.
+pub fn current_pid() -> u32 {
+    // SAFETY: Reads a field of the current task that does not change.
+    unsafe { bindings::rust_mpage_helper_current_pid() }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What may be done with a mounted filesystem, and how, as its superblock says.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+//!
+//! Locks: none; the flags are read and written in one piece, as C does.
+
+use super::AnySuperBlock;
+use crate::bindings;
+use core::{
+    ptr,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering, //
+    }, //
+};
+
+impl AnySuperBlock {
+    /// All the flags, `SB_*`.
+    fn flags(&self) -> &AtomicUsize {
+        // SAFETY: The superblock is valid, and the field is aligned. C reads and writes it in one
+        // piece, without a lock.
+        unsafe { AtomicUsize::from_ptr(ptr::addr_of_mut!((*self.as_raw()).s_flags)) }
+    }
+
+    fn has_flags(&self, flags: usize) -> bool {
+        self.flags().load(Ordering::Relaxed) & flags != 0
+    }
+
+    /// Whether nothing may be written. C: `sb_rdonly()`.
+    pub fn is_read_only(&self) -> bool {
+        self.has_flags(bindings::RUST_MPAGE_SB_RDONLY)
+    }
+
+    /// Whether whatever is changed is on the device when the call returns: the mount option
+    /// `sync`. C: `SB_SYNCHRONOUS`.
+    pub fn is_synchronous(&self) -> bool {
+        self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS)
+    }
+
+    /// Whether changes of directories are on the device when the call returns: the mount options
+    /// `sync` and `dirsync`.
+    pub fn is_dir_synchronous(&self) -> bool {
+        self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS | bindings::RUST_MPAGE_SB_DIRSYNC)
+    }
+
+    /// Whether there are files without a link, which are open or being removed, so that what is on
+    /// the device is not a whole filesystem. C: `s_remove_count`.
+    pub fn removals_pending(&self) -> bool {
+        // SAFETY: The superblock is valid; the count is read in one piece, as C does.
+        unsafe { ptr::addr_of!((*self.as_raw()).s_remove_count.counter).read_volatile() != 0 }
+    }
+
+    /// Makes the filesystem read-only, as after an error. Who is writing already is not stopped.
+    /// C: `sb->s_flags |= SB_RDONLY`.
+    pub fn set_read_only(&self) {
+        let flag = bindings::RUST_MPAGE_SB_RDONLY;
+        self.flags().fetch_or(flag, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be done with inodes and open files that can be changed.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/fileattr.h`](srctree/include/linux/fileattr.h)
+//!
+//! Locks: the VFS holds `i_rwsem` exclusively when attributes change, and
+//! `generic_file_write_iter()` takes it.
+//!
+//! Left out: extended attributes, access control lists, quota; direct I/O, for which writes go
+//! through the page cache, too, and are on the device when the call returns.
+
+use super::{
+    address_space::AddressSpaceVTable,
+    operations::{
+        Content,
+        FileVTable,
+        InodeVTable,
+        REGULAR_FILE, //
+    },
+    AddressSpaceWriteOperations,
+    DeviceNumber,
+    FileOperations,
+    FileSystem,
+    FsInode,
+    InodeOperations,
+    InodeType,
+    LinkTarget,
+    NamespaceOperations,
+    NamespaceVTable,
+    Operations, //
+};
+use crate::{
+    abstractions::mm::buffered_write::FaultVTable,
+    bindings, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
+
+/// What every inode can do that can be changed.
+pub trait WritableInode: InodeOperations {
+    /// Sets the size in bytes, which is another than the inode's. `i_rwsem` is held exclusively.
+    /// C: `ext2_setsize()`.
+    ///
+    /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
+    fn set_size(inode: &FsInode<Self::FileSystem>, size: u64) -> Result;
+
+    /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
+    fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
+
+    /// Sets these flags, of which those that cannot be set are ignored. The VFS has checked that
+    /// the user may, holds `i_rwsem` exclusively, and marks the inode to be written.
+    fn set_file_flags(inode: &FsInode<Self::FileSystem>, flags: u32) -> Result;
+}
+
+/// What a regular file can do that can be written to.
+pub trait WritableFile: FileOperations + WritableInode {
+    /// An open file that could be written to is closed. Others may be open still.
+    fn release_writer(inode: &FsInode<Self::FileSystem>);
+}
+
+impl<T: FileSystem> Operations<T> {
+    /// A regular file, read and written through the page cache.
+    pub fn writable_regular<I, A>() -> Self
+    where
+        I: WritableFile<FileSystem = T>,
+        A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
+    {
+        Self {
+            inode: &WritableFileVTable::<I, A>::INODE,
+            file: Some(&WritableFileVTable::<I, A>::FILE),
+            mapping: Some(&AddressSpaceVTable::<A>::WRITE_OPERATIONS),
+            content: Content::File,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A directory that can be changed, read and written through the page cache.
+    pub fn writable_directory<I, A>() -> Self
+    where
+        I: NamespaceOperations<FileSystem = T>,
+        A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
+    {
+        Self {
+            inode: &NamespaceVTable::<I>::INODE,
+            file: Some(&NamespaceVTable::<I>::FILE),
+            mapping: Some(&AddressSpaceVTable::<A>::WRITE_OPERATIONS),
+            content: Content::Directory,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A symbolic link that can be changed, read and written through the page cache.
+    pub fn writable_symlink<I, A>() -> Self
+    where
+        I: WritableInode<FileSystem = T>,
+        A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
+    {
+        Self {
+            inode: &WritableVTable::<I>::SYMLINK,
+            file: None,
+            mapping: Some(&AddressSpaceVTable::<A>::WRITE_OPERATIONS),
+            content: Content::Symlink,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A symbolic link that can be changed, and whose target is kept with the inode.
+    pub fn writable_fast_symlink<I>(target: LinkTarget) -> Self
+    where
+        I: WritableInode<FileSystem = T>,
+    {
+        Self {
+            inode: &WritableVTable::<I>::FAST_SYMLINK,
+            file: None,
+            mapping: None,
+            content: Content::FastSymlink(target),
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// A device, a FIFO or a socket that can be changed.
+    pub fn writable_special<I>(device: DeviceNumber) -> Self
+    where
+        I: WritableInode<FileSystem = T>,
+    {
+        Self {
+            inode: &WritableVTable::<I>::SPECIAL,
+            file: None,
+            mapping: None,
+            content: Content::Special(device),
+            _filesystem: PhantomData,
+        }
+    }
+}
+
+/// Tables of what inodes can do.
+pub(super) struct WritableVTable<I>(PhantomData<I>);
+
+impl<I: WritableInode> WritableVTable<I> {
+    const SYMLINK: bindings::inode_operations = bindings::inode_operations {
+        setattr: Some(Self::setattr_callback),
+        ..InodeVTable::<I>::SYMLINK
+    };
+    const FAST_SYMLINK: bindings::inode_operations = bindings::inode_operations {
+        setattr: Some(Self::setattr_callback),
+        ..InodeVTable::<I>::FAST_SYMLINK
+    };
+    const SPECIAL: bindings::inode_operations = bindings::inode_operations {
+        setattr: Some(Self::setattr_callback),
+        ..InodeVTable::<I>::SPECIAL
+    };
+
+    /// C: `ext2_setattr()`.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS with a positive dentry of an inode with this table, whose `i_rwsem` is
+    /// held exclusively.
+    pub(super) unsafe extern "C" fn setattr_callback(
+        idmap: *mut bindings::mnt_idmap,
+        dentry: *mut bindings::dentry,
+        attr: *mut bindings::iattr,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: By the safety requirements; the arguments are passed on.
+            let (raw, valid, size) = unsafe {
+                to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
+                ((*dentry).d_inode, (*attr).ia_valid, (*attr).ia_size)
+            };
+            // SAFETY: The inode has this table.
+            let inode = unsafe { FsInode::<I::FileSystem>::from_raw(raw) };
+            if valid & bindings::ATTR_SIZE != 0 {
+                let size = u64::try_from(size).map_err(|_| EINVAL)?;
+                if size != inode.size() {
+                    I::set_size(inode, size)?;
+                }
+            }
+            // SAFETY: The inode is valid and locked by the caller; the attributes are prepared.
+            unsafe { bindings::setattr_copy(idmap, raw, attr) };
+            inode.mark_dirty();
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS with a positive dentry of an inode with this table.
+    pub(super) unsafe extern "C" fn fileattr_get_callback(
+        dentry: *mut bindings::dentry,
+        attr: *mut bindings::file_kattr,
+    ) -> c_int {
+        // SAFETY: By the safety requirements.
+        let flags = I::file_flags(unsafe { FsInode::from_raw((*dentry).d_inode) });
+        // SAFETY: The attributes are the caller's.
+        unsafe { bindings::fileattr_fill_flags(attr, flags) };
+        0
+    }
+
+    /// C: `ext2_fileattr_set()`.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS with a positive dentry of an inode with this table, whose `i_rwsem` is
+    /// held exclusively.
+    pub(super) unsafe extern "C" fn fileattr_set_callback(
+        _idmap: *mut bindings::mnt_idmap,
+        dentry: *mut bindings::dentry,
+        attr: *mut bindings::file_kattr,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The attributes are the caller's.
+            if unsafe { bindings::rust_mpage_helper_fileattr_has_fsx(attr) } {
+                return Err(EOPNOTSUPP);
+            }
+            // SAFETY: By the safety requirements.
+            let (inode, flags) = unsafe {
+                (
+                    FsInode::<I::FileSystem>::from_raw((*dentry).d_inode),
+                    bindings::rust_mpage_helper_fileattr_flags(attr),
+                )
+            };
+            I::set_file_flags(inode, flags)?;
+            inode.set_ctime_now();
+            inode.mark_dirty();
+            Ok(0)
+        })
+    }
+}
+
+/// The tables of what a regular file and an open regular file can do.
+struct WritableFileVTable<I, A>(PhantomData<(I, A)>);
+
+impl<I, A> WritableFileVTable<I, A>
+where
+    I: WritableFile,
+    A: AddressSpaceWriteOperations<Inode = FsInode<I::FileSystem>>,
+{
+    const INODE: bindings::inode_operations = bindings::inode_operations {
+        setattr: Some(WritableVTable::<I>::setattr_callback),
+        fileattr_get: Some(WritableVTable::<I>::fileattr_get_callback),
+        fileattr_set: Some(WritableVTable::<I>::fileattr_set_callback),
+        ..FileVTable::<I>::INODE
+    };
+
+    const FILE: bindings::file_operations = bindings::file_operations {
+        write_iter: Some(write_iter_callback),
+        splice_write: Some(bindings::iter_file_splice_write),
+        mmap_prepare: Some(Self::mmap_prepare_callback),
+        release: Some(Self::release_callback),
+        ..REGULAR_FILE
+    };
+
+    /// What a mapping of a file does on a page fault.
+    const FAULTS: &'static bindings::vm_operations_struct = &FaultVTable::<A::Mapper>::OPERATIONS;
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a file with this table that is being mapped.
+    unsafe extern "C" fn mmap_prepare_callback(desc: *mut bindings::vm_area_desc) -> c_int {
+        // SAFETY: The argument is passed on, and is this operation's to change.
+        unsafe {
+            let error = bindings::generic_file_mmap_prepare(desc);
+            if error == 0 {
+                (*desc).vm_ops = Self::FAULTS;
+            }
+            error
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS, once, for an open file with this table that nobody uses any more.
+    unsafe extern "C" fn release_callback(
+        inode: *mut bindings::inode,
+        file: *mut bindings::file,
+    ) -> c_int {
+        // SAFETY: The file is valid, and its inode has this table.
+        unsafe {
+            if (*file).f_mode & bindings::RUST_MPAGE_FMODE_WRITE != 0 {
+                I::release_writer(FsInode::from_raw(inode));
+            }
+        }
+        0
+    }
+}
+
+/// `generic_file_write_iter()` but for `IOCB_DIRECT`, for which it would call `direct_IO`. What is
+/// written so is on the device, and not in the page cache, when this returns, as after
+/// `ext2_dio_write_iter()` has fallen back to the page cache.
+///
+/// # Safety
+///
+/// Called by the VFS with a request to write to an open file.
+unsafe extern "C" fn write_iter_callback(
+    iocb: *mut bindings::kiocb,
+    from: *mut bindings::iov_iter,
+) -> isize {
+    let direct = bindings::IOCB_DIRECT as c_int;
+
+    // SAFETY: The request is the caller's, and this operation's to change.
+    unsafe {
+        if (*iocb).ki_flags & direct == 0 {
+            return bindings::generic_file_write_iter(iocb, from);
+        }
+        (*iocb).ki_flags &= !direct;
+        let written = bindings::generic_file_write_iter(iocb, from);
+        (*iocb).ki_flags |= direct;
+        if written <= 0 {
+            return written;
+        }
+        let mapping = (*(*iocb).ki_filp).f_mapping;
+        let end = (*iocb).ki_pos - 1;
+        let start = (*iocb).ki_pos - written as i64;
+        let error = bindings::filemap_write_and_wait_range(mapping, start, end);
+        if error != 0 {
+            return error as isize;
+        }
+        let page = |position: i64| (position >> PAGE_SHIFT) as usize;
+        bindings::invalidate_mapping_pages(mapping, page(start), page(end));
+        written
+    }
+}
