@@ -22,6 +22,10 @@ mod super_block;
 
 // The format, as pure functions. Writing will use what reading does not.
 #[allow(dead_code)]
+mod bitmap;
+#[allow(dead_code)]
+mod block_search;
+#[allow(dead_code)]
 mod block_size;
 #[allow(dead_code)]
 mod branch;
@@ -38,6 +42,8 @@ mod geometry_error;
 #[allow(dead_code)]
 mod group;
 #[allow(dead_code)]
+mod group_choice;
+#[allow(dead_code)]
 mod inode_disk;
 #[allow(dead_code)]
 mod inode_encode;
@@ -48,8 +54,12 @@ mod mount_state;
 mod path;
 #[allow(dead_code)]
 mod pending_cuts;
+#[allow(dead_code)]
+mod reservation;
 mod super_check;
 
+#[cfg(CONFIG_KUNIT)]
+mod block_search_tests;
 #[cfg(CONFIG_KUNIT)]
 mod dir_edit_tests;
 #[cfg(CONFIG_KUNIT)]
