@@ -190,8 +190,9 @@ class Actor:
 
     def op_slot_link(self, slot, name):
         """Give a name to what has none: linkat(2) with AT_SYMLINK_FOLLOW."""
-        os.link(f"/proc/self/fd/{self._slot(slot)}", self.path(name),
-                follow_symlinks=True)
+        fd = self._slot(slot)
+        # with a directory's descriptor, or else Python calls link(2)
+        os.link(f"/proc/self/fd/{fd}", self.path(name), src_dir_fd=fd)
 
     # names
 
