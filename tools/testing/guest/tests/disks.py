@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Disks that tests write to: an image on tmpfs behind a loop device, mounted
 read-write by the filesystem under test or by C ext2, and checked by e2fsck.
-
-e2fsck and its libraries are copied to tmpfs once a boot: from the guest's root,
-which is the host's over 9p, each start takes a second longer.
 """
 
 import os
 import subprocess
 
+import programs
 import sysapi
 
 C_FSTYPE = "ext2"
 MS_REMOUNT = 32
-
-_LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 
 def load(ctx, fstype):
@@ -35,32 +31,10 @@ def shown_options(point):
     raise AssertionError(f"{point} is not in /proc/mounts")
 
 
-def _local(ctx, program):
-    """A program and what it needs on tmpfs: the words that start it."""
-    folder = os.path.join(os.path.dirname(ctx.tmp), "programs")
-    target = os.path.join(folder, program)
-    loader = os.path.join(folder, os.path.basename(_LOADER))
-    if not os.path.exists(target):
-        os.makedirs(folder, exist_ok=True)
-        origin = ctx.tool(program)
-        for word in [_LOADER, *ctx.run(_LOADER, "--list", origin).split()]:
-            if word.startswith("/"):
-                _copy(word, os.path.join(folder, os.path.basename(word)))
-        _copy(origin, target)
-    return [loader, "--library-path", folder, target]
-
-
-def _copy(source, target):
-    with open(source, "rb") as data, open(target + ".new", "wb") as out:
-        out.write(data.read())
-    os.chmod(target + ".new", 0o755)
-    os.rename(target + ".new", target)
-
-
 def fsck(ctx, path, *options):
     """(exit status, output) of e2fsck."""
     done = subprocess.run(
-        [*_local(ctx, "e2fsck"), *options, path], stdin=subprocess.DEVNULL,
+        [*programs.local(ctx, "e2fsck"), *options, path], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         encoding="utf-8", errors="replace",
     )

@@ -136,7 +136,9 @@ def _mapped(ctx, image):
         assert code == -signal.SIGBUS, f"no SIGBUS: {code} {text}"
     else:
         assert text == str(errno.ENOSPC), f"msync: {text}"
-    disks.sync(disk.point)
+    # where msync has said so, syncfs says it too
+    number = error_of(disks.sync, disk.point)[1]
+    assert number in ((0,) if code else (0, errno.ENOSPC)), number
     assert _free(disk) <= 3, _free(disk)
     # pages that have blocks can be written to on a full disk, and are kept
     blocks = os.stat(disk.where("filler")).st_blocks
@@ -256,20 +258,22 @@ def _fill_as(path, user, groups):
 
 def test_reserved(ctx):
     """Blocks kept for root, for resuid= and for resgid=: others get ENOSPC when
-    f_bavail is 0, these when nothing is left."""
+    f_bavail is about 0, these when nothing is left. C asks a counter that each
+    processor may be off by 32."""
     disk = _ready(ctx, "full-1k", "resuid=1001,resgid=1002")
     os.chmod(disk.point, 0o777)
     info = os.statvfs(disk.point)
     reserved = info.f_bfree - info.f_bavail
-    assert reserved > 20, info
+    about = 32 * os.cpu_count() + 3
+    assert reserved > 3 * about, info
     for user, groups, allowed in ((1000, [], False), (1001, [], True),
                                   (1003, [1002], True), (1000, [], False)):
         path = disk.where("theirs")
         writers.Child(_fill_as, path, user, groups).result()
         info = os.statvfs(disk.point)
-        assert info.f_bavail == 0, info
+        assert info.f_bavail <= (0 if allowed else about), info
         # an indirect block more may be wanted than there is
-        low, high = (0, 3) if allowed else (reserved - 3, reserved)
+        low, high = (0, 3) if allowed else (reserved - about, reserved + about)
         assert low <= info.f_bfree <= high, f"user {user} {groups}: {info.f_bfree} left"
         os.unlink(path)
     _unharmed(disk)

@@ -313,6 +313,7 @@ class Workload:
             self._sizes[names[0]] = names[1]
         elif kind.startswith("write") and answer:
             self._sizes[names[0]] = max(self._sizes.get(names[0], 0), names[1] + answer)
+        self._kinds[""] = "dir"  # whatever is said to have happened to it
 
     def _renamed(self, old, new, flags):
         if old == new or not self._kinds.get(old):
