@@ -21,6 +21,7 @@
     ctx.seed(default)       the user's SEED=, or the default
     ctx.tool(name)          path of a program that the host built for the tests
                             (or the distribution has); no such thing: skipped
+    ctx.afterwards(call)    to be called after the test, in reverse order with the rest
     ctx.log(text)           into the test's record, shown when it fails
     ctx.skip(reason)        end the test, neither passed nor failed
 
@@ -109,6 +110,9 @@ class Context:
     def close(self):
         """Undo everything; the first error comes out at the end."""
         self._undo.close()
+
+    def afterwards(self, call, *args):
+        self._undo.callback(call, *args)
 
     def image(self, name):
         for folder in self._job.get("images", []):
