@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Writing more than fits: a writer in a small memory cgroup writes several times its
+limit through write(2) and through a mapping, and the reader behind it gets what was
+written. Nobody is killed for memory, and no single call takes longer than STALL.
+"""
+
+import contextlib
+import mmap
+import os
+import time
+
+import disks
+import sysapi
+import writers
+from runner import long, timeout
+
+LIMIT = 20 << 20  # a half of which is the writer's own
+STALL = 20  # seconds; writeback of the whole limit, where the kernel checks all
+PIECE = 1 << 18
+
+
+@contextlib.contextmanager
+def _group(ctx, limit):
+    """A memory cgroup with a limit; its directory."""
+    root = "/sys/fs/cgroup"
+    if not os.path.exists(os.path.join(root, "cgroup.controllers")):
+        root = os.path.join(ctx.tmp, "cgroup")
+        os.mkdir(root)
+        sysapi.mount("none", root, "cgroup2")
+        own = True
+    else:
+        own = False
+    with open(os.path.join(root, "cgroup.controllers"), encoding="ascii") as file:
+        if "memory" not in file.read():
+            ctx.skip("there is no memory controller for cgroups here")
+    _put(root, "cgroup.subtree_control", "+memory")
+    path = os.path.join(root, "rust_mpage_test")
+    os.mkdir(path)
+    try:
+        _put(path, "memory.max", str(limit))
+        yield path
+    finally:
+        _remove(path)
+        if own:
+            sysapi.umount(root)
+
+
+def _put(folder, name, text):
+    with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _remove(path):
+    for _ in range(100):
+        try:
+            os.rmdir(path)
+            return
+        except OSError:
+            time.sleep(0.1)
+    os.rmdir(path)
+
+
+def _events(path):
+    with open(os.path.join(path, "memory.events"), encoding="ascii") as file:
+        return {name: int(count) for name, count in map(str.split, file)}
+
+
+def _write(group, path, seed, size, rounds):
+    """In the cgroup: write a file again and again; the longest call in seconds."""
+    _put(group, "cgroup.procs", str(os.getpid()))
+    longest = 0.0
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY, 0o644)
+    for number in range(rounds):
+        for at in range(0, size, PIECE):
+            data = writers.content(seed + number, at, PIECE)
+            begin = time.monotonic()
+            assert os.pwrite(fd, data, at) == PIECE
+            longest = max(longest, time.monotonic() - begin)
+    os.fsync(fd)
+    os.close(fd)
+    return longest
+
+
+def _map(group, path, seed, size):
+    """In the cgroup: write a file of holes through a mapping; the longest fault."""
+    _put(group, "cgroup.procs", str(os.getpid()))
+    longest = 0.0
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    os.ftruncate(fd, size)
+    with mmap.mmap(fd, size) as area:
+        for at in range(0, size, PIECE):
+            data = writers.content(seed, at, PIECE)
+            begin = time.monotonic()
+            area[at:at + PIECE] = data
+            longest = max(longest, time.monotonic() - begin)
+        area.flush()
+    os.close(fd)
+    return longest
+
+
+def _bounded(ctx, disk, group, child):
+    """The writer gets done, is not killed, and does not stand still for long."""
+    longest = float(child.result())
+    events = _events(group)
+    ctx.log(f"{disk}: the longest call took {longest:.1f} seconds, {events}")
+    assert (events["oom"], events["oom_kill"]) == (0, 0), events
+    assert events["max"] > 0, f"the limit was never felt: {events}"
+    assert longest < STALL, f"a call took {longest:.1f} seconds"
+
+
+def _disk(ctx, image):
+    """A mounted disk whose pages belong to nobody's cgroup: those that a loop device
+    needs for its file are charged to whoever writes."""
+    disk = disks.Disk(ctx, image)
+    fd = os.open(disk.path, os.O_RDWR)
+    os.posix_fallocate(fd, 0, os.path.getsize(disk.path))
+    os.close(fd)
+    return disk.mount()
+
+
+def _beyond_the_limit(ctx, image):
+    disk = _disk(ctx, image)
+    size = 2 * LIMIT
+    with _group(ctx, LIMIT) as group:
+        _bounded(ctx, disk, group, writers.Child(
+            _write, group, disk.where("written"), 1, size, 1))
+        _bounded(ctx, disk, group, writers.Child(
+            _map, group, disk.where("mapped"), 2, size))
+        ctx.drop_caches()
+        writers.check(disk.where("written"), 1, size)
+        writers.check(disk.where("mapped"), 2, size)
+    disk.finish()
+
+
+@timeout(300)
+def test_limit_1k(ctx):
+    """Four times the limit: half by write(2), half by mmap; 1 KiB blocks."""
+    _beyond_the_limit(ctx, "large-1k")
+
+
+@long
+@timeout(300)
+def test_limit_4k(ctx):
+    """The same, 4 KiB blocks."""
+    _beyond_the_limit(ctx, "large-4k")
+
+
+@long
+@timeout(14400)
+def test_whole_memory(ctx):
+    """Four times the guest's memory through a small cgroup."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        total = int(file.readline().split()[1]) << 10
+    disk = _disk(ctx, "large-4k")
+    size = 96 << 20
+    rounds = -(-4 * total // size)
+    with _group(ctx, LIMIT) as group:
+        _bounded(ctx, disk, group, writers.Child(
+            _write, group, disk.where("written"), 1, size, rounds))
+    ctx.drop_caches()
+    writers.check(disk.where("written"), rounds, size)
+    disk.finish()
