@@ -26,6 +26,9 @@ _LLVM = [f"clang-{LLVM_VERSION}", f"lld-{LLVM_VERSION}", f"llvm-{LLVM_VERSION}",
 _RUST = ["rustc-web", "rust-web-src", "rust-web-clippy", "rustfmt-web"]
 _GUEST = {"qemu-system-x86": "qemu-system-x86_64", "e2fsprogs": "mke2fs",
           "python3-venv": ""}
+# what guest tests run: workloads with verification by other people, fio for
+# read-back checks of many jobs, stress-ng for its filesystem stressors
+_TESTS = {"fio": "fio", "stress-ng": "stress-ng"}
 _SOURCE = {"debian-archive-keyring": "", "dpkg": "dpkg-deb"}
 
 
@@ -62,6 +65,15 @@ def _wanted(settings, guest):
 
 def install(settings, guest=True):
     """Install what is missing; nothing at all where that is not ours to do."""
+    _install(settings, _wanted(settings, guest))
+
+
+def install_for_tests(settings):
+    """The programs that some guest tests run; without them these are skipped."""
+    _install(settings, _TESTS)
+
+
+def _install(settings, names):
     if not can_install():
         return
     have = command.text(
@@ -69,7 +81,7 @@ def install(settings, guest=True):
     )
     have = {line.split()[1] for line in have.splitlines()
             if line.startswith("installed ")}
-    missing = [name for name in _wanted(settings, guest) if name not in have]
+    missing = [name for name in names if name not in have]
     if not missing:
         return
     ui.say(f"  to be installed: {' '.join(missing)}")

@@ -16,7 +16,8 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from . import cache, guest, images, ktap, logscan, modules, ui
+from . import (cache, guest, images, ktap, logscan, modules, powercut, testtools,
+               ui)
 from .outcome import Outcome
 from .prepare import Prepared
 
@@ -72,10 +73,11 @@ def ensure_images(settings):
 class Guests:
     """What the guests of one run share."""
 
-    def __init__(self, settings, prepared, pictures, out, outcome):
+    def __init__(self, settings, prepared, pictures, tools, out, outcome):
         self.settings = settings
         self.prepared = prepared
         self.pictures = pictures
+        self.tools = tools
         self.out = out
         self.outcome = outcome
         self.plan = []
@@ -147,6 +149,8 @@ class Session:
             "trees": self._prepared.trees(machine), "fstype": self._settings.fstype,
             "modules": [{"name": name} for name in self._names],
             "images": [machine.share("images", self._guests.pictures)],
+            "tools": [machine.share("tools", self._guests.tools)]
+                     if self._guests.tools else [],
             "tests": f"{guest.IN_GUEST}/testing/guest/tests",
             "patterns": self._settings.tests,
             "seconds": int(self._settings.seconds or 0),
@@ -271,7 +275,10 @@ def main(settings):
     with settings.cache.locked():
         prepared = Prepared(settings, "checked")
         pictures = ensure_images(settings)
+        tools = testtools.ensure(settings)
         out = guest.fresh_out(settings, "test")
     unit_tests(settings, outcome)
-    Guests(settings, prepared, pictures, out, outcome).run()
+    Guests(settings, prepared, pictures, tools, out, outcome).run()
+    if selected(settings, powercut.NAME):
+        powercut.run(settings, prepared, pictures, out, outcome)
     return outcome.close(out)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Programs that others wrote to test filesystems: fsx, pjdfstest, fio, stress-ng.
+
+What C ext2 fails in the same guest is in the table KNOWN with what it says; nothing
+else may fail. The disks are checked by e2fsck afterwards.
+"""
+
+import os
+import re
+
+import disks
+import programs
+from runner import long, timed, timeout
+
+# pjdfstest: nothing fails on C ext2
+KNOWN = {}
+
+_FSX = """
+flen = {length}
+[opsize]
+max = {largest}
+[weights]
+close_open = 2
+read = 10
+write = 12
+truncate = 6
+mapread = 8
+mapwrite = 10
+invalidate = 1
+fsync = 2
+fdatasync = 1
+sendfile = 2
+copy_file_range = 2
+"""
+
+
+def _fsx(ctx, image, operations):
+    """Side by side: a small file, one that reaches the double indirect block."""
+    seed = ctx.seed(42)
+    ctx.log(f"SEED={seed}")
+    words = programs.local(ctx, "fsx")
+    disk = disks.Disk(ctx, image).mount()
+    commands = {}
+    for name, length, largest in (("small", 70_000, 20_000), ("large", 700_000, 65_536)):
+        config = os.path.join(ctx.tmp, name + ".toml")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(_FSX.format(length=length, largest=largest))
+        commands[name] = [*words, "-q", "-N", operations, "-S", seed, "-f", config,
+                          "-P", ctx.tmp, disk.where(name)]
+    for name, (status, text) in programs.all_at_once(ctx, commands, ctx.tmp).items():
+        assert status == 0, f"fsx, {name}, SEED={seed}: status {status}\n{text[-4000:]}"
+    disk.finish()
+
+
+@timeout(240)
+def test_fsx_1k(ctx):
+    """fsx, 1 KiB blocks."""
+    _fsx(ctx, "blank-1k", 1000)
+
+
+@timeout(240)
+def test_fsx_4k(ctx):
+    """fsx, 4 KiB blocks."""
+    _fsx(ctx, "blank-4k", 1000)
+
+
+@long
+@timeout(7200)
+def test_fsx_long(ctx):
+    """fsx for long, both block sizes."""
+    _fsx(ctx, "blank-1k", 50_000)
+    _fsx(ctx, "blank-4k", 50_000)
+
+
+_POSIX = """
+[features]
+rename_ctime = {{}}
+utime_now = {{}}
+utimensat = {{}}
+[settings]
+naptime = 1.01
+allow_remount = {remount}
+[dummy_auth]
+entries = [["nobody", "nogroup"], ["daemon", "daemon"]]
+"""
+# "link::" finds those of unlink and symlink, "truncate::" those of ftruncate
+_GROUPS = ("chmod", "chown", "link", "mkdir", "mkfifo", "mknod", "open", "rename",
+           "rmdir", "truncate", "utimensat")
+
+
+def _failed(text):
+    return {line.split()[0] for line in text.splitlines() if line.endswith(" FAILED")}
+
+
+def _posix_config(ctx, remount):
+    path = os.path.join(ctx.tmp, f"pjdfstest-{remount}.toml")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(_POSIX.format(remount=remount))
+    return path
+
+
+@timeout(400)
+def test_posix(ctx):
+    """pjdfstest on both block sizes, most of the time asleep: the tests wait for
+    timestamps of whole seconds to change. Then those that remount, one by one."""
+    words = programs.local(ctx, "pjdfstest")
+    plain, remount = (_posix_config(ctx, word) for word in ("false", "true"))
+    pair = [disks.Disk(ctx, image).mount() for image in ("blank-1k", "blank-4k")]
+    commands = {}
+    for number, disk in enumerate(pair):
+        os.chmod(disk.point, 0o777)
+        for group in _GROUPS:
+            commands[f"{group}-{number}"] = [*words, "-c", plain, "-p", disk.point,
+                                             group + "::"]
+    found = programs.all_at_once(ctx, commands, ctx.tmp)
+    for number, disk in enumerate(pair):
+        name = f"erofs-{number}"
+        found |= programs.all_at_once(
+            ctx, {name: [*words, "-c", remount, "-p", disk.point, "erofs"]}, ctx.tmp)
+    passed, failed = 0, {}
+    for name, (status, text) in found.items():
+        summary = re.search(r"(\d+) failed, (\d+) skipped, (\d+) passed", text)
+        assert summary, f"pjdfstest {name}: status {status}\n{text[-3000:]}"
+        passed += int(summary[3])
+        for test in _failed(text) - set(KNOWN):
+            failed[f"{test} ({name})"] = text[text.find(test):][:500]
+        assert int(summary[1]) == len(_failed(text)), text[-3000:]
+    assert not failed, "\n".join(f"{name}:\n{text}" for name, text in failed.items())
+    assert passed > 700, f"only {passed} tests ran"
+    for disk in pair:
+        disk.finish()
+
+
+_FIO = """
+[global]
+directory={point}
+size={size}
+verify=crc32c
+verify_fatal=1
+do_verify=1
+randseed={seed}
+fallocate=none
+[psync]
+ioengine=psync
+rw=randwrite
+bsrange=1k-32k
+fsync=20
+numjobs=2
+[mmap]
+ioengine=mmap
+rw=randwrite
+bs=4k
+[append]
+ioengine=psync
+rw=write
+bssplit=3k/50:17k/50
+[direct]
+ioengine=psync
+direct=1
+rw=randwrite
+bs=4k
+"""
+
+
+def _fio(ctx, image, size):
+    seed = ctx.seed(42)
+    fio = ctx.tool("fio")
+    disk = disks.Disk(ctx, image).mount()
+    config = os.path.join(ctx.tmp, "fio.ini")
+    with open(config, "w", encoding="ascii") as file:
+        file.write(_FIO.format(point=disk.point, size=size, seed=seed))
+    found = programs.all_at_once(ctx, {"fio": [fio, "--minimal", config]}, ctx.tmp)
+    status, text = found["fio"]
+    assert status == 0, f"fio: status {status}\n{text[-4000:]}"
+    disk.finish()
+
+
+@timeout(300)
+def test_fio_1k(ctx):
+    """fio with verify: several jobs by write(2), mmap and O_DIRECT; 1 KiB blocks."""
+    _fio(ctx, "large-1k", "1m")
+
+
+@timeout(300)
+def test_fio_4k(ctx):
+    """The same, 4 KiB blocks."""
+    _fio(ctx, "large-4k", "1m")
+
+
+@long
+@timeout(7200)
+def test_fio_long(ctx):
+    """The same with files of 20 MiB."""
+    _fio(ctx, "large-1k", "20m")
+    _fio(ctx, "large-4k", "20m")
+
+
+# what ext2 has: no fallocate, no verity; and nothing that has to be root
+_STRESSORS = ("chdir", "dentry", "dir", "dirdeep", "dirmany", "filename", "flock",
+              "getdent", "hdd", "iomix", "link", "mmap", "msync", "readahead", "rename",
+              "revio", "seek", "symlink", "sync-file", "touch", "utime")
+_SIZES = ("hdd", "iomix", "readahead", "revio", "sync-file")
+
+
+def _stress(ctx, image, seconds):
+    stress = ctx.tool("stress-ng")
+    disk = disks.Disk(ctx, image).mount()
+    words = [stress, "--temp-path", disk.point, "--verify", "--timeout", seconds,
+             "--mmap-bytes", "1m", "--mmap-file", "--msync-bytes", "1m",
+             "--seek-size", "2m", "--dirdeep-inodes", "100", "--dentries", "200",
+             "--chdir-dirs", "100"]
+    for name in _SIZES:
+        words += [f"--{name}-bytes", "1m"]
+    for name in _STRESSORS:
+        words += [f"--{name}", "1"]
+    status, text = programs.all_at_once(ctx, {"stress-ng": words}, ctx.tmp)["stress-ng"]
+    assert status == 0, f"stress-ng: status {status}\n{text[-6000:]}"
+    assert not re.search(r"\bfail: ", text), text[-6000:]
+    disk.finish()
+
+
+@timed(15)
+@timeout(300)
+def test_stress_1k(ctx):
+    """stress-ng's filesystem stressors, all at once; 1 KiB blocks."""
+    _stress(ctx, "large-1k", ctx.seconds)
+
+
+@long
+@timed(60)
+@timeout(600)
+def test_stress_4k(ctx):
+    """The same, 4 KiB blocks."""
+    _stress(ctx, "large-4k", ctx.seconds)
