@@ -339,3 +339,18 @@ impl Drop for LockedBuffer<'_> {
         unsafe { bindings::unlock_buffer(self.0.as_raw()) }
     }
 }
+
+#[kernel::macros::kunit_tests(rust_mpage_buffer)]
+mod tests {
+    use super::words;
+    use kernel::prelude::*;
+
+    #[test]
+    fn bytes_are_whole_words() {
+        assert_eq!(words(0, 0), Ok(0..0));
+        assert_eq!(words(128, 128), Ok(32..64));
+        assert_eq!(words(1, 4), Err(EINVAL));
+        assert_eq!(words(4, 6), Err(EINVAL));
+        assert_eq!(words(usize::MAX - 3, 4), Err(EINVAL));
+    }
+}

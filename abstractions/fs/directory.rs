@@ -9,7 +9,8 @@
 //! proof of it, and the only way to the bytes of a directory: who changes them holds `i_rwsem`
 //! exclusively.
 //!
-//! Left out: changing directories. Directories do not use large folios.
+//! Left out: changing directories, which is in `directory_write.rs` and `namespace.rs`. Directories
+//! do not use large folios.
 
 use super::{
     operations::InodeVTable,

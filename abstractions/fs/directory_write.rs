@@ -114,6 +114,7 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
             new.fill(0);
         }
         edit(bytes);
+        self.inc_version();
         // SAFETY: Mapped above, the address is not used any more.
         unsafe { bindings::rust_mpage_helper_kunmap_local(address.cast()) };
         match folio.write_end(len) {

@@ -9,7 +9,8 @@
 //! makes an [`FsInode`] of it; dropping it instead gives the inode up. So whoever sees an
 //! [`FsInode`] sees initialised data.
 //!
-//! Left out: making inodes that are not on disk yet, writing them back.
+//! Left out: making inodes that are not on disk yet, which is in `new_inode.rs`; changing them, which
+//! is in `inode_state.rs`.
 
 use super::{
     operations::Operations,

@@ -101,3 +101,20 @@ impl DeviceNumber {
         self.0 & ((1 << Self::MINOR_BITS) - 1)
     }
 }
+
+#[kernel::macros::kunit_tests(rust_mpage_ids)]
+mod tests {
+    use super::DeviceNumber;
+
+    #[test]
+    fn device_numbers_keep_both_parts() {
+        let largest = DeviceNumber::new((1 << 12) - 1, (1 << 20) - 1);
+        let disk = DeviceNumber::new(8, 17);
+
+        assert_eq!(largest.major(), (1 << 12) - 1);
+        assert_eq!(largest.minor(), (1 << 20) - 1);
+        assert_eq!(disk.major(), 8);
+        assert_eq!(disk.minor(), 17);
+        assert_eq!(DeviceNumber::new(0, 1 << 20).minor(), 0);
+    }
+}

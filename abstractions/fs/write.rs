@@ -34,7 +34,8 @@ use kernel::{
 
 /// A filesystem that can be written to. C: parts of `struct super_operations`.
 ///
-/// No function here gets an inode that could not be read or has never been made.
+/// No function here gets an inode that could not be read or has never been made. An inode that is
+/// written or evicted may have no reference any more, so none is to be counted here.
 pub trait WritableFileSystem: FileSystem {
     /// The filesystem has been mounted, for reading only or not: its root is there, and it is not
     /// in use yet. This is where it is marked as mounted on the device.
@@ -290,4 +291,28 @@ impl AccessChange {
 pub(super) unsafe fn sync_filesystem<T>(sb: &SuperBlock<T>) -> Result {
     // SAFETY: The superblock is valid, and locked by the safety requirements.
     to_result(unsafe { bindings::sync_filesystem(sb.as_raw()) })
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_write)]
+mod tests {
+    use super::AccessChange;
+
+    #[test]
+    fn a_change_is_one_only_if_it_changes_something() {
+        assert_eq!(
+            AccessChange::of(true, Some(false)),
+            AccessChange::ToReadWrite
+        );
+        assert_eq!(
+            AccessChange::of(false, Some(true)),
+            AccessChange::ToReadOnly
+        );
+        assert_eq!(AccessChange::of(true, Some(true)), AccessChange::Unchanged);
+        assert_eq!(
+            AccessChange::of(false, Some(false)),
+            AccessChange::Unchanged
+        );
+        assert_eq!(AccessChange::of(true, None), AccessChange::Unchanged);
+        assert_eq!(AccessChange::of(false, None), AccessChange::Unchanged);
+    }
 }
