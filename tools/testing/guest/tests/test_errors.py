@@ -74,6 +74,12 @@ def _check_pages(side, name, file, raw, cut):
             assert data == file.bytes_of(raw, at, layout.PAGE), f"{what}: other bytes"
 
 
+def _share(side, files):
+    """All files for the filesystem under test; one to see that C answers so, too."""
+    return [(name, file) for name, file in files.items()
+            if not side.is_c or name == "contiguous"]
+
+
 @timeout(300)
 def test_lost_tail(ctx):
     """The end of the device goes away and comes back, under both drivers."""
@@ -93,7 +99,7 @@ def test_lost_tail(ctx):
                 os.stat(side.path(name))
         os.truncate(path, cut * bs)
         for side in pair:
-            for name, file in files.items():
+            for name, file in _share(side, files):
                 _forget(side, name)
                 _check_pages(side, name, file, raw, cut)
             # readahead over the edge: what is there is read, then the error
@@ -110,7 +116,7 @@ def test_lost_tail(ctx):
             target.write(raw[cut * bs:])
         for side in pair:
             # nothing is forgotten: what failed must not be taken for read
-            for name, file in files.items():
+            for name, file in _share(side, files):
                 _check_pages(side, name, file, raw, 1 << 40)
             side.umount()
 

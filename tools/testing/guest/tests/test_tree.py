@@ -31,14 +31,20 @@ COOKIES = 10  # seekdir is tried from so many entries of each directory
 
 
 def _walk(top):
-    """Every name under `top`, "" too, in the order of the directories."""
-    pending = [b""]
+    """(name, inode) of everything under `top`, "" too, in the order of the
+    directories and from what they say: no name is looked up that has a type."""
+    pending = [(b"", os.lstat(top).st_ino)]
     while pending:
-        name = pending.pop(0)
-        yield name
+        name, ino = pending.pop(0)
+        yield name, ino
         path = os.path.join(os.fsencode(top), name)
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            pending += [os.path.join(name, child) for child in os.listdir(path)]
+        with os.scandir(path) as entries:
+            for entry in entries:
+                child = os.path.join(name, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((child, entry.inode()))
+                else:
+                    yield child, entry.inode()
 
 
 def _stat(path):
@@ -138,9 +144,10 @@ def _compare(ctx, image, options=""):
     assert list(_walk(rust.point)) == names, "the names differ"
     trouble = []
     seen = set()
-    for name in names:
-        # the thousands of names of one file: its answers once
-        ino = os.lstat(os.path.join(os.fsencode(c.point), name)).st_ino
+    for name, ino in names:
+        # the thousands of names of one file: each is looked up, its answers once
+        found = os.lstat(os.path.join(os.fsencode(rust.point), name)).st_ino
+        assert found == ino, f"{name}: inode {found}, not {ino}"
         if ino in seen:
             continue
         seen.add(ino)
