@@ -9,3 +9,4 @@
 pub mod block;
 pub mod fs;
 pub mod mm;
+pub mod percpu_counter;

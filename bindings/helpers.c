@@ -116,3 +116,28 @@ __helper vm_fault_t rust_mpage_helper_vmf_fs_error(int error)
 {
 	return vmf_fs_error(error);
 }
+
+__helper int
+rust_mpage_helper_percpu_counter_init(struct percpu_counter *counter,
+				      s64 amount)
+{
+	return percpu_counter_init(counter, amount, GFP_KERNEL);
+}
+
+__helper void
+rust_mpage_helper_percpu_counter_add(struct percpu_counter *counter, s64 amount)
+{
+	percpu_counter_add(counter, amount);
+}
+
+__helper s64
+rust_mpage_helper_percpu_counter_read(struct percpu_counter *counter)
+{
+	return percpu_counter_read_positive(counter);
+}
+
+__helper void
+rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter)
+{
+	percpu_counter_destroy(counter);
+}

@@ -9,6 +9,7 @@
 #include <linux/buffer_head.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/percpu_counter.h>
 
 /*
  * Where the kernel inlines its helpers into Rust code, these are compiled a
@@ -48,5 +49,11 @@ void rust_mpage_helper_sb_end_pagefault(struct super_block *sb);
 void rust_mpage_helper_filemap_invalidate_lock_shared(struct address_space *mapping);
 void rust_mpage_helper_filemap_invalidate_unlock_shared(struct address_space *mapping);
 vm_fault_t rust_mpage_helper_vmf_fs_error(int error);
+int rust_mpage_helper_percpu_counter_init(struct percpu_counter *counter,
+					  s64 amount);
+void rust_mpage_helper_percpu_counter_add(struct percpu_counter *counter,
+					  s64 amount);
+s64 rust_mpage_helper_percpu_counter_read(struct percpu_counter *counter);
+void rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter);
 
 #endif /* RUST_MPAGE_HELPERS_H */
