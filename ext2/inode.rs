@@ -84,6 +84,11 @@ impl InodeData {
         Some(self.pointers.get(index as usize)?.load(Relaxed))
     }
 
+    /// The flags, `EXT2_*_FL`.
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
     /// The flags that `statx(2)` shows.
     pub(crate) fn stat_attributes(&self) -> StatAttributes {
         let flags = self.flags.load(Relaxed);
@@ -179,12 +184,12 @@ fn attributes(disk: &DiskInode) -> Attributes {
         mtime: disk.mtime.into(),
         ctime: disk.ctime.into(),
         generation: disk.generation,
-        flags: flags(disk.flags),
+        flags: vfs_flags(disk.flags),
     }
 }
 
 /// The flags that the VFS heeds. C: `ext2_set_inode_flags()`.
-fn flags(flags: u32) -> InodeFlags {
+pub(crate) fn vfs_flags(flags: u32) -> InodeFlags {
     [
         (inode_flags::SYNC, InodeFlags::SYNC),
         (inode_flags::APPEND, InodeFlags::APPEND),

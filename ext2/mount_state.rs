@@ -18,6 +18,7 @@ use super::{
         RO_COMPAT_NAMES, //
     }, //
 };
+use core::mem::offset_of;
 use kernel::{
     fmt,
     prelude::*, //
@@ -194,6 +195,85 @@ impl DefaultOptions {
     }
 }
 
+/// A 32-bit word of the superblock that changes while the filesystem is mounted, or that is looked
+/// at again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SuperWord {
+    /// `s_r_blocks_count`.
+    ReservedBlocks,
+    /// `s_free_blocks_count`.
+    FreeBlocks,
+    /// `s_free_inodes_count`.
+    FreeInodes,
+    /// `s_mtime`.
+    MountTime,
+    /// `s_wtime`.
+    WriteTime,
+    /// `s_mnt_count`, `s_max_mnt_count`.
+    Mounts,
+    /// `s_magic`, `s_state`.
+    State,
+    /// `s_rev_level`.
+    Revision,
+    /// `s_first_ino`.
+    FirstInode,
+    /// `s_inode_size`, `s_block_group_nr`.
+    InodeSize,
+    /// `s_feature_ro_compat`.
+    RoCompat,
+}
+
+impl SuperWord {
+    /// Which word it is.
+    pub(crate) const fn index(self) -> usize {
+        let offset = match self {
+            Self::ReservedBlocks => offset_of!(SuperBlock, r_blocks_count),
+            Self::FreeBlocks => offset_of!(SuperBlock, free_blocks_count),
+            Self::FreeInodes => offset_of!(SuperBlock, free_inodes_count),
+            Self::MountTime => offset_of!(SuperBlock, mtime),
+            Self::WriteTime => offset_of!(SuperBlock, wtime),
+            Self::Mounts => offset_of!(SuperBlock, mnt_count),
+            Self::State => offset_of!(SuperBlock, magic),
+            Self::Revision => offset_of!(SuperBlock, rev_level),
+            Self::FirstInode => offset_of!(SuperBlock, first_ino),
+            Self::InodeSize => offset_of!(SuperBlock, inode_size),
+            Self::RoCompat => offset_of!(SuperBlock, feature_ro_compat),
+        };
+        offset / size_of::<u32>()
+    }
+}
+
+/// The state in [`SuperWord::State`].
+pub(crate) const fn state_in(word: u32) -> u16 {
+    (word >> u16::BITS) as u16
+}
+
+/// [`SuperWord::State`] with this state.
+pub(crate) const fn with_state(word: u32, state: u16) -> u32 {
+    word & u16::MAX as u32 | (state as u32) << u16::BITS
+}
+
+/// [`SuperWord::Mounts`] after one more mount for writing.
+pub(crate) const fn with_mount_counted(word: u32) -> u32 {
+    let count = (word as u16).wrapping_add(1);
+    let max = match (word >> u16::BITS) as u16 {
+        0 => disk::DEFAULT_MAX_MNT_COUNT,
+        max => max,
+    };
+    count as u32 | (max as u32) << u16::BITS
+}
+
+/// [`SuperWord::InodeSize`] with the size of inodes in revision 0.
+pub(crate) const fn with_old_inode_size(word: u32) -> u32 {
+    word & !(u16::MAX as u32) | disk::revision::GOOD_OLD_INODE_SIZE
+}
+
+/// Whether a filesystem that is remounted read-only gets a new state: it had been valid, and its
+/// superblock says that it is in use.
+pub(crate) const fn is_to_be_closed(on_disk: u16, before_mount: u16) -> bool {
+    on_disk & disk::state::VALID == 0 && before_mount & disk::state::VALID != 0
+}
+
 #[kunit_tests(rust_ext2_mount_state)]
 mod tests {
     use super::super::test_images::small;
@@ -284,5 +364,49 @@ mod tests {
 
         sb.errors.set(disk::errors::PANIC);
         assert_eq!(DefaultOptions::of(&sb).errors, ErrorBehaviour::Panic);
+    }
+
+    #[test]
+    fn words_of_the_superblock() {
+        let mut sb = small();
+        sb.mnt_count.set(7);
+        sb.max_mnt_count.set(0);
+        sb.state.set(3);
+        sb.inode_size.set(256);
+        sb.block_group_nr.set(9);
+        let word = |word: SuperWord| {
+            let bytes = sb.as_bytes().chunks_exact(4).nth(word.index())?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        };
+
+        assert_eq!(word(SuperWord::State), Some(0x0003_ef53));
+        assert_eq!(word(SuperWord::Mounts), Some(7));
+        assert_eq!(word(SuperWord::InodeSize), Some(0x0009_0100));
+        assert_eq!(word(SuperWord::FirstInode), Some(11));
+        assert_eq!(word(SuperWord::Revision), Some(1));
+        assert_eq!(word(SuperWord::RoCompat), Some(3));
+    }
+
+    #[test]
+    fn state_and_mount_count() {
+        assert_eq!(state_in(0x0003_ef53), 3);
+        assert_eq!(with_state(0x0001_ef53, 2), 0x0002_ef53);
+        assert_eq!(with_mount_counted(0x0014_0007), 0x0014_0008);
+        // C sets the limit where there is none, and counts on beyond it.
+        assert_eq!(with_mount_counted(0x0000_0000), 0x0014_0001);
+        assert_eq!(with_mount_counted(0xffff_ffff), 0xffff_0000);
+        assert_eq!(with_old_inode_size(0x0009_0100), 0x0009_0080);
+    }
+
+    #[test]
+    fn what_a_remount_read_only_writes() {
+        const VALID: u16 = disk::state::VALID;
+        const ERROR: u16 = disk::state::ERROR;
+
+        assert!(is_to_be_closed(0, VALID));
+        assert!(is_to_be_closed(ERROR, VALID | ERROR));
+        // It was not valid before; e2fsck has made it valid while it was mounted.
+        assert!(!is_to_be_closed(0, 0));
+        assert!(!is_to_be_closed(VALID, VALID));
     }
 }

@@ -3,8 +3,7 @@
 //! Mount options.
 //!
 //! All that C ext2 has are understood, kept and shown, so that a table of mounts works with either.
-//! These do nothing yet: `grpid`, `resuid`, `resgid`, `oldalloc`, `reservation` (writing), `acl`,
-//! `user_xattr` (attributes), `usrquota`, `grpquota` (quota).
+//! These do nothing yet: `acl`, `user_xattr` (attributes), `usrquota`, `grpquota` (quota).
 //!
 //! Locks: the options of a mounted filesystem are behind the lock in
 //! [`Ext2Data`](crate::super_block::Ext2Data).
@@ -16,6 +15,7 @@ use crate::{
         DefaultOptions,
         ErrorBehaviour, //
     },
+    reservation::Windowing,
     super_block::Ext2,
     super_check::SuperBlockLocation, //
 };
@@ -70,6 +70,31 @@ impl Options {
             user_quota: false,
             group_quota: false,
             reservation: true,
+        }
+    }
+
+    /// Whether the current task may use reserved blocks, capabilities aside.
+    pub(crate) fn is_privileged(&self) -> bool {
+        self.resuid == KernelUid::current_fsuid()
+            || (!self.resgid.is_root() && self.resgid.is_of_current())
+    }
+
+    /// Whether new files take the group of their directory.
+    pub(crate) fn takes_group_of_directory(&self) -> bool {
+        self.grpid
+    }
+
+    /// Whether directories are placed as before Orlov.
+    pub(crate) fn uses_old_allocator(&self) -> bool {
+        self.old_allocator
+    }
+
+    /// Whether files that grow get reservation windows.
+    pub(crate) fn windowing(&self) -> Windowing {
+        if self.reservation {
+            Windowing::On
+        } else {
+            Windowing::Off
         }
     }
 

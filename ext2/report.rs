@@ -3,15 +3,18 @@
 //! What happens when a filesystem turns out to be corrupt.
 //!
 //! A corrupt disk can be asked about over and over, so the messages are limited in rate; what the
-//! mount option `errors=` asks for happens each time.
+//! mount option `errors=` asks for happens each time. A filesystem that can be written to is marked
+//! in its superblock, at the first error.
 //!
-//! Left out: marking the filesystem in its superblock, and making it read-only, which it is.
+//! Locks: the caller may hold folio locks and mutexes of inodes, but no spinlock: the superblock is
+//! written and waited for.
 
 #![deny(unsafe_code)]
 
 use crate::{
     mount_state::ErrorBehaviour,
-    super_block::Ext2, //
+    super_block::Ext2,
+    super_state, //
 };
 use kernel::{
     fmt,
@@ -28,10 +31,22 @@ use rust_mpage_core::abstractions::fs::{
 pub(crate) fn corrupt(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {
     let data = sb.data();
 
+    if !sb.is_read_only() {
+        super_state::note_error(sb);
+    }
     if data.reports.allows(c"rust_ext2") {
         sb.message(Level::Critical, fmt!("error: {what}"));
     }
-    if data.options().errors == ErrorBehaviour::Panic {
-        fs::panic(Ext2::NAME);
+    match data.options().errors {
+        ErrorBehaviour::Continue => {}
+        ErrorBehaviour::Panic => fs::panic(Ext2::NAME),
+        ErrorBehaviour::RemountReadOnly if sb.is_read_only() => {}
+        ErrorBehaviour::RemountReadOnly => {
+            sb.message(
+                Level::Critical,
+                fmt!("error: making the filesystem read-only"),
+            );
+            sb.set_read_only();
+        }
     }
 }

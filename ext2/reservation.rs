@@ -93,8 +93,6 @@ impl Window {
 /// up by [`Windows::discard`].
 pub(crate) struct BlockAllocInfo {
     info: Option<Info>,
-    /// Memory for the node of a window.
-    node: Option<RBTreeNodeReservation<u64, u64>>,
 }
 
 struct Info {
@@ -110,10 +108,7 @@ struct Info {
 impl BlockAllocInfo {
     /// Nothing is known, and there is no window: what directories and symbolic links stay with.
     pub(crate) const fn new() -> Self {
-        Self {
-            info: None,
-            node: None,
-        }
+        Self { info: None }
     }
 
     /// Begins to keep track for a regular file. C: `ext2_init_block_alloc_info()`.
@@ -202,11 +197,9 @@ impl Windows {
         };
         info.hits = 0;
         if let Some(window) = info.window.take() {
+            // Its memory is freed without the lock.
             let node = self.windows.lock().remove_node(&window.start);
-            // The memory may serve the next window.
-            file.node = node
-                .map(|node| node.into_reservation())
-                .or(file.node.take());
+            drop(node);
         }
     }
 
@@ -275,14 +268,16 @@ impl Windows {
                 info.goal_size = info.goal_size.saturating_mul(2).min(MAX_BLOCKS);
             }
         }
-        if info.window.is_none() && file.node.is_none() {
-            let Ok(node) = RBTreeNodeReservation::new(GFP_NOWAIT) else {
+        // A window that is moved keeps its memory.
+        let mut memory = None;
+        if info.window.is_none() {
+            let Ok(new) = RBTreeNodeReservation::new(GFP_NOWAIT) else {
                 return Prepared::NoMemory;
             };
-            file.node = Some(node);
+            memory = Some(new);
         }
 
-        while let Some(window) = self.book(file, from, group.last) {
+        while let Some(window) = self.book(info, memory.take(), from, group.last) {
             // Booked, so nobody else's; but is anything in it free?
             let start = (window.start - group.first) as u32;
             let Some(free) = next_clear(bitmap, start, group.blocks()) else {
@@ -299,8 +294,13 @@ impl Windows {
 
     /// Moves the file's window to the first space between windows that is large enough and starts
     /// at `from` or later, and not behind `last`. C: `find_next_reservable_window()`.
-    fn book(&self, file: &mut BlockAllocInfo, from: u64, last: u64) -> Option<Window> {
-        let info = file.info.as_mut()?;
+    fn book(
+        &self,
+        info: &mut Info,
+        memory: Option<RBTreeNodeReservation<u64, u64>>,
+        from: u64,
+        last: u64,
+    ) -> Option<Window> {
         let size = u64::from(info.goal_size.max(1));
         let mut windows = self.windows.lock();
         let start = find_space(&mut windows, from, last, size)?;
@@ -314,7 +314,7 @@ impl Windows {
             .take()
             .and_then(|old| windows.remove_node(&old.start))
             .map(|node| node.into_reservation());
-        if let Some(memory) = old.or(file.node.take()) {
+        if let Some(memory) = old.or(memory) {
             windows.insert(memory.into_node(window.start, window.end));
             info.window = Some(window);
             info.hits = 0;

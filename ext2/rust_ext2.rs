@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The second extended filesystem, read-only, on `rust_mpage`.
+//! The second extended filesystem on `rust_mpage`.
 //!
 //! It registers as `rust_ext2`, and with the module parameter `register_as_ext2=1` as `ext2`, too.
 //!
@@ -11,14 +11,21 @@
 use kernel::prelude::*;
 use rust_mpage_core::abstractions::fs::Registration;
 
+#[allow(dead_code)]
+mod balloc;
 mod dir;
 mod export;
 mod file;
+mod group_table;
+#[allow(dead_code)]
+mod ialloc;
 mod inode;
 mod map;
 mod options;
 mod report;
 mod super_block;
+#[allow(dead_code)]
+mod super_state;
 
 // The format, as pure functions. Writing will use what reading does not.
 #[allow(dead_code)]
@@ -41,8 +48,10 @@ mod geometry;
 mod geometry_error;
 #[allow(dead_code)]
 mod group;
+mod group_bitmap;
 #[allow(dead_code)]
 mod group_choice;
+mod group_count;
 #[allow(dead_code)]
 mod inode_disk;
 #[allow(dead_code)]

@@ -2,13 +2,10 @@
 
 //! Mounting: reading the superblock and the group descriptors.
 //!
-//! Both are read and checked once, at mount; the numbers in them are not looked at on disk again.
+//! The layout of the filesystem is read and checked once, at mount. What changes in the superblock
+//! is [`super_state`]'s, what changes in descriptors [`GroupTable`]'s.
 //!
 //! Locks: `options` in [`Ext2Data`], innermost, for the time of a copy.
-//!
-//! Left out: everything that writes. A request for a read-write mount becomes a read-only mount
-//! with a notice (as other filesystems without write support do), so nothing on the disk changes,
-//! its state and mount count included.
 
 #![deny(unsafe_code)]
 
@@ -16,7 +13,6 @@ use crate::{
     block_size::BlockSize,
     disk::{
         self,
-        GroupDescriptor,
         SuperBlock as DiskSuperBlock, //
     },
     export::Export,
@@ -25,7 +21,11 @@ use crate::{
         InodeLocation, //
     },
     geometry_error::GeometryError,
-    group::GroupLayout,
+    group_count::GroupCount,
+    group_table::{
+        Counters,
+        GroupTable, //
+    },
     inode::{
         self,
         Ext2Inode,
@@ -42,10 +42,15 @@ use crate::{
         Options,
         Request, //
     },
+    reservation::Windows,
     super_check::{
         self,
         SuperBlockLocation, //
     },
+    super_state::{
+        self,
+        SuperState, //
+    }, //
 };
 use core::pin::Pin;
 use kernel::{
@@ -54,13 +59,19 @@ use kernel::{
     seq_file::SeqFile,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         SpinLock, //
     },
 };
 use rust_mpage_core::abstractions::fs::{
+    self,
     Access,
     AccessChange,
     AnySuperBlock,
+    Buffer,
     ExportTable,
     FileSystem,
     Level,
@@ -84,10 +95,16 @@ pub(crate) struct Ext2Data {
     pub(crate) geometry: Geometry,
     #[pin]
     pub(crate) reports: RateLimit,
-    groups: KVVec<GroupLayout>,
-    free_blocks: u64,
-    free_inodes: u64,
-    reserved_blocks: u64,
+    pub(crate) groups: GroupTable,
+    /// What is free in all groups, approximately.
+    #[pin]
+    pub(crate) counters: Counters,
+    /// The windows of files that grow.
+    #[pin]
+    pub(crate) windows: Windows,
+    #[pin]
+    pub(crate) state: SuperState,
+    next_generation: Atomic<u32>,
     id: u64,
     /// The value of the mount option `sb=`.
     super_block: u32,
@@ -104,9 +121,24 @@ impl Ext2Data {
 
     /// The block of the inode table that has an inode.
     pub(crate) fn inode_table_block(&self, location: &InodeLocation) -> Option<u32> {
-        self.groups
-            .get(location.group as usize)?
-            .inode_table_block(location.table_block)
+        self.groups.inode_table_block(location)
+    }
+
+    /// Whether any of these blocks is outside the filesystem or holds its metadata: the superblock
+    /// or group descriptors in use, bitmaps, inode tables. Inodes cannot have such blocks.
+    pub(crate) fn is_system_zone(&self, first: u32, count: u32) -> bool {
+        self.geometry.check_data_blocks(first, count).is_err()
+            || self.geometry.by_group(first, count).any(|run| {
+                self.geometry
+                    .group_of_block(run.first)
+                    .and_then(|group| self.groups.layout(group))
+                    .is_none_or(|layout| layout.overlaps(run.first, run.count))
+            })
+    }
+
+    /// The generation of a new inode, a number that the last ones did not have.
+    pub(crate) fn next_generation(&self) -> u32 {
+        self.next_generation.fetch_add(1, Relaxed)
     }
 }
 
@@ -141,12 +173,9 @@ impl FileSystem for Ext2 {
         sb: &mut NewSuperBlock<'_, Self>,
         request: &mut Request,
     ) -> Result<Pin<KBox<Ext2Data>>> {
-        let (disk, geometry) = read_super_block(sb, request.super_block())?;
-        let Groups {
-            layouts,
-            free_blocks,
-            free_inodes,
-        } = Groups::read(sb, &geometry)?;
+        let (disk, geometry, buffer, location) = read_super_block(sb, request.super_block())?;
+        check_access(sb, &disk)?;
+        let groups = GroupTable::read(sb, &geometry)?;
 
         sb.set_magic(disk::SUPER_MAGIC.into());
         sb.set_max_bytes(geometry.max_file_size());
@@ -163,10 +192,11 @@ impl FileSystem for Ext2 {
             try_pin_init!(Ext2Data {
                 geometry,
                 reports <- RateLimit::new(),
-                groups: layouts,
-                free_blocks,
-                free_inodes,
-                reserved_blocks: disk.r_blocks_count.get().into(),
+                counters <- Counters::new(&groups),
+                groups,
+                windows <- Windows::new(),
+                state <- SuperState::new(buffer, location.offset, &disk),
+                next_generation: Atomic::new(fs::random_u32()),
                 id: id_of(&disk.uuid),
                 super_block: request.super_block(),
                 defaults,
@@ -193,7 +223,12 @@ impl FileSystem for Ext2 {
         Ok(root)
     }
 
-    fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, _change: AccessChange) -> Result {
+    fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, change: AccessChange) -> Result {
+        match change {
+            AccessChange::Unchanged => {}
+            AccessChange::ToReadOnly => super_state::to_read_only(sb)?,
+            AccessChange::ToReadWrite => super_state::to_read_write(sb)?,
+        }
         let mut options = sb.data().options.lock();
         *options = request.apply(*options);
         Ok(())
@@ -202,6 +237,7 @@ impl FileSystem for Ext2 {
     fn statfs(sb: &SuperBlock<Self>) -> Result<StatFs> {
         let data = sb.data();
         let geometry = &data.geometry;
+        let free_blocks = data.groups.sum(GroupCount::FreeBlocks);
         let overhead = if data.options().minix_df {
             0
         } else {
@@ -212,10 +248,10 @@ impl FileSystem for Ext2 {
             magic: disk::SUPER_MAGIC.into(),
             block_size: sb.block_size(),
             blocks: u64::from(geometry.blocks_count()).saturating_sub(overhead),
-            free_blocks: data.free_blocks,
-            available_blocks: data.free_blocks.saturating_sub(data.reserved_blocks),
+            free_blocks,
+            available_blocks: free_blocks.saturating_sub(data.state.reserved_blocks().into()),
             files: geometry.inodes_count().into(),
-            free_files: data.free_inodes,
+            free_files: data.groups.sum(GroupCount::FreeInodes),
             id: data.id,
             name_length: disk::NAME_LEN as u32,
         })
@@ -245,7 +281,7 @@ pub(crate) fn read<T: FromBytes + IntoBytes>(
 fn read_super_block(
     sb: &mut NewSuperBlock<'_, Ext2>,
     kib: u32,
-) -> Result<(DiskSuperBlock, Geometry)> {
+) -> Result<(DiskSuperBlock, Geometry, Buffer, SuperBlockLocation)> {
     sb.set_min_block_size(disk::SUPER_UNIT as u32)
         .inspect_err(|_| {
             sb.message(
@@ -262,13 +298,15 @@ fn read_super_block(
 
     // With the device's own block size, to learn the filesystem's.
     let device = BlockSize::from_bits(sb.block_bits()).ok_or(EINVAL)?;
-    let first = read_super_block_at(sb, SuperBlockLocation::new(device, kib))?;
+    let (first, buffer) = read_super_block_at(sb, SuperBlockLocation::new(device, kib))?;
     let size = super_check::block_size(&first).map_err(|error| refused(sb, error))?;
 
     let location = SuperBlockLocation::new(size, kib);
-    let disk = if size.bytes() == sb.block_size() {
-        first
+    let (disk, buffer) = if size.bytes() == sb.block_size() {
+        (first, buffer)
     } else {
+        // Of the old size.
+        drop(buffer);
         sb.set_block_size(size.bytes()).inspect_err(|_| {
             sb.message(
                 Level::Error,
@@ -282,14 +320,15 @@ fn read_super_block(
     };
     let geometry =
         Geometry::new(&disk, location, sb.device_blocks()).map_err(|error| refused(sb, error))?;
-    Ok((disk, geometry))
+    Ok((disk, geometry, buffer, location))
 }
 
 fn read_super_block_at(
     sb: &NewSuperBlock<'_, Ext2>,
     location: SuperBlockLocation,
-) -> Result<DiskSuperBlock> {
-    read(sb, location.block, location.offset).inspect_err(|_| {
+) -> Result<(DiskSuperBlock, Buffer)> {
+    let mut disk = DiskSuperBlock::new_zeroed();
+    let buffer = sb.bread(location.block).inspect_err(|_| {
         sb.message(
             Level::Error,
             fmt!(
@@ -297,62 +336,19 @@ fn read_super_block_at(
                 location.block
             ),
         )
-    })
+    })?;
+    buffer.copy_to(location.offset as usize, disk.as_mut_bytes())?;
+    Ok((disk, buffer))
 }
 
-/// What the group descriptors say.
-struct Groups {
-    layouts: KVVec<GroupLayout>,
-    free_blocks: u64,
-    free_inodes: u64,
-}
-
-impl Groups {
-    /// Reads and checks all group descriptors.
-    fn read(sb: &NewSuperBlock<'_, Ext2>, geometry: &Geometry) -> Result<Self> {
-        let count = geometry.groups_count();
-        let mut groups = Self {
-            // Grows with what is there, not with what the superblock says there is.
-            layouts: KVVec::new(),
-            free_blocks: 0,
-            free_inodes: 0,
-        };
-
-        for nr in 0..geometry.descriptor_blocks() {
-            let block = geometry.descriptor_block(nr).ok_or(EUCLEAN)?;
-            let buffer = sb.bread(block.into()).inspect_err(|_| {
-                sb.message(
-                    Level::Error,
-                    fmt!("error: cannot read the group descriptors in block {block}"),
-                )
-            })?;
-            let first = nr * geometry.descriptors_per_block();
-            let last = count.min(first + geometry.descriptors_per_block());
-            for group in first..last {
-                let mut descriptor = GroupDescriptor::new_zeroed();
-                let offset = (group - first) as usize * size_of::<GroupDescriptor>();
-                buffer.copy_to(offset, descriptor.as_mut_bytes())?;
-                groups.add(sb, geometry, group, &descriptor)?;
-            }
+/// Refuses to mount a filesystem for writing that can only be read.
+fn check_access(sb: &NewSuperBlock<'_, Ext2>, disk: &DiskSuperBlock) -> Result {
+    match WriteSupport::of(disk) {
+        support @ WriteSupport::UnsupportedFeatures { .. } if !sb.is_read_only() => {
+            sb.message(Level::Error, fmt!("error: {support}"));
+            Err(EINVAL)
         }
-        Ok(groups)
-    }
-
-    fn add(
-        &mut self,
-        sb: &NewSuperBlock<'_, Ext2>,
-        geometry: &Geometry,
-        group: u32,
-        descriptor: &GroupDescriptor,
-    ) -> Result {
-        let layout = GroupLayout::new(geometry, group, descriptor).map_err(|error| {
-            sb.message(Level::Error, fmt!("error: {error}"));
-            error.errno()
-        })?;
-        self.layouts.push(layout, GFP_KERNEL)?;
-        self.free_blocks += u64::from(descriptor.free_blocks_count.get());
-        self.free_inodes += u64::from(descriptor.free_inodes_count.get());
-        Ok(())
+        _ => Ok(()),
     }
 }
 
@@ -362,7 +358,9 @@ fn advise(sb: &NewSuperBlock<'_, Ext2>, disk: &DiskSuperBlock) {
         sb.message(Level::Warning, fmt!("warning: {advice}"));
     }
     if let support @ WriteSupport::RevisionTooHigh { .. } = WriteSupport::of(disk) {
-        sb.message(Level::Error, fmt!("error: {support}"));
+        if sb.is_read_only() {
+            sb.message(Level::Error, fmt!("error: {support}"));
+        }
     }
     if disk.feature_compat.get() & disk::compat::HAS_JOURNAL != 0 {
         sb.message(
