@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What an ext2 image says of itself: its superblock, its group descriptors, its
+bitmaps, read from the image file. Numbers only, nothing is checked.
+"""
+
+import struct
+
+_SUPERBLOCK = 1024
+_FIELDS = {
+    "inodes": (0, "I"), "blocks": (4, "I"), "free_blocks": (12, "I"),
+    "free_inodes": (16, "I"), "first_data_block": (20, "I"),
+    "log_block_size": (24, "I"), "blocks_per_group": (32, "I"),
+    "inodes_per_group": (40, "I"), "mtime": (44, "I"), "wtime": (48, "I"),
+    "mnt_count": (52, "H"), "max_mnt_count": (54, "H"), "state": (58, "H"),
+    "lastcheck": (64, "I"), "rev_level": (76, "I"), "first_ino": (84, "I"),
+    "inode_size": (88, "H"), "compat": (92, "I"), "incompat": (96, "I"),
+    "ro_compat": (100, "I"),
+}
+
+
+def superblock(path):
+    """The fields that matter here, by name."""
+    with open(path, "rb") as file:
+        file.seek(_SUPERBLOCK)
+        data = file.read(1024)
+    return {name: struct.unpack_from("<" + code, data, offset)[0]
+            for name, (offset, code) in _FIELDS.items()}
+
+
+class Groups:
+    """The groups of an image: `counts` is one (free blocks, free inodes,
+    directories) for each."""
+
+    def __init__(self, path):
+        info = superblock(path)
+        self.size = 1024 << info["log_block_size"]
+        self.per_group = info["blocks_per_group"]
+        blocks = info["blocks"] - info["first_data_block"]
+        number = -(-blocks // self.per_group)
+        self.counts, self.block_bitmaps, self.inode_bitmaps = [], [], []
+        with open(path, "rb") as file:
+            for group in range(number):
+                file.seek((info["first_data_block"] + 1) * self.size + group * 32)
+                words = struct.unpack("<IIIHHH", file.read(18))
+                self.counts.append(words[3:])
+                file.seek(words[0] * self.size)
+                self.block_bitmaps.append(file.read(self.per_group // 8))
+                file.seek(words[1] * self.size)
+                self.inode_bitmaps.append(file.read(info["inodes_per_group"] // 8))
+
+    def used(self):
+        """What of this must not differ for the same layout."""
+        return self.counts, self.block_bitmaps, self.inode_bitmaps
