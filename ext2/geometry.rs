@@ -308,7 +308,9 @@ impl Geometry {
         if block >= self.blocks_count {
             return None;
         }
-        Some(block.checked_sub(self.first_data_block)? / self.blocks_per_group)
+        block
+            .checked_sub(self.first_data_block)?
+            .checked_div(self.blocks_per_group)
     }
 
     /// Where inode `ino` is.
