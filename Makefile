@@ -7,13 +7,13 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE V
+export FSTYPE FS V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test shell modules lint doc clean distclean
+.PHONY: help run test shell modules dropin lint doc clean distclean
 
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
@@ -24,6 +24,7 @@ help:
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
+	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
 	@echo '  make lint                clippy, rustfmt, checkpatch and more'
 	@echo '  make doc                 the API documentation, into doc/'
 	@echo '  make clean               remove what was built in this directory'
@@ -39,7 +40,7 @@ help:
 	@echo '  SECONDS= SEED=   of the tests that work by chance (test)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test shell modules lint doc:
+run test shell modules dropin lint doc:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.

@@ -12,7 +12,7 @@ from .settings import Settings
 from .toolchain import Toolchain
 
 COMMANDS = {"run": "run", "test": "testrun", "shell": "shell", "lint": "lint",
-            "doc": "doc"}
+            "doc": "doc", "dropin": "dropin"}
 
 
 def build_modules(settings):

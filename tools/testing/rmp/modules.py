@@ -79,9 +79,11 @@ def _no_warnings(log):
 
 
 def names(objects):
-    """Names of the modules of a build, in the order of loading."""
+    """Names of the modules of a build, in the order of loading; without the one that
+    changes the running kernel."""
     order = (objects / "modules.order").read_text(encoding="ascii").split()
     found = [os.path.basename(path).rsplit(".", 1)[0] for path in order]
+    found = [name for name in found if name != "rust_mpage_livepatch"]
     known = ("rust_mpage", "rust_ext2", "rust_mpage_test")
     return [name for name in known if name in found] + \
         [name for name in found if name not in known]
@@ -89,13 +91,18 @@ def names(objects):
 
 def external(settings, chain):
     """`make modules KDIR=`: the ordinary external-module build, in place."""
+    os.execvpe("make", [*make_for(settings, chain, settings.top), "modules"],
+               chain.environment())
+
+
+def make_for(settings, chain, folder):
+    """make for the modules in a folder, in place, for the user's kernel."""
     kdir = settings.kdir
-    argv = ["make", "-C", str(kdir), f"M={settings.top}"]
+    argv = ["make", "-C", str(kdir), f"M={folder}"]
     if chain.llvm and _is_clang(kdir):
         argv.append(f"LLVM={chain.llvm}")
     argv += [word for word in chain.make_args() if not word.startswith("LLVM=")]
-    argv += [f"-j{settings.jobs}", "modules"]
-    os.execvpe("make", argv, chain.environment())
+    return [*argv, f"-j{settings.jobs}"]
 
 
 def _is_clang(kdir):

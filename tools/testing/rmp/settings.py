@@ -41,6 +41,7 @@ class Settings:
         self.rustc = os.environ.get("RUSTC", "")
         self.bindgen = os.environ.get("BINDGEN", "")
         self.image = _path("IMAGE")
+        self.fs = _path("FS")
         self.tests = os.environ.get("TESTS", "").split()
         self.seconds = os.environ.get("SECONDS", "")
         self.seed = os.environ.get("SEED", "")
