@@ -37,7 +37,11 @@ class Disk:
 
 
 class Guest:
-    """What to boot. `shares` maps a name to a directory: IN_GUEST/name."""
+    """What to boot. `shares` maps a name to a directory: IN_GUEST/name.
+
+    accel: "kvm", "tcg", or "icount" for one emulated processor whose time is
+    the number of its instructions. `qemu`: more options for QEMU.
+    """
 
     def __init__(self, virtme, kernel, accel, memory="3G"):
         self._virtme = virtme
@@ -46,6 +50,7 @@ class Guest:
         self._memory = memory
         self.shares = {}
         self.disks = []
+        self.qemu = []
 
     def share(self, name, path, writable=False):
         self.shares[name] = (path, writable)
@@ -53,9 +58,10 @@ class Guest:
 
     def command(self, words):
         argv = [self._virtme, "--kimg", str(self._kernel.image), "--mods", "none",
-                "--memory", self._memory, "--cpus", "2", "--force-9p",
+                "--memory", self._memory, "--force-9p",
+                "--cpus", "1" if self.accel == "icount" else "2",
                 "--name", "rust-mpage", "--cwd", "/", "--disable-monitor"]
-        if self.accel == "tcg":
+        if self.accel != "kvm":
             # The kernel's test of the timer expects a machine that keeps time;
             # an emulated one on a busy host does not, and the kernel panics.
             argv += ["--disable-kvm", "--kopt=no_timer_check"]
@@ -70,6 +76,12 @@ class Guest:
             # it is not fast: reading through the page cache is eight times as
             # quick without it.
             options += ["-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm"]
+        elif self.accel == "icount":
+            # The instruction clock: a nanosecond of the guest's time is an
+            # instruction, whatever the host does meanwhile.
+            options += ["-accel", "tcg,thread=single", "-cpu", "max,-erms,-fsrm",
+                        "-icount", "shift=0,sleep=off"]
+        options += self.qemu
         for option in options:
             argv.append(f"--qemu-opt={option}")
         return argv + words
