@@ -7,13 +7,13 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS V
+export FSTYPE FS PROFILE V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test shell modules dropin lint doc clean distclean
+.PHONY: help run test bench shell modules dropin lint doc clean distclean
 
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
@@ -22,6 +22,8 @@ help:
 	@echo '  make run IMAGE=disk.img  read your own ext2 image instead (never written)'
 	@echo '  make test                all tests, on a kernel with every check enabled'
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
+	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'
+	@echo '  make bench PROFILE=rust_ext2:random_4k   where those of one cell go'
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
 	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
@@ -40,7 +42,7 @@ help:
 	@echo '  SECONDS= SEED=   of the tests that work by chance (test)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test shell modules dropin lint doc:
+run test bench shell modules dropin lint doc:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.

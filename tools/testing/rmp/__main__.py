@@ -12,7 +12,7 @@ from .settings import Settings
 from .toolchain import Toolchain
 
 COMMANDS = {"run": "run", "test": "testrun", "shell": "shell", "lint": "lint",
-            "doc": "doc", "dropin": "dropin"}
+            "doc": "doc", "dropin": "dropin", "bench": "bench"}
 
 
 def build_modules(settings):

@@ -82,8 +82,22 @@ def _install(settings, names):
     have = {line.split()[1] for line in have.splitlines()
             if line.startswith("installed ")}
     missing = [name for name in names if name not in have]
-    if not missing:
+    if missing:
+        _install(settings, missing)
+
+
+def need(settings, package, program):
+    """A package that one command needs: installed where that is ours to do."""
+    from .toolchain import which  # pylint: disable=import-outside-toplevel
+
+    if which(program):
         return
+    if not can_install():
+        raise ui.Fail(f"{program} is missing: install it (Debian: {package})")
+    _install(settings, [package])
+
+
+def _install(settings, missing):
     ui.say(f"  to be installed: {' '.join(missing)}")
     logs = settings.cache.logs
     env = command.environment(DEBIAN_FRONTEND="noninteractive")

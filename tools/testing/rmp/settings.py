@@ -46,6 +46,7 @@ class Settings:
         self.seconds = os.environ.get("SECONDS", "")
         self.seed = os.environ.get("SEED", "")
         self.accel = os.environ.get("ACCEL", "")
+        self.profile = os.environ.get("PROFILE", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
         self.jobs = os.cpu_count() or 1
         self.testing = self.top / "tools" / "testing"

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What `make bench` times: one use of a filesystem for each run.
+ *
+ *	workload CELL PATH [NUMBER...]
+ *
+ * Prints a line "what nanoseconds units" for each thing it timed. Under the
+ * instruction clock a nanosecond is an instruction. Only the use itself is
+ * between bench_begin() and bench_end(); caches are dropped before.
+ *
+ * Linked statically, so that a run costs no reads of the guest's root.
+ */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "clock.h"
+
+#define PAGE	4096L
+#define MIB	(1L << 20)
+#define SMALL	6144
+
+static char *buffer;
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static long check(long result, const char *what)
+{
+	if (result < 0)
+		fail(what);
+	return result;
+}
+
+static void tell(const char *what, long units)
+{
+	printf("%s %ld %ld\n", what, bench_end(), units);
+	fflush(stdout);
+}
+
+static void forget(void)
+{
+	int fd;
+
+	sync();
+	fd = check(open("/proc/sys/vm/drop_caches", O_WRONLY), "drop_caches");
+	check(write(fd, "3\n", 2), "drop_caches");
+	close(fd);
+}
+
+/* Different bytes on each page: a device that looks at them gains nothing. */
+static void scribble(long seed)
+{
+	unsigned long x = seed * 0x9e3779b97f4a7c15UL + 1;
+	long i;
+
+	for (i = 0; i < MIB; i += 8) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		memcpy(buffer + i, &x, 8);
+	}
+}
+
+static void put(int fd, long size, long chunk)
+{
+	long at;
+
+	for (at = 0; at < size; at += chunk)
+		if (write(fd, buffer + at % MIB, chunk) != chunk)
+			fail("write");
+}
+
+static void cell_write(const char *path, long mib, long chunk)
+{
+	int fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+
+	forget();
+	bench_begin();
+	put(fd, mib * MIB, chunk);
+	tell("write", mib * MIB / PAGE);
+	bench_begin();
+	check(fsync(fd), "fsync");
+	tell("fsync", mib * MIB / PAGE);
+	close(fd);
+}
+
+/* The file is in the cache, and clean. */
+static void cell_overwrite(const char *path, long mib, long chunk)
+{
+	int fd = check(open(path, O_RDWR), path);
+
+	while (check(read(fd, buffer, MIB), "read") > 0)
+		;
+	sync();
+	check(lseek(fd, 0, SEEK_SET), "lseek");
+	bench_begin();
+	put(fd, mib * MIB, chunk);
+	tell("overwrite", mib * MIB / PAGE);
+	check(fsync(fd), "fsync");
+	close(fd);
+}
+
+static long read_all(int fd, long chunk)
+{
+	long done = 0, got;
+
+	check(lseek(fd, 0, SEEK_SET), "lseek");
+	while ((got = check(read(fd, buffer, chunk), "read")) > 0)
+		done += got;
+	return (done + PAGE - 1) / PAGE;
+}
+
+static void cell_read(const char *path, long chunk, long is_warm)
+{
+	int fd = check(open(path, O_RDONLY), path);
+	long pages;
+
+	forget();
+	if (is_warm)
+		read_all(fd, MIB);
+	bench_begin();
+	pages = read_all(fd, chunk);
+	tell("read", pages);
+	close(fd);
+}
+
+static void cell_mmap(const char *path)
+{
+	int fd = check(open(path, O_RDONLY), path);
+	const char *map;
+	struct stat info;
+	long i, pages;
+	char sum = 0;
+
+	check(fstat(fd, &info), path);
+	pages = info.st_size / PAGE;
+	forget();
+	bench_begin();
+	map = mmap(NULL, info.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		fail("mmap");
+	for (i = 0; i < pages; i++)
+		sum += map[i * PAGE];
+	munmap((char *)map, info.st_size);
+	tell("mmap", pages);
+	close(fd);
+	buffer[0] = sum;
+}
+
+/* A quarter of the pages, some of them twice, without readahead. */
+static void cell_random(const char *path)
+{
+	int fd = check(open(path, O_RDONLY), path);
+	unsigned int x = 12345;
+	struct stat info;
+	long i, pages;
+
+	check(fstat(fd, &info), path);
+	pages = info.st_size / PAGE;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	forget();
+	bench_begin();
+	for (i = 0; i < pages / 4; i++) {
+		x = x * 1103515245 + 12345;
+		check(pread(fd, buffer, PAGE, (x >> 4) % pages * PAGE), "pread");
+	}
+	tell("random", pages / 4);
+	close(fd);
+}
+
+/* One page of data in sixteen. */
+static void make_sparse(const char *path, long mib)
+{
+	int fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+	long at;
+
+	check(ftruncate(fd, mib * MIB), "ftruncate");
+	for (at = 0; at < mib * MIB; at += 16 * PAGE)
+		if (pwrite(fd, buffer, PAGE, at) != PAGE)
+			fail("pwrite");
+	check(fsync(fd), "fsync");
+	close(fd);
+}
+
+static long extents(int fd)
+{
+	struct fiemap map = { .fm_length = FIEMAP_MAX_OFFSET };
+
+	return ioctl(fd, FS_IOC_FIEMAP, &map) ? -1 : map.fm_mapped_extents;
+}
+
+/*
+ * Two files take blocks in turn. For filesystems that give out blocks at the
+ * write, and keep none back.
+ */
+static void make_scattered_in_turn(const char *path, long mib)
+{
+	char other[4096];
+	int fd, second;
+	long block, at;
+	struct statvfs fs;
+
+	snprintf(other, sizeof(other), "%s.other", path);
+	fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+	second = check(open(other, O_CREAT | O_TRUNC | O_RDWR, 0644), other);
+	check(fstatvfs(fd, &fs), path);
+	block = fs.f_bsize;
+	for (at = 0; at < mib * MIB; at += block) {
+		if (write(fd, buffer, block) != block)
+			fail("write");
+		if (write(second, buffer, block) != block)
+			fail("write");
+	}
+	check(fsync(fd), "fsync");
+	printf("extents %ld %ld\n", extents(fd), mib * MIB / block);
+	close(second);
+	close(fd);
+}
+
+/*
+ * The same for filesystems that give out blocks later: two files are allotted
+ * one block each in turn, and then written.
+ */
+static void make_scattered_by_allotment(const char *path, long mib)
+{
+	char other[4096];
+	struct statvfs fs;
+	int fd, second;
+	long block, at;
+
+	snprintf(other, sizeof(other), "%s.other", path);
+	fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+	second = check(open(other, O_CREAT | O_TRUNC | O_RDWR, 0644), other);
+	check(fstatvfs(fd, &fs), path);
+	block = fs.f_bsize;
+	for (at = 0; at < mib * MIB; at += block) {
+		check(fallocate(fd, 0, at, block), "fallocate");
+		check(fallocate(second, 0, at, block), "fallocate");
+	}
+	put(fd, mib * MIB, MIB);
+	check(fsync(fd), "fsync");
+	printf("extents %ld %ld\n", extents(fd), mib * MIB / block);
+	close(second);
+	close(fd);
+}
+
+static void cell_make_small(const char *path, long count)
+{
+	char name[4096];
+	long i;
+	int fd;
+
+	check(mkdir(path, 0755), path);
+	forget();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/file%ld", path, i);
+		fd = check(open(name, O_CREAT | O_EXCL | O_WRONLY, 0644), name);
+		if (write(fd, buffer, SMALL) != SMALL)
+			fail("write");
+		close(fd);
+	}
+	tell("create", count);
+	sync();
+}
+
+static void cell_read_small(const char *path, long count)
+{
+	char name[4096];
+	long i;
+	int fd;
+
+	forget();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/file%ld", path, i);
+		fd = check(open(name, O_RDONLY), name);
+		if (read(fd, buffer, 2 * SMALL) != SMALL)
+			fail("read");
+		close(fd);
+	}
+	tell("read", count);
+}
+
+static void make_empty(const char *path, long count)
+{
+	char name[4096];
+	long i;
+
+	check(mkdir(path, 0755), path);
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/entry%ld", path, i);
+		close(check(open(name, O_CREAT | O_EXCL | O_WRONLY, 0644), name));
+	}
+}
+
+static void cell_list(const char *path)
+{
+	struct dirent *entry;
+	struct stat info;
+	long count = 0;
+	DIR *dir;
+
+	forget();
+	bench_begin();
+	dir = opendir(path);
+	if (!dir)
+		fail(path);
+	while ((entry = readdir(dir))) {
+		check(fstatat(dirfd(dir), entry->d_name, &info, 0), "stat");
+		count++;
+	}
+	tell("list", count);
+	closedir(dir);
+}
+
+static long number(int argc, char **argv, int index)
+{
+	return index < argc ? atol(argv[index]) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *cell = argc > 2 ? argv[1] : "";
+	const char *path = argc > 2 ? argv[2] : "";
+	long first = number(argc, argv, 3);
+	long second = number(argc, argv, 4);
+
+	buffer = aligned_alloc(PAGE, 2 * MIB);
+	if (!buffer)
+		fail("memory");
+	scribble(first);
+	if (!strcmp(cell, "write"))
+		cell_write(path, first, second);
+	else if (!strcmp(cell, "overwrite"))
+		cell_overwrite(path, first, second);
+	else if (!strcmp(cell, "read"))
+		cell_read(path, first, second);
+	else if (!strcmp(cell, "mmap"))
+		cell_mmap(path);
+	else if (!strcmp(cell, "random"))
+		cell_random(path);
+	else if (!strcmp(cell, "make-sparse"))
+		make_sparse(path, first);
+	else if (!strcmp(cell, "make-scattered-in-turn"))
+		make_scattered_in_turn(path, first);
+	else if (!strcmp(cell, "make-scattered-by-allotment"))
+		make_scattered_by_allotment(path, first);
+	else if (!strcmp(cell, "make-small"))
+		cell_make_small(path, first);
+	else if (!strcmp(cell, "read-small"))
+		cell_read_small(path, first);
+	else if (!strcmp(cell, "make-empty"))
+		make_empty(path, first);
+	else if (!strcmp(cell, "list"))
+		cell_list(path);
+	else
+		return 2;
+	return 0;
+}

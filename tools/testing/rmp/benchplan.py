@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What `make bench` measures: filesystems, cells, boots.
+
+A cell is one run of the workload program (tools/testing/bench/workload.c) and
+the names of the numbers that it prints. Sizes are chosen so that a file of 1 KiB
+blocks reaches its triple indirect block and a run of everything takes minutes.
+"""
+
+MIB = 128          # of the file that most cells use
+SPARSE_MIB = 64
+SCATTERED_MIB = 16
+SMALL_FILES = 2000
+ENTRIES = 5000     # of the directory that is listed
+GROWTH_MIB = (16, 64, 256, 1024)
+GROWTH_FILES = (1, 10, 100, 1000, 10000)
+
+C_EXT2, ON_RUST, RUST_EXT2 = "C ext2", "C ext2 on rust_mpage", "rust_ext2"
+EXT4, XFS = "C ext4", "C xfs"
+FILESYSTEMS = (C_EXT2, EXT4, XFS, RUST_EXT2, ON_RUST)
+
+# name, heading, what a unit is
+COLUMNS = (
+    ("write_1m", "write 1M", "page"),
+    ("fsync", "fsync", "page"),
+    ("write_4k", "write 4k", "page"),
+    ("overwrite_1m", "overwrite 1M", "page"),
+    ("overwrite_4k", "overwrite 4k", "page"),
+    ("cold_1m", "cold read 1M", "page"),
+    ("cold_4k", "cold read 4k", "page"),
+    ("warm", "warm read", "page"),
+    ("mmap", "cold mmap", "page"),
+    ("random_4k", "random 4k", "page"),
+    ("sparse", "sparse read", "page"),
+    ("fragmented", "fragmented", "page"),
+    ("small_write", "small create", "file"),
+    ("small_read", "small read", "file"),
+    ("list", "readdir, stat", "entry"),
+)
+READS = ("cold_1m", "cold_4k", "warm", "mmap", "random_4k", "sparse", "fragmented",
+         "small_read", "list")
+HEADINGS = {name: heading for name, heading, _ in COLUMNS}
+
+
+def _cell(words, **names):
+    return {"run": list(words), "names": names}
+
+
+READ_CELLS = [
+    _cell(["read", "big", 1 << 20, 0], read="cold_1m"),
+    _cell(["read", "big", 4096, 0], read="cold_4k"),
+    _cell(["read", "big", 1 << 20, 1], read="warm"),
+    _cell(["mmap", "big"], mmap="mmap"),
+    _cell(["random", "big"], random="random_4k"),
+    _cell(["read", "sparse", 1 << 20, 0], read="sparse"),
+    _cell(["read", "scattered", 1 << 20, 0], read="fragmented"),
+    _cell(["read-small", "small", SMALL_FILES], read="small_read"),
+    _cell(["list", "entries"], list="list"),
+]
+WRITE_CELLS = [
+    _cell(["write", "new", MIB, 1 << 20], write="write_1m", fsync="fsync"),
+    _cell(["overwrite", "new", MIB, 1 << 20], overwrite="overwrite_1m"),
+    _cell(["overwrite", "new", MIB, 4096], overwrite="overwrite_4k"),
+    _cell(["write", "new4k", MIB, 4096], write="write_4k"),
+    _cell(["make-small", "small", SMALL_FILES], create="small_write"),
+]
+MAKE = [
+    ["write", "big", MIB, 1 << 20],
+    ["make-sparse", "sparse", SPARSE_MIB],
+    ["make-small", "small", SMALL_FILES],
+    ["make-empty", "entries", ENTRIES],
+]
+
+_NO_DISCARD = "nodiscard"
+_MKFS = {
+    "ext2": ["mkfs.ext2", "-q", "-F", "-b", "BLOCK", "-E", _NO_DISCARD],
+    "ext4": ["mkfs.ext4", "-q", "-F", "-b", "BLOCK", "-O", "^has_journal",
+             "-E", _NO_DISCARD + ",lazy_itable_init=0"],
+    "xfs": ["mkfs.xfs", "-q", "-f", "-K", "-b", "size=BLOCK"],
+}
+_BY_ALLOTMENT = ["make-scattered-by-allotment", "scattered", SCATTERED_MIB]
+_IN_TURN = ["make-scattered-in-turn", "scattered", SCATTERED_MIB]
+
+
+def _member(name, fstype, modules, trees=()):
+    return {"name": name, "fstype": fstype, "modules": list(modules),
+            "trees": list(trees)}
+
+
+def groups(ours, on_rust):
+    """The groups of filesystems; `ours` and `on_rust` are the guest's paths of
+    the trees with our modules and with C ext2 on them."""
+    library = ["rust_mpage"]
+    return [
+        {"members": [
+            _member(C_EXT2, "ext2", ["ext2"]),
+            _member(RUST_EXT2, "rust_ext2", library + ["rust_ext2"], [ours]),
+            _member(ON_RUST, "ext2", library + ["ext2"], [on_rust, ours])],
+         "mkfs": _MKFS["ext2"], "options": "noreservation", "make": [_IN_TURN]},
+        {"members": [_member(EXT4, "ext4", ["ext4"])],
+         "mkfs": _MKFS["ext4"], "make": [_BY_ALLOTMENT]},
+        {"members": [_member(XFS, "xfs", ["xfs"])],
+         "mkfs": _MKFS["xfs"], "make": [_BY_ALLOTMENT]},
+    ]
+
+
+def table(device, block_size):
+    """The job of a boot that fills one table."""
+    return {"device": device, "block_size": block_size, "device_mib": 640,
+            "read": READ_CELLS, "write": WRITE_CELLS, "make": MAKE, "only": []}
+
+
+def growth():
+    """The job of the boot that asks what larger files and more of them cost."""
+    reads, writes, make = [], [], []
+    for mib in GROWTH_MIB:
+        name = f"grow{mib}"
+        reads.append(_cell(["read", name, 1 << 20, 0], read=f"cold_1m@{mib}"))
+        writes.append(_cell(["write", "new", mib, 1 << 20], write=f"write_1m@{mib}",
+                            fsync=f"fsync@{mib}"))
+        make.append(["write", name, mib, 1 << 20])
+    for count in GROWTH_FILES:
+        name = f"files{count}"
+        reads.append(_cell(["read-small", name, count], read=f"small_read@{count}"))
+        writes.append(_cell(["make-small", name, count],
+                            create=f"small_write@{count}"))
+        make.append(["make-small", name, count])
+    return {"device": "brd", "block_size": 4096, "device_mib": 1900,
+            "read": reads, "write": writes, "make": make, "only": []}
+
+
+def only(job, pairs):
+    """The job, for these (filesystem, column) pairs and what they need."""
+    return dict(job, only=[list(pair) for pair in pairs])
