@@ -16,23 +16,17 @@
 //! Locks: none, these are plain values. The plan is about a tree that must not change until the
 //! branch hangs on it.
 
-use super::path::{
-    BlockPath,
-    MAX_DEPTH, //
+use super::{
+    bitmap::Run,
+    path::{
+        BlockPath,
+        MAX_DEPTH, //
+    }, //
 };
 use kernel::prelude::*;
 
 /// The most indirect blocks that a branch has.
 pub(crate) const MAX_INDIRECT: usize = MAX_DEPTH - 1;
-
-/// A run of blocks on the device; at least one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Run {
-    /// The first block.
-    pub(crate) first: u32,
-    /// Number of blocks.
-    pub(crate) count: u32,
-}
 
 /// How many blocks of which kind a hole is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading inodes.
+//! Reading inodes, and what can be asked of every inode.
 //!
-//! Left out: everything that writes; attributes.
+//! Left out: what is kept of them in memory, which is [`InodeData`]; writing, which is
+//! [`inode_write`](crate::inode_write); extended attributes.
 
 #![deny(unsafe_code)]
 
@@ -10,8 +11,8 @@ use crate::{
     dir::Directory,
     disk::{
         inode_flags,
-        RawInode,
-        INODE_POINTERS, //
+        mode,
+        RawInode, //
     },
     file::{
         File,
@@ -32,13 +33,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-    },
+    sync::aref::ARef, //
 };
 use rust_mpage_core::abstractions::fs::{
     self,
@@ -49,60 +44,13 @@ use rust_mpage_core::abstractions::fs::{
     LinkTarget,
     NewInode,
     Operations,
-    StatAttributes,
     SuperBlock, //
 };
 
+pub(crate) use crate::inode_data::InodeData;
+
 /// An inode of an ext2 filesystem.
 pub(crate) type Ext2Inode = FsInode<Ext2>;
-
-/// What is kept for each inode; `struct ext2_inode_info`.
-pub(crate) struct InodeData {
-    /// The pointers to blocks. Read without a lock, as in C: a pointer changes in one piece, and
-    /// whoever follows it and may race with truncation looks again afterwards.
-    pointers: [Atomic<u32>; INODE_POINTERS],
-    /// The flags, `EXT2_*_FL`.
-    flags: Atomic<u32>,
-    /// The page of a directory in which the last lookup found its name.
-    pub(crate) lookup_hint: Atomic<u32>,
-}
-
-impl InodeData {
-    fn new(disk: &DiskInode) -> impl Init<Self, Error> + '_ {
-        try_init!(Self {
-            pointers: core::array::from_fn(|i| {
-                Atomic::new(disk.block.get(i).map_or(0, |pointer| pointer.get()))
-            }),
-            flags: Atomic::new(disk.flags),
-            lookup_hint: Atomic::new(0),
-        }? Error)
-    }
-
-    /// Pointer number `index`, or `None` beyond the last.
-    #[inline(always)]
-    pub(crate) fn pointer(&self, index: u32) -> Option<u32> {
-        Some(self.pointers.get(index as usize)?.load(Relaxed))
-    }
-
-    /// The flags, `EXT2_*_FL`.
-    pub(crate) fn flags(&self) -> u32 {
-        self.flags.load(Relaxed)
-    }
-
-    /// The flags that `statx(2)` shows.
-    pub(crate) fn stat_attributes(&self) -> StatAttributes {
-        let flags = self.flags.load(Relaxed);
-        [
-            (inode_flags::APPEND, StatAttributes::APPEND),
-            (inode_flags::COMPRESS, StatAttributes::COMPRESSED),
-            (inode_flags::IMMUTABLE, StatAttributes::IMMUTABLE),
-            (inode_flags::NO_DUMP, StatAttributes::NO_DUMP),
-        ]
-        .into_iter()
-        .filter(|(flag, _)| flags & flag != 0)
-        .fold(StatAttributes::NONE, |all, (_, shown)| all.with(shown))
-    }
-}
 
 /// Gets inode number `ino`. C: `ext2_iget()`.
 ///
@@ -117,15 +65,57 @@ pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
 
 /// Reads inode number `ino` from disk.
 fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<RawInode> {
+    let (block, offset) = place(sb, ino)?;
+    super_block::read(sb, block.into(), offset).inspect_err(|_| {
+        report::corrupt(sb, fmt!("cannot read inode {ino} in block {block}"));
+    })
+}
+
+/// The block that has inode number `ino`, and where in it, in bytes.
+pub(crate) fn place(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(u32, u32)> {
     let data = sb.data();
     let location = data.geometry.inode_location(ino).map_err(|error| {
         report::corrupt(sb, fmt!("{error}"));
         error.errno()
     })?;
     let block = data.inode_table_block(&location).ok_or(EUCLEAN)?;
-    super_block::read(sb, block.into(), location.offset).inspect_err(|_| {
-        report::corrupt(sb, fmt!("cannot read inode {ino} in block {block}"));
-    })
+    Ok((block, location.offset))
+}
+
+/// Whether the inode has a tree of block pointers: files, directories, and symbolic links with
+/// their target in a block.
+pub(crate) fn has_block_tree(inode: &Ext2Inode) -> bool {
+    match inode.mode() & mode::TYPE_MASK {
+        mode::REGULAR | mode::DIRECTORY => true,
+        // `ext2_inode_is_fast_symlink()`
+        mode::SYMLINK => {
+            let attributes = match inode.data().file_acl() {
+                0 => 0,
+                _ => inode.super_block().data().geometry.block_size().sectors(),
+            };
+            inode.blocks() != attributes.into()
+        }
+        _ => false,
+    }
+}
+
+/// Whether it is a regular file.
+pub(crate) fn is_regular(inode: &Ext2Inode) -> bool {
+    inode.mode() & mode::TYPE_MASK == mode::REGULAR
+}
+
+/// The number of the device that the inode stands for, if it does.
+pub(crate) fn device_of(inode: &Ext2Inode) -> Option<DeviceNumber> {
+    match inode.mode() & mode::TYPE_MASK {
+        mode::CHARACTER | mode::BLOCK => {
+            let number = inode.device_number();
+            Some(DeviceNumber {
+                major: number.major(),
+                minor: number.minor(),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// Fills a new inode; giving it up is what happens on failure.
@@ -145,29 +135,25 @@ fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<E
                 error.errno()
             }
         })?;
-    inode.init(
-        &attributes(&disk),
-        operations(&disk)?,
-        InodeData::new(&disk),
-    )
+    inode.init(&attributes(&disk), operations(&disk)?, InodeData::of(&disk))
 }
 
 fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
     let device = |number: DeviceNumber| fs::DeviceNumber::new(number.major, number.minor);
 
     Ok(match disk.kind {
-        InodeKind::Regular => Operations::regular::<File, PageCache>(),
+        InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
         InodeKind::Directory => Operations::directory::<Directory, PageCache>(),
-        InodeKind::SlowSymlink => Operations::symlink::<File, PageCache>(),
+        InodeKind::SlowSymlink => Operations::writable_symlink::<File, PageCache>(),
         InodeKind::FastSymlink => {
             let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;
-            Operations::fast_symlink::<File>(LinkTarget::new(target)?)
+            Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?)
         }
         InodeKind::CharacterDevice(number) | InodeKind::BlockDevice(number) => {
-            Operations::special::<File>(device(number))
+            Operations::writable_special::<File>(device(number))
         }
         InodeKind::Fifo | InodeKind::Socket => {
-            Operations::special::<File>(fs::DeviceNumber::new(0, 0))
+            Operations::writable_special::<File>(fs::DeviceNumber::new(0, 0))
         }
     })
 }

@@ -3,17 +3,27 @@
 //! Where the blocks of a file are: the mapper that `rust_mpage` asks.
 //!
 //! A question costs one indirect block read for each level, which the buffer cache answers, and a
-//! walk along the last array of pointers for as long as the run goes. Nothing is allocated, and the
-//! depth of the walk is bounded by the format, so that no loop on disk is one here.
+//! walk along the last array of pointers for as long as the run goes. The depth of the walk is
+//! bounded by the format, so that no loop on disk is one here.
 //!
 //! C counterpart: `ext2_get_blocks()`. It answers holes block by block; here a missing pointer is
 //! a hole as long as what it would cover, and so are those after it.
 //!
-//! Left out: allocation, and looking again after racing with truncation.
+//! Locks: none to look. A truncation may be under way: it counts its cuts in the inode before it
+//! frees what it has cut off, so a look during which none was counted has seen blocks of the file
+//! only, and any other is done again under the tree mutex. Nothing that was seen is reported as
+//! corrupt, or believed, before that is known. What is missing is allocated under the tree mutex,
+//! by [`allocate`].
 
 #![deny(unsafe_code)]
 
 use crate::{
+    allocate,
+    array::{
+        self,
+        PointerArray, //
+    },
+    geometry_error::BadBlocks,
     inode::Ext2Inode,
     path::{
         BlockPath,
@@ -24,10 +34,7 @@ use crate::{
 use core::cmp;
 use kernel::prelude::*;
 use rust_mpage_core::{
-    abstractions::{
-        block::BlockDevice,
-        fs::Buffer, //
-    },
+    abstractions::block::BlockDevice,
     mpage::{
         BlockCount,
         BlockMapper,
@@ -50,92 +57,178 @@ impl BlockMapper for Mapper {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
-        let size = inode.super_block().data().geometry.block_size();
-        let path = BlockPath::new(size, at.0).map_err(|error| error.errno())?;
-        let question = Question {
-            inode,
-            path: &path,
-            max: max.0,
-        };
-        let mut buffer: Option<Buffer> = None;
+        let path = array::path_to(inode, at.0)?;
 
-        for (level, &offset) in path.offsets().iter().enumerate() {
-            let step = match &buffer {
-                None => question.step(level, |i| inode.data().pointer(offset.checked_add(i)?)),
-                Some(buffer) => {
-                    question.step(level, |i| buffer.le32(offset.checked_add(i)? as usize))
-                }
-            }?;
-            match step {
-                Step::Answer(mapping) => return Ok(mapping),
-                Step::Indirect(block) => {
-                    buffer = Some(inode.super_block().bread(block.into())?);
-                }
+        Ok(match look(inode, &path, max.0)? {
+            Found::Blocks(blocks) => blocks.mapping(inode, &path),
+            Found::Missing(missing) => {
+                let len = path.hole_len(missing.level, missing.nulls);
+                Mapping::hole(BlockCount(cmp::min(len, max.0.into()) as u32))
             }
-        }
-        // The last level always answers.
-        Err(EUCLEAN)
+        })
+    }
+
+    fn allocate<'i>(
+        &self,
+        inode: &'i Ext2Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        let path = array::path_to(inode, at.0)?;
+        let blocks = match look(inode, &path, max.0)? {
+            Found::Blocks(blocks) => {
+                // They will be written to.
+                array::check_own(inode, blocks.first, blocks.count)?;
+                blocks
+            }
+            Found::Missing(missing) => allocate::fill(inode, at.0, &path, missing, max.0)?,
+        };
+        Ok(blocks.mapping(inode, &path))
     }
 }
 
-/// What following a pointer leads to.
-enum Step<'i> {
-    /// The end of the search.
-    Answer(Mapping<&'i BlockDevice>),
-    /// This indirect block.
-    Indirect(u32),
+/// What the tree has for a block and those after it.
+pub(crate) enum Found {
+    /// Blocks.
+    Blocks(Blocks),
+    /// Nothing.
+    Missing(Missing),
 }
 
-/// What is asked for.
-struct Question<'i, 'p> {
-    inode: &'i Ext2Inode,
-    path: &'p BlockPath,
-    max: u32,
+/// Blocks of the file, in the filesystem; at least one.
+pub(crate) struct Blocks {
+    /// The first.
+    pub(crate) first: u32,
+    /// Number of blocks.
+    pub(crate) count: u32,
+    /// Whether they were allocated just now.
+    pub(crate) is_new: bool,
 }
 
-impl<'i> Question<'i, '_> {
-    /// Follows the path's pointer at `level`; `pointer(i)` is the `i`-th after it in its array.
-    #[inline(always)]
-    fn step(&self, level: usize, pointer: impl Fn(u32) -> Option<u32>) -> Result<Step<'i>> {
-        let path = self.path;
-        let is_last = level + 1 == path.depth();
-        // As many pointers as could matter: those that lead to indirect blocks only if null.
-        let wanted = u64::from(self.max).div_ceil(path.span(level)) + u64::from(!is_last);
-        let end = cmp::min(path.siblings(level).into(), wanted) as u32;
+impl Blocks {
+    fn mapping<'i>(&self, inode: &'i Ext2Inode, path: &BlockPath) -> Mapping<&'i BlockDevice> {
+        let start = PhysicalBlock(self.first.into());
+        let mut mapping = Mapping::mapped(inode.device(), start, BlockCount(self.count));
 
-        match PointerRun::of((0..end).map_while(pointer)).ok_or(EUCLEAN)? {
-            PointerRun::Null { len } => {
-                let len = cmp::min(path.hole_len(level, len), self.max.into());
-                Ok(Step::Answer(Mapping::hole(BlockCount(len as u32))))
-            }
-            PointerRun::Blocks { first, .. } if !is_last => {
-                self.check(first, 1)?;
-                Ok(Step::Indirect(first))
+        // The end of the array: what follows is behind another indirect block.
+        if self.count > path.blocks_to_boundary() {
+            mapping = mapping.with_boundary();
+        }
+        if self.is_new {
+            mapping = mapping.with_new();
+        }
+        mapping
+    }
+}
+
+/// A null pointer on a path.
+pub(crate) struct Missing {
+    /// The level of its array.
+    pub(crate) level: usize,
+    /// Its array.
+    pub(crate) array: PointerArray,
+    /// How many null pointers there are from it on in the array, as far as they matter.
+    pub(crate) nulls: u32,
+}
+
+/// Why a search failed.
+enum SearchError {
+    /// It came to blocks that no file can have.
+    Corrupt(BadBlocks),
+    /// An indirect block cannot be read.
+    Read(Error),
+}
+
+/// Looks for up to `max` blocks from that of `path` on.
+fn look(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found> {
+    let data = inode.data();
+    let cuts = data.cuts();
+    let mut found = search(inode, path, max);
+
+    if data.has_been_cut_since(cuts) {
+        let _tree = data.lock_tree();
+        found = search(inode, path, max);
+    }
+    found.map_err(|error| report_failure(inode, error))
+}
+
+/// As [`look`], by who has locked the tree.
+pub(crate) fn look_locked(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found> {
+    search(inode, path, max).map_err(|error| report_failure(inode, error))
+}
+
+fn report_failure(inode: &Ext2Inode, error: SearchError) -> Error {
+    match error {
+        SearchError::Read(error) => error,
+        SearchError::Corrupt(bad) => {
+            let sb = inode.super_block();
+            report::corrupt(sb, fmt!("inode {}: {bad}", inode.number()));
+            bad.errno()
+        }
+    }
+}
+
+/// Follows `path`, whatever happens to the tree meanwhile.
+#[inline]
+fn search(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found, SearchError> {
+    let sb = inode.super_block();
+    let mut array = PointerArray::Inode;
+
+    for level in 0..path.depth() {
+        match run_at(inode, &array, path, level, max) {
+            PointerRun::Null { len: nulls } => {
+                return Ok(Found::Missing(Missing {
+                    level,
+                    array,
+                    nulls,
+                }));
             }
             PointerRun::Blocks { first, len } => {
-                self.check(first, len)?;
-                let start = PhysicalBlock(first.into());
-                let mapping = Mapping::mapped(self.inode.device(), start, BlockCount(len));
-                // The end of the array: what follows is behind another indirect block.
-                Ok(Step::Answer(if len > path.blocks_to_boundary() {
-                    mapping.with_boundary()
-                } else {
-                    mapping
-                }))
+                let is_last = level + 1 == path.depth();
+                let count = if is_last { len } else { 1 };
+                sb.data()
+                    .geometry
+                    .check_data_blocks(first, count)
+                    .map_err(SearchError::Corrupt)?;
+                if is_last {
+                    return Ok(Found::Blocks(Blocks {
+                        first,
+                        count,
+                        is_new: false,
+                    }));
+                }
+                let buffer = sb.bread(first.into()).map_err(SearchError::Read)?;
+                array = PointerArray::Indirect(buffer);
             }
         }
     }
+    // The last level always answers.
+    Err(SearchError::Read(EUCLEAN))
+}
 
-    /// Checks block numbers from disk.
-    #[inline]
-    fn check(&self, start: u32, count: u32) -> Result {
-        let sb = self.inode.super_block();
-        sb.data()
-            .geometry
-            .check_data_blocks(start, count)
-            .map_err(|error| {
-                report::corrupt(sb, fmt!("inode {}: {error}", self.inode.number()));
-                error.errno()
-            })
-    }
+/// What the path's pointer at `level` and those after it in its array begin with, as far as it
+/// matters for `max` blocks.
+#[inline(always)]
+pub(crate) fn run_at(
+    inode: &Ext2Inode,
+    array: &PointerArray,
+    path: &BlockPath,
+    level: usize,
+    max: u32,
+) -> PointerRun {
+    let offset = path.offsets().get(level).copied().unwrap_or(0);
+    let is_last = level + 1 == path.depth();
+    // As many pointers as could matter: those that lead to indirect blocks only if null.
+    let wanted = u64::from(max).div_ceil(path.span(level)) + u64::from(!is_last);
+    let end = offset + cmp::min(path.siblings(level).into(), wanted) as u32;
+    let run = match array {
+        PointerArray::Inode => {
+            PointerRun::of((offset..end).map_while(|index| inode.data().pointer(index)))
+        }
+        PointerArray::Indirect(buffer) => {
+            PointerRun::of((offset..end).map_while(|index| buffer.le32(index as usize)))
+        }
+    };
+    // There is at least one pointer: the offsets of a path are in the range of their arrays.
+    run.unwrap_or(PointerRun::Null { len: 1 })
 }

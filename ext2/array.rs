@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An array of block pointers: the one in an inode, or an indirect block.
+//!
+//! Locks: pointers are read without one, each in one piece. They change under the inode's tree
+//! mutex only.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    inode::Ext2Inode,
+    path::BlockPath,
+    report, //
+};
+use kernel::prelude::*;
+use rust_mpage_core::abstractions::fs::Buffer;
+
+/// An array of block pointers of an inode.
+pub(crate) enum PointerArray {
+    /// The one in the inode.
+    Inode,
+    /// An indirect block.
+    Indirect(Buffer),
+}
+
+impl PointerArray {
+    /// Reads indirect block `block` of an inode that is to be changed. Fails with `EUCLEAN`, having
+    /// reported it, if no indirect block can be there, and with `EIO`.
+    pub(crate) fn read_indirect(inode: &Ext2Inode, block: u32) -> Result<Self> {
+        check_own(inode, block, 1)?;
+        let buffer = inode.super_block().bread(block.into())?;
+        Ok(Self::Indirect(buffer))
+    }
+
+    /// Pointer number `index`, or `None` beyond the last.
+    #[inline(always)]
+    pub(crate) fn get(&self, inode: &Ext2Inode, index: u32) -> Option<u32> {
+        match self {
+            Self::Inode => inode.data().pointer(index),
+            Self::Indirect(buffer) => buffer.le32(index as usize),
+        }
+    }
+
+    /// Changes pointer number `index`. Fails with `EUCLEAN` beyond the last.
+    pub(crate) fn set(&self, inode: &Ext2Inode, index: u32, block: u32) -> Result {
+        match self {
+            Self::Inode => inode.data().set_pointer(index, block),
+            Self::Indirect(buffer) => buffer.set_le32(index as usize, block),
+        }
+    }
+
+    /// Notes that pointers have changed, for a sync of the inode to write them.
+    pub(crate) fn mark_dirty(&self, inode: &Ext2Inode) {
+        match self {
+            Self::Inode => inode.mark_dirty(),
+            Self::Indirect(buffer) => inode.mark_metadata_dirty(buffer),
+        }
+    }
+
+    /// The block that it is in; `None` if it is the inode's.
+    pub(crate) fn block(&self) -> Option<u32> {
+        match self {
+            Self::Inode => None,
+            // An indirect block is found by a pointer of 32 bits.
+            Self::Indirect(buffer) => Some(buffer.number() as u32),
+        }
+    }
+
+    /// Whether all pointers before number `end` are null.
+    pub(crate) fn is_null_before(&self, inode: &Ext2Inode, end: u32) -> bool {
+        (0..end).all(|index| self.get(inode, index) == Some(0))
+    }
+}
+
+/// Checks that blocks can be an inode's own: in the filesystem, and nothing that the filesystem
+/// itself needs. What is not is reported.
+pub(crate) fn check_own(inode: &Ext2Inode, first: u32, count: u32) -> Result {
+    let sb = inode.super_block();
+    let data = sb.data();
+
+    data.geometry
+        .check_data_blocks(first, count)
+        .map_err(|error| {
+            report::corrupt(sb, fmt!("inode {}: {error}", inode.number()));
+            error.errno()
+        })?;
+    if data.is_system_zone(first, count) {
+        report::corrupt(
+            sb,
+            fmt!(
+                "inode {}: {count} blocks from {first} on are a bitmap or inode table",
+                inode.number()
+            ),
+        );
+        return Err(EUCLEAN);
+    }
+    Ok(())
+}
+
+/// The way to a file's block, or for an index that no file has the error, `EIO` as in
+/// `ext2_get_blocks()`.
+pub(crate) fn path_to(inode: &Ext2Inode, block: u64) -> Result<BlockPath> {
+    let size = inode.super_block().data().geometry.block_size();
+
+    BlockPath::new(size, block).map_err(|error| error.errno())
+}
