@@ -70,6 +70,15 @@ pub(crate) struct InodeImage {
     pub(crate) content: Content,
 }
 
+/// Whether the filesystem has to have the feature `large_file` for an inode of this mode and size.
+pub(crate) fn is_large_file(mode: u16, size: u64) -> bool {
+    is_regular(mode) && size > LARGEST_SMALL_FILE
+}
+
+fn is_regular(mode: u16) -> bool {
+    mode & disk::mode::TYPE_MASK == disk::mode::REGULAR
+}
+
 /// What is in the place of the block pointers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
@@ -80,16 +89,6 @@ pub(crate) enum Content {
 }
 
 impl InodeImage {
-    /// Whether it is a regular file, which may be large.
-    fn is_regular(&self) -> bool {
-        self.mode & disk::mode::TYPE_MASK == disk::mode::REGULAR
-    }
-
-    /// Whether the filesystem has to have the feature `large_file` for it.
-    pub(crate) fn is_large_file(&self) -> bool {
-        self.is_regular() && self.size > LARGEST_SMALL_FILE
-    }
-
     /// Changes `raw` to be this inode.
     pub(crate) fn store(&self, raw: &mut RawInode, ids: IdWidth) {
         raw.mode.set(self.mode);
@@ -104,7 +103,7 @@ impl InodeImage {
         raw.flags.set(self.flags);
         raw.generation.set(self.generation);
         raw.file_acl.set(self.file_acl);
-        raw.size_high.set(if self.is_regular() {
+        raw.size_high.set(if is_regular(self.mode) {
             (self.size >> 32) as u32
         } else {
             self.dir_acl
@@ -224,17 +223,15 @@ mod tests {
     fn sizes() {
         let mut image = image();
         assert_eq!(stored(&image, IdWidth::Bits32).size_high.get(), 1);
-        assert!(image.is_large_file());
-        image.size = 0x8000_0000;
-        assert!(image.is_large_file());
-        image.size = 0x7fff_ffff;
-        assert!(!image.is_large_file());
+        assert!(is_large_file(image.mode, image.size));
+        assert!(is_large_file(image.mode, 0x8000_0000));
+        assert!(!is_large_file(image.mode, 0x7fff_ffff));
         // The upper half is another field for all but regular files.
         image.mode = 0o040755;
         image.size = 0x1_0000_1000;
         let raw = stored(&image, IdWidth::Bits32);
         assert_eq!((raw.size_low.get(), raw.size_high.get()), (0x1000, 99));
-        assert!(!image.is_large_file());
+        assert!(!is_large_file(image.mode, image.size));
     }
 
     #[test]

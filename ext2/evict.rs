@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of inodes: of those that are deleted, and of those that only leave memory.
+//!
+//! The order is the wrapper's: pages are gone first; a deleted inode is marked as such and loses
+//! its blocks; then nothing of it is in memory but itself; last goes its bit in the bitmap.
+//!
+//! C counterpart: `ext2_evict_inode()`.
+//!
+//! Left out: quota.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    attribute_block,
+    balloc,
+    ialloc,
+    inode::Ext2Inode,
+    truncate, //
+};
+use rust_mpage_core::abstractions::fs::{
+    self,
+    Wait, //
+};
+
+/// Marks an inode without links as deleted and frees its blocks.
+pub(crate) fn delete(inode: &Ext2Inode) {
+    inode.data().set_deletion_time(fs::now() as u32);
+    inode.mark_dirty();
+    let wait = if inode.needs_sync() {
+        Wait::Yes
+    } else {
+        Wait::No
+    };
+    // Nobody is there to be told of a failure; it is in the log. C ignores it, too.
+    let _ = inode.sync(wait);
+    if inode.set_size(0).is_ok() && inode.blocks() != 0 {
+        truncate::cut_beyond_end(inode);
+    }
+    attribute_block::release(inode);
+}
+
+/// Gives back what an inode in memory holds of the filesystem.
+pub(crate) fn release(inode: &Ext2Inode) {
+    // Nobody else has it: the inode is not used any more. Not waiting for it says so to lockdep, as
+    // memory reclaim comes here.
+    if let Some(mut info) = inode.data().try_lock_tree() {
+        balloc::discard_reservation(inode, &mut info);
+    }
+}
+
+/// Frees a deleted inode. The last that happens to it.
+pub(crate) fn free(inode: &Ext2Inode) {
+    ialloc::free_inode(inode);
+}
