@@ -2,29 +2,38 @@
 
 //! Files: their pages, through `rust_mpage`, and where they are on the device.
 //!
-//! Left out: writing; direct I/O, for which reads go through the page cache.
+//! Left out: direct I/O, which goes through the page cache.
 
 #![deny(unsafe_code)]
 
 use crate::{
-    inode::Ext2Inode,
+    balloc,
+    inode::{
+        self,
+        Ext2Inode, //
+    },
     map::Mapper,
-    super_block::Ext2, //
+    super_block::Ext2,
+    truncate, //
 };
 use kernel::prelude::*;
 use rust_mpage_core::{
     abstractions::{
         fs::{
             AddressSpaceOperations,
+            AddressSpaceWriteOperations,
             ExtentFlags,
             FiemapRequest,
             FileOperations,
             InodeOperations,
-            StatAttributes, //
+            StatAttributes,
+            WritableFile,
+            WritableInode, //
         },
         mm::{
             LockedFolio,
-            Readahead, //
+            Readahead,
+            WritebackControl, //
         },
     },
     mpage::{
@@ -36,6 +45,12 @@ use rust_mpage_core::{
         PhysicalBlock, //
     },
 };
+
+/// The flags that the user may see, `EXT2_FL_USER_VISIBLE`.
+const USER_VISIBLE: u32 = 0x0003_dfff;
+
+/// The flags that the user may change, `EXT2_FL_USER_MODIFIABLE`.
+const USER_MODIFIABLE: u32 = 0x0003_80ff;
 
 /// The pages of regular files, directories and symbolic links.
 pub(crate) struct PageCache;
@@ -60,6 +75,18 @@ impl AddressSpaceOperations for PageCache {
     }
 }
 
+impl AddressSpaceWriteOperations for PageCache {
+    type Mapper = Mapper;
+
+    fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
+        mpage::writepages(Mapper, inode, request)
+    }
+
+    fn cut_beyond_end(inode: &Ext2Inode) {
+        truncate::cut_beyond_end(inode)
+    }
+}
+
 /// What every file can do.
 pub(crate) struct File;
 
@@ -80,6 +107,36 @@ impl InodeOperations for File {
 impl FileOperations for File {
     fn fiemap(inode: &Ext2Inode, request: &mut FiemapRequest<'_>) -> Result {
         fiemap(inode, request)
+    }
+}
+
+impl WritableInode for File {
+    fn set_size(inode: &Ext2Inode, size: u64) -> Result {
+        truncate::set_size(inode, size)
+    }
+
+    fn file_flags(inode: &Ext2Inode) -> u32 {
+        inode.data().flags() & USER_VISIBLE
+    }
+
+    /// C: `ext2_fileattr_set()`.
+    fn set_file_flags(inode: &Ext2Inode, flags: u32) -> Result {
+        let data = inode.data();
+        let flags = (data.flags() & !USER_MODIFIABLE) | (flags & USER_MODIFIABLE);
+
+        data.set_flags(flags);
+        inode.set_flags(inode::vfs_flags(flags));
+        inode.set_ctime_now();
+        inode.mark_dirty();
+        Ok(())
+    }
+}
+
+impl WritableFile for File {
+    /// C: `ext2_release_file()`.
+    fn release_writer(inode: &Ext2Inode) {
+        let mut info = inode.data().lock_tree();
+        balloc::discard_reservation(inode, &mut info);
     }
 }
 

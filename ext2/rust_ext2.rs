@@ -11,23 +11,29 @@
 use kernel::prelude::*;
 use rust_mpage_core::abstractions::fs::Registration;
 
-#[allow(dead_code)]
+mod allocate;
+mod array;
+mod attribute_block;
 mod balloc;
 mod dir;
+mod evict;
 mod export;
 mod file;
 mod group_table;
-#[allow(dead_code)]
 mod ialloc;
 mod inode;
+mod inode_data;
+mod inode_write;
 mod map;
 mod options;
 mod report;
 mod super_block;
-#[allow(dead_code)]
 mod super_state;
+mod truncate;
+mod unsettled;
+mod write;
 
-// The format, as pure functions. Writing will use what reading does not.
+// The format, as pure functions. Not all of it is used yet.
 #[allow(dead_code)]
 mod bitmap;
 #[allow(dead_code)]

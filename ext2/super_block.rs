@@ -50,7 +50,8 @@ use crate::{
     super_state::{
         self,
         SuperState, //
-    }, //
+    },
+    unsettled::Unsettled,
 };
 use core::pin::Pin;
 use kernel::{
@@ -82,7 +83,8 @@ use rust_mpage_core::abstractions::fs::{
     RateLimit,
     StatFs,
     SuperBlock,
-    Value, //
+    Value,
+    WriteTable, //
 };
 use zerocopy::FromZeros;
 
@@ -104,6 +106,9 @@ pub(crate) struct Ext2Data {
     pub(crate) windows: Windows,
     #[pin]
     pub(crate) state: SuperState,
+    /// Freed blocks that the disk may say are in use.
+    #[pin]
+    pub(crate) unsettled: Unsettled,
     next_generation: Atomic<u32>,
     id: u64,
     /// The value of the mount option `sb=`.
@@ -144,7 +149,7 @@ impl Ext2Data {
 
 impl FileSystem for Ext2 {
     const NAME: &'static CStr = c"rust_ext2";
-    const ACCESS: Access<Self> = Access::ReadOnly;
+    const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::new());
     const EXPORT: Option<ExportTable<Self>> = Some(ExportTable::new::<Export>());
 
     type Data = Ext2Data;
@@ -196,6 +201,7 @@ impl FileSystem for Ext2 {
                 groups,
                 windows <- Windows::new(),
                 state <- SuperState::new(buffer, location.offset, &disk),
+                unsettled <- Unsettled::new(),
                 next_generation: Atomic::new(fs::random_u32()),
                 id: id_of(&disk.uuid),
                 super_block: request.super_block(),
