@@ -51,7 +51,7 @@ use rust_mpage_core::abstractions::fs::{
 };
 
 /// A directory whose contents do not change.
-type Dir<'a> = LockedDirectory<'a, Ext2>;
+pub(crate) type Dir<'a> = LockedDirectory<'a, Ext2>;
 
 /// What directories can do.
 pub(crate) struct Directory;
@@ -71,7 +71,7 @@ impl DirectoryOperations for Directory {
         if name.len() > NAME_LEN {
             return Err(ENAMETOOLONG);
         }
-        let Some(ino) = find(dir, name)? else {
+        let Some(Place { inode: ino, .. }) = find(dir, name)? else {
             return Ok(None);
         };
         match inode::get(dir.super_block(), ino) {
@@ -132,7 +132,7 @@ fn emit_page(
     start: u64,
     from: u32,
 ) -> Result<ControlFlow<()>> {
-    for entry in Entries::starting_at(format(dir), page, from) {
+    for entry in Entries::starting_at(format(dir.inode()), page, from) {
         let entry = entry.map_err(|error| {
             reader.set_position(start + u64::from(error.offset));
             bad_entry(dir, error, start)
@@ -153,8 +153,17 @@ fn emit_page(
     Ok(ControlFlow::Continue(()))
 }
 
-/// The inode of the entry `name`. C: `ext2_find_entry()`.
-pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<u32>> {
+/// An entry that has been found.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Where it starts, in bytes from the start of the directory.
+    pub(crate) position: u64,
+    /// Its inode.
+    pub(crate) inode: u32,
+}
+
+/// Finds the entry `name`. C: `ext2_find_entry()`.
+pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<Place>> {
     let pages = dir.pages();
     // Pages are of 4 KiB or more, and the size of a directory has 32 bits.
     let hint = u64::from(dir.data().lookup_hint.load(Relaxed));
@@ -177,11 +186,14 @@ pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<u32>> {
 
         let start = index << PAGE_SHIFT;
         let page = dir.page(index)?;
-        let found =
-            dirent::find(format(dir), &page, name).map_err(|error| bad_entry(dir, error, start))?;
+        let found = dirent::find(format(dir.inode()), &page, name)
+            .map_err(|error| bad_entry(dir, error, start))?;
         if let Some(entry) = found {
             dir.data().lookup_hint.store(index as u32, Relaxed);
-            return Ok(Some(entry.inode));
+            return Ok(Some(Place {
+                position: start + u64::from(entry.offset),
+                inode: entry.inode,
+            }));
         }
     }
     Ok(None)
@@ -190,8 +202,9 @@ pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<u32>> {
 /// Base-2 logarithm of the unit in bytes of an inode's block count.
 const SECTOR_SHIFT: u32 = 9;
 
-fn format(dir: Dir<'_>) -> DirFormat {
-    let geometry = &dir.super_block().data().geometry;
+/// What the filesystem's directories look like.
+pub(crate) fn format(inode: &Ext2Inode) -> DirFormat {
+    let geometry = &inode.super_block().data().geometry;
     DirFormat {
         block_size: geometry.block_size(),
         inodes_count: geometry.inodes_count(),
@@ -199,7 +212,8 @@ fn format(dir: Dir<'_>) -> DirFormat {
     }
 }
 
-fn bad_entry(dir: Dir<'_>, error: DirError, start: u64) -> Error {
+/// Reports that the page at byte `start` is corrupt.
+pub(crate) fn bad_entry(dir: Dir<'_>, error: DirError, start: u64) -> Error {
     report::corrupt(
         dir.super_block(),
         fmt!("directory {}: {}", dir.number(), error.at(start)),

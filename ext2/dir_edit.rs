@@ -99,8 +99,7 @@ pub(crate) struct Edit<'n> {
 }
 
 impl<'n> Edit<'n> {
-    /// The bytes that the edit needs to be able to change, counted as in the bytes that it was
-    /// planned for.
+    /// The bytes that may change, counted as those that it was planned for.
     pub(crate) fn range(&self) -> Range<u32> {
         self.range.clone()
     }
@@ -110,12 +109,14 @@ impl<'n> Edit<'n> {
         self.offset
     }
 
-    /// Makes the change in the bytes that it was planned for. `None`, and nothing changed, if they
-    /// are too short, which they are not if they are those.
+    /// Makes the change in the bytes of [`range`](Self::range). `None`, and nothing changed, if they
+    /// are not as many, which they are if they are those.
     pub(crate) fn apply(&self, bytes: &mut [u8]) -> Option<()> {
-        let part = bytes.get_mut(self.range.start as usize..self.range.end as usize)?;
+        if bytes.len() != self.range.len() {
+            return None;
+        }
         if self.starts_block {
-            part.fill(0);
+            bytes.fill(0);
         }
 
         let at = |offset: u32| Some(offset.checked_sub(self.range.start)? as usize);
@@ -123,7 +124,7 @@ impl<'n> Edit<'n> {
             Some(length) => Some((at(length.offset)?, length.after)),
             None => None,
         };
-        let entry = part.get_mut(at(self.offset)?..)?;
+        let entry = bytes.get_mut(at(self.offset)?..)?;
         match self.after {
             Content::Entry {
                 inode,
@@ -139,7 +140,7 @@ impl<'n> Edit<'n> {
             Content::Inode(inode) => header_at(entry, 0)?.inode = Le32::new(inode),
         }
         if let Some((offset, rec_len)) = previous {
-            header_at(part, offset)?.rec_len = stored_rec_len(rec_len);
+            header_at(bytes, offset)?.rec_len = stored_rec_len(rec_len);
         }
         Some(())
     }

@@ -46,7 +46,7 @@ impl ExportOperations for Export {
     }
 
     fn parent(dir: LockedDirectory<'_, Ext2>) -> Result<ARef<Ext2Inode>> {
-        let ino = dir::find(dir, b"..")?.ok_or(ENOENT)?;
+        let ino = dir::find(dir, b"..")?.ok_or(ENOENT)?.inode;
         inode::get(dir.super_block(), ino)
     }
 }
