@@ -7,7 +7,8 @@
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`].
 //!
-//! Left out: changing directories; hashed directories are read as linear ones, which they are, too.
+//! Left out: changing directories, which is [`dir_write`](crate::dir_write); hashed directories are
+//! read as linear ones, which they are, too.
 
 #![deny(unsafe_code)]
 

@@ -105,6 +105,7 @@ impl<'n> Edit<'n> {
     }
 
     /// Where the entry starts.
+    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn offset(&self) -> u32 {
         self.offset
     }
