@@ -143,7 +143,7 @@ fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
 
     Ok(match disk.kind {
         InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
-        InodeKind::Directory => Operations::directory::<Directory, PageCache>(),
+        InodeKind::Directory => Operations::writable_directory::<Directory, PageCache>(),
         InodeKind::SlowSymlink => Operations::writable_symlink::<File, PageCache>(),
         InodeKind::FastSymlink => {
             let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;

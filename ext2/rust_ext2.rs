@@ -16,6 +16,7 @@ mod array;
 mod attribute_block;
 mod balloc;
 mod dir;
+mod dir_write;
 mod evict;
 mod export;
 mod file;
@@ -25,7 +26,9 @@ mod inode;
 mod inode_data;
 mod inode_write;
 mod map;
+mod namei;
 mod options;
+mod rename;
 mod report;
 mod super_block;
 mod super_state;
@@ -44,7 +47,6 @@ mod block_size;
 mod branch;
 #[allow(dead_code)]
 mod cut;
-#[allow(dead_code)]
 mod dir_edit;
 #[allow(dead_code)]
 mod dirent;

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names: files that come, go, and get more names.
+//!
+//! What the VFS checks before (permissions, immutable directories, whether a name exists, how many
+//! links there may be) is not checked again. What fails leaves things as they were: a new inode that
+//! gets no name is deleted when it is dropped, and changes of a directory that cannot be written out
+//! are taken back, see [`dir_write`].
+//!
+//! Locks: `i_rwsem` of the directory exclusively, and of a file that gets or loses a name, held by
+//! the VFS.
+//!
+//! Left out: renaming, which is in [`rename`]; quota and attributes, which new inodes have none of.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    dir::Directory,
+    dir_write::{
+        self,
+        entry_of,
+        target_of,
+        DirMut, //
+    },
+    disk::mode,
+    file::{
+        File,
+        PageCache, //
+    },
+    ialloc,
+    inode::Ext2Inode,
+    inode_data::InodeData,
+    inode_disk::FAST_SYMLINK_LIMIT,
+    rename,
+    super_block::Ext2, //
+};
+use kernel::prelude::*;
+use rust_mpage_core::abstractions::fs::{
+    CreatedInode,
+    DeviceNumber,
+    LinkTarget,
+    NamespaceOperations,
+    Operations,
+    Rename,
+    WritableInode, //
+};
+
+/// Permissions of a symbolic link, `S_IRWXUGO`.
+const EVERYBODY: u16 = 0o777;
+
+impl NamespaceOperations for Directory {
+    /// C: `ext2_create()`.
+    fn create(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+        let inode = new_file(dir, mode)?;
+
+        give_name(dir, name, inode)
+    }
+
+    /// C: `ext2_mknod()`.
+    fn mknod(
+        dir: &mut DirMut<'_>,
+        name: &[u8],
+        mode: u16,
+        device: DeviceNumber,
+    ) -> Result<CreatedInode<Ext2>> {
+        let operations = Operations::writable_special::<File>(device);
+        let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+
+        give_name(dir, name, inode)
+    }
+
+    /// C: `ext2_symlink()`. The target is in the inode, or with its NUL in one block.
+    fn symlink(dir: &mut DirMut<'_>, name: &[u8], target: &[u8]) -> Result<CreatedInode<Ext2>> {
+        let block_size = dir.super_block().data().geometry.block_size();
+        if target.len() >= block_size.bytes() as usize {
+            return Err(ENAMETOOLONG);
+        }
+
+        let mode = mode::SYMLINK | EVERYBODY;
+        let inode = if target.len() < FAST_SYMLINK_LIMIT {
+            let operations = Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?);
+            ialloc::new_inode(dir, mode, operations, |flags| {
+                InodeData::fresh_fast_symlink(flags, target)
+            })?
+        } else {
+            let operations = Operations::writable_symlink::<File, PageCache>();
+            let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+            inode.write_target(target)?;
+            inode
+        };
+        give_name(dir, name, inode)
+    }
+
+    /// C: `ext2_mkdir()`.
+    fn mkdir(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+        // Before the directory is written out: the link is the new directory's `..`.
+        dir.inc_nlink();
+        dir.mark_dirty();
+        new_directory(dir, name, mode).inspect_err(|_| {
+            dir.drop_nlink();
+            dir.mark_dirty();
+        })
+    }
+
+    /// C: `ext2_tmpfile()`.
+    fn tmpfile(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<Ext2>> {
+        new_file(dir, mode)
+    }
+
+    /// C: `ext2_link()`.
+    fn link(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+        inode.set_ctime_now();
+        inode.inc_nlink();
+        inode.mark_dirty();
+        match target_of(inode).and_then(|target| dir_write::add(dir, name, target)) {
+            Ok(change) => {
+                change.keep();
+                Ok(())
+            }
+            Err(error) => {
+                inode.drop_nlink();
+                inode.mark_dirty();
+                Err(error)
+            }
+        }
+    }
+
+    /// C: `ext2_unlink()`. A file that is open is deleted when it is closed.
+    fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+        let place = entry_of(dir.as_locked(), name, inode)?;
+        dir_write::remove(dir, place)?.keep();
+
+        inode.set_ctime_of(dir);
+        // A corrupt filesystem may have more names of it than links.
+        inode.drop_nlink();
+        inode.mark_dirty();
+        Ok(())
+    }
+
+    /// C: `ext2_rmdir()`.
+    fn rmdir(dir: &mut DirMut<'_>, name: &[u8], victim: DirMut<'_>) -> Result {
+        if !dir_write::is_empty(victim.as_locked())? {
+            return Err(ENOTEMPTY);
+        }
+        Self::unlink(dir, name, &victim)?;
+
+        victim.set_size(0)?;
+        victim.drop_nlink();
+        victim.mark_dirty();
+        dir.drop_nlink();
+        dir.mark_dirty();
+        Ok(())
+    }
+
+    fn rename(request: Rename<'_, Ext2>) -> Result {
+        rename::rename(request)
+    }
+}
+
+impl WritableInode for Directory {
+    fn set_size(inode: &Ext2Inode, size: u64) -> Result {
+        File::set_size(inode, size)
+    }
+
+    fn file_flags(inode: &Ext2Inode) -> u32 {
+        File::file_flags(inode)
+    }
+
+    fn set_file_flags(inode: &Ext2Inode, flags: u32) -> Result {
+        File::set_file_flags(inode, flags)
+    }
+}
+
+/// Makes a regular file without a name.
+fn new_file(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<Ext2>> {
+    let operations = Operations::writable_regular::<File, PageCache>();
+
+    ialloc::new_inode(dir, mode, operations, no_blocks)
+}
+
+/// What is kept for a new inode without blocks, but with flags.
+fn no_blocks(flags: u32) -> Result<impl PinInit<InodeData, Error>> {
+    Ok(InodeData::fresh(flags))
+}
+
+/// Gives a new inode its name. C: `ext2_add_nondir()`.
+fn give_name(
+    dir: &mut DirMut<'_>,
+    name: &[u8],
+    inode: CreatedInode<Ext2>,
+) -> Result<CreatedInode<Ext2>> {
+    dir_write::add(dir, name, target_of(&inode)?)?.keep();
+    Ok(inode)
+}
+
+/// Makes a directory, but for the link from it to `dir`.
+fn new_directory(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+    let operations = Operations::writable_directory::<Directory, PageCache>();
+    let mut inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+
+    // For its own entry.
+    inode.inc_nlink();
+    dir_write::make_empty(&mut inode.as_directory()?, dir.number())?;
+    give_name(dir, name, inode)
+}
