@@ -14,7 +14,7 @@ import sysapi
 import writers
 from runner import long, timeout
 
-LIMIT = 20 << 20  # a half of which is the writer's own
+LIMIT = 14 << 20  # a half of which is the writer's own
 STALL = 20  # seconds; writeback of the whole limit, where the kernel checks all
 PIECE = 1 << 18
 

@@ -8,14 +8,14 @@ be checked, and a block of another file in it is noticed.
 import os
 import traceback
 
-_STEP = 64
+_STEP = 512  # a sector
 
 
 def content(seed, offset, length):
-    """Bytes of the file of a seed: each 64 of them say whose and where."""
+    """Bytes of the file of a seed: each sector says whose and which, eight times."""
     first = offset // _STEP
     last = -(-(offset + length) // _STEP)
-    text = b"".join(b"%08x:%-54d\n" % (seed & 0xFFFFFFFF, at)
+    text = b"".join(b"%08x:%-54d\n" % (seed & 0xFFFFFFFF, at) * 8
                     for at in range(first, last))
     start = offset - first * _STEP
     return text[start:start + length]
