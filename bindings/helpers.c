@@ -9,6 +9,7 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include "helpers.h"
 
 __helper struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac)
@@ -90,6 +91,59 @@ __helper void rust_mpage_helper_mapping_set_error(struct address_space *mapping,
 						  int error)
 {
 	mapping_set_error(mapping, error);
+}
+
+__helper void rust_mpage_helper_folio_start_writeback(struct folio *folio)
+{
+	folio_start_writeback(folio);
+}
+
+__helper unsigned int
+rust_mpage_helper_wbc_to_write_flags(struct writeback_control *wbc)
+{
+	return (__force unsigned int)wbc_to_write_flags(wbc);
+}
+
+__helper void rust_mpage_helper_wbc_init_bio(struct writeback_control *wbc,
+					     struct bio *bio)
+{
+	wbc_init_bio(wbc, bio);
+}
+
+__helper void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh)
+{
+	clear_buffer_dirty(bh);
+}
+
+__helper void rust_mpage_helper_set_buffer_mapped(struct buffer_head *bh)
+{
+	set_buffer_mapped(bh);
+}
+
+__helper void rust_mpage_helper_set_buffer_boundary(struct buffer_head *bh)
+{
+	set_buffer_boundary(bh);
+}
+
+__helper bool rust_mpage_helper_buffer_mapped(struct buffer_head *bh)
+{
+	return buffer_mapped(bh);
+}
+
+/* Without flags. */
+__helper int rust_mpage_helper_bh_read(struct buffer_head *bh)
+{
+	return bh_read(bh, 0);
+}
+
+__helper unsigned int rust_mpage_helper_memalloc_nofs_save(void)
+{
+	return memalloc_nofs_save();
+}
+
+__helper void rust_mpage_helper_memalloc_nofs_restore(unsigned int flags)
+{
+	memalloc_nofs_restore(flags);
 }
 
 __helper void rust_mpage_helper_sb_start_pagefault(struct super_block *sb)

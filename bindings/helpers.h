@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/pagemap.h>
 #include <linux/percpu_counter.h>
+#include <linux/writeback.h>
 
 /*
  * Where the kernel inlines its helpers into Rust code, these are compiled a
@@ -27,6 +28,11 @@ static const gfp_t RUST_MPAGE_GFP_READAHEAD = __GFP_NORETRY | __GFP_NOWARN;
 
 /* What a folio for a write is looked up with. */
 static const fgf_t RUST_MPAGE_FGP_WRITEBEGIN = FGP_WRITEBEGIN;
+/* And by filemap_grab_folio(). */
+static const fgf_t RUST_MPAGE_FGP_GRAB = FGP_LOCK | FGP_ACCESSED | FGP_CREAT;
+
+/* What writeback may do to get memory: anything but to write files. */
+static const gfp_t RUST_MPAGE_GFP_NOFS = GFP_NOFS;
 
 struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac);
 void rust_mpage_helper_folio_zero_segment(struct folio *folio, size_t start,
@@ -44,6 +50,17 @@ void rust_mpage_helper_zero_bvec(struct bio_vec *bvec, unsigned int from);
 void rust_mpage_helper_synchronize_rcu_tasks(void);
 void rust_mpage_helper_mapping_set_error(struct address_space *mapping,
 					 int error);
+void rust_mpage_helper_folio_start_writeback(struct folio *folio);
+unsigned int rust_mpage_helper_wbc_to_write_flags(struct writeback_control *wbc);
+void rust_mpage_helper_wbc_init_bio(struct writeback_control *wbc,
+				    struct bio *bio);
+void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh);
+void rust_mpage_helper_set_buffer_mapped(struct buffer_head *bh);
+void rust_mpage_helper_set_buffer_boundary(struct buffer_head *bh);
+bool rust_mpage_helper_buffer_mapped(struct buffer_head *bh);
+int rust_mpage_helper_bh_read(struct buffer_head *bh);
+unsigned int rust_mpage_helper_memalloc_nofs_save(void);
+void rust_mpage_helper_memalloc_nofs_restore(unsigned int flags);
 void rust_mpage_helper_sb_start_pagefault(struct super_block *sb);
 void rust_mpage_helper_sb_end_pagefault(struct super_block *sb);
 void rust_mpage_helper_filemap_invalidate_lock_shared(struct address_space *mapping);

@@ -18,6 +18,7 @@
 
 use crate::{
     abi,
+    abstractions::fs::Inode,
     bindings,
     mpage::BlockMapper, //
 };
@@ -30,6 +31,10 @@ use core::{
 };
 use kernel::{
     error::{
+        code::{
+            EIO,
+            ENOMEM, //
+        },
         from_err_ptr,
         to_result,
         Result, //
@@ -173,18 +178,94 @@ pub(crate) unsafe fn commit(
 ///
 /// If the block has to be read and cannot be; the mapper's.
 ///
-/// C: `block_truncate_page()`.
+/// C: `block_truncate_page()`, which finds the wrong block in a large folio.
 pub fn truncate_tail<M: BlockMapper>(_mapper: M, inode: &M::Inode, from: u64) -> Result {
     let inode = inode.as_ref();
-    let get_block = abi::get_block_of::<M>();
-    // SAFETY: The inode is referenced and one of `M::Inode`.
-    to_result(unsafe {
-        bindings::block_truncate_page(
-            (*inode.as_raw()).i_mapping,
-            from as bindings::loff_t,
-            get_block.as_raw(),
-        )
-    })
+    let block_size = 1u64 << inode.block_bits();
+    if from % block_size == 0 {
+        return Ok(());
+    }
+    let folio = GrabbedFolio::of(inode, from)?;
+    // SAFETY: The folio is locked and in its mapping while it is grabbed.
+    let place = unsafe { super::Folio::from_raw(folio.0.as_ptr()) };
+    let offset = (from - place.position()) as usize;
+    let end = offset + (block_size - from % block_size) as usize;
+    let bh = folio.buffer(inode, offset);
+    // SAFETY: The buffers of a locked folio stay as they are, and nobody else maps them; the inode
+    // is referenced and one of `M::Inode`, which is what the function is for.
+    unsafe {
+        if !bindings::rust_mpage_helper_buffer_mapped(bh) {
+            let map = abi::get_block_of::<M>().as_raw().ok_or(EIO)?;
+            to_result(map(inode.as_raw(), from >> inode.block_bits(), bh, 0))?;
+            if !bindings::rust_mpage_helper_buffer_mapped(bh) {
+                // A hole: there is nothing that could be seen.
+                return Ok(());
+            }
+        }
+        if place.is_uptodate() {
+            bindings::rust_mpage_helper_set_buffer_uptodate(bh);
+        }
+        let read = bindings::rust_mpage_helper_bh_read(bh);
+        if read < 0 {
+            return to_result(read);
+        }
+        bindings::rust_mpage_helper_folio_zero_segment(folio.0.as_ptr(), offset, end);
+        bindings::mark_buffer_dirty(bh);
+    }
+    Ok(())
+}
+
+/// A folio of the cache, found or made.
+///
+/// # Invariants
+///
+/// The folio is locked and in its mapping; lock and a reference are the value's.
+struct GrabbedFolio(NonNull<bindings::folio>);
+
+impl GrabbedFolio {
+    /// The one that has file position `pos`. C: `filemap_grab_folio()`.
+    fn of(inode: &Inode, pos: u64) -> Result<Self> {
+        // SAFETY: The inode is valid, and so is its mapping.
+        let folio = from_err_ptr(unsafe {
+            let mapping = (*inode.as_raw()).i_mapping;
+            bindings::__filemap_get_folio_mpol(
+                mapping,
+                (pos >> PAGE_SHIFT) as usize,
+                bindings::RUST_MPAGE_FGP_GRAB,
+                (*mapping).gfp_mask,
+                ptr::null_mut(),
+            )
+        })?;
+        // INVARIANT: The folio is locked and referenced by the flags.
+        NonNull::new(folio).map(Self).ok_or(ENOMEM)
+    }
+
+    /// The buffer of byte `offset` of the folio; makes buffers if it has none.
+    fn buffer(&self, inode: &Inode, offset: usize) -> *mut bindings::buffer_head {
+        let bits = inode.block_bits();
+        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is; it has one
+        // for each block. create_empty_buffers() does not fail.
+        unsafe {
+            let mut bh = bindings::rust_mpage_helper_folio_buffers(self.0.as_ptr());
+            if bh.is_null() {
+                bh = bindings::create_empty_buffers(self.0.as_ptr(), 1 << bits, 0);
+            }
+            for _ in 0..offset >> bits {
+                bh = (*bh).b_this_page;
+            }
+            bh
+        }
+    }
+}
+
+impl Drop for GrabbedFolio {
+    fn drop(&mut self) {
+        // SAFETY: Lock and reference are ours by the type invariants.
+        unsafe {
+            bindings::folio_unlock(self.0.as_ptr());
+            bindings::rust_mpage_helper_folio_put(self.0.as_ptr());
+        }
+    }
 }
 
 /// What happens at faults in mapped files whose blocks `M` knows. C: `struct vm_operations_struct`.
