@@ -11,6 +11,7 @@ use crate::{
             InodeType, //
         },
         mm::{
+            without_fs_reclaim,
             Folio,
             GetBlockFn, //
         }, //
@@ -189,7 +190,7 @@ unsafe extern "C" fn map_buffer<M: BlockMapper>(
     let (at, max_blocks) = (LogicalBlock(block), BlockCount(max));
     let result = match create {
         0 => M::default().lookup(inode, at, max_blocks),
-        _ => M::default().allocate(inode, at, max_blocks),
+        _ => without_fs_reclaim(|| M::default().allocate(inode, at, max_blocks)),
     };
     let mapping = match result {
         Ok(mapping) => mapping,

@@ -175,7 +175,8 @@ pub trait BlockMapper: Copy + Default + 'static {
     /// as it can be, but may end before `max`; [`Mapping::with_new`] if a block of it is fresh.
     ///
     /// May sleep, read and change metadata. The caller holds the lock of the folio with `at`, and
-    /// writes all blocks of the answer or zeroes them: nobody sees what was in them before.
+    /// writes all blocks of the answer or zeroes them: nobody sees what was in them before. Memory
+    /// that is allocated in here is not reclaimed from filesystems.
     ///
     /// Left as it is, for a filesystem that is only read.
     ///
