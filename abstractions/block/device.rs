@@ -62,6 +62,31 @@ impl BlockDevice {
         // SAFETY: The device is valid by the type invariants; C reads this field without a lock.
         unsafe { ptr::addr_of!((*self.as_raw()).bd_nr_sectors).read_volatile() }
     }
+
+    /// Forgets what the device's own cache has of `len` blocks from `first` on, for they are a
+    /// file's now: a buffer that was dirty when they belonged to somebody else must not be written
+    /// over the file. Waits for writes on their way. Blocks have the size that the device's cache
+    /// is used with. C: `clean_bdev_aliases()`.
+    pub fn forget_cached(&self, first: u64, len: u32) {
+        // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
+        unsafe { bindings::clean_bdev_aliases(self.as_raw(), first, u64::from(len)) };
+    }
+
+    /// Starts the write of a block of `1 << block_bits` bytes if the device's cache has it, dirty.
+    /// C: `write_boundary_block()`, which is not exported.
+    pub fn push_cached(&self, block: u64, block_bits: u32) {
+        // SAFETY: The device is valid by the type invariants. The buffer comes with a reference,
+        // which is given back.
+        unsafe {
+            let bh = bindings::__find_get_block_nonatomic(self.as_raw(), block, 1 << block_bits);
+            if !bh.is_null() {
+                if bindings::rust_mpage_helper_buffer_dirty(bh) {
+                    bindings::write_dirty_buffer(bh, 0);
+                }
+                bindings::__brelse(bh);
+            }
+        }
+    }
 }
 
 impl PartialEq for BlockDevice {

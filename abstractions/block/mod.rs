@@ -7,6 +7,8 @@ mod in_flight;
 mod plug;
 mod read_bio;
 mod split_read;
+mod split_write;
+mod write_bio;
 
 pub use self::device::{
     BlockDevice,
@@ -19,3 +21,5 @@ pub use self::read_bio::{
     ReadIntent, //
 };
 pub use self::split_read::SplitRead;
+pub use self::split_write::SplitWriter;
+pub use self::write_bio::WriteBio;

@@ -2,12 +2,18 @@
 
 //! Folios of the page cache and the requests that bring them.
 
+mod buffer_states;
 pub(crate) mod buffered_write;
 mod buffers;
 mod folio;
 mod readahead;
+mod reclaim;
 mod writeback;
 
+pub use self::buffer_states::{
+    BufferState,
+    Buffers, //
+};
 pub use self::buffered_write::truncate_tail;
 pub use self::buffers::{
     Adopted,
@@ -21,8 +27,13 @@ pub use self::folio::{
     WatchedFolio, //
 };
 pub use self::readahead::Readahead;
+pub use self::reclaim::without_fs_reclaim;
 pub use self::writeback::{
     DirtyFolio,
     WritebackControl,
     WritebackReason, //
+};
+pub(super) use self::writeback::{
+    StartedFolio,
+    WritingFolio, //
 };

@@ -12,6 +12,9 @@
 //! function loses data.
 
 use super::{
+    buffer_states::clean_buffers,
+    Buffers,
+    ByteRange,
     Folio,
     GetBlockFn, //
 };
@@ -30,6 +33,7 @@ use core::{
 };
 use kernel::{
     error::{
+        code::EIO,
         to_result,
         Error,
         Result, //
@@ -110,13 +114,9 @@ impl<'a> WritebackControl<'a> {
             let Some(next) = NonNull::new(folio) else {
                 return to_result(error);
             };
-            // INVARIANT: writeback_iter() returns locked folios of the mapping whose dirty flag it
+            // SAFETY: writeback_iter() returns locked folios of the mapping whose dirty flag it
             // has cleared and which are not under writeback; the lock is passed on.
-            let taken = DirtyFolio {
-                folio: next,
-                wbc: self.wbc,
-                _request: PhantomData,
-            };
+            let taken = unsafe { DirtyFolio::from_raw(self, next) };
             error = write(self, taken).map_or_else(Error::to_errno, |()| 0);
         }
     }
@@ -132,6 +132,32 @@ impl<'a> WritebackControl<'a> {
         } else {
             WritebackReason::Other
         }
+    }
+
+    /// Behind the last byte of the file that the request is about.
+    pub fn range_end(&self) -> u64 {
+        // SAFETY: The request is valid by the type invariants.
+        let wbc = unsafe { self.wbc.as_ref() };
+        if wbc.range_cyclic() != 0 {
+            u64::MAX
+        } else {
+            (wbc.range_end as u64).saturating_add(1)
+        }
+    }
+
+    /// Pages that the request still wants to be written; all of them if somebody waits for it.
+    pub fn pages_wanted(&self) -> u64 {
+        match self.reason() {
+            WritebackReason::Integrity => u64::MAX,
+            // SAFETY: The request is valid by the type invariants.
+            _ => unsafe { self.wbc.as_ref() }.nr_to_write.max(0) as u64,
+        }
+    }
+
+    /// Pages that the file has in the cache.
+    pub fn pages_cached(&self) -> u64 {
+        // SAFETY: The mapping is valid by the type invariants; C reads the field without a lock.
+        unsafe { ptr::addr_of!((*self.mapping.as_ptr()).nrpages).read_volatile() as u64 }
     }
 
     /// Records an error for the file: every `fsync(2)` of a file that is open now reports it once.
@@ -158,7 +184,24 @@ pub struct DirtyFolio<'w> {
     _request: PhantomData<&'w ()>,
 }
 
-impl DirtyFolio<'_> {
+impl<'w> DirtyFolio<'w> {
+    /// Takes over a folio that was picked for `request`, and its lock.
+    ///
+    /// # Safety
+    ///
+    /// The type invariants must hold, and the caller must not use the lock any more.
+    pub(crate) unsafe fn from_raw(
+        request: &'w WritebackControl<'_>,
+        folio: NonNull<bindings::folio>,
+    ) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            folio,
+            wbc: request.wbc,
+            _request: PhantomData,
+        }
+    }
+
     /// Gives the folio, its lock and the duty to write it to the caller.
     pub(crate) fn into_raw(self) -> NonNull<bindings::folio> {
         ManuallyDrop::new(self).folio
@@ -181,6 +224,25 @@ impl DirtyFolio<'_> {
         let folio = self.into_raw();
         // SAFETY: The lock was ours.
         unsafe { bindings::folio_unlock(folio.as_ptr()) };
+    }
+
+    /// Starts the writeback: from here on the folio counts as being written, until somebody ends
+    /// that. Charges the bytes to the cgroup that made the folio dirty, once.
+    /// C: `folio_start_writeback()`, `wbc_account_cgroup_owner()`.
+    pub(in crate::abstractions) fn start_writeback(self) -> StartedFolio<'w> {
+        let (wbc, size) = (self.wbc, self.size());
+        let folio = self.into_raw();
+        // SAFETY: The folio is locked and not under writeback by the type invariants.
+        unsafe {
+            bindings::wbc_account_cgroup_owner(wbc.as_ptr(), folio.as_ptr(), size);
+            bindings::rust_mpage_helper_folio_start_writeback(folio.as_ptr());
+        }
+        // INVARIANT: The lock is passed on.
+        StartedFolio {
+            folio,
+            wbc,
+            _request: PhantomData,
+        }
     }
 
     /// Writes the folio block by block through buffer_heads, creating them if it has none. The
@@ -228,5 +290,114 @@ impl Drop for DirtyFolio<'_> {
             bindings::folio_redirty_for_writepage(self.wbc.as_ptr(), self.folio.as_ptr());
             bindings::folio_unlock(self.folio.as_ptr());
         }
+    }
+}
+
+/// A locked folio that is under writeback.
+///
+/// # Invariants
+///
+/// - The folio is locked and this value owns the lock.
+/// - It is under writeback, which somebody else ends, at any time.
+/// - `wbc` is the request that picked it, valid for `'w`.
+pub(in crate::abstractions) struct StartedFolio<'w> {
+    folio: NonNull<bindings::folio>,
+    wbc: NonNull<bindings::writeback_control>,
+    _request: PhantomData<&'w ()>,
+}
+
+impl StartedFolio<'_> {
+    /// Makes the folio dirty: not all of it is being written.
+    pub(in crate::abstractions) fn redirty(&self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::folio_redirty_for_writepage(self.wbc.as_ptr(), self.folio.as_ptr()) };
+    }
+
+    /// The buffers of the folio, whose host is `inode`. None if it has none.
+    pub(in crate::abstractions) fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
+        // SAFETY: The folio is locked while it is borrowed, by the type invariants.
+        unsafe { Buffers::of(self, inode) }
+    }
+
+    /// Marks the buffers of a range of the folio clean: a bio has them, and goes out after this.
+    pub(in crate::abstractions) fn clean_buffers(&self, range: ByteRange) {
+        // SAFETY: The folio is locked by the type invariants.
+        unsafe { clean_buffers(self, range.start, range.len) };
+    }
+}
+
+impl Deref for StartedFolio<'_> {
+    type Target = Folio;
+
+    #[inline(always)]
+    fn deref(&self) -> &Folio {
+        // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
+        unsafe { Folio::from_raw(self.folio.as_ptr()) }
+    }
+}
+
+impl Drop for StartedFolio<'_> {
+    /// Unlocks the folio.
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the lock is ours to release.
+        unsafe { bindings::folio_unlock(self.folio.as_ptr()) };
+    }
+}
+
+/// A folio that is under writeback.
+///
+/// # Invariants
+///
+/// The folio is under writeback, which also keeps it in its mapping, and this value owns the end
+/// of that.
+pub(in crate::abstractions) struct WritingFolio(NonNull<bindings::folio>);
+
+// SAFETY: Writeback may be ended by anybody, in any context.
+unsafe impl Send for WritingFolio {}
+// SAFETY: A shared reference allows what `Folio` allows.
+unsafe impl Sync for WritingFolio {}
+
+impl WritingFolio {
+    /// Takes over the duty to end the writeback of a folio.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be under writeback, and nobody else may end that.
+    pub(in crate::abstractions) unsafe fn from_raw(folio: *mut bindings::folio) -> Self {
+        // SAFETY: A valid folio is not at address 0. INVARIANT: By the safety requirements.
+        Self(unsafe { NonNull::new_unchecked(folio) })
+    }
+
+    /// Ends the writeback, and records an error for the file if it has failed.
+    /// C: `folio_end_writeback()`.
+    pub(in crate::abstractions) fn end(self, result: Result) {
+        let folio = ManuallyDrop::new(self).0.as_ptr();
+        if let Err(error) = result {
+            // SAFETY: The folio is in its mapping by the type invariants.
+            unsafe {
+                let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
+                bindings::rust_mpage_helper_mapping_set_error(mapping, error.to_errno());
+            }
+        }
+        // SAFETY: The end is ours by the type invariants.
+        unsafe { bindings::folio_end_writeback(folio) };
+    }
+}
+
+impl Deref for WritingFolio {
+    type Target = Folio;
+
+    #[inline(always)]
+    fn deref(&self) -> &Folio {
+        // SAFETY: By the type invariants the folio stays in its mapping.
+        unsafe { Folio::from_raw(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for WritingFolio {
+    /// Nobody has written the folio.
+    fn drop(&mut self) {
+        // SAFETY: The duty of `self`, which is going away, passes to the new value.
+        unsafe { Self::from_raw(self.0.as_ptr()) }.end(Err(EIO));
     }
 }

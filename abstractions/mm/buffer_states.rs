@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The buffers of a folio that is about to be written.
+//!
+//! C header: [`include/linux/buffer_head.h`](srctree/include/linux/buffer_head.h)
+//!
+//! The ring of a folio's buffers does not change while the folio is locked. Their states may: a
+//! store to a mapped page makes buffers dirty at any time (`block_dirty_folio()`), which is why
+//! states are read in one piece, and bits changed one by one.
+
+use super::{
+    BlockState,
+    DirtyFolio,
+    Folio, //
+};
+use crate::{
+    abstractions::{
+        block::BlockDevice,
+        fs::Inode, //
+    },
+    bindings,
+};
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+use kernel::ffi::c_ulong;
+
+/// The state of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferState<D> {
+    /// The device, and the number there of the block that it is, if it is mapped.
+    pub block: Option<(D, u64)>,
+    /// Whether it has to be written.
+    pub dirty: bool,
+    /// Whether its contents are valid.
+    pub uptodate: bool,
+    /// It is locked, or its block is not yet what it will be: only the kernel's buffer functions
+    /// know what to do.
+    pub busy: bool,
+    /// The mapping that it is the last of ends in front of metadata.
+    pub boundary: bool,
+}
+
+/// The buffers of a locked folio, one after the other.
+///
+/// # Invariants
+///
+/// `head` is null, or the first buffer of a folio that is locked for `'f`; `next` is null at the
+/// end, and otherwise a buffer of the same ring. Devices of the buffers are open for `'d`.
+pub struct Buffers<'f, 'd> {
+    head: *mut bindings::buffer_head,
+    next: *mut bindings::buffer_head,
+    _folio: PhantomData<&'f Folio>,
+    _devices: PhantomData<&'d Inode>,
+}
+
+impl<'d> Iterator for Buffers<'_, 'd> {
+    type Item = BufferState<&'d BlockDevice>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next.is_null() {
+            return None;
+        }
+        let bh = self.next;
+        // SAFETY: By the type invariants the buffer is valid. Nobody else maps it while the folio
+        // is locked; the other bits may change, as in C's test_bit().
+        let (state, device, block, following) = unsafe {
+            (
+                ptr::addr_of!((*bh).b_state).read_volatile(),
+                (*bh).b_bdev,
+                (*bh).b_blocknr,
+                (*bh).b_this_page,
+            )
+        };
+        self.next = if following == self.head {
+            ptr::null_mut()
+        } else {
+            following
+        };
+        let is = |bit: bindings::bh_state_bits| state & (1 as c_ulong) << bit != 0;
+        let mapped = is(bindings::bh_state_bits_BH_Mapped);
+        // SAFETY: The device is open by the type invariants.
+        let device = (!device.is_null()).then(|| unsafe { BlockDevice::from_raw(device) });
+        Some(BufferState {
+            block: device.filter(|_| mapped).map(|device| (device, block)),
+            dirty: is(bindings::bh_state_bits_BH_Dirty),
+            uptodate: is(bindings::bh_state_bits_BH_Uptodate),
+            busy: is(bindings::bh_state_bits_BH_Lock)
+                || is(bindings::bh_state_bits_BH_Delay)
+                || is(bindings::bh_state_bits_BH_Unwritten)
+                || (mapped && device.is_none()),
+            boundary: is(bindings::bh_state_bits_BH_Boundary),
+        })
+    }
+}
+
+/// The first buffer of a folio, or null.
+///
+/// # Safety
+///
+/// The folio must be locked.
+unsafe fn first_buffer(folio: &Folio) -> *mut bindings::buffer_head {
+    if folio.has_buffers() {
+        // SAFETY: By the safety requirements.
+        unsafe { bindings::rust_mpage_helper_folio_buffers(folio.as_raw()) }
+    } else {
+        ptr::null_mut()
+    }
+}
+
+impl<'f, 'd> Buffers<'f, 'd> {
+    /// The buffers of a folio whose host is `inode`.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be locked for `'f`.
+    pub(super) unsafe fn of(folio: &'f Folio, _inode: &'d Inode) -> Self {
+        // SAFETY: By the safety requirements.
+        let head = unsafe { first_buffer(folio) };
+        // INVARIANT: By the safety requirements. A mapped buffer's device is open as long as the
+        // filesystem is mounted, which it is while an inode is referenced.
+        Self {
+            head,
+            next: head,
+            _folio: PhantomData,
+            _devices: PhantomData,
+        }
+    }
+}
+
+impl DirtyFolio<'_> {
+    /// The buffers of the folio, whose host is `inode`. None if it has none.
+    pub fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
+        // SAFETY: The folio is locked while it is borrowed, by the type invariants.
+        unsafe { Buffers::of(self, inode) }
+    }
+
+    /// Notes where `len` buffers from the `start`th on live, which had no block: one behind the
+    /// other from `first` on. C: `map_bh()`.
+    pub fn map_buffers(&self, start: u32, len: u32, first: &BlockState<'_>) {
+        // SAFETY: The folio is locked by the type invariants.
+        let mut bh = unsafe { first_buffer(self) };
+        if bh.is_null() {
+            return;
+        }
+        for _ in 0..start {
+            // SAFETY: The buffers of a locked folio are a ring that stays as it is.
+            bh = unsafe { (*bh).b_this_page };
+        }
+        for index in 0..len {
+            // SAFETY: As above. Nobody else maps buffers of a locked folio.
+            unsafe {
+                (*bh).b_bdev = first.device.as_raw();
+                (*bh).b_blocknr = first.block.wrapping_add(u64::from(index));
+                bindings::rust_mpage_helper_set_buffer_mapped(bh);
+                if first.boundary && index + 1 == len {
+                    bindings::rust_mpage_helper_set_buffer_boundary(bh);
+                }
+                bh = (*bh).b_this_page;
+            }
+        }
+    }
+}
+
+/// Marks the buffers of `len` bytes of a folio from byte `start` on clean, for a bio has them.
+/// C: `clean_buffers()`.
+///
+/// # Safety
+///
+/// The folio must be locked.
+pub(in crate::abstractions) unsafe fn clean_buffers(folio: &Folio, start: usize, len: usize) {
+    // SAFETY: By the safety requirements.
+    let head = unsafe { first_buffer(folio) };
+    if head.is_null() {
+        return;
+    }
+    let mut bh = head;
+    let mut at = 0usize;
+    loop {
+        // SAFETY: The buffers of a locked folio are a ring that stays as it is.
+        let (size, following) = unsafe { ((*bh).b_size, (*bh).b_this_page) };
+        if at >= start + len {
+            return;
+        }
+        if at >= start {
+            // SAFETY: As above; the bit is changed atomically.
+            unsafe { bindings::rust_mpage_helper_clear_buffer_dirty(bh) };
+        }
+        at += size;
+        bh = following;
+        if bh == head {
+            return;
+        }
+    }
+}
