@@ -2,8 +2,8 @@
 
 //! The library itself: from "where is block N of this inode?" to bios, and back.
 //!
-//! `mapping` is the vocabulary and the one trait that a filesystem implements; `plan` decides, as
-//! pure functions, what each part of a folio needs; `read` and `write` act on that; `stats`
+//! `mapping` is the vocabulary and the one trait that a filesystem implements; `plan` and `plan_write` decide,
+//! as pure functions, what each part of a folio needs; `read` and `write` act on that; `stats`
 //! counts.
 //!
 //! C counterpart: `fs/mpage.c`.
@@ -13,9 +13,13 @@
 mod mapping;
 mod plan;
 mod plan_test;
+mod plan_write;
+mod plan_write_test;
 mod read;
 pub(crate) mod stats;
 mod write;
+mod write_sink;
+mod write_stats;
 
 pub use self::mapping::{
     BlockCount,
@@ -30,4 +34,8 @@ pub use self::read::{
     read_folio,
     readahead, //
 };
-pub use self::write::writepages;
+pub use self::write::{
+    writepages,
+    writepages_with,
+    Hooked, //
+};

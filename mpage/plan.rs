@@ -62,10 +62,17 @@ pub(super) struct Run<D> {
 }
 
 impl<D: PartialEq> Run<D> {
-    fn continues_with(&self, next: &Self) -> bool {
+    /// Whether `next` comes right behind it, in the folio and on the device.
+    pub(super) fn continues_with(&self, next: &Self) -> bool {
         self.device == next.device
             && self.span.end() == next.span.start
             && self.block.0.checked_add(u64::from(self.span.len)) == Some(next.block.0)
+    }
+
+    /// Takes in a run that it continues with.
+    pub(super) fn take_in(&mut self, next: &Self) {
+        self.span.len += next.span.len;
+        self.boundary = next.boundary;
     }
 }
 
@@ -255,8 +262,7 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
     fn hold(&mut self, run: Run<D>) -> Option<Run<D>> {
         match &mut self.held {
             Some(held) if held.continues_with(&run) => {
-                held.span.len += run.span.len;
-                held.boundary = run.boundary;
+                held.take_in(&run);
                 None
             }
             held => held.replace(run),

@@ -4,6 +4,7 @@
 //!
 //! A call counts in a value of its own and adds that to the totals once, at its end.
 
+use super::write_stats;
 use kernel::{
     debugfs,
     prelude::*,
@@ -127,5 +128,6 @@ pub(crate) fn publish(name: &CStr) -> impl PinInit<debugfs::Scope<()>> + '_ {
         dir.read_only_file(c"fallback_buffers", &READ.fallback_buffers);
         dir.read_only_file(c"fallback_filled", &READ.fallback_filled);
         dir.read_only_file(c"fallback_no_memory", &READ.fallback_no_memory);
+        write_stats::publish(&dir.dir(c"write"));
     })
 }

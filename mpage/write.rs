@@ -5,32 +5,382 @@
 //! Locks: the lock of one folio at a time, owned by a [`DirtyFolio`]; the mapper may take the
 //! filesystem's own locks inside it.
 //!
-//! C counterpart: `__mpage_writepages()`.
+//! A folio of one run joins the current bio if it continues it on the disk. A folio without buffers
+//! whose blocks are scattered takes a bio for each run. A folio with buffers that are not all of one
+//! run and dirty is written through them. A folio that cannot get all its blocks is written as far
+//! as it has some, and stays dirty if a later writeback may save the rest.
+//!
+//! C counterpart: `mpage_write_folio()`, `__mpage_writepages()`.
 
-use super::mapping::{
-    plain,
-    MapSource, //
+use super::{
+    mapping::{
+        plain,
+        BlockCount,
+        Extent,
+        LogicalBlock,
+        MapSource,
+        Mapping, //
+    },
+    plan::{
+        Run,
+        Window, //
+    },
+    plan_write::{
+        after_error,
+        next_unmapped,
+        next_writable,
+        whole_run,
+        Afterwards,
+        Place,
+        Unfit,
+        WritePlan, //
+    },
+    write_sink::{
+        Joined,
+        Sink, //
+    },
+    write_stats::Fallback,
 };
 use crate::abstractions::{
-    block::plugged,
-    mm::WritebackControl, //
+    block::{
+        plugged,
+        BlockDevice,
+        SplitWriter, //
+    },
+    mm::{
+        without_fs_reclaim,
+        BlockState,
+        DirtyFolio,
+        Folio,
+        WritebackControl, //
+    },
 };
-use kernel::error::Result;
+use kernel::error::{
+    code::EIO,
+    Error,
+    Result, //
+};
+
+/// What a filesystem's own handler made of a folio.
+pub enum Hooked<'w> {
+    /// It has dealt with it.
+    Handled(Result),
+    /// The library is to write it.
+    Declined(DirtyFolio<'w>),
+}
 
 /// Writes the dirty folios of a request. A filesystem's `writepages` operation is this line.
 ///
 /// # Errors
 ///
-/// The first error of the mapper or of the I/O, as far as it is known before the I/O ends. It is
-/// recorded for the file, too, as are those of the I/O.
+/// The first error of the mapper. It is recorded for the file, too, as are errors of the I/O when
+/// it ends.
 ///
 /// Context: process context, may sleep. C: `mpage_writepages()`.
 pub fn writepages<M: MapSource>(
     mapper: M,
     inode: &M::Inode,
-    mut request: WritebackControl<'_>,
+    request: WritebackControl<'_>,
 ) -> Result {
+    writepages_with(mapper, inode, request, |_, folio| Hooked::Declined(folio))
+}
+
+/// As [`writepages`], with a handler that sees each folio first.
+///
+/// C: `__mpage_writepages()`.
+pub fn writepages_with<M, H>(
+    mapper: M,
+    inode: &M::Inode,
+    mut request: WritebackControl<'_>,
+    mut hook: H,
+) -> Result
+where
+    M: MapSource,
+    H: for<'w> FnMut(&'w WritebackControl<'_>, DirtyFolio<'w>) -> Hooked<'w>,
+{
     plugged(|| {
-        request.for_each(|_, folio| folio.write_through_buffers(plain(inode), mapper.get_block()))
+        let mut writer = Writer::new(mapper, inode);
+        let result = request.for_each(|request, folio| match hook(request, folio) {
+            Hooked::Handled(result) => result,
+            Hooked::Declined(folio) => writer.write(request, folio),
+        });
+        writer.sink.flush();
+        result
     })
+}
+
+/// The state of one call.
+struct Writer<'i, M: MapSource> {
+    mapper: M,
+    inode: &'i M::Inode,
+    sink: Sink<'i>,
+}
+
+impl<'i, M: MapSource> Writer<'i, M> {
+    fn new(mapper: M, inode: &'i M::Inode) -> Self {
+        Self {
+            mapper,
+            inode,
+            sink: Sink::new(plain(inode)),
+        }
+    }
+
+    fn write(&mut self, request: &WritebackControl<'_>, folio: DirtyFolio<'_>) -> Result {
+        let bits = self.sink.block_bits;
+        let place = Place::of(folio.position(), folio.size(), self.sink.inode.size());
+        let blocks = (folio.size() >> bits) as u32;
+        let file_blocks = place.file_blocks(blocks, bits);
+        match place {
+            Place::Beyond => {
+                folio.forget();
+                return Ok(());
+            }
+            // At each write, for a mapped page may have been written to there.
+            Place::Straddles(bytes) => folio.zero_from(bytes as usize),
+            Place::Inside => {}
+        }
+        if folio.has_buffers() {
+            self.write_buffers(request, folio, file_blocks)
+        } else {
+            self.map_and_write(request, folio, file_blocks)
+        }
+    }
+
+    /// Asks the mapper for blocks, and keeps what the device's cache has of fresh ones from being
+    /// written over them.
+    fn allocate(
+        &mut self,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        self.sink.tally.mapper_calls += 1;
+        let mapping = without_fs_reclaim(|| self.mapper.map_for_write(self.inode, folio, at, max))?;
+        if let (true, Extent::Mapped { device, start }) = (mapping.is_new(), mapping.extent()) {
+            // What is behind the question is not used, and somebody else's.
+            device.forget_cached(start.0, mapping.len().0.min(max.0));
+        }
+        Ok(mapping)
+    }
+
+    /// Writes a folio that has buffers.
+    fn write_buffers(
+        &mut self,
+        request: &WritebackControl<'_>,
+        folio: DirtyFolio<'_>,
+        file_blocks: u32,
+    ) -> Result {
+        let inode = self.sink.inode;
+        let mut fit = whole_run(folio.buffers(inode));
+        if fit == Err(Unfit::Unmapped) {
+            if let Err(error) = self.map_buffers(&folio, file_blocks) {
+                return self.rescue_buffers(request, folio, file_blocks, error);
+            }
+            fit = whole_run(folio.buffers(inode));
+        }
+        match fit {
+            Ok(run) => self.join(request, folio, run),
+            Err(unfit) => self.write_through_buffers(folio, Fallback::Unfit(unfit)),
+        }
+    }
+
+    /// Maps the dirty buffers that have no block, those of the file's blocks. C maps them in
+    /// `__block_write_full_folio()`, one by one, and gives up what comes behind an error.
+    fn map_buffers(&mut self, folio: &DirtyFolio<'_>, file_blocks: u32) -> Result {
+        let inode = self.sink.inode;
+        let first = folio.position() >> self.sink.block_bits;
+        let mut at = 0;
+        while let Some(span) = next_unmapped(folio.buffers(inode), at, file_blocks) {
+            let block = LogicalBlock(first + u64::from(span.start));
+            let mapping = self.allocate(folio, block, BlockCount(span.len))?;
+            let Extent::Mapped { device, start } = *mapping.extent() else {
+                return Err(EIO);
+            };
+            let len = mapping.len().0.min(span.len);
+            if len == 0 || start.0.checked_add(u64::from(len)).is_none() {
+                return Err(EIO);
+            }
+            let state = BlockState {
+                device,
+                block: start.0,
+                boundary: mapping.is_boundary() && mapping.len().0 <= span.len,
+            };
+            folio.map_buffers(span.start, len, &state);
+            at = span.start + len;
+        }
+        Ok(())
+    }
+
+    /// Some buffers could not get their blocks: writes the others. C: the `recover` part of
+    /// `__block_write_full_folio()`, which does the same but never keeps anything dirty.
+    #[cold]
+    fn rescue_buffers(
+        &mut self,
+        request: &WritebackControl<'_>,
+        folio: DirtyFolio<'_>,
+        file_blocks: u32,
+        error: Error,
+    ) -> Result {
+        let inode = self.sink.inode;
+        self.sink.fail(request, error);
+        if after_error(error, request.reason()) == Afterwards::Clean {
+            return self.write_through_buffers(folio, Fallback::Unfit(Unfit::Unmapped));
+        }
+        self.sink.tally.redirtied_folios += 1;
+        let Some(mut run) = next_writable(folio.buffers(inode), 0, file_blocks) else {
+            drop(folio);
+            return Err(error);
+        };
+        self.sink.flush();
+        // With no memory the folio stays dirty as a whole.
+        let Ok(split) = SplitWriter::new(folio) else {
+            return Err(error);
+        };
+        loop {
+            let at = run.span.end();
+            self.sink.write_piece(request, &split, run);
+            match next_writable(split.buffers(inode), at, file_blocks) {
+                Some(next) => run = next,
+                None => break,
+            }
+        }
+        split.redirty();
+        Err(error)
+    }
+
+    /// Maps a folio that has no buffers and does what the plan says.
+    fn map_and_write(
+        &mut self,
+        request: &WritebackControl<'_>,
+        folio: DirtyFolio<'_>,
+        file_blocks: u32,
+    ) -> Result {
+        let bits = self.sink.block_bits;
+        let first = folio.position() >> bits;
+        let file_end = (first + u64::from(file_blocks)) << bits;
+        let mut window = Window::new(file_end, bits);
+        let mut plan = WritePlan::new(&mut window, first, file_blocks);
+        let mut target = Target::Whole(folio);
+        let mut held: Option<Run<_>> = None;
+        if !target.folio().is_uptodate() {
+            // Nobody may have made such a folio dirty; what is in it is not the file.
+            return self.rescue(request, target, None, EIO);
+        }
+        loop {
+            match plan.next(|at, max| self.allocate(target.folio(), at, max)) {
+                Err(error) => return self.rescue(request, target, held, error),
+                Ok(None) => break,
+                Ok(Some(run)) => {
+                    let Some(earlier) = held.replace(run) else {
+                        continue;
+                    };
+                    target = match self.split(target) {
+                        Ok(split) => split,
+                        Err(folio) => return self.write_through_buffers(folio, Fallback::NoMemory),
+                    };
+                    target.write(&mut self.sink, request, earlier);
+                }
+            }
+        }
+        match (target, held) {
+            (Target::Whole(folio), Some(run)) => self.join(request, folio, run),
+            (Target::Split(split), Some(run)) => {
+                self.sink.tally.split_folios += 1;
+                self.sink.write_piece(request, &split, run);
+                Ok(())
+            }
+            // A folio of the file has a block at least.
+            (target, None) => self.rescue(request, target, None, EIO),
+        }
+    }
+
+    /// The mapper has failed: writes what is mapped.
+    #[cold]
+    fn rescue(
+        &mut self,
+        request: &WritebackControl<'_>,
+        target: Target<'_>,
+        held: Option<Run<&BlockDevice>>,
+        error: Error,
+    ) -> Result {
+        self.sink.fail(request, error);
+        let afterwards = after_error(error, request.reason());
+        if afterwards == Afterwards::Dirty {
+            self.sink.tally.redirtied_folios += 1;
+        }
+        let target = match held {
+            None => target,
+            Some(run) => match self.split(target) {
+                Ok(split) => {
+                    split.write(&mut self.sink, request, run);
+                    split
+                }
+                // Stays dirty as a whole, blocks of its own included.
+                Err(folio) => return Err(error).inspect_err(|_| drop(folio)),
+            },
+        };
+        match (target, afterwards) {
+            (Target::Whole(folio), Afterwards::Dirty) => drop(folio),
+            (Target::Whole(folio), Afterwards::Clean) => folio.forget(),
+            (Target::Split(split), Afterwards::Dirty) => split.redirty(),
+            (Target::Split(_), Afterwards::Clean) => {}
+        }
+        Err(error)
+    }
+
+    /// Prepares for several bios. With no memory the folio comes back.
+    fn split<'w>(&mut self, target: Target<'w>) -> Result<Target<'w>, DirtyFolio<'w>> {
+        match target {
+            Target::Whole(folio) => {
+                self.sink.flush();
+                SplitWriter::new(folio).map(Target::Split)
+            }
+            split => Ok(split),
+        }
+    }
+
+    /// Writes a folio of one run.
+    fn join(
+        &mut self,
+        request: &WritebackControl<'_>,
+        folio: DirtyFolio<'_>,
+        run: Run<&BlockDevice>,
+    ) -> Result {
+        match self.sink.join(request, folio, run) {
+            Joined::InBio => Ok(()),
+            Joined::NoMemory(folio) => self.write_through_buffers(folio, Fallback::NoMemory),
+            Joined::Nowhere(folio) => self.rescue(request, Target::Whole(folio), None, EIO),
+        }
+    }
+
+    #[cold]
+    fn write_through_buffers(&mut self, folio: DirtyFolio<'_>, reason: Fallback) -> Result {
+        self.sink.flush();
+        self.sink.tally.fallback(reason);
+        folio.write_through_buffers(self.sink.inode, self.mapper.get_block())
+    }
+}
+
+/// A folio while its plan is carried out.
+enum Target<'w> {
+    /// One run, or none, so far.
+    Whole(DirtyFolio<'w>),
+    /// Several.
+    Split(SplitWriter<'w>),
+}
+
+impl Target<'_> {
+    fn folio(&self) -> &Folio {
+        match self {
+            Self::Whole(folio) => folio,
+            Self::Split(split) => split.folio(),
+        }
+    }
+
+    /// Writes a run of a folio of several.
+    fn write(&self, sink: &mut Sink<'_>, request: &WritebackControl<'_>, run: Run<&BlockDevice>) {
+        if let Self::Split(split) = self {
+            sink.write_piece(request, split, run);
+        }
+    }
 }

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Decides how a folio is written. Pure: no I/O, no folio, no allocation; buffers are an iterator
+//! of their states, and the mapper is a closure.
+//!
+//! A folio with buffers is looked at as it is: [`whole_run`] says whether a bio can take it. A folio
+//! without is mapped, as many blocks at a time as the mapper likes: [`WritePlan`]. Nothing is mapped
+//! behind the end of the file, see [`Place`].
+//!
+//! C counterpart: the deciding half of `mpage_write_folio()`.
+
+use super::{
+    mapping::{
+        BlockCount,
+        Extent,
+        LogicalBlock,
+        Mapping,
+        PhysicalBlock, //
+    },
+    plan::{
+        FolioPlan,
+        Run,
+        Span,
+        Step,
+        Window, //
+    },
+};
+use crate::abstractions::mm::{
+    BufferState,
+    WritebackReason, //
+};
+use kernel::error::{
+    code::{
+        EAGAIN,
+        EDQUOT,
+        EINTR,
+        EIO,
+        ENOMEM,
+        ENOSPC, //
+    },
+    Error,
+    Result, //
+};
+
+/// Where the end of the file is, seen from a folio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Behind the folio, or where it ends.
+    Inside,
+    /// In the folio: so many bytes of it belong to the file.
+    Straddles(u32),
+    /// In front of the folio, or where it begins: nothing of it belongs to the file.
+    Beyond,
+}
+
+impl Place {
+    /// Of a folio of `len` bytes at `position` in a file of `size` bytes.
+    pub(super) fn of(position: u64, len: usize, size: u64) -> Self {
+        match size.checked_sub(position) {
+            None | Some(0) => Self::Beyond,
+            // A folio is at most a huge page.
+            Some(inside) if inside < len as u64 => Self::Straddles(inside as u32),
+            Some(_) => Self::Inside,
+        }
+    }
+
+    /// How many of a folio's `blocks` belong to the file, at least in part.
+    pub(super) fn file_blocks(self, blocks: u32, block_bits: u32) -> u32 {
+        match self {
+            Self::Inside => blocks,
+            Self::Straddles(bytes) => bytes.div_ceil(1 << block_bits),
+            Self::Beyond => 0,
+        }
+    }
+}
+
+/// Why a folio with buffers cannot go into a bio as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// A dirty buffer has no block: stores to a mapped page of a hole.
+    Unmapped,
+    /// A buffer is clean or not uptodate: only parts of the folio are to be written.
+    Partial,
+    /// The blocks are not one run from the start of the folio.
+    Scattered,
+    /// A buffer is locked, or its block is in an odd state.
+    Busy,
+}
+
+/// The run that the folio of these buffers is: all mapped, dirty, uptodate and contiguous, up to
+/// the first that has no block; behind that none has one.
+pub(super) fn whole_run<D: Copy + PartialEq>(
+    buffers: impl Iterator<Item = BufferState<D>>,
+) -> Result<Run<D>, Unfit> {
+    let mut run: Option<Run<D>> = None;
+    let mut hole = false;
+    for (index, buffer) in (0..).zip(buffers) {
+        if buffer.busy {
+            return Err(Unfit::Busy);
+        }
+        let Some((device, block)) = buffer.block else {
+            if buffer.dirty {
+                return Err(Unfit::Unmapped);
+            }
+            hole = true;
+            continue;
+        };
+        if hole {
+            return Err(Unfit::Scattered);
+        }
+        if !buffer.dirty || !buffer.uptodate {
+            return Err(Unfit::Partial);
+        }
+        let next = one_block(index, device, block, buffer.boundary);
+        match &mut run {
+            None => run = Some(next),
+            Some(run) if run.continues_with(&next) => run.take_in(&next),
+            Some(_) => return Err(Unfit::Scattered),
+        }
+    }
+    // Without any block there is nothing that a bio could write.
+    run.ok_or(Unfit::Partial)
+}
+
+/// The first dirty buffers without a block, from buffer `from` on, of the first `end`.
+pub(super) fn next_unmapped<D>(
+    buffers: impl Iterator<Item = BufferState<D>>,
+    from: u32,
+    end: u32,
+) -> Option<Span> {
+    let mut span: Option<Span> = None;
+    for (index, buffer) in (0..end).zip(buffers).skip(from as usize) {
+        match (&mut span, buffer.dirty && buffer.block.is_none()) {
+            (None, true) => {
+                span = Some(Span {
+                    start: index,
+                    len: 1,
+                });
+            }
+            (Some(span), true) => span.len += 1,
+            (Some(_), false) => break,
+            (None, false) => {}
+        }
+    }
+    span
+}
+
+/// The first run of buffers that can be written, from buffer `from` on, of the first `end`: those
+/// that are mapped, dirty and uptodate.
+pub(super) fn next_writable<D: Copy + PartialEq>(
+    buffers: impl Iterator<Item = BufferState<D>>,
+    from: u32,
+    end: u32,
+) -> Option<Run<D>> {
+    let mut run: Option<Run<D>> = None;
+    for (index, buffer) in (0..end).zip(buffers).skip(from as usize) {
+        let next = match buffer.block {
+            Some((device, block)) if buffer.dirty && buffer.uptodate && !buffer.busy => {
+                one_block(index, device, block, buffer.boundary)
+            }
+            _ if run.is_some() => break,
+            _ => continue,
+        };
+        match &mut run {
+            None => run = Some(next),
+            Some(run) if run.continues_with(&next) => run.take_in(&next),
+            Some(_) => break,
+        }
+    }
+    run
+}
+
+fn one_block<D>(index: u32, device: D, block: u64, boundary: bool) -> Run<D> {
+    Run {
+        span: Span {
+            start: index,
+            len: 1,
+        },
+        device,
+        block: PhysicalBlock(block),
+        boundary,
+    }
+}
+
+/// The walk through a folio without buffers.
+pub(super) struct WritePlan<'w, D> {
+    plan: FolioPlan<'w, D>,
+    file_blocks: u32,
+}
+
+impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
+    /// Plans a folio whose first file block is `first` and of whose blocks `file_blocks` belong to
+    /// the file. The window must be new: what the mapper said of an earlier folio may not be true
+    /// any more, for this folio's lock did not keep truncation away from its blocks.
+    pub(super) fn new(window: &'w mut Window<D>, first: u64, file_blocks: u32) -> Self {
+        let end = first + u64::from(file_blocks);
+        Self {
+            plan: FolioPlan::new(window, first..end, end),
+            file_blocks,
+        }
+    }
+
+    /// The next run of blocks to write, or [`None`] when the folio is decided. Together they are
+    /// all of the folio's blocks that belong to the file.
+    ///
+    /// # Errors
+    ///
+    /// What `allocate` says; `EIO` if its answer makes no sense, such as a hole.
+    pub(super) fn next(
+        &mut self,
+        mut allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
+    ) -> Result<Option<Run<D>>> {
+        let step = self.plan.next(|at, max| {
+            let mut mapping = allocate(at, max)?;
+            // That the block is uptodate in the folio is no news to who writes it.
+            mapping.uptodate = false;
+            match mapping.extent {
+                Extent::Mapped { .. } => Ok(mapping),
+                Extent::Hole => Err(EIO),
+            }
+        })?;
+        match step {
+            Some(Step::Read(run) | Step::Filled(run)) => Ok(Some(run)),
+            // The file has become shorter than the window knows.
+            Some(Step::Zero(span)) if span.start < self.file_blocks => Err(EIO),
+            Some(Step::Zero(_)) | None => Ok(None),
+        }
+    }
+}
+
+/// What becomes of data that could not get its blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Afterwards {
+    /// It stays dirty: a later writeback may be able to save it.
+    Dirty,
+    /// It is given up, as by C.
+    Clean,
+}
+
+/// What becomes of a folio after the mapper has failed with `error`.
+///
+/// A full disk may not be full for ever, so its data waits. But not while the system is short of
+/// clean memory: everybody who writes anything would wait for a writeback that cannot succeed.
+pub(super) fn after_error(error: Error, reason: WritebackReason) -> Afterwards {
+    let passes = [ENOSPC, EDQUOT, ENOMEM, EAGAIN, EINTR].contains(&error);
+    if passes && reason != WritebackReason::Memory {
+        Afterwards::Dirty
+    } else {
+        Afterwards::Clean
+    }
+}
+
+/// What bounds the bytes that a request may still write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The file's size in bytes.
+    pub(super) size: u64,
+    /// Behind the last byte that the request is about.
+    pub(super) range_end: u64,
+    /// Pages that the request still wants.
+    pub(super) pages_wanted: u64,
+    /// Pages that the file has in the cache.
+    pub(super) pages_cached: u64,
+}
+
+/// How many pages a bio may get that begins at file position `position`: at least 1, and no more
+/// than are left to write.
+pub(super) fn pages_left(position: u64, bounds: &Bounds, page_shift: usize) -> u32 {
+    let end = bounds.size.min(bounds.range_end);
+    let pages = end.saturating_sub(position).div_ceil(1 << page_shift);
+    let pages = pages.min(bounds.pages_wanted).min(bounds.pages_cached);
+    u32::try_from(pages).unwrap_or(u32::MAX).max(1)
+}
