@@ -2,9 +2,9 @@
 /*
  * The multi-page block I/O library in Rust, for C filesystems.
  *
- * The functions here are what mpage_readahead() and mpage_read_folio() of
- * <linux/mpage.h> are, under names of their own: a module cannot export the
- * names that vmlinux exports.
+ * The functions here are what mpage_readahead(), mpage_read_folio(),
+ * mpage_writepages() and __mpage_writepages() of <linux/mpage.h> are, under
+ * names of their own: a module cannot export the names that vmlinux exports.
  */
 #ifndef _LINUX_RUST_MPAGE_H
 #define _LINUX_RUST_MPAGE_H
@@ -12,6 +12,7 @@
 #include <linux/buffer_head.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/writeback.h>
 
 /**
  * rust_mpage_readahead - start reads of the folios of a readahead request
@@ -39,5 +40,49 @@ void rust_mpage_readahead(struct readahead_control *rac, get_block_t get_block);
  * not uptodate.
  */
 int rust_mpage_read_folio(struct folio *folio, get_block_t get_block);
+
+/**
+ * rust_mpage_writepages - write the dirty folios of a writeback request
+ * @mapping: The file's mapping.
+ * @wbc: The request.
+ * @get_block: The filesystem's block mapper. For folios without buffers, and
+ *	for dirty buffers without a block, it is asked to allocate as many
+ *	blocks (@bh_result->b_size) as the folio lacks, and may answer with
+ *	fewer. If it sets BH_New, that is so for all blocks of the answer.
+ *
+ * Folios without buffers, and those whose buffers are all mapped, dirty and
+ * contiguous, go into the largest bios that the disk layout and the device
+ * allow. Others are written through their buffers.
+ *
+ * If @get_block fails, the blocks that the folio has are written. With -ENOSPC,
+ * -EDQUOT and other errors that may pass, the rest stays dirty for a later
+ * writeback, unless this one is for lack of clean memory; with others, it is
+ * given up. The error is recorded for the file in any case.
+ *
+ * Context: Process context, may sleep. A folio is unlocked once it is under
+ * writeback, which ends when it is written or has failed.
+ * Return: 0, or the first negative errno of @get_block.
+ */
+int rust_mpage_writepages(struct address_space *mapping,
+			  struct writeback_control *wbc, get_block_t get_block);
+
+/**
+ * __rust_mpage_writepages - write the dirty folios of a writeback request
+ * @mapping: The file's mapping.
+ * @wbc: The request.
+ * @get_block: As for rust_mpage_writepages().
+ * @write_folio: Handler that gets each folio, locked, before anything else is
+ *	done with it; may be %NULL. Returns a positive number if it leaves the
+ *	folio, locked, to this function. Otherwise it has dealt with the folio
+ *	and its lock, and the number is 0 or a negative errno.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or the first negative errno of @get_block or @write_folio.
+ */
+int __rust_mpage_writepages(struct address_space *mapping,
+			    struct writeback_control *wbc,
+			    get_block_t get_block,
+			    int (*write_folio)(struct folio *folio,
+					       struct writeback_control *wbc));
 
 #endif /* _LINUX_RUST_MPAGE_H */
