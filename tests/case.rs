@@ -327,6 +327,7 @@ impl Seen {
                     opf,
                     segments,
                     disk,
+                    ..
                 } = bio;
                 pr_info!("  bio {disk}:{sector} bytes {bytes} opf {opf:#x} segments {segments}\n");
             }

@@ -5,7 +5,7 @@
  * Locks: folio locks, which the operations under test release; a mapping's
  * invalidate_lock outside of them, as mm/readahead.c has it.
  *
- * Left out: names, directories, writing.
+ * Left out: names, directories; writing, which is in dirty_pages.c.
  */
 
 #include <linux/blkdev.h>
@@ -27,14 +27,15 @@
 /* What a block is filled with by the mapper; tests/pattern.rs has the same. */
 #define FILLED		0xf1
 
-static int test_get_block(struct inode *inode, sector_t block,
-			  struct buffer_head *bh, int create)
+int test_get_block(struct inode *inode, sector_t block,
+		   struct buffer_head *bh, int create)
 {
 	u64 max = bh->b_size >> inode->i_blkbits;
 	struct test_mapping mapping = {};
 	int err;
 
-	err = test_lookup(inode->i_private, inode, block, max, &mapping);
+	err = test_lookup(inode->i_private, inode, block, max, create,
+			  &mapping);
 	if (err || !mapping.mapped)
 		return err;
 	set_buffer_mapped(bh);
@@ -43,6 +44,8 @@ static int test_get_block(struct inode *inode, sector_t block,
 	bh->b_size = mapping.len << inode->i_blkbits;
 	if (mapping.boundary)
 		set_buffer_boundary(bh);
+	if (mapping.fresh)
+		set_buffer_new(bh);
 	if (mapping.filled) {
 		struct folio *folio = bh->b_folio;
 		size_t at = (block << inode->i_blkbits) - folio_pos(folio);
@@ -65,7 +68,14 @@ static int c_interface_read_folio(struct file *file, struct folio *folio)
 	return rust_mpage_read_folio(folio, test_get_block);
 }
 
+static int c_interface_writepages(struct address_space *mapping,
+				  struct writeback_control *wbc)
+{
+	return rust_mpage_writepages(mapping, wbc, test_get_block);
+}
+
 const struct address_space_operations test_aops_c_interface = {
+	.writepages		= c_interface_writepages,
 	.readahead		= c_interface_readahead,
 	.read_folio		= c_interface_read_folio,
 	.dirty_folio		= block_dirty_folio,
@@ -82,7 +92,14 @@ static int kernel_read_folio(struct file *file, struct folio *folio)
 	return mpage_read_folio(folio, test_get_block);
 }
 
+static int kernel_writepages(struct address_space *mapping,
+			     struct writeback_control *wbc)
+{
+	return mpage_writepages(mapping, wbc, test_get_block);
+}
+
 const struct address_space_operations test_aops_kernel = {
+	.writepages		= kernel_writepages,
 	.readahead		= kernel_readahead,
 	.read_folio		= kernel_read_folio,
 	.dirty_folio		= block_dirty_folio,

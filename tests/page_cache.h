@@ -33,6 +33,7 @@ struct test_inode_args {
  * @mapped: whether there are blocks at all
  * @boundary: for BH_Boundary
  * @filled: the first block is to be filled, and marked uptodate
+ * @fresh: the blocks were allocated for the question
  */
 struct test_mapping {
 	u64 len;
@@ -41,6 +42,7 @@ struct test_mapping {
 	bool mapped;
 	bool boundary;
 	bool filled;
+	bool fresh;
 };
 
 /**
@@ -62,8 +64,12 @@ struct test_folio {
 };
 
 /* In Rust: the mapper. */
-int test_lookup(void *table, struct inode *inode, u64 at, u64 max,
+int test_lookup(void *table, struct inode *inode, u64 at, u64 max, bool create,
 		struct test_mapping *mapping);
+
+/* The same as a get_block_t. */
+int test_get_block(struct inode *inode, sector_t block, struct buffer_head *bh,
+		   int create);
 
 /* The same mapper behind rust_mpage's C interface, and behind fs/mpage.c. */
 extern const struct address_space_operations test_aops_c_interface;

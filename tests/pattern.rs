@@ -40,4 +40,20 @@ impl Contents {
             }
         }
     }
+
+    /// Makes the bytes of one sector that.
+    pub(crate) fn fill(self, bytes: &mut [u8]) {
+        match self {
+            Self::Zero => bytes.fill(0),
+            Self::Byte(byte) => bytes.fill(byte),
+            Self::Disk { number, sector } => {
+                let first = sector.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    ^ u64::from(number) << 56;
+                let (words, _) = bytes.as_chunks_mut::<8>();
+                for (i, word) in (0..).zip(words) {
+                    *word = first.wrapping_add(i).to_ne_bytes();
+                }
+            }
+        }
+    }
 }

@@ -3,13 +3,13 @@
  * A disk for tests, see pattern_disk.h.
  *
  * Locks: disk->lock, taken in any context; nothing is taken inside it. Bios end
- * outside of it.
- *
- * Left out: writing.
+ * outside of it. What a bio writes is looked at when it arrives: it must not
+ * change after that.
  */
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/buffer_head.h>
 #include <linux/highmem.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
@@ -37,6 +37,7 @@ struct pattern_disk {
 	u32 waiting_count;
 	u32 most_waiting;
 	u32 seen;
+	u32 unplugs;
 	struct timer_list timer;
 	u32 records_count;
 	struct pattern_disk_bio *records;
@@ -68,9 +69,47 @@ static void fill_bio(struct pattern_disk *disk, struct bio *bio)
 	}
 }
 
+/* Counts the sectors of a write by what they hold. */
+static void look_at_sector(struct pattern_disk_bio *found, u32 number,
+			   u64 sector, const char *bytes)
+{
+	u64 words[WORDS];
+	unsigned int same = 0;
+
+	fill_sector(words, number, sector);
+	while (same < SECTOR_SIZE && bytes[same] == ((char *)words)[same])
+		same++;
+	if (same == SECTOR_SIZE)
+		found->whole++;
+	else if (memchr_inv(bytes + same, 0, SECTOR_SIZE - same))
+		found->wrong++;
+	else if (memchr_inv(bytes, 0, SECTOR_SIZE))
+		found->cut++;
+	else
+		found->zero++;
+}
+
+static void look_at_bio(struct pattern_disk_bio *found,
+			struct pattern_disk *disk, struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	bio_for_each_segment(bv, bio, iter) {
+		char *bytes = bvec_kmap_local(&bv);
+		unsigned int at;
+
+		for (at = 0; at < bv.bv_len; at += SECTOR_SIZE)
+			look_at_sector(found, disk->number, sector++,
+				       bytes + at);
+		kunmap_local(bytes);
+	}
+}
+
 static void end_bio(struct pattern_disk *disk, struct bio *bio)
 {
-	if (!bio->bi_status)
+	if (!bio->bi_status && bio_op(bio) == REQ_OP_READ)
 		fill_bio(disk, bio);
 	bio_endio(bio);
 }
@@ -91,22 +130,37 @@ static void end_waiting(struct timer_list *timer)
 		end_bio(disk, bio);
 }
 
+/* The plug that bios came under is over. */
+static void count_unplug(struct blk_plug_cb *cb, bool from_schedule)
+{
+	struct pattern_disk *disk = cb->data;
+	unsigned long flags;
+
+	spin_lock_irqsave(&disk->lock, flags);
+	disk->unplugs++;
+	spin_unlock_irqrestore(&disk->lock, flags);
+	kfree(cb);
+}
+
 static void record(struct pattern_disk *disk, struct bio *bio)
 {
 	struct pattern_disk *recorder = disk->recorder;
+	struct pattern_disk_bio found = {
+		.sector = bio->bi_iter.bi_sector,
+		.bytes = bio->bi_iter.bi_size,
+		.opf = (__force u32)bio->bi_opf,
+		.segments = bio->bi_vcnt,
+		.room = bio->bi_max_vecs,
+		.disk = disk->number,
+		.hint = bio->bi_write_hint,
+	};
 	unsigned long flags;
 
+	if (bio_op(bio) == REQ_OP_WRITE)
+		look_at_bio(&found, disk, bio);
 	spin_lock_irqsave(&recorder->lock, flags);
-	if (recorder->records_count < MAX_RECORDS) {
-		recorder->records[recorder->records_count++] =
-			(struct pattern_disk_bio) {
-				.sector = bio->bi_iter.bi_sector,
-				.bytes = bio->bi_iter.bi_size,
-				.opf = (__force u32)bio->bi_opf,
-				.segments = bio->bi_vcnt,
-				.disk = disk->number,
-			};
-	}
+	if (recorder->records_count < MAX_RECORDS)
+		recorder->records[recorder->records_count++] = found;
 	spin_unlock_irqrestore(&recorder->lock, flags);
 }
 
@@ -115,8 +169,10 @@ static bool must_fail(struct pattern_disk *disk, struct bio *bio)
 {
 	const struct pattern_disk_faults *faults = &disk->faults;
 
-	if (++disk->seen == faults->nth || bio_op(bio) != REQ_OP_READ)
+	if (++disk->seen == faults->nth)
 		return true;
+	if (bio_op(bio) != REQ_OP_READ && bio_op(bio) != REQ_OP_WRITE)
+		return !op_is_flush(bio->bi_opf);
 	return bio->bi_iter.bi_sector < faults->sector + faults->sectors &&
 	       bio_end_sector(bio) > faults->sector;
 }
@@ -128,6 +184,7 @@ static void pattern_disk_submit_bio(struct bio *bio)
 	unsigned long flags;
 
 	record(disk, bio);
+	blk_check_plugged(count_unplug, disk, sizeof(struct blk_plug_cb));
 
 	spin_lock_irqsave(&disk->lock, flags);
 	if (must_fail(disk, bio))
@@ -175,8 +232,9 @@ static int pattern_disk_add(struct pattern_disk *disk, u64 sectors)
 	if (err)
 		goto out_put;
 
-	disk->file = bdev_file_open_by_dev(disk_devt(gendisk), BLK_OPEN_READ,
-					   NULL, NULL);
+	disk->file = bdev_file_open_by_dev(disk_devt(gendisk),
+					   BLK_OPEN_READ | BLK_OPEN_WRITE,
+					   disk, NULL);
 	if (IS_ERR(disk->file)) {
 		err = PTR_ERR(disk->file);
 		goto out_del;
@@ -250,6 +308,52 @@ struct block_device *pattern_disk_bdev(struct pattern_disk *disk)
 }
 
 /**
+ * pattern_disk_dirty_block - make a block dirty in the device's own cache
+ * @disk: the disk
+ * @block: its number
+ * @block_size: the size of all blocks in the cache, which must be the same in
+ *	all calls
+ * @byte: what it is filled with; 0 for the pattern
+ */
+int pattern_disk_dirty_block(struct pattern_disk *disk, u64 block,
+			     u32 block_size, u8 byte)
+{
+	u64 sector = block * (block_size / SECTOR_SIZE);
+	struct buffer_head *bh;
+	u32 at;
+	int err;
+
+	err = set_blocksize(disk->file, block_size);
+	if (err)
+		return err;
+	bh = __getblk(file_bdev(disk->file), block, block_size);
+	if (!bh)
+		return -ENOMEM;
+	lock_buffer(bh);
+	for (at = 0; at < block_size; at += SECTOR_SIZE) {
+		if (byte)
+			memset(bh->b_data + at, byte, SECTOR_SIZE);
+		else
+			fill_sector((u64 *)(bh->b_data + at), disk->number,
+				    sector++);
+	}
+	set_buffer_uptodate(bh);
+	unlock_buffer(bh);
+	mark_buffer_dirty(bh);
+	brelse(bh);
+	return 0;
+}
+
+/**
+ * pattern_disk_sync - write what is dirty in the device's own cache
+ * @disk: the disk
+ */
+int pattern_disk_sync(struct pattern_disk *disk)
+{
+	return sync_blockdev(file_bdev(disk->file));
+}
+
+/**
  * pattern_disk_of - the disk of a block device
  * @bdev: what pattern_disk_bdev() returned
  */
@@ -294,6 +398,7 @@ void pattern_disk_forget(struct pattern_disk *disk)
 	spin_lock_irq(&disk->lock);
 	disk->records_count = 0;
 	disk->most_waiting = 0;
+	disk->unplugs = 0;
 	spin_unlock_irq(&disk->lock);
 }
 
@@ -343,6 +448,20 @@ u32 pattern_disk_most_waiting(struct pattern_disk *disk)
 
 	spin_lock_irq(&disk->lock);
 	count = disk->most_waiting;
+	spin_unlock_irq(&disk->lock);
+	return count;
+}
+
+/**
+ * pattern_disk_unplugs - how many plugs there were that bios came under
+ * @disk: the disk
+ */
+u32 pattern_disk_unplugs(struct pattern_disk *disk)
+{
+	u32 count;
+
+	spin_lock_irq(&disk->lock);
+	count = disk->unplugs;
 	spin_unlock_irq(&disk->lock);
 	return count;
 }

@@ -26,24 +26,24 @@ use kernel::prelude::*;
 const SECTORS: u64 = 1 << 21;
 
 /// xorshift64: any sequence does, as long as it is the same each time.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// A number below `end`.
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % end
     }
 
-    fn one_in(&mut self, times: u64) -> bool {
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
     /// Extents around the size of a folio of `folio` blocks, of which about half continue the one
     /// before on the disk.
-    fn extents(&mut self, block_bits: u32, folio: u64) -> Result<KVec<Extent>> {
+    pub(crate) fn extents(&mut self, block_bits: u32, folio: u64) -> Result<KVec<Extent>> {
         let blocks = SECTORS >> (block_bits - 9);
         let mut extents = KVec::new();
         let mut next = self.below(blocks / 2);

@@ -19,6 +19,11 @@ mod pattern;
 mod random;
 mod support;
 mod table;
+mod write_case;
+mod write_failure;
+mod write_layout;
+mod write_random;
+mod write_states;
 
 module! {
     type: RustMpageTest,
@@ -28,14 +33,15 @@ module! {
     license: "GPL v2",
 }
 
-/// What reads a file.
+/// What reads and writes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
     /// `rust_mpage_core::mpage` with a Rust mapper.
     Rust,
-    /// `rust_mpage_readahead()` and `rust_mpage_read_folio()` with a `get_block_t`.
+    /// `rust_mpage_readahead()`, `rust_mpage_read_folio()` and `rust_mpage_writepages()` with a
+    /// `get_block_t`.
     CInterface,
-    /// `mpage_readahead()` and `mpage_read_folio()` with the same.
+    /// `mpage_readahead()`, `mpage_read_folio()` and `mpage_writepages()` with the same.
     Kernel,
     /// Bios that are dropped before they are submitted.
     Dropping,

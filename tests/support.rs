@@ -38,6 +38,7 @@ use rust_mpage_core::abstractions::{
     }, //
 };
 
+mod dirty;
 mod operations;
 
 mod bindings {
@@ -58,8 +59,12 @@ mod bindings {
 pub(crate) use self::bindings::{
     pattern_disk_bio as Bio,
     pattern_disk_faults as Faults,
-    test_folio as FolioState, //
+    test_dirty_folio as DirtyState,
+    test_folio as FolioState,
+    test_request as Request,
+    test_written as Written, //
 };
+pub(crate) use self::dirty::BufferArgs;
 
 /// When the bios of a disk end.
 #[derive(Clone, Copy, Debug)]
@@ -313,7 +318,7 @@ impl AsRef<Inode> for TestInode {
 
 impl TestInode {
     /// Asks the file's table.
-    pub(crate) fn ask(&self, at: u64, max: u64) -> Result<Answer> {
+    pub(crate) fn ask(&self, at: u64, max: u64, create: bool) -> Result<Answer> {
         let inode = self.0.as_raw();
         // SAFETY: By the type invariants `i_private` is the table of a living file.
         let table = unsafe { &*(*inode).i_private.cast::<Table>() };
@@ -324,6 +329,7 @@ impl TestInode {
         table.answer(Call {
             at,
             max,
+            create,
             bios_before,
         })
     }

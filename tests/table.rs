@@ -54,11 +54,13 @@ pub(crate) enum What {
     Other(u64),
     /// The mapper fills the blocks, one at a time; they live from here on.
     Filled(u64),
+    /// A hole until blocks are allocated, which are these.
+    Fresh(u64),
     /// It fails.
     Fails(Error),
     /// A mapping of no length.
     NoLength(u64),
-    /// A mapping a thousand blocks longer than the question.
+    /// A mapping a thousand blocks longer than the question; fresh blocks if it is to write.
     TooLong(u64),
     /// A mapping without a device. A C mapper can say that; from a Rust one it is an error.
     NoDevice(u64),
@@ -76,6 +78,8 @@ pub(crate) struct Call {
     pub(crate) at: u64,
     /// and those behind it, so many in all.
     pub(crate) max: u64,
+    /// Whether missing blocks are to be allocated.
+    pub(crate) create: bool,
     /// Bios that had reached the disks by then.
     pub(crate) bios_before: u32,
 }
@@ -96,7 +100,7 @@ pub(crate) struct Answer {
 }
 
 /// The extent that covers file block `at`, cut off in front of it. Behind the last is a hole.
-fn extent_at(extents: &[Extent], at: u64) -> Extent {
+pub(crate) fn extent_at(extents: &[Extent], at: u64) -> Extent {
     let mut skip = at;
     for extent in extents {
         if skip >= extent.len {
@@ -109,6 +113,7 @@ fn extent_at(extents: &[Extent], at: u64) -> Extent {
             What::Other(block) => What::Other(block.wrapping_add(skip)),
             What::Filled(block) => What::Filled(block.wrapping_add(skip)),
             What::TooLong(block) => What::TooLong(block.wrapping_add(skip)),
+            What::Fresh(block) => What::Fresh(block.wrapping_add(skip)),
             what => what,
         };
         return Extent {
@@ -130,7 +135,9 @@ pub(crate) fn contents(extents: &[Extent], block_bits: u32, sector: u64) -> Opti
     match extent.what {
         What::Hole => Some(Contents::Zero),
         What::Filled(_) => Some(Contents::Byte(FILLED)),
-        What::Run(block) | What::Boundary(block) | What::TooLong(block) => on(MAIN, block),
+        What::Run(block) | What::Boundary(block) | What::TooLong(block) | What::Fresh(block) => {
+            on(MAIN, block)
+        }
         What::Other(block) => on(OTHER, block),
         What::Fails(_) | What::NoLength(_) | What::NoDevice(_) => None,
     }
@@ -177,6 +184,8 @@ impl Table {
             What::NoLength(_) => (0, extent.what),
             What::TooLong(_) => (call.max + 1000, extent.what),
             What::Filled(_) => (1, extent.what),
+            What::Hole if call.create => return Err(ENOSPC),
+            What::Fresh(_) if !call.create => (extent.len.min(call.max), What::Hole),
             What::Boundary(block) if extent.len > call.max => (call.max, What::Run(block)),
             what => (extent.len.min(call.max), what),
         };
@@ -197,13 +206,35 @@ impl BlockMapper for TableMapper {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
-        let answer = inode.ask(at.0, max.0.into())?;
+        TableMapper::ask(inode, at, max, false)
+    }
+
+    fn allocate<'i>(
+        &self,
+        inode: &'i TestInode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        TableMapper::ask(inode, at, max, true)
+    }
+}
+
+impl TableMapper {
+    fn ask(
+        inode: &TestInode,
+        at: LogicalBlock,
+        max: BlockCount,
+        create: bool,
+    ) -> Result<Mapping<&BlockDevice>> {
+        let answer = inode.ask(at.0, max.0.into(), create)?;
         let len = BlockCount(u32::try_from(answer.len)?);
         let main = |block| Mapping::mapped(inode.main_device(), PhysicalBlock(block), len);
         Ok(match answer.what {
             What::Hole => Mapping::hole(len),
+            What::TooLong(block) if create => main(block).with_new(),
             What::Run(block) | What::NoLength(block) | What::TooLong(block) => main(block),
             What::Boundary(block) => main(block).with_boundary(),
+            What::Fresh(block) => main(block).with_new(),
             What::Filled(block) => main(block).with_uptodate(),
             What::Other(block) => Mapping::mapped(inode.other_device(), PhysicalBlock(block), len),
             What::NoDevice(_) => return Err(EIO),

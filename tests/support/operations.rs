@@ -19,12 +19,14 @@ use rust_mpage_core::{
         block::{
             ReadBio,
             ReadIntent,
-            Sector, //
+            Sector,
+            WriteBio, //
         },
         fs::InodeType,
         mm::{
             LockedFolio,
-            Readahead, //
+            Readahead,
+            WritebackControl, //
         },
     },
     mpage, //
@@ -41,11 +43,12 @@ unsafe extern "C" fn test_lookup(
     inode: *mut kernel::bindings::inode,
     at: u64,
     max: u64,
+    create: bool,
     mapping: *mut bindings::test_mapping,
 ) -> c_int {
     // SAFETY: By the safety requirements.
     let (inode, mapping) = unsafe { (TestInode::from_raw(inode), &mut *mapping) };
-    let answer = match inode.ask(at, max) {
+    let answer = match inode.ask(at, max, create) {
         Ok(answer) => answer,
         Err(error) => return error.to_errno(),
     };
@@ -57,6 +60,7 @@ unsafe extern "C" fn test_lookup(
         What::Other(block) => (inode.other_device().as_raw(), block),
         What::Run(block)
         | What::Boundary(block)
+        | What::Fresh(block)
         | What::Filled(block)
         | What::NoLength(block)
         | What::TooLong(block) => (main, block),
@@ -68,6 +72,8 @@ unsafe extern "C" fn test_lookup(
         mapped: true,
         boundary: matches!(answer.what, What::Boundary(_)),
         filled: matches!(answer.what, What::Filled(_)),
+        fresh: matches!(answer.what, What::Fresh(_))
+            || (create && matches!(answer.what, What::TooLong(_))),
     };
     0
 }
@@ -78,6 +84,7 @@ const _: unsafe extern "C" fn(
     *mut kernel::bindings::inode,
     u64,
     u64,
+    bool,
     *mut bindings::test_mapping,
 ) -> c_int = test_lookup;
 
@@ -86,6 +93,7 @@ pub(super) static RUST: kernel::bindings::address_space_operations =
     kernel::bindings::address_space_operations {
         read_folio: Some(rust_read_folio),
         readahead: Some(rust_readahead),
+        writepages: Some(rust_writepages),
         dirty_folio: Some(bindings::block_dirty_folio),
         invalidate_folio: Some(bindings::block_invalidate_folio),
         ..pin_init::zeroed()
@@ -95,6 +103,9 @@ pub(super) static RUST: kernel::bindings::address_space_operations =
 pub(super) static DROPPING: kernel::bindings::address_space_operations =
     kernel::bindings::address_space_operations {
         read_folio: Some(dropping_read_folio),
+        writepages: Some(dropping_writepages),
+        dirty_folio: Some(bindings::block_dirty_folio),
+        invalidate_folio: Some(bindings::block_invalidate_folio),
         ..pin_init::zeroed()
     };
 
@@ -124,6 +135,51 @@ unsafe extern "C" fn rust_read_folio(
     // SAFETY: The lock is passed to this operation.
     let folio = unsafe { LockedFolio::from_raw(folio) };
     mpage::read_folio(TableMapper, inode, folio).map_or_else(|error| error.to_errno(), |()| 0)
+}
+
+/// # Safety
+///
+/// To be called as a `writepages` operation of a [`TestInode`].
+unsafe extern "C" fn rust_writepages(
+    mapping: *mut kernel::bindings::address_space,
+    wbc: *mut kernel::bindings::writeback_control,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    let (inode, request) = unsafe {
+        (
+            TestInode::from_raw((*mapping).host),
+            WritebackControl::from_raw(mapping, wbc),
+        )
+    };
+    mpage::writepages(TableMapper, inode, request).map_or_else(|error| error.to_errno(), |()| 0)
+}
+
+/// # Safety
+///
+/// As for [`rust_writepages`].
+unsafe extern "C" fn dropping_writepages(
+    mapping: *mut kernel::bindings::address_space,
+    wbc: *mut kernel::bindings::writeback_control,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    let (inode, mut request) = unsafe {
+        (
+            TestInode::from_raw((*mapping).host),
+            WritebackControl::from_raw(mapping, wbc),
+        )
+    };
+    let device = inode.main_device();
+    let mut bio = None;
+    let result = request.for_each(|request, folio| {
+        if bio.is_none() {
+            bio = WriteBio::new(device, Sector(0), 1, request, inode.as_ref());
+        }
+        let len = folio.size();
+        // A folio that the bio cannot take is dropped.
+        let _ = bio.as_mut().ok_or(ENOMEM)?.add(folio, len);
+        Ok(())
+    });
+    result.map_or_else(|error| error.to_errno(), |()| 0)
 }
 
 /// # Safety

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Dirty folios of the files of page_cache.h, in any state, and writeback. */
+#ifndef RUST_MPAGE_TEST_DIRTY_PAGES_H
+#define RUST_MPAGE_TEST_DIRTY_PAGES_H
+
+#include <linux/fs.h>
+#include <linux/types.h>
+
+/**
+ * struct test_buffer - a buffer of a dirty folio
+ * @bdev: the device of its block; %NULL if it is not mapped
+ * @block: its block
+ * @dirty: whether it is
+ * @uptodate: whether it is
+ * @boundary: whether the next block is metadata
+ */
+struct test_buffer {
+	struct block_device *bdev;
+	u64 block;
+	bool dirty;
+	bool uptodate;
+	bool boundary;
+};
+
+/**
+ * struct test_request - what is to be written
+ * @range_start: first byte
+ * @range_end: last byte
+ * @nr_to_write: pages
+ * @sync: somebody waits
+ * @background: memory is short
+ * @leave: do not wait until all is written
+ * @hook_every: a handler deals with every so manyth page; 0 for none
+ */
+struct test_request {
+	u64 range_start;
+	u64 range_end;
+	long nr_to_write;
+	bool sync;
+	bool background;
+	bool leave;
+	u32 hook_every;
+};
+
+/**
+ * struct test_written - what writeback has done
+ * @result: what the operation returned
+ * @first_error: what the first fsync of a file that was open tells
+ * @second_error: what its second one tells
+ * @left: the request's nr_to_write afterwards
+ * @charged: bytes on account of the cgroup
+ * @hooked: folios that the handler got
+ */
+struct test_written {
+	int result;
+	int first_error;
+	int second_error;
+	long left;
+	u64 charged;
+	u32 hooked;
+};
+
+/**
+ * struct test_dirty_folio - the state of a folio after writeback
+ * @stuck: still locked or under writeback after a long wait
+ * @dirty: whether it is
+ * @buffers: whether it has any
+ * @dirty_buffers: a bit for each of the first 64
+ * @mapped_buffers: the same
+ */
+struct test_dirty_folio {
+	bool stuck;
+	bool dirty;
+	bool buffers;
+	u64 dirty_buffers;
+	u64 mapped_buffers;
+};
+
+int test_add_folio(struct inode *inode, u64 index, u32 order);
+int test_fill_page(struct inode *inode, u64 index, const void *page);
+int test_set_buffers(struct inode *inode, u64 index,
+		     const struct test_buffer *buffers, u32 count);
+int test_set_dirty(struct inode *inode, u64 index, bool uptodate);
+void test_set_write_hint(struct inode *inode, u32 hint);
+void test_writepages(struct inode *inode, const struct test_request *request,
+		     struct test_written *written);
+int test_dirty_state(struct inode *inode, u64 index,
+		     struct test_dirty_folio *state);
+
+#endif /* RUST_MPAGE_TEST_DIRTY_PAGES_H */

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rows about folios that have buffers, in every state: W1, W2, W4, W6, W7.
+
+use crate::{
+    support::Bench,
+    table::{
+        ext,
+        What::Run, //
+    },
+    write_case::{
+        Buffer,
+        SeenWritten,
+        WriteCase, //
+    },
+    Engine, //
+};
+use kernel::prelude::*;
+
+/// Writes a folio of four blocks in every combination of these states.
+fn every_state_is_written() -> Result<bool> {
+    const STATES: [Buffer; 5] = [
+        Buffer::Good,
+        Buffer::Clean,
+        Buffer::Unread,
+        Buffer::Hole,
+        Buffer::Stored,
+    ];
+    let extents = [ext(4, Run(100)), ext(4, Run(104))];
+    let bench = Bench::new(1 << 21)?;
+    for code in 0..STATES.len().pow(4) {
+        let mut code = code;
+        let buffers = [(); 4].map(|()| {
+            let state = STATES.get(code % STATES.len()).copied();
+            code /= STATES.len();
+            state.unwrap_or(Buffer::Good)
+        });
+        let states = [(0, &buffers[..])];
+        let case = WriteCase::new(10, &extents).buffers(&states);
+        let kernel = case.run_on(&bench, Engine::Kernel)?;
+        for engine in Engine::OURS {
+            let seen = case.run_on(&bench, engine)?;
+            if !as_kernel(&seen, &kernel) {
+                pr_info!("{buffers:?}\n");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the same was written, with no more bios, and the same blocks have a place.
+fn as_kernel(seen: &SeenWritten, kernel: &SeenWritten) -> bool {
+    let mapped = |seen: &SeenWritten| {
+        let bits = seen.folios.iter().map(|(_, state)| state.mapped_buffers);
+        bits.fold(0, |all, bits| all << 8 | bits)
+    };
+    seen.all_written()
+        && seen.is("sectors", seen.sectors() == kernel.sectors())
+        && seen.is("more bios", seen.bios.len() <= kernel.bios.len())
+        && seen.is("mapped", mapped(seen) == mapped(kernel))
+}
+
+#[kunit_tests(rust_mpage_write_states)]
+mod tests {
+    use crate::{
+        table::{
+            ext,
+            What::*, //
+        },
+        write_case::{
+            Buffer::{
+                self,
+                Clean,
+                Edge,
+                Good,
+                Hole as Empty,
+                Stored, //
+            },
+            WriteCase, //
+        },
+        Engine, //
+    };
+    use kernel::prelude::*;
+
+    const ALL_GOOD: [Buffer; 4] = [Good; 4];
+
+    #[test]
+    fn w1_good_buffers_go_into_the_bio() -> Result {
+        let extents = [ext(16, Run(100))];
+        let buffers = [
+            (0, &ALL_GOOD[..]),
+            (1, &ALL_GOOD[..]),
+            (2, &ALL_GOOD[..]),
+            (3, &ALL_GOOD[..]),
+        ];
+        let case = WriteCase::new(10, &extents).buffers(&buffers);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(200, 16 << 10)]));
+            assert!(seen.bios_as(&kernel));
+            assert!(seen.calls_are(&[]));
+        }
+        Ok(())
+    }
+
+    /// Folios with buffers and without share a bio.
+    #[test]
+    fn w1_with_and_without_buffers() -> Result {
+        let extents = [ext(16, Run(100))];
+        let buffers = [(1, &ALL_GOOD[..]), (3, &ALL_GOOD[..])];
+        let case = WriteCase::new(10, &extents).buffers(&buffers);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(200, 16 << 10)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn w1_hole_at_the_end() -> Result {
+        let extents = [ext(2, Run(100)), ext(2, Hole), ext(4, Run(104))];
+        let buffers = [(0, &[Good, Good, Empty, Empty][..]), (1, &ALL_GOOD[..])];
+        let case = WriteCase::new(10, &extents).buffers(&buffers);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(200, 2 << 10), (208, 4 << 10)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn w1_large_folio() -> Result {
+        let extents = [ext(16, Run(100))];
+        let buffers = [(0, &[Good; 16][..])];
+        let case = WriteCase::new(10, &extents).buffers(&buffers).orders(&[2]);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(200, 16 << 10)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
+    /// Every combination of states: what the kernel writes is written, and nothing else.
+    #[test]
+    fn w2_every_state() -> Result {
+        assert!(every_state_is_written()?);
+        Ok(())
+    }
+
+    #[test]
+    fn w2_scattered_buffers() -> Result {
+        let extents = [ext(1, Run(100)), ext(3, Run(200)), ext(4, Run(203))];
+        let buffers = [(0, &ALL_GOOD[..]), (1, &ALL_GOOD[..])];
+        let case = WriteCase::new(10, &extents).buffers(&buffers);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
+    /// Stores to a mapped page of a hole: its buffers get blocks, with one question.
+    #[test]
+    fn w2_stores_get_blocks() -> Result {
+        let extents = [ext(8, Fresh(100))];
+        let buffers = [(0, &[Stored; 4][..]), (1, &[Stored; 4][..])];
+        let case = WriteCase::new(10, &extents)
+            .buffers(&buffers)
+            .device_blocks(&[(103, 0xee)]);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.calls_are(&[(0, 4), (4, 4)]));
+            assert!(seen.bios_are(&[(200, 8 << 10)]));
+            assert!(seen.is("sectors", seen.sectors() == kernel.sectors()));
+        }
+        Ok(())
+    }
+
+    /// Buffers behind the end of the file are neither written nor given blocks.
+    #[test]
+    fn w4_buffers_beyond_the_end() -> Result {
+        let extents = [ext(4, Fresh(100))];
+        let buffers = [(0, &[Stored; 4][..])];
+        for size in [1, 1024, 1025, 3000] {
+            let case = WriteCase::new(10, &extents).buffers(&buffers).size(size);
+            let (kernel, ours) = case.compare()?;
+            for seen in ours {
+                assert!(seen.all_written());
+                assert!(seen.is("sectors", seen.sectors() == kernel.sectors()));
+                let end = size.div_ceil(1 << 10);
+                assert!(seen.is("calls", seen.calls.iter().all(|it| it.at + it.max <= end)));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn w4_rest_of_the_last_block_is_zeroed() -> Result {
+        let extents = [ext(4, Run(100))];
+        for states in [
+            [Good, Good, Good, Good],
+            [Good, Good, Good, Empty],
+            [Clean, Good, Good, Empty],
+        ] {
+            let buffers = [(0, &states[..])];
+            let case = WriteCase::new(10, &extents).buffers(&buffers).size(2500);
+            let (kernel, ours) = case.compare()?;
+            for seen in ours {
+                assert!(seen.all_written());
+                assert!(seen.is("cut", seen.sectors().1 == 1));
+                assert!(seen.is("sectors", seen.sectors() == kernel.sectors()));
+                assert!(seen.bios_as(&kernel));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn w6_boundary_of_a_buffer() -> Result {
+        let extents = [ext(4, Run(100)), ext(4, Run(105))];
+        let buffers = [
+            (0, &[Good, Good, Good, Edge][..]),
+            (1, &[Good, Edge, Good, Good][..]),
+        ];
+        let case = WriteCase::new(10, &extents)
+            .buffers(&buffers)
+            .device_blocks(&[(104, 0)]);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(200, 4 << 10), (208, 1 << 10), (210, 4 << 10)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
+    /// A folio that a full bio hands back is as it was: dirty, and so are its buffers. Those that
+    /// the bio took are clean, and their writeback ends with the bio, which is dropped.
+    #[test]
+    fn w7_buffers_are_clean_once_the_folio_is_in_the_bio() -> Result {
+        let extents = [ext(16, Run(100))];
+        let mut buffers = KVec::new();
+        for page in 0..16 {
+            buffers.push((page, &[Good][..]), GFP_KERNEL)?;
+        }
+        let case = WriteCase::new(12, &extents).buffers(&buffers);
+        for seen in case.run_each(&[Engine::Dropping])? {
+            assert!(seen.none_stuck());
+            assert!(seen.came_to(0, Ok(()), Err(EIO)));
+            let whole =
+                |state: &crate::support::DirtyState| u64::from(state.dirty) == state.dirty_buffers;
+            assert!(seen.is("halves", seen.folios.iter().all(|(_, it)| whole(it))));
+            let dirty = seen.folios.iter().filter(|(_, state)| state.dirty).count();
+            assert!(seen.is("dirty", dirty > 0 && dirty < 16));
+        }
+        Ok(())
+    }
+}
