@@ -7,7 +7,7 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS PROFILE V
+export FSTYPE FS PROFILE RW V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
@@ -18,8 +18,11 @@ rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
 	@echo
-	@echo '  make run                 boot Linux, read a disk of real files, compare'
+	@echo '  make run                 boot Linux, read a disk of real files, compare,'
+	@echo '                           copy it to a fresh disk, check and compare that'
 	@echo '  make run IMAGE=disk.img  read your own ext2 image instead (never written)'
+	@echo '  make run IMAGE=... RW=1  and write to an overlay of it, which is forgotten;'
+	@echo '                           RW=in-place writes to the image itself'
 	@echo '  make test                all tests, on a kernel with every check enabled'
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
 	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'

@@ -7,7 +7,8 @@
 Loads the modules, mounts the disk read-only, reads every file from the first
 byte to the last and writes result.json: counts, mismatches (the first of them
 by name), and how the library's counters changed. Two processes read, one for
-each processor. Without a manifest every file is read and errors count.
+each processor. Without a manifest every file is read and errors count. Then
+rewrite.py writes, if the job says so.
 
 Leaves out: what the numbers mean for the exit status; the host decides that.
 """
@@ -21,6 +22,7 @@ import time
 import traceback
 
 import context
+import rewrite
 import sysapi
 
 CHUNK = 1 << 20
@@ -241,6 +243,9 @@ def work(job):
     after, disk_after = context.counters(), disk_reads(job["device"])
     wrong += total["wrong"]
     sysapi.umount(root)
+    written = None
+    if job["write"]:
+        written = rewrite.run(job, found, share_out)
     for name in reversed(job["modules"]):
         sysapi.rmmod(name)
     return {
@@ -248,7 +253,9 @@ def work(job):
         "mismatches": len(wrong), "wrong": wrong[:SHOWN],
         "counters": {key: after[key] - before.get(key, 0) for key in after},
         "disk": [disk_after[0] - disk[0], (disk_after[1] - disk[1]) * 512],
-        "seconds": {"list": round(listed - begin, 1), "read": round(end - listed, 1)},
+        "seconds": {"list": round(listed - begin, 1), "read": round(end - listed, 1),
+                    "write": round(time.monotonic() - end, 1)},
+        "write": written,
     }
 
 
@@ -257,7 +264,7 @@ def main(path):
         job = json.load(file)
     try:
         result = work(job)
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, LookupError, RuntimeError) as error:
         traceback.print_exc()
         result = {"error": str(error)}
     target = os.path.join(job["out"], "result.json")

@@ -28,6 +28,7 @@ TREES = ("Documentation/filesystems", "Documentation/core-api",
 BIG_TREES = ("drivers/gpu/drm", "drivers/net", "arch", "sound")
 BIG = 110 << 20
 BLOCK = 4096
+SIZE = "640M"
 SCATTERED = 3 << 20
 
 
@@ -148,7 +149,7 @@ def _make(settings, source, entry):
         manifest = _manifest(root, sparse)
     command.step("disk, mke2fs", [
         "mke2fs", "-q", "-F", "-t", "ext2", "-b", str(BLOCK), "-L", "rust_mpage",
-        "-d", root, image, "640M"], logs / "mke2fs.log")
+        "-d", root, image, SIZE], logs / "mke2fs.log")
     _write_scattered(image, scattered, "big/scattered", logs / "scattered.log")
     entries = {"big/scattered": scattered}
     for name, path in entries.items():

@@ -24,15 +24,19 @@ PYTHON = "/usr/bin/python3"
 class Disk:
     """A file as a virtio disk: the first is /dev/vda, and so on."""
 
-    def __init__(self, path, read_only=True):
+    READ_ONLY = "readonly=on,file.locking=off"
+    READ_WRITE = "readonly=off"
+    OVERLAY = "readonly=off,snapshot=on"  # writes go to a file that is forgotten
+    SCRATCH = "readonly=off,cache=unsafe"  # of no use once the host has died
+
+    def __init__(self, path, mode=READ_ONLY):
         self.path = path
-        self.read_only = read_only
+        self.mode = mode
 
     def options(self, number):
         path = str(self.path).replace(",", ",,")
-        mode = "on,file.locking=off" if self.read_only else "off"
         return ["-drive",
-                f"file={path},if=none,id=disk{number},format=raw,readonly={mode}",
+                f"file={path},if=none,id=disk{number},format=raw,{self.mode}",
                 "-device", f"virtio-blk-pci,drive=disk{number}"]
 
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make run`: boot, load, mount, read everything, compare, print a table."""
+"""`make run`: boot, load, mount, read everything, compare, write, print tables."""
 
 import json
 
-from . import diskimage, guest, ksource, logscan, modules, superblock, ui
+from . import command, diskimage, guest, ksource, logscan, modules, superblock, ui
 from .prepare import Prepared
+from .runtable import reading, two_columns, writing
 
-LIMIT = 1800  # seconds for the guest; an emulated one takes a minute of it
+LIMIT = 1800  # seconds for the guest; an emulated one takes a tenth of it
+SHOWN = 50   # lines of what is wrong
 
 
 def module_names(prepared, fstype):
@@ -35,11 +37,41 @@ def main(settings):
     return report(settings, prepared, image, result, log)
 
 
+def fresh_disks(out, count=2):
+    """Empty ext2 filesystems for the guest to write to."""
+    paths = [out / f"fresh{number}.img" for number in range(count)]
+    for path in paths:
+        command.step("disk, empty", [
+            "mke2fs", "-q", "-F", "-t", "ext2", "-b", str(diskimage.BLOCK), path,
+            diskimage.SIZE], out / "mke2fs.log")
+    return paths
+
+
+def disk_mode(settings):
+    """How the guest has the disk that it reads."""
+    if not settings.image:
+        return guest.Disk.READ_ONLY
+    return {"1": guest.Disk.OVERLAY, "in-place": guest.Disk.READ_WRITE}.get(
+        settings.rw, guest.Disk.READ_ONLY)
+
+
+def wants_writing(settings):
+    """Our own disk is copied unless the user says no, an image if he says yes."""
+    if settings.fstype != "rust_ext2":
+        return False
+    return settings.rw in ("1", "in-place") if settings.image else settings.rw != "0"
+
+
 def boot(settings, prepared, image, manifest, out):
     """Run the guest; (result, console log)."""
     machine = prepared.guest()
-    machine.disks.append(guest.Disk(image))
-    fields = {
+    machine.disks.append(guest.Disk(image, disk_mode(settings)))
+    fields = {"write": wants_writing(settings)}
+    fresh = fresh_disks(out) if fields["write"] and not settings.image else []
+    if fresh:
+        fields["fresh"] = ["/dev/vdb", "/dev/vdc"]
+        machine.disks += [guest.Disk(path, guest.Disk.SCRATCH) for path in fresh]
+    fields |= {
         "trees": prepared.trees(machine), "fstype": settings.fstype,
         "modules": module_names(prepared, settings.fstype), "device": "/dev/vda",
         "scratch": "/run/verify",
@@ -57,33 +89,9 @@ def boot(settings, prepared, image, manifest, out):
         status = guest.job(machine, settings, out, "verify.py", fields, log, alive)
     if status is None or not (out / "result.json").exists():
         raise guest.fail_no_boot(log, out)
+    for path in fresh:
+        path.unlink()
     return json.loads((out / "result.json").read_text(encoding="utf-8")), log
-
-
-def table(result):
-    """[(label, value)] of the result."""
-    counters = result["counters"]
-    rows = [("files", f"{result['files']:,}"), ("bytes", f"{result['bytes']:,}"),
-            ("mismatches", f"{result['mismatches']:,}")]
-    bios = counters.get("bios", 0)
-    if counters:
-        holes = counters.get("hole_folios", 0)
-        folios = counters.get("folios", 0) - holes  # a hole takes no bio
-        rows.append(("bios", f"{bios:,}"))
-        if bios:
-            rows.append(("bytes per bio", f"{counters['bytes'] / bios:,.0f}"))
-            rows.append(("folios per bio", f"{folios / bios:,.1f}"))
-        rows.append(("folios without I/O (holes)", f"{holes:,}"))
-        rows.append(("mapper calls", f"{counters.get('mapper_calls', 0):,}"))
-        reasons = {key: value for key, value in counters.items()
-                   if key.startswith("fallback")}
-        rows.append(("fallbacks", f"{sum(reasons.values()):,}"))
-        for key, value in reasons.items():
-            name = key.removeprefix("fallback").strip("_/").replace("_", " ")
-            rows.append((f"  {name}", f"{value:,}"))
-    requests, sectors = result["disk"]
-    rows += [("disk requests", f"{requests:,}"), ("disk bytes", f"{sectors:,}")]
-    return rows
 
 
 def report(settings, prepared, image, result, log):
@@ -93,14 +101,22 @@ def report(settings, prepared, image, result, log):
                       f"the last lines of its console:\n{ui.tail(log)}\n"
                       f"the whole log: {log}")
     version = ksource.version(prepared.source)
-    rows = table(result)
-    width = max(len(label) for label, _ in rows)
     ui.say(f"\n{image.name} as {settings.fstype}, Linux {version} "
            f"({prepared.accel}), read in {result['seconds']['read']:.0f} s")
-    for label, value in rows:
-        ui.say(f"  {label:<{width}}  {value:>15}")
+    two_columns(reading(result))
+    wrong = list(result["wrong"])
     bad = result["mismatches"] > 0
-    for line in result["wrong"]:
+    written = result["write"]
+    if written:
+        ui.say(f"\nwritten in {result['seconds']['write']:.0f} s, "
+               "compared through C ext2")
+        two_columns(writing(written))
+        wrong += written["wrong"][:SHOWN]
+        if written["e2fsck"]:
+            wrong += ["e2fsck -fn: " + line
+                      for line in written["e2fsck"].splitlines()[:SHOWN]]
+        bad = bad or bool(written["wrong"] or written["e2fsck"])
+    for line in wrong:
         ui.say(f"  wrong: {line}")
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     for complaint in logscan.scan(lines):

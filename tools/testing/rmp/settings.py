@@ -47,6 +47,7 @@ class Settings:
         self.seed = os.environ.get("SEED", "")
         self.accel = os.environ.get("ACCEL", "")
         self.profile = os.environ.get("PROFILE", "")
+        self.rw = os.environ.get("RW", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
         self.jobs = os.cpu_count() or 1
         self.testing = self.top / "tools" / "testing"
@@ -58,6 +59,10 @@ class Settings:
         for name, text in (("SECONDS", self.seconds), ("SEED", self.seed)):
             if text and not re.fullmatch("[1-9][0-9]{0,8}", text):
                 raise ui.Fail(f"{name}={text}: it is a number, from 1 on")
+        if self.rw not in ("", "0", "1", "in-place"):
+            raise ui.Fail(f"RW={self.rw}: it is 0, 1 or in-place")
+        if self.rw == "in-place" and not self.image:
+            raise ui.Fail("RW=in-place: it goes with IMAGE=")
         for path in (self.top, self.cache.path):
             if not re.fullmatch(r"[A-Za-z0-9_+/.@-]+", str(path)):
                 raise ui.Fail(
