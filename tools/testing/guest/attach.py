@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Load the modules and mount /dev/vda on /mnt: what `make shell` begins with.
 
-    attach.py MODULES KERNEL FSTYPE NAME,NAME
+    attach.py MODULES KERNEL FSTYPE ro|rw NAME,NAME|-
 """
 
 import sys
@@ -12,18 +12,17 @@ import sysapi
 POINT = "/mnt"
 
 
-def main(objects, kernel, fstype, names):
+def main(objects, kernel, fstype, access, names):
     trees = [objects, kernel]
+    flags = sysapi.MS_RDONLY if access == "ro" else 0
     try:
-        for name in filter(None, names.split(",")):
+        for name in [fstype] if names == "-" else names.split(","):
             context.load_module(trees, name)
-        if not names:
-            context.load_module(trees, fstype)
-        sysapi.mount("/dev/vda", POINT, fstype, sysapi.MS_RDONLY)
+        sysapi.mount("/dev/vda", POINT, fstype, flags)
     except OSError as error:
         print(f"cannot mount the disk: {error}", file=sys.stderr)
         return 1
-    print(f"/dev/vda is on {POINT} as {fstype}, read-only")
+    print(f"/dev/vda is on {POINT} as {fstype}, {access}")
     return 0
 
 

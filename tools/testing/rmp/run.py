@@ -49,8 +49,6 @@ def fresh_disks(out, count=2):
 
 def disk_mode(settings):
     """How the guest has the disk that it reads."""
-    if not settings.image:
-        return guest.Disk.READ_ONLY
     return {"1": guest.Disk.OVERLAY, "in-place": guest.Disk.READ_WRITE}.get(
         settings.rw, guest.Disk.READ_ONLY)
 

@@ -22,10 +22,11 @@ def main(settings):
             version = ksource.version(prepared.source)
             image, _ = diskimage.ensure(settings, prepared.source, version)
     machine = prepared.guest()
-    machine.disks.append(guest.Disk(image))
+    machine.disks.append(guest.Disk(image, run.disk_mode(settings)))
     code = machine.share("testing", settings.testing)
-    words = [*prepared.trees(machine), settings.fstype,
-             ",".join(run.module_names(prepared, settings.fstype))]
+    writes = settings.rw in ("1", "in-place")
+    words = [*prepared.trees(machine), settings.fstype, "rw" if writes else "ro",
+             ",".join(run.module_names(prepared, settings.fstype)) or "-"]
     machine.share("shell", _script(settings, f"{code}/guest", words))
     ui.say(f"  {image} will be on /mnt; leave with ctrl-D, or kill it with ctrl-A X")
     argv = machine.command(["--shell", f"{guest.IN_GUEST}/shell/shell"])
