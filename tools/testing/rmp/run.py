@@ -21,17 +21,21 @@ def module_names(prepared, fstype):
     return [name for name in names if name in ("rust_mpage", "rust_ext2")]
 
 
-def main(settings):
+def prepare(settings):
+    """(what a guest needs, the disk, its manifest if it is ours). Needs the
+    cache's lock."""
     if settings.image:
         superblock.check(settings.image)
-    manifest = None
+    prepared = Prepared(settings, "lean")
+    if settings.image:
+        return prepared, settings.image, None
+    version = ksource.version(prepared.source)
+    return prepared, *diskimage.ensure(settings, prepared.source, version)
+
+
+def main(settings):
     with settings.cache.locked():
-        prepared = Prepared(settings, "lean")
-        if settings.image:
-            image = settings.image
-        else:
-            version = ksource.version(prepared.source)
-            image, manifest = diskimage.ensure(settings, prepared.source, version)
+        prepared, image, manifest = prepare(settings)
         out = guest.fresh_out(settings, "run")
     result, log = boot(settings, prepared, image, manifest, out)
     return report(settings, prepared, image, result, log)

@@ -5,22 +5,14 @@ import os
 import subprocess
 import sys
 
-from . import command, diskimage, guest, ksource, run, superblock, ui
-from .prepare import Prepared
+from . import command, guest, run, ui
 
 
 def main(settings):
     if not sys.stdin.isatty():
         raise ui.Fail("make shell needs a terminal")
-    if settings.image:
-        superblock.check(settings.image)
     with settings.cache.locked():
-        prepared = Prepared(settings, "lean")
-        if settings.image:
-            image = settings.image
-        else:
-            version = ksource.version(prepared.source)
-            image, _ = diskimage.ensure(settings, prepared.source, version)
+        prepared, image, _ = run.prepare(settings)
     machine = prepared.guest()
     machine.disks.append(guest.Disk(image, run.disk_mode(settings)))
     code = machine.share("testing", settings.testing)
