@@ -65,15 +65,15 @@ def _wanted(settings, guest):
 
 def install(settings, guest=True):
     """Install what is missing; nothing at all where that is not ours to do."""
-    _install(settings, _wanted(settings, guest))
+    _install_missing(settings, _wanted(settings, guest))
 
 
 def install_for_tests(settings):
     """The programs that some guest tests run; without them these are skipped."""
-    _install(settings, _TESTS)
+    _install_missing(settings, _TESTS)
 
 
-def _install(settings, names):
+def _install_missing(settings, names):
     if not can_install():
         return
     have = command.text(
