@@ -37,9 +37,7 @@ mod unsettled;
 mod write;
 
 // The format, as pure functions. Not all of it is used yet.
-#[allow(dead_code)]
 mod bitmap;
-#[allow(dead_code)]
 mod block_search;
 #[allow(dead_code)]
 mod block_size;
@@ -57,7 +55,6 @@ mod geometry_error;
 #[allow(dead_code)]
 mod group;
 mod group_bitmap;
-#[allow(dead_code)]
 mod group_choice;
 mod group_count;
 #[allow(dead_code)]
@@ -65,13 +62,11 @@ mod inode_disk;
 #[allow(dead_code)]
 mod inode_encode;
 mod limits;
-#[allow(dead_code)]
 mod mount_state;
 #[allow(dead_code)]
 mod path;
 #[allow(dead_code)]
 mod pending_cuts;
-#[allow(dead_code)]
 mod reservation;
 mod super_check;
 

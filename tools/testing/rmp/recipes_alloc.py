@@ -21,6 +21,14 @@ def groups(b, name):
     b.fsck_clean()
 
 
+@image
+def reserved_1k(b):
+    """A fifth of it is reserved."""
+    b.mke2fs("-b", "1024", "-g", "2048", "-N", "96", "-m", "20", "-O",
+             "^resize_inode", size="4M")
+    b.fsck_clean()
+
+
 _STATES = {
     "state-valid": 1,
     "state-in-use": 0,

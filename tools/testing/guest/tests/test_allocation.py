@@ -145,7 +145,7 @@ def test_full_groups(ctx):
 
 def test_reserved_blocks(ctx):
     """The last blocks are root's, and those of the user and group named."""
-    disk = disks.Disk(ctx, "groups-1k").mount("resuid=1000,resgid=2000")
+    disk = disks.Disk(ctx, "reserved-1k").mount("resuid=1000,resgid=2000")
     os.chmod(disk.point, 0o777)
     info = os.statvfs(disk.point)
     reserved = info.f_bfree - info.f_bavail
@@ -161,7 +161,7 @@ def test_reserved_blocks(ctx):
                 os.setresuid(uid, uid, uid)
                 with open(disk.where(name), "wb", 0) as file:
                     while True:
-                        file.write(b"r" * 4096)
+                        file.write(b"r" * 8192)
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
