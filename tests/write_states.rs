@@ -151,7 +151,7 @@ mod tests {
     /// Every combination of states: what the kernel writes is written, and nothing else.
     #[test]
     fn w2_every_state() -> Result {
-        assert!(every_state_is_written()?);
+        assert!(super::every_state_is_written()?);
         Ok(())
     }
 
