@@ -10,6 +10,7 @@ use crate::{
     support::{
         Bench,
         Bio,
+        BufferState,
         Completion,
         Faults,
         File,
@@ -42,7 +43,11 @@ pub(crate) enum How {
     ReadaheadPages(u64),
     /// Readahead in folios of these orders.
     ReadaheadOrders(&'static [u8]),
-    /// The same, with the nth allocation failing.
+    /// The same, and then page by page, as by readers that need them.
+    ReadaheadThenRead(&'static [u8]),
+    /// The same, when buffers of the mask have become uptodate and dirty in between.
+    ReadaheadDirtyThenRead(&'static [u8], u64),
+    /// Readahead in folios of these orders, with the nth allocation failing.
     ReadaheadFailing(&'static [u8], u32),
     /// Folio by folio, as by readers that need them.
     Read,
@@ -198,15 +203,29 @@ impl<'a> Case<'a> {
             How::ReadaheadPages(pages) => file.readahead(0, pages),
             How::ReadaheadOrders(orders) => file.readahead_orders(orders, 0)?,
             How::ReadaheadFailing(orders, nth) => file.readahead_orders(orders, nth)?,
-            How::ReadFailing(nth) => results.push(file.read_failing(0, nth), GFP_KERNEL)?,
-            How::Read | How::ReadWithBuffers(_) => {
-                if let How::ReadWithBuffers(uptodate) = how {
-                    file.add_buffers(0, uptodate, NEWER)?;
-                }
-                for page in (0..self.pages()).step_by(1 << self.order) {
-                    results.push(file.read(page), GFP_KERNEL)?;
-                }
+            How::ReadaheadThenRead(orders) => {
+                file.readahead_orders(orders, 0)?;
+                self.read_each(file, results)?;
             }
+            How::ReadaheadDirtyThenRead(orders, dirty) => {
+                file.readahead_orders(orders, 0)?;
+                file.add_buffers(0, dirty, NEWER, BufferState::Dirty)?;
+                self.read_each(file, results)?;
+            }
+            How::ReadFailing(nth) => results.push(file.read_failing(0, nth), GFP_KERNEL)?,
+            How::Read => self.read_each(file, results)?,
+            How::ReadWithBuffers(uptodate) => {
+                file.add_buffers(0, uptodate, NEWER, BufferState::Clean)?;
+                self.read_each(file, results)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads folios of the mapping's order, one after the other.
+    fn read_each(&self, file: &File<'_>, results: &mut KVec<Result>) -> Result {
+        for page in (0..self.pages()).step_by(1 << self.order) {
+            results.push(file.read(page), GFP_KERNEL)?;
         }
         Ok(())
     }
@@ -241,7 +260,7 @@ impl<'a> Case<'a> {
     /// what is behind the end of the file, and what is behind the end of the disk.
     fn contents(&self, sector: u64, how: How) -> Option<Contents> {
         let block = sector >> (self.block_bits - 9);
-        if let How::ReadWithBuffers(uptodate) = how {
+        if let How::ReadWithBuffers(uptodate) | How::ReadaheadDirtyThenRead(_, uptodate) = how {
             let mask = u32::try_from(block)
                 .ok()
                 .and_then(|bit| 1u64.checked_shl(bit));

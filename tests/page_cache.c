@@ -372,16 +372,19 @@ int test_read_failing(struct inode *inode, u64 index, u32 fail_nth)
 }
 
 /**
- * test_add_buffers - bring a folio with buffers into the cache, not uptodate
+ * test_add_buffers - give a folio buffers; it is not uptodate, and made if it is
+ *	not in the cache
  * @inode: the file
  * @index: its page
  * @uptodate: a bit for each of its first blocks, set for those that are
  *	uptodate
  * @byte: what those are filled with
+ * @dirty: whether those are dirty
  *
  * Return: 0 or a negative errno.
  */
-int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte)
+int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte,
+		     bool dirty)
 {
 	struct folio *folio = grab_folio(inode, index);
 	struct buffer_head *bh;
@@ -398,6 +401,8 @@ int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte)
 		memset(bytes, byte, bh->b_size);
 		kunmap_local(bytes);
 		set_buffer_uptodate(bh);
+		if (dirty)
+			mark_buffer_dirty(bh);
 	}
 	folio_unlock(folio);
 	folio_put(folio);

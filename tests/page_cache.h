@@ -90,7 +90,8 @@ int test_readahead_orders(struct inode *inode, u64 index, const u8 *orders,
 			  u32 count, u32 fail_nth);
 int test_read(struct inode *inode, u64 index);
 int test_read_failing(struct inode *inode, u64 index, u32 fail_nth);
-int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte);
+int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte,
+		     bool dirty);
 int test_folio(struct inode *inode, u64 index, struct test_folio *state);
 int test_copy_page(struct inode *inode, u64 index, void *page);
 

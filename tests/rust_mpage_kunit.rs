@@ -13,6 +13,7 @@ use kernel::prelude::*;
 
 mod case;
 mod failure;
+mod large_folio;
 mod layout;
 mod mapper;
 mod pattern;

@@ -77,6 +77,15 @@ pub(crate) enum Completion {
     Reversed,
 }
 
+/// What uptodate buffers of a test are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BufferState {
+    /// As the disk, to the kernel's knowledge.
+    Clean,
+    /// To be written.
+    Dirty,
+}
+
 /// A disk of `pattern_disk.c`.
 ///
 /// # Invariants
@@ -264,10 +273,20 @@ impl<'b> File<'b> {
         unsafe { bindings::test_inode_hold_back_memory(self.inode.as_ptr()) };
     }
 
-    /// Brings a folio with buffers into the cache; those of `uptodate` are full of `byte`.
-    pub(crate) fn add_buffers(&self, page: u64, uptodate: u64, byte: u8) -> Result {
+    /// Gives a folio buffers, after bringing it into the cache if it is not there; those of
+    /// `uptodate` are full of `byte`.
+    pub(crate) fn add_buffers(
+        &self,
+        page: u64,
+        uptodate: u64,
+        byte: u8,
+        state: BufferState,
+    ) -> Result {
+        let dirty = matches!(state, BufferState::Dirty);
         // SAFETY: The inode is valid by the type invariants.
-        to_result(unsafe { bindings::test_add_buffers(self.inode.as_ptr(), page, uptodate, byte) })
+        to_result(unsafe {
+            bindings::test_add_buffers(self.inode.as_ptr(), page, uptodate, byte, dirty)
+        })
     }
 
     /// The state of the folio of a page once it is unlocked, if it is in the cache.

@@ -58,22 +58,22 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
 }
 
 /// The table of what a mapping can do.
-pub(super) struct AddressSpaceVTable<A>(PhantomData<A>);
+pub struct AddressSpaceVTable<A>(PhantomData<A>);
 
 impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
+    /// The table, for mappings of inodes that are an `A::Inode`.
     // A folio may have buffers, if it fell back to them, so the operations for buffers are here.
-    pub(super) const OPERATIONS: bindings::address_space_operations =
-        bindings::address_space_operations {
-            read_folio: Some(Self::read_folio_callback),
-            readahead: Some(Self::readahead_callback),
-            bmap: Some(Self::bmap_callback),
-            dirty_folio: Some(bindings::block_dirty_folio),
-            invalidate_folio: Some(bindings::block_invalidate_folio),
-            migrate_folio: Some(bindings::buffer_migrate_folio),
-            is_partially_uptodate: Some(bindings::block_is_partially_uptodate),
-            error_remove_folio: Some(bindings::generic_error_remove_folio),
-            ..pin_init::zeroed()
-        };
+    pub const OPERATIONS: bindings::address_space_operations = bindings::address_space_operations {
+        read_folio: Some(Self::read_folio_callback),
+        readahead: Some(Self::readahead_callback),
+        bmap: Some(Self::bmap_callback),
+        dirty_folio: Some(bindings::block_dirty_folio),
+        invalidate_folio: Some(bindings::block_invalidate_folio),
+        migrate_folio: Some(bindings::buffer_migrate_folio),
+        is_partially_uptodate: Some(bindings::block_is_partially_uptodate),
+        error_remove_folio: Some(bindings::generic_error_remove_folio),
+        ..pin_init::zeroed()
+    };
 
     /// # Safety
     ///
@@ -82,15 +82,37 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
         _file: *mut bindings::file,
         folio: *mut bindings::folio,
     ) -> c_int {
+        // SAFETY: The lock is passed to this operation.
+        let folio = unsafe { LockedFolio::from_raw(folio) };
+        from_result(|| {
+            if folio.can_be_given_up() {
+                // SAFETY: As just tested. Who calls a `read_folio` operation keeps the inode in
+                // use, and `read_callback` is the operation but for this.
+                unsafe { folio.read_page_by_page(Self::read_callback) }?;
+                return Ok(bindings::positive_aop_returns_AOP_TRUNCATED_PAGE as c_int);
+            }
+            Self::read(folio)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As for `read_folio_callback`.
+    unsafe extern "C" fn read_callback(
+        _file: *mut bindings::file,
+        folio: *mut bindings::folio,
+    ) -> c_int {
+        // SAFETY: By the safety requirements.
+        let folio = unsafe { LockedFolio::from_raw(folio) };
+        from_result(|| Self::read(folio))
+    }
+
+    /// Reads a folio of a mapping with this table.
+    #[inline(always)]
+    fn read(folio: LockedFolio) -> Result<c_int> {
         // SAFETY: A locked folio stays in its mapping, whose host has this table.
-        let (inode, folio) = unsafe {
-            let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
-            (
-                A::Inode::from_raw((*mapping).host),
-                LockedFolio::from_raw(folio),
-            )
-        };
-        from_result(|| A::read_folio(inode, folio).map(|()| 0))
+        let inode = unsafe { A::Inode::from_raw(folio.host()) };
+        A::read_folio(inode, folio).map(|()| 0)
     }
 
     /// # Safety

@@ -37,6 +37,7 @@ mod write;
 
 pub use self::address_space::{
     AddressSpaceOperations,
+    AddressSpaceVTable,
     AddressSpaceWriteOperations, //
 };
 pub use self::buffer::{

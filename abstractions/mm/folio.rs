@@ -74,7 +74,7 @@ impl Folio {
     }
 
     #[inline(always)]
-    fn flag(&self, bit: bindings::pageflags) -> bool {
+    pub(super) fn flag(&self, bit: bindings::pageflags) -> bool {
         // SAFETY: The folio is valid. Other bits may change at any time, as in C's test_bit().
         let flags = unsafe { ptr::addr_of!((*self.head()).flags.f).read_volatile() };
         flags & (1 << bit) != 0
@@ -128,8 +128,18 @@ impl Folio {
         !unsafe { ptr::addr_of!((*self.head()).__bindgen_anon_3.private).read() }.is_null()
     }
 
+    /// The order of the mapping's smallest folios. C: `mapping_min_folio_order()`.
     #[inline(always)]
-    fn mapping(&self) -> *mut bindings::address_space {
+    pub(super) fn min_order(&self) -> u32 {
+        const MIN: u32 = bindings::mapping_flags_AS_FOLIO_ORDER_MIN;
+        const BITS: u32 = bindings::mapping_flags_AS_FOLIO_ORDER_MAX - MIN;
+        // SAFETY: The mapping is valid by the type invariants; its orders are set once.
+        let flags = unsafe { ptr::addr_of!((*self.mapping()).flags).read_volatile() };
+        (flags >> MIN) as u32 & ((1 << BITS) - 1)
+    }
+
+    #[inline(always)]
+    pub(super) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: The mapping does not change while the folio is in it.
         unsafe { ptr::addr_of!((*self.head()).mapping).read() }
     }

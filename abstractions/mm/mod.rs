@@ -6,6 +6,7 @@ mod buffer_states;
 pub(crate) mod buffered_write;
 mod buffers;
 mod folio;
+mod large_folio;
 mod readahead;
 mod reclaim;
 mod writeback;

@@ -22,7 +22,11 @@ use rust_mpage_core::{
             Sector,
             WriteBio, //
         },
-        fs::InodeType,
+        fs::{
+            AddressSpaceOperations,
+            AddressSpaceVTable,
+            InodeType, //
+        },
         mm::{
             LockedFolio,
             Readahead,
@@ -89,14 +93,28 @@ const _: unsafe extern "C" fn(
 ) -> c_int = test_lookup;
 
 /// Operations of a filesystem written against the library's Rust interface.
+struct RustOperations;
+
+impl AddressSpaceOperations for RustOperations {
+    type Inode = TestInode;
+
+    fn read_folio(inode: &TestInode, folio: LockedFolio) -> Result {
+        mpage::read_folio(TableMapper, inode, folio)
+    }
+
+    fn readahead(inode: &TestInode, request: Readahead<'_>) {
+        mpage::readahead(TableMapper, inode, request)
+    }
+
+    fn bmap(_inode: &TestInode, _block: u64) -> Result<Option<u64>> {
+        Err(EINVAL)
+    }
+}
+
 pub(super) static RUST: kernel::bindings::address_space_operations =
     kernel::bindings::address_space_operations {
-        read_folio: Some(rust_read_folio),
-        readahead: Some(rust_readahead),
         writepages: Some(rust_writepages),
-        dirty_folio: Some(bindings::block_dirty_folio),
-        invalidate_folio: Some(bindings::block_invalidate_folio),
-        ..pin_init::zeroed()
+        ..AddressSpaceVTable::<RustOperations>::OPERATIONS
     };
 
 /// Operations that put folios into a bio and drop that.
@@ -108,34 +126,6 @@ pub(super) static DROPPING: kernel::bindings::address_space_operations =
         invalidate_folio: Some(bindings::block_invalidate_folio),
         ..pin_init::zeroed()
     };
-
-/// # Safety
-///
-/// To be called as a `readahead` operation of a [`TestInode`].
-unsafe extern "C" fn rust_readahead(rac: *mut kernel::bindings::readahead_control) {
-    // SAFETY: By the safety requirements.
-    let (inode, request) = unsafe {
-        (
-            TestInode::from_raw((*(*rac).mapping).host),
-            Readahead::from_raw(rac),
-        )
-    };
-    mpage::readahead(TableMapper, inode, request);
-}
-
-/// # Safety
-///
-/// To be called as a `read_folio` operation of a [`TestInode`].
-unsafe extern "C" fn rust_read_folio(
-    _file: *mut kernel::bindings::file,
-    folio: *mut kernel::bindings::folio,
-) -> c_int {
-    // SAFETY: By the safety requirements the folio is locked, and its mapping valid.
-    let inode = unsafe { TestInode::from_raw(host_of(folio)) };
-    // SAFETY: The lock is passed to this operation.
-    let folio = unsafe { LockedFolio::from_raw(folio) };
-    mpage::read_folio(TableMapper, inode, folio).map_or_else(|error| error.to_errno(), |()| 0)
-}
 
 /// # Safety
 ///
@@ -184,7 +174,7 @@ unsafe extern "C" fn dropping_writepages(
 
 /// # Safety
 ///
-/// As for [`rust_read_folio`].
+/// To be called as a `read_folio` operation of a [`TestInode`].
 unsafe extern "C" fn dropping_read_folio(
     _file: *mut kernel::bindings::file,
     folio: *mut kernel::bindings::folio,
