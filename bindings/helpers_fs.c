@@ -102,6 +102,12 @@ __helper void rust_mpage_helper_kunmap_local(const void *addr)
 	kunmap_local(addr);
 }
 
+__helper void
+rust_mpage_helper_mapping_set_large_folios(struct address_space *mapping)
+{
+	mapping_set_large_folios(mapping);
+}
+
 __helper void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *rs)
 {
 	ratelimit_default_init(rs);

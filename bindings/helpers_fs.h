@@ -61,6 +61,8 @@ bool rust_mpage_helper_dir_emit(struct dir_context *ctx, const char *name,
 void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset);
 void rust_mpage_helper_kunmap_local(const void *addr);
 
+void rust_mpage_helper_mapping_set_large_folios(struct address_space *mapping);
+
 void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *rs);
 
 /* Buffers */

@@ -88,7 +88,8 @@ pub(super) enum Content {
 }
 
 impl<T: FileSystem> Operations<T> {
-    /// A regular file, read through the page cache.
+    /// A regular file, read through the page cache: in folios of any size on a
+    /// filesystem that is mounted read-only.
     pub fn regular<I, A>() -> Self
     where
         I: FileOperations<FileSystem = T>,
@@ -195,7 +196,16 @@ impl<T: FileSystem> Operations<T> {
             }
         }
         match self.content {
-            Content::File | Content::Directory => {}
+            // Writing is one buffer_head for each block so far. In a large folio a store to a
+            // mapped page would allocate blocks for all of it, and a write look at all of them.
+            //
+            // SAFETY: As above; the mapping has no folios yet, and the superblock is valid.
+            Content::File => unsafe {
+                if (*(*inode).i_sb).s_flags & bindings::RUST_MPAGE_SB_RDONLY != 0 {
+                    bindings::rust_mpage_helper_mapping_set_large_folios((*inode).i_mapping);
+                }
+            },
+            Content::Directory => {}
             // SAFETY: As above.
             Content::Symlink => unsafe { bindings::inode_nohighmem(inode) },
             Content::FastSymlink(target) => {

@@ -6,9 +6,11 @@ the reader gets EIO, others do not, and a device that works again is read again.
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import random
 import re
+import signal
 
 import layout
 import sides
@@ -118,6 +120,49 @@ def test_lost_tail(ctx):
             # nothing is forgotten: what failed must not be taken for read
             for name, file in _share(side, files):
                 _check_pages(side, name, file, raw, 1 << 40)
+            side.umount()
+
+
+def _touch(side, name, page):
+    """Whether a page can be read through a mapping; another process asks."""
+    pid = os.fork()
+    if pid == 0:
+        with open(side.path(name), "rb") as handle, \
+                mmap.mmap(handle.fileno(), 0, prot=mmap.PROT_READ) as pages:
+            os._exit(0 if pages[page * layout.PAGE] >= 0 else 1)
+    _, status = os.waitpid(pid, 0)
+    assert status in (0, signal.SIGBUS), f"{name}, page {page}: status {status}"
+    return status == 0
+
+
+@timeout(300)
+def test_lost_tail_of_large_folios(ctx):
+    """B4: the end of the device is gone. What readahead brought in large folios
+    is lost from the first bad page on and no sooner, for reads and mappings."""
+    for image in ("layout-1k", "layout-4k"):
+        file = _files(ctx, image)["contiguous"]
+        used = sorted(file.data.values())
+        cut = used[len(used) * 2 // 3]
+        pair = sides.both(ctx, image)
+        os.truncate(pair[0].image, cut * file.block_size)
+        pages = -(-file.size // layout.PAGE)
+        lost = [_lost(file, page * layout.PAGE, cut) for page in range(pages)]
+        first = lost.index(True)
+        near = range(max(first - 20, 0), min(first + 4, pages))
+        answers = []
+        for side in pair:
+            _forget(side, "contiguous")
+            with open(side.path("contiguous"), "rb", buffering=0) as handle:
+                done, number = 0, 0
+                while not number:
+                    data, number = error_of(os.read, handle.fileno(), 1 << 20)
+                    done += len(data or b"")
+            assert number == errno.EIO, f"{side.fstype}: errno {number}"
+            assert done // layout.PAGE == first, f"{side.fstype}: {done} bytes"
+            answers.append([_touch(side, "contiguous", page) for page in near])
+            assert answers[-1] == [not lost[page] for page in near], side.fstype
+        assert answers[0] == answers[1]
+        for side in pair:
             side.umount()
 
 
