@@ -106,13 +106,67 @@ impl<D> Window<D> {
     /// A window on a file of `size` bytes in blocks of `1 << block_bits` bytes.
     pub(super) fn new(size: u64, block_bits: u32) -> Self {
         Self {
-            file_end: size.div_ceil(1 << block_bits),
+            // As `div_ceil()`, without a division.
+            file_end: (size >> block_bits) + u64::from(size & ((1 << block_bits) - 1) != 0),
             cached: None,
         }
     }
 }
 
 impl<D: Copy> Window<D> {
+    /// Behind the last block that may be asked about, for the sake of the folio that ends in front
+    /// of block `folio_end` of a request that ends in front of block `request_end`.
+    #[inline(always)]
+    fn ask_end(&self, folio_end: u64, request_end: u64) -> u64 {
+        request_end.max(folio_end).min(self.file_end)
+    }
+
+    /// Asks about the first block of the folio of the file blocks `folio`, unless the last answer
+    /// covers it or it is behind the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// As of [`FolioPlan::next`].
+    #[inline(always)]
+    pub(super) fn look_at(
+        &mut self,
+        folio: Range<u64>,
+        request_end: u64,
+        lookup: impl FnOnce(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
+    ) -> Result {
+        let end = self.ask_end(folio.end, request_end);
+        let covers = |placed: Placed<D>| placed.covers(folio.start).is_some();
+        if folio.start < end && !self.cached.is_some_and(covers) {
+            self.ask(folio.start, end, lookup)?;
+        }
+        Ok(())
+    }
+
+    /// Asks about `block` and those behind it, up to `end`, and keeps the answer.
+    #[inline(always)]
+    fn ask(
+        &mut self,
+        block: u64,
+        end: u64,
+        lookup: impl FnOnce(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
+    ) -> Result<Placed<D>> {
+        let max = u32::try_from(end.saturating_sub(block)).unwrap_or(u32::MAX);
+        let mut mapping = lookup(LogicalBlock(block), BlockCount(max))?;
+        if mapping.len.0 == 0 {
+            return Err(EIO);
+        }
+        if mapping.len.0 > max {
+            mapping.len.0 = max;
+            mapping.boundary = false;
+        }
+        let placed = Placed {
+            start: LogicalBlock(block),
+            mapping,
+        };
+        self.cached = Some(placed);
+        Ok(placed)
+    }
+
     /// The run that the folio of the `blocks` file blocks from `first` on is, if the last answer
     /// says so of all of it: nothing is to be planned then.
     #[inline(always)]
@@ -161,7 +215,7 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
             at: 0,
             // A folio is at most a huge page of 512-byte blocks.
             blocks: folio.end.saturating_sub(folio.start) as u32,
-            ask_end: request_end.max(folio.end).min(window.file_end),
+            ask_end: window.ask_end(folio.end, request_end),
             window,
             held: None,
         }
@@ -226,21 +280,8 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
                 return Ok((placed, left));
             }
         }
-        let max = u32::try_from(self.ask_end - block).unwrap_or(u32::MAX);
-        let mut mapping = lookup(LogicalBlock(block), BlockCount(max))?;
-        if mapping.len.0 == 0 {
-            return Err(EIO);
-        }
-        if mapping.len.0 > max {
-            mapping.len.0 = max;
-            mapping.boundary = false;
-        }
-        let placed = Placed {
-            start: LogicalBlock(block),
-            mapping,
-        };
-        self.window.cached = Some(placed);
-        Ok((placed, mapping.len.0))
+        let placed = self.window.ask(block, self.ask_end, lookup)?;
+        Ok((placed, placed.mapping.len.0))
     }
 
     fn zero(&mut self, len: u32) -> Step<D> {

@@ -120,7 +120,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
     }
 
     /// Reads one folio; the request has `pages_left` pages from its start on.
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, folio: LockedFolio, pages_left: u32) -> Result {
         if folio.is_uptodate() {
             return Ok(());
@@ -131,9 +131,10 @@ impl<'i, M: MapSource> Reader<'i, M> {
         let bits = self.sink.block_bits;
         let first = folio.position() >> bits;
         let blocks = (folio.size() >> bits) as u32;
-        let result = match self.window.whole_run(first, blocks) {
-            Some(run) => self.join(folio, run, blocks, pages_left),
-            None => self.carry_out(folio, first, blocks, pages_left),
+        let result = match self.whole_run(&folio, first, blocks, pages_left) {
+            Ok(Some(run)) => self.join(folio, run, blocks, pages_left),
+            Ok(None) => self.carry_out(folio, first, blocks, pages_left),
+            Err(error) => Err(error),
         };
         if result.is_err() {
             self.sink.tally.failed_folios += 1;
@@ -141,7 +142,29 @@ impl<'i, M: MapSource> Reader<'i, M> {
         result
     }
 
+    /// The run that a folio is, if that can be said after one question at most: then there is
+    /// nothing to be planned.
+    #[inline(always)]
+    fn whole_run(
+        &mut self,
+        folio: &Folio,
+        first: u64,
+        blocks: u32,
+        pages_left: u32,
+    ) -> Result<Option<Run<&'i BlockDevice>>> {
+        let request = (u64::from(pages_left) << PAGE_SHIFT) >> self.sink.block_bits;
+        let calls = &mut self.sink.tally.mapper_calls;
+        let (mapper, inode) = (self.mapper, self.inode);
+        let range = first..first + u64::from(blocks);
+        self.window.look_at(range, first + request, |at, max| {
+            *calls += 1;
+            mapper.map(inode, folio, at, max)
+        })?;
+        Ok(self.window.whole_run(first, blocks))
+    }
+
     /// Plans a folio and does what the plan says.
+    #[inline(never)]
     fn carry_out(
         &mut self,
         folio: LockedFolio,
@@ -359,7 +382,7 @@ impl Sink {
 
     /// Reads a folio of one run: adds it to the current bio if it continues that, and submits the
     /// bio if nothing can continue it.
-    #[inline]
+    #[inline(always)]
     fn join(
         &mut self,
         mut folio: LockedFolio,
@@ -399,7 +422,7 @@ impl Sink {
 
     /// A folio is in the current bio; if it is the `last` one, the bio goes. Says so if that has
     /// failed already, as on a device that is gone.
-    #[inline]
+    #[inline(always)]
     fn added(&mut self, last: Option<WatchedFolio>) -> Result<Joined> {
         self.tally.folios += 1;
         if let Some(folio) = last {

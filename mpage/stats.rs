@@ -94,24 +94,37 @@ impl Tally {
     }
 }
 
-impl Drop for Tally {
-    #[inline]
-    fn drop(&mut self) {
-        fn add(total: &Atomic<i64>, value: u64) {
-            if value != 0 {
-                total.fetch_add(value as i64, Relaxed);
-            }
-        }
-        add(&READ.bios, self.bios.into());
-        add(&READ.bytes, self.bytes);
-        add(&READ.folios, self.folios.into());
+fn add(total: &Atomic<i64>, value: u64) {
+    if value != 0 {
+        total.fetch_add(value as i64, Relaxed);
+    }
+}
+
+impl Tally {
+    /// Adds what most calls do not count.
+    #[cold]
+    fn add_rare(&self) {
         add(&READ.hole_folios, self.hole_folios.into());
         add(&READ.split_folios, self.split_folios.into());
         add(&READ.failed_folios, self.failed_folios.into());
-        add(&READ.mapper_calls, self.mapper_calls.into());
         add(&READ.fallback_buffers, self.fallback_buffers.into());
         add(&READ.fallback_filled, self.fallback_filled.into());
         add(&READ.fallback_no_memory, self.fallback_no_memory.into());
+    }
+}
+
+impl Drop for Tally {
+    #[inline(always)]
+    fn drop(&mut self) {
+        READ.bios.fetch_add(self.bios.into(), Relaxed);
+        READ.bytes.fetch_add(self.bytes as i64, Relaxed);
+        READ.folios.fetch_add(self.folios.into(), Relaxed);
+        READ.mapper_calls
+            .fetch_add(self.mapper_calls.into(), Relaxed);
+        let fallbacks = self.fallback_buffers | self.fallback_filled | self.fallback_no_memory;
+        if fallbacks | self.hole_folios | self.split_folios | self.failed_folios != 0 {
+            self.add_rare();
+        }
     }
 }
 
