@@ -16,9 +16,12 @@ use super::mapping::{
     PhysicalBlock, //
 };
 use core::ops::Range;
-use kernel::error::{
-    code::EIO,
-    Result, //
+use kernel::{
+    error::{
+        code::EIO,
+        Result, //
+    },
+    page::PAGE_SIZE, //
 };
 
 /// What a part of a folio needs. Positions are blocks from the start of the folio.
@@ -99,6 +102,7 @@ impl<D> Placed<D> {
 pub(super) struct Window<D> {
     /// Behind the last block of the file.
     file_end: u64,
+    blocks_per_page: u32,
     cached: Option<Placed<D>>,
 }
 
@@ -108,6 +112,7 @@ impl<D> Window<D> {
         Self {
             // As `div_ceil()`, without a division.
             file_end: (size >> block_bits) + u64::from(size & ((1 << block_bits) - 1) != 0),
+            blocks_per_page: (PAGE_SIZE >> block_bits) as u32,
             cached: None,
         }
     }
@@ -240,6 +245,9 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
             if block >= self.ask_end {
                 return Ok(Some(self.zero(self.blocks - self.at)));
             }
+            if let Some(run) = self.goes_first(block) {
+                return Ok(Some(Step::Read(run)));
+            }
             let (placed, left) = self.mapping_at(block, &mut lookup)?;
             let len = left.min(self.blocks - self.at);
             match placed.mapping.extent {
@@ -266,6 +274,19 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
             }
         }
         Ok(self.held.take().map(Step::Read))
+    }
+
+    /// The run that should be read before there is a question about `block`, which leads to
+    /// metadata behind that run: C, whose folios are pages, has submitted it at the end of its page.
+    fn goes_first(&mut self, block: u64) -> Option<Run<D>> {
+        let at_page_end = self.at % self.window.blocks_per_page.max(1) == 0;
+        let known = |placed: Placed<D>| placed.covers(block).is_some();
+        let run = self.held.filter(|run| run.boundary && at_page_end)?;
+        if self.window.cached.is_some_and(known) {
+            return None;
+        }
+        self.held = None;
+        Some(run)
     }
 
     /// The mapping that covers `block`, cached or asked for, and its blocks from `block` on.

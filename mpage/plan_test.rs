@@ -290,6 +290,32 @@ mod tests {
         );
     }
 
+    /// In a folio of several pages a run in front of metadata is read before the question that
+    /// reads the metadata, where a page ends. Within a page the answer may continue it.
+    #[test]
+    fn r10_boundary_in_a_large_folio_goes_first() {
+        let mut mapper = Mapper::new(&[Fake::Boundary(8, 100), Fake::At(16, 200)]);
+        let mut w = window(16);
+        let mut walk = FolioPlan::new(&mut w, 0..16, 16);
+        let first = Run {
+            boundary: true,
+            ..run(0, 8, 100)
+        };
+        assert_eq!(
+            walk.next(|at, max| mapper.lookup(at, max)),
+            Ok(Some(Step::Read(first)))
+        );
+        assert_eq!(mapper.calls, 1);
+        assert_eq!(
+            walk.next(|at, max| mapper.lookup(at, max)),
+            Ok(Some(Step::Read(run(8, 8, 200))))
+        );
+
+        let mut mapper = Mapper::new(&[Fake::Boundary(6, 100), Fake::At(16, 106)]);
+        let (steps, _) = plan(&mut window(16), &mut mapper, 0..16, 16);
+        assert_eq!(steps[0], read(0, 16, 100));
+    }
+
     #[test]
     fn r16_a_large_folio_is_planned_as_a_small_one() {
         let mut mapper = Mapper::new(&[Fake::At(1000, 0), Fake::Hole(1024), Fake::At(2048, 5000)]);

@@ -191,16 +191,20 @@ impl<'i, M: MapSource> Reader<'i, M> {
                 }
                 Ok(Some(Step::Zero(span))) => target.zero(self.sink.bytes(span)),
                 Ok(Some(Step::Read(run))) => {
-                    let Some(earlier) = held.replace(run) else {
-                        continue;
-                    };
-                    target = match target.split() {
-                        Ok(split) => split,
-                        Err(folio) => {
-                            return self.read_through_buffers(folio, Fallback::NoMemory);
-                        }
-                    };
-                    self.sink.read_part(&target, earlier)?;
+                    let mut due = [held.replace(run), None];
+                    if run.boundary && run.span.end() < blocks {
+                        // The next question reads metadata that is behind this run.
+                        due[1] = held.take();
+                    }
+                    for part in due.into_iter().flatten() {
+                        target = match target.split() {
+                            Ok(split) => split,
+                            Err(folio) => {
+                                return self.read_through_buffers(folio, Fallback::NoMemory);
+                            }
+                        };
+                        self.sink.read_part(&target, part)?;
+                    }
                 }
                 Ok(Some(Step::Filled(run))) => match target {
                     Target::Whole(folio) => return self.adopt(folio, run),

@@ -234,6 +234,24 @@ mod tests {
         Ok(())
     }
 
+    /// Within a large folio, too.
+    #[test]
+    fn r10_boundary_submits_within_a_large_folio() -> Result {
+        let extents = [ext(12, Boundary(100)), ext(20, Run(113))];
+        for (bits, order) in [(10, 3), (12, 5)] {
+            let case = Case::new(bits, &extents).order(order);
+            for seen in case.run_each(&Engine::OURS, How::Readahead)? {
+                assert!(seen.all_right());
+                assert!(seen.calls_are(&[(0, 32), (12, 20)]));
+                assert!(seen.calls.iter().map(|call| call.bios_before).eq([0, 1]));
+                let sector = |block: u64| block << (bits - 9);
+                let bios = [(sector(100), 12 << bits), (sector(113), 20 << bits)];
+                assert!(seen.bios_are(&bios));
+            }
+        }
+        Ok(())
+    }
+
     /// Even if the next block continues it.
     #[test]
     fn r10_boundary_submits_what_could_be_continued() -> Result {
