@@ -172,19 +172,19 @@ impl<D: Copy> Window<D> {
         Ok(placed)
     }
 
-    /// The run that the folio of the `blocks` file blocks from `first` on is, if the last answer
-    /// says so of all of it: nothing is to be planned then.
+    /// What the folio of the `blocks` file blocks from `first` on is, if the last answer says so of
+    /// all of it: nothing is to be planned then.
     #[inline(always)]
-    pub(super) fn whole_run(&self, first: u64, blocks: u32) -> Option<Run<D>> {
+    pub(super) fn whole(&self, first: u64, blocks: u32) -> Option<Whole<D>> {
         let placed = self.cached.as_ref()?;
         let left = placed.covers(first)?;
         if left < blocks || placed.mapping.uptodate {
             return None;
         }
         let Extent::Mapped { device, start } = placed.mapping.extent else {
-            return None;
+            return Some(Whole::Hole);
         };
-        Some(Run {
+        Some(Whole::Run(Run {
             span: Span {
                 start: 0,
                 len: blocks,
@@ -192,8 +192,17 @@ impl<D: Copy> Window<D> {
             device,
             block: PhysicalBlock(start.0.checked_add(first.checked_sub(placed.start.0)?)?),
             boundary: placed.mapping.boundary && left == blocks,
-        })
+        }))
     }
+}
+
+/// A folio of which there is one thing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole<D> {
+    /// It is a hole.
+    Hole,
+    /// It is consecutive blocks.
+    Run(Run<D>),
 }
 
 /// The walk through one folio.

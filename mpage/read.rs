@@ -21,6 +21,7 @@ use super::{
         Run,
         Span,
         Step,
+        Whole,
         Window, //
     },
     stats::{
@@ -131,8 +132,13 @@ impl<'i, M: MapSource> Reader<'i, M> {
         let bits = self.sink.block_bits;
         let first = folio.position() >> bits;
         let blocks = (folio.size() >> bits) as u32;
-        let result = match self.whole_run(&folio, first, blocks, pages_left) {
-            Ok(Some(run)) => self.join(folio, run, blocks, pages_left),
+        let result = match self.whole(&folio, first, blocks, pages_left) {
+            Ok(Some(Whole::Run(run))) => self.join(folio, run, blocks, pages_left),
+            Ok(Some(Whole::Hole)) => {
+                folio.zero(folio.whole());
+                self.end_hole(folio);
+                Ok(())
+            }
             Ok(None) => self.carry_out(folio, first, blocks, pages_left),
             Err(error) => Err(error),
         };
@@ -142,16 +148,16 @@ impl<'i, M: MapSource> Reader<'i, M> {
         result
     }
 
-    /// The run that a folio is, if that can be said after one question at most: then there is
+    /// What a folio is as a whole, if that can be said after one question at most: then there is
     /// nothing to be planned.
     #[inline(always)]
-    fn whole_run(
+    fn whole(
         &mut self,
         folio: &Folio,
         first: u64,
         blocks: u32,
         pages_left: u32,
-    ) -> Result<Option<Run<&'i BlockDevice>>> {
+    ) -> Result<Option<Whole<&'i BlockDevice>>> {
         let request = (u64::from(pages_left) << PAGE_SHIFT) >> self.sink.block_bits;
         let calls = &mut self.sink.tally.mapper_calls;
         let (mapper, inode) = (self.mapper, self.inode);
@@ -160,7 +166,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
             *calls += 1;
             mapper.map(inode, folio, at, max)
         })?;
-        Ok(self.window.whole_run(first, blocks))
+        Ok(self.window.whole(first, blocks))
     }
 
     /// Plans a folio and does what the plan says.
@@ -216,9 +222,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
         }
         match (target, held) {
             (Target::Whole(folio), None) => {
-                self.sink.tally.folios += 1;
-                self.sink.tally.hole_folios += 1;
-                folio.end_read(true);
+                self.end_hole(folio);
                 Ok(())
             }
             (Target::Whole(folio), Some(run)) => {
@@ -234,6 +238,14 @@ impl<'i, M: MapSource> Reader<'i, M> {
                 split.so_far()
             }
         }
+    }
+
+    /// Ends the read of a folio that is zeroed already.
+    #[inline]
+    fn end_hole(&mut self, folio: LockedFolio) {
+        self.sink.tally.folios += 1;
+        self.sink.tally.hole_folios += 1;
+        folio.end_read(true);
     }
 
     /// Reads a folio of one run.
