@@ -17,6 +17,7 @@ use crate::{
         FAST_SYMLINK_LIMIT, //
     },
     reservation::BlockAllocInfo,
+    run_cache::RunCache, //
 };
 use kernel::{
     new_mutex, new_spinlock,
@@ -58,6 +59,8 @@ pub(crate) struct InodeData {
     flags: Atomic<u32>,
     /// The block of extended attributes, 0 if there is none.
     file_acl: Atomic<u32>,
+    /// What small reads have found.
+    pub(crate) runs: RunCache,
     /// The page of a directory in which the last lookup found its name.
     pub(crate) lookup_hint: Atomic<u32>,
     /// The truncate mutex: the tree of pointers, and what blocks are reserved for it.
@@ -147,6 +150,7 @@ impl InodeData {
             on_disk: Atomic::new(u32::from(!only.is_new)),
             flags: Atomic::new(flags),
             file_acl: Atomic::new(file_acl),
+            runs: RunCache::new(),
             lookup_hint: Atomic::new(0),
             tree <- new_mutex!(BlockAllocInfo::new(), "ext2_tree"),
             disk_only <- new_spinlock!(only, "ext2_disk_only"),

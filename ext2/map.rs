@@ -25,6 +25,7 @@ use crate::{
     },
     geometry_error::BadBlocks,
     inode::Ext2Inode,
+    known,
     path::{
         BlockPath,
         PointerRun, //
@@ -57,15 +58,7 @@ impl BlockMapper for Mapper {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
-        let path = array::path_to(inode, at.0)?;
-
-        Ok(match look(inode, &path, max.0)? {
-            Found::Blocks(blocks) => blocks.mapping(inode, &path),
-            Found::Missing(missing) => {
-                let len = path.hole_len(missing.level, missing.nulls);
-                Mapping::hole(BlockCount(cmp::min(len, max.0.into()) as u32))
-            }
-        })
+        known::lookup(inode, at.0, max.0)
     }
 
     fn allocate<'i>(
@@ -93,6 +86,27 @@ pub(crate) enum Found {
     Blocks(Blocks),
     /// Nothing.
     Missing(Missing),
+}
+
+impl Found {
+    /// As an answer about up to `max` blocks from that of `path` on.
+    pub(crate) fn mapping<'i>(
+        self,
+        inode: &'i Ext2Inode,
+        path: &BlockPath,
+        max: u32,
+    ) -> Mapping<&'i BlockDevice> {
+        match self {
+            Found::Blocks(mut blocks) => {
+                blocks.count = blocks.count.min(max);
+                blocks.mapping(inode, path)
+            }
+            Found::Missing(missing) => {
+                let len = path.hole_len(missing.level, missing.nulls);
+                Mapping::hole(BlockCount(cmp::min(len, max.into()) as u32))
+            }
+        }
+    }
 }
 
 /// Blocks of the file, in the filesystem; at least one.
@@ -140,7 +154,7 @@ enum SearchError {
 }
 
 /// Looks for up to `max` blocks from that of `path` on.
-fn look(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found> {
+pub(crate) fn look(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found> {
     let data = inode.data();
     let cuts = data.cuts();
     let mut found = search(inode, path, max);

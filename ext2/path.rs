@@ -20,6 +20,7 @@ use super::{
         INDIRECT, //
     }, //
 };
+use core::ops::Range;
 use kernel::{
     fmt,
     prelude::*, //
@@ -80,6 +81,18 @@ impl BlockPath {
         let bits = size.pointer_bits();
 
         DIRECT_BLOCKS as u64 + (1 << bits) + (1 << (2 * bits)) + (1 << (3 * bits))
+    }
+
+    /// Which of the arrays of pointers to data has the one to block `block`, the inode's own being
+    /// number 0, and the blocks that this array has the pointers to.
+    pub(crate) fn last_array(size: BlockSize, block: u64) -> (u64, Range<u64>) {
+        let Some(within) = block.checked_sub(DIRECT_BLOCKS as u64) else {
+            return (0, 0..DIRECT_BLOCKS as u64);
+        };
+        // Every subtree is a number of whole arrays, so they need not be told apart.
+        let array = within >> size.pointer_bits();
+        let start = DIRECT_BLOCKS as u64 + (array << size.pointer_bits());
+        (array + 1, start..start + u64::from(size.pointers()))
     }
 
     /// Finds the way to logical block `block`.
@@ -299,6 +312,25 @@ mod tests {
             triple + p * p * (p - 1) + p * 5 + 9,
             triple + p * p * p - 1,
         ]
+    }
+
+    /// The last array of a path is the one that has so many blocks in front and behind.
+    #[test]
+    fn arrays_of_pointers_to_data() {
+        for bits in ALL_BITS {
+            let size = BlockSize::from_bits(bits);
+            assert!(size.is_some_and(|size| edges(size).iter().all(|&block| {
+                let (array, blocks) = BlockPath::last_array(size, block);
+                BlockPath::new(size, block).is_ok_and(|path| {
+                    let last = path.depth() - 1;
+                    let direct = if last == 0 { path.offsets()[0] } else { 0 };
+                    blocks.contains(&block)
+                        && (array == 0) == (last == 0)
+                        && blocks.end - block == u64::from(path.siblings(last))
+                        && (last > 0 || block == u64::from(direct))
+                })
+            })));
+        }
     }
 
     fn agrees(size: BlockSize, block: u64) -> bool {

@@ -30,6 +30,7 @@ mod namei;
 mod options;
 mod rename;
 mod report;
+mod run_cache;
 mod super_block;
 mod super_state;
 mod truncate;
@@ -61,6 +62,7 @@ mod group_count;
 mod inode_disk;
 #[allow(dead_code)]
 mod inode_encode;
+mod known;
 mod limits;
 mod mount_state;
 #[allow(dead_code)]
