@@ -288,6 +288,9 @@ impl<'a> Entries<'a> {
     }
 
     /// Checks the entry at `self.next`, with `rest` being the bytes from there to the block's end.
+    ///
+    /// In the loops over it, so that an entry need not be put together to be passed over.
+    #[inline(always)]
     fn check(&self, rest: &'a [u8]) -> Result<DirEntry<'a>, DirError> {
         let bad = |inode, rec_len, name_len, reason| {
             Err(DirError {
@@ -340,6 +343,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The length of an entry in bytes, `ext2_rec_len_from_disk()`.
+    #[inline(always)]
     fn rec_len(&self, rec_len: Le16) -> u32 {
         match rec_len.get() {
             MAX_REC_LEN if self.format.block_size.bits() == BlockSize::MAX_BITS => {
@@ -350,6 +354,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The next entry, whether it is to be given or not.
+    #[inline(always)]
     fn step(&mut self) -> Option<Result<DirEntry<'a>, DirError>> {
         let start = self.next as usize;
         let block_size = self.format.block_size.bytes() as usize;
@@ -385,6 +390,7 @@ impl<'a> Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<DirEntry<'a>, DirError>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.step()? {
