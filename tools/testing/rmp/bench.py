@@ -70,14 +70,15 @@ def read_records(path):
 
 
 def plan():
-    """{name of a boot: (job, memory)}, the longest first."""
-    repeat = benchplan.only(benchplan.table("brd", 4096), [REPEATED])
-    boots = {"growth": (benchplan.growth(), "5G")}
+    """{name of a boot: (job, memory)}, the long ones first."""
+    boots = {}
     for device in ("brd", "null_blk"):
         for block_size in (4096, 1024):
             job = benchplan.table(device, block_size)
             boots[f"{device}-{block_size // 1024}k"] = (job, "3G")
-    boots["repeat"] = (repeat, "3G")
+        boots.setdefault("growth", (benchplan.growth(), "5G"))
+    boots["repeat"] = (
+        benchplan.only(benchplan.table("brd", 4096), [REPEATED]), "3G")
     return boots
 
 
