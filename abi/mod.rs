@@ -6,5 +6,6 @@
 
 mod entry;
 mod get_block;
+mod interface_2017;
 
 pub(crate) use self::get_block::get_block_of;

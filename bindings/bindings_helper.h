@@ -13,4 +13,5 @@
 #include <linux/pagemap.h>
 #include <linux/rust_mpage.h>
 #include "helpers.h"
+#include "helpers_2017.h"
 #include "helpers_fs.h"

@@ -32,7 +32,8 @@ pub use self::mapping::{
 };
 pub use self::read::{
     read_folio,
-    readahead, //
+    readahead,
+    readpages, //
 };
 pub use self::write::{
     writepages,

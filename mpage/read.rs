@@ -11,6 +11,10 @@
 //!
 //! C counterpart: `do_mpage_readpage()`, `mpage_readahead()`, `mpage_read_folio()`.
 
+mod list;
+
+pub use self::list::readpages;
+
 use super::{
     mapping::{
         plain,

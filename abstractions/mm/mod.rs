@@ -7,6 +7,7 @@ pub(crate) mod buffered_write;
 mod buffers;
 mod folio;
 mod large_folio;
+mod page_list;
 mod readahead;
 mod reclaim;
 mod writeback;
@@ -27,6 +28,7 @@ pub use self::folio::{
     LockedFolio,
     WatchedFolio, //
 };
+pub use self::page_list::PageList;
 pub use self::readahead::Readahead;
 pub use self::reclaim::without_fs_reclaim;
 pub use self::writeback::{

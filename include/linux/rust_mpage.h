@@ -84,5 +84,43 @@ int __rust_mpage_writepages(struct address_space *mapping,
 			    get_block_t get_block,
 			    int (*write_folio)(struct folio *folio,
 					       struct writeback_control *wbc));
+/*
+ * The interface of 2017, for callers that hold pages themselves: Linux 7.3's
+ * address_space_operations have no slot for it. A page may be a part of a large
+ * folio, and stands for the folio then.
+ */
+
+/**
+ * rust_mpage_readpages - put pages into the page cache and start their reads
+ * @mapping: The file's mapping.
+ * @pages: The pages, linked by their folios' @lru, with @index set. The page at
+ *	@pages->prev has the lowest one; reads are issued from there on. The
+ *	references of the list are consumed, and the list ends empty.
+ * @nr_pages: The number of pages on the list; only a hint.
+ * @get_block: The filesystem's block mapper, asked for as many blocks as
+ *	@nr_pages are.
+ *
+ * A page that the cache has already, or that it has no memory for, is dropped.
+ * A page that cannot be read is unlocked and not uptodate, and the rest is read
+ * all the same.
+ *
+ * Context: Process context, may sleep. The caller holds the invalidate_lock of
+ * the mapping, at least shared.
+ * Return: 0.
+ */
+int rust_mpage_readpages(struct address_space *mapping, struct list_head *pages,
+			 unsigned int nr_pages, get_block_t get_block);
+
+/**
+ * rust_mpage_readpage - start the read of one page
+ * @page: A page of a locked folio, which is unlocked as by
+ *	rust_mpage_read_folio().
+ * @get_block: The filesystem's block mapper.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or the negative errno of @get_block, with the folio unlocked and
+ * not uptodate. In 2017, it was always 0.
+ */
+int rust_mpage_readpage(struct page *page, get_block_t get_block);
 
 #endif /* _LINUX_RUST_MPAGE_H */

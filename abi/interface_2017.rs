@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions of `include/linux/rust_mpage.h` that `fs/mpage.c` had in 2017, for callers that
+//! hold pages themselves.
+
+use super::get_block::GetBlock;
+use crate::{
+    abstractions::{
+        fs::{
+            Inode,
+            InodeType, //
+        },
+        mm::{
+            LockedFolio,
+            PageList, //
+        }, //
+    },
+    bindings,
+    mpage, //
+};
+use kernel::ffi::{
+    c_int,
+    c_uint, //
+};
+
+/// C counterpart: `mpage_readpages()` of 2017.
+///
+/// # Safety
+///
+/// As the header says: `pages` is a list of pages for `mapping`, which is the mapping of an inode,
+/// and `get_block` is the filesystem's.
+#[no_mangle]
+unsafe extern "C" fn rust_mpage_readpages(
+    mapping: *mut bindings::address_space,
+    pages: *mut bindings::list_head,
+    nr_pages: c_uint,
+    get_block: bindings::get_block_t,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    let list = unsafe { PageList::from_raw(mapping, pages, nr_pages) };
+    // SAFETY: The inode is referenced by whoever reads it.
+    let inode = unsafe { Inode::from_raw((*mapping).host) };
+    // SAFETY: By the safety requirements.
+    let mapper = unsafe { GetBlock::new(get_block) };
+    mpage::readpages(mapper, inode, list);
+    0
+}
+
+/// C counterpart: `mpage_readpage()` of 2017.
+///
+/// # Safety
+///
+/// As the header says: `page` is a page of a locked page-cache folio whose lock passes to the
+/// callee, and `get_block` is the filesystem's.
+#[no_mangle]
+unsafe extern "C" fn rust_mpage_readpage(
+    page: *mut bindings::page,
+    get_block: bindings::get_block_t,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    let folio = unsafe { LockedFolio::from_raw(bindings::rust_mpage_helper_page_folio(page)) };
+    // SAFETY: The inode is referenced by whoever reads it.
+    let inode = unsafe { Inode::from_raw(folio.host()) };
+    // SAFETY: By the safety requirements.
+    let mapper = unsafe { GetBlock::new(get_block) };
+    mpage::read_folio(mapper, inode, folio).map_or_else(|error| error.to_errno(), |()| 0)
+}
+
+/// The header and the definitions say the same.
+const _: () = {
+    type ReadpagesFn = unsafe extern "C" fn(
+        *mut bindings::address_space,
+        *mut bindings::list_head,
+        c_uint,
+        bindings::get_block_t,
+    ) -> c_int;
+    type ReadpageFn = unsafe extern "C" fn(*mut bindings::page, bindings::get_block_t) -> c_int;
+
+    let _: [ReadpagesFn; 2] = [bindings::rust_mpage_readpages, rust_mpage_readpages];
+    let _: [ReadpageFn; 2] = [bindings::rust_mpage_readpage, rust_mpage_readpage];
+};

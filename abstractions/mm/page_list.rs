@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages that a caller has allocated for a file and that are not in the page cache yet.
+//!
+//! C headers: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h),
+//! [`include/linux/list.h`](srctree/include/linux/list.h)
+
+use super::LockedFolio;
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+
+/// A list of pages to read, as the `readpages` operation of Linux 2.5 to 5.17 got it: linked by
+/// `lru`, with their index set, the lowest one last.
+///
+/// As an iterator it takes each page off the list, puts it into the page cache and hands it out
+/// locked. A page that the cache does not take, because it has that one already or because there
+/// is no memory, is given up. Dropping the value gives the rest up: the list ends empty.
+///
+/// # Invariants
+///
+/// For `'a`, `pages` is the head of a list of folios, linked by `lru`, that nobody else uses. Each
+/// has its index set, is in no mapping, and owns a reference that belongs to the list. `mapping` is
+/// valid.
+pub struct PageList<'a> {
+    pages: *mut bindings::list_head,
+    mapping: *mut bindings::address_space,
+    /// What the list has, as its maker says: a hint.
+    left: u32,
+    /// Pages of the folio that was handed out last.
+    current: u32,
+    _list: PhantomData<&'a mut bindings::list_head>,
+}
+
+impl PageList<'_> {
+    /// Takes over a list.
+    ///
+    /// # Safety
+    ///
+    /// For the life of the value, the type invariants must hold for `mapping` and `pages`.
+    pub unsafe fn from_raw(
+        mapping: *mut bindings::address_space,
+        pages: *mut bindings::list_head,
+        left: u32,
+    ) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            pages,
+            mapping,
+            left,
+            current: 0,
+            _list: PhantomData,
+        }
+    }
+
+    /// Pages that the list still has, beginning with the folio that [`Self::next`] returned last.
+    /// At least that folio's.
+    pub fn pages_left(&self) -> u32 {
+        self.left.max(self.current)
+    }
+
+    /// Takes the page with the lowest index off the list; its reference is the caller's.
+    fn take(&mut self) -> *mut bindings::folio {
+        // SAFETY: The list is valid and ours by the type invariants.
+        unsafe { bindings::rust_mpage_helper_last_page(self.pages) }
+    }
+}
+
+impl Iterator for PageList<'_> {
+    type Item = LockedFolio;
+
+    /// The next page that the cache took. C: the loop of `mpage_readpages()` of 2017.
+    fn next(&mut self) -> Option<LockedFolio> {
+        self.left = self.left.saturating_sub(self.current);
+        self.current = 0;
+        loop {
+            let folio = self.take();
+            if folio.is_null() {
+                return None;
+            }
+            // SAFETY: The folio is valid, in no mapping, and its index is set; filemap_add_folio()
+            // locks it and takes a reference of its own if it succeeds.
+            let added = unsafe {
+                let index = ptr::addr_of!(
+                    (*folio)
+                        .__bindgen_anon_1
+                        .__bindgen_anon_1
+                        .__bindgen_anon_2
+                        .index
+                )
+                .read();
+                let gfp = bindings::rust_mpage_helper_readahead_gfp(self.mapping);
+                bindings::filemap_add_folio(self.mapping, folio, index, gfp)
+            };
+            if added == 0 {
+                // SAFETY: The folio was locked for us above, and is in the mapping; its lock and the
+                // cache's reference keep it there.
+                let locked = unsafe { LockedFolio::from_raw(folio) };
+                self.current = locked.pages();
+                // SAFETY: The list's reference was passed on by `take`.
+                unsafe { bindings::rust_mpage_helper_folio_put(folio) };
+                return Some(locked);
+            }
+            // SAFETY: As above; the folio goes away with it.
+            unsafe { bindings::rust_mpage_helper_folio_put(folio) };
+            self.left = self.left.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for PageList<'_> {
+    fn drop(&mut self) {
+        loop {
+            let folio = self.take();
+            if folio.is_null() {
+                break;
+            }
+            // SAFETY: The list's reference was passed on by `take`.
+            unsafe { bindings::rust_mpage_helper_folio_put(folio) };
+        }
+    }
+}
