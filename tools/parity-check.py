@@ -25,6 +25,15 @@ def kunit_tests():
                 yield f"{before[-1]}.{match[1]}"
 
 
+def kunit_tests_in_c():
+    """The same of the suites in C, one to a file."""
+    for path in (ROOT / "tests").rglob("*.c"):
+        text = path.read_text(encoding="utf-8")
+        suite = re.search(r"struct kunit_suite \w+ = {\s*\.name\s*= \"(\w+)\"", text)
+        for name in re.findall(r"KUNIT_CASE\w*\((\w+)", text) if suite else ():
+            yield f"{suite[1]}.{name}"
+
+
 def guest_tests():
     """`file.test` of every end-to-end test."""
     for path in (ROOT / "tools/testing/guest/tests").glob("test_*.py"):
@@ -42,7 +51,7 @@ def rows():
 
 
 def main():
-    known = set(kunit_tests()) | set(guest_tests())
+    known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests()}
     bad = 0
     for identifier, state, tests in rows():
         missing = [test for test in tests if test not in known]
