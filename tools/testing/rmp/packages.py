@@ -29,6 +29,9 @@ _GUEST = {"qemu-system-x86": "qemu-system-x86_64", "e2fsprogs": "mke2fs",
 # what guest tests run: workloads with verification by other people, fio for
 # read-back checks of many jobs, stress-ng for its filesystem stressors
 _TESTS = {"fio": "fio", "stress-ng": "stress-ng"}
+# what makes and checks the disks of C filesystems on rust_mpage; hpfsck is Debian's
+# only checker of HFS+
+_DISKS = ["dosfstools", "udftools", "genisoimage", "hfsplus"]
 _SOURCE = {"debian-archive-keyring": "", "dpkg": "dpkg-deb"}
 
 
@@ -60,7 +63,7 @@ def _wanted(settings, guest):
         names += _RUST
     if not (settings.ksrc or settings.kdir):
         names += list(_SOURCE)
-    return names + (list(_GUEST) if guest else [])
+    return names + ([*_GUEST, *_DISKS] if guest else [])
 
 
 def install(settings, guest=True):

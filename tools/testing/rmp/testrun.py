@@ -16,8 +16,8 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from . import (cache, guest, images, ktap, logscan, modules, powercut, testtools,
-               ui)
+from . import (cache, dropin, guest, images, ktap, logscan, modules, powercut,
+               testtools, ui)
 from .outcome import Outcome
 from .prepare import Prepared
 
@@ -26,7 +26,8 @@ STEP_LIMIT = 900  # loading a module runs its KUnit suites
 SLACK = 120       # beyond a test's own time-out
 MAX_BOOTS = 8
 MEMORY = 4        # GiB, of each guest
-KUNIT_MODULE = "rust_mpage_test"  # takes as long to load as ten tests to run
+# these take as long to load as ten tests to run
+KUNIT_MODULES = ("rust_mpage_test", "rust_mpage_contract")
 
 
 def unit_tests(settings, outcome):
@@ -73,11 +74,10 @@ def ensure_images(settings):
 class Guests:
     """What the guests of one run share."""
 
-    def __init__(self, settings, prepared, pictures, tools, out, outcome):
+    def __init__(self, settings, prepared, folders, out, outcome):
         self.settings = settings
         self.prepared = prepared
-        self.pictures = pictures
-        self.tools = tools
+        self.folders = folders
         self.out = out
         self.outcome = outcome
         self.plan = []
@@ -89,7 +89,7 @@ class Guests:
     def run(self):
         """Run everything; KUnit's results are the first guest's."""
         names = modules.names(self.prepared.objects)
-        others = [name for name in names if name != KUNIT_MODULE]
+        others = [name for name in names if name not in KUNIT_MODULES]
         sessions = [Session(self, 1, names)]
         if not self.settings.tests and room_for_two():
             sessions.append(Session(self, 2, others))
@@ -148,9 +148,11 @@ class Session:
         fields = {
             "trees": self._prepared.trees(machine), "fstype": self._settings.fstype,
             "modules": [{"name": name} for name in self._names],
-            "images": [machine.share("images", self._guests.pictures)],
-            "tools": [machine.share("tools", self._guests.tools)]
-                     if self._guests.tools else [],
+            "images": [machine.share("images", self._guests.folders["images"])],
+            "tools": [machine.share(name, self._guests.folders[name])
+                      for name in ("tools",) if self._guests.folders[name]],
+            "dropin": [machine.share(name, self._guests.folders[name])
+                       for name in ("dropin",) if self._guests.folders[name]],
             "tests": f"{guest.IN_GUEST}/testing/guest/tests",
             "patterns": self._settings.tests,
             "seconds": int(self._settings.seconds or 0),
@@ -274,11 +276,12 @@ def main(settings):
     outcome = Outcome()
     with settings.cache.locked():
         prepared = Prepared(settings, "checked")
-        pictures = ensure_images(settings)
-        tools = testtools.ensure(settings)
+        folders = {"images": ensure_images(settings),
+                   "tools": testtools.ensure(settings),
+                   "dropin": dropin.for_tests(settings, prepared)}
         out = guest.fresh_out(settings, "test")
     unit_tests(settings, outcome)
-    Guests(settings, prepared, pictures, tools, out, outcome).run()
+    Guests(settings, prepared, folders, out, outcome).run()
     if selected(settings, powercut.NAME):
-        powercut.run(settings, prepared, pictures, out, outcome)
+        powercut.run(settings, prepared, folders["images"], out, outcome)
     return outcome.close(out)

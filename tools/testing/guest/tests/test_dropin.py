@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: GPL-2.0
+"""C filesystems on rust_mpage do what they do on C's mpage (parity rows C): the
+same reads and the same random workload, first with the kernel's own module, then
+with the one that calls our symbols; answers, errors, trees, contents, recorded
+bios and what the filesystem's checker says are compared.
+
+Leaves out: times, which two runs one after the other cannot share.
+"""
+
+import contextlib
+import fcntl
+import mmap
+import os
+import random
+import time
+import zlib
+
+import dropin
+import dropin_bios
+import ops
+import workload
+from lowlevel import error_of, fibmap, syncfs
+from runner import long, timeout
+from test_twin import no_flusher
+
+OPERATIONS = 70
+PAGE = 4096
+FAR = 400_000  # a filesystem without holes fills what is skipped
+
+_BLKFLSBUF = 0x1261
+
+
+class Workload(workload.Workload):
+    """The random workload of the twins, with offsets that are not far."""
+
+    def _offset(self, name=None):
+        return super()._offset(name) % FAR
+
+
+def _forget(device, fd):
+    """Drop the file's pages and the device's buffers."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    disk = os.open(device, os.O_RDONLY)
+    try:
+        fcntl.ioctl(disk, _BLKFLSBUF, 0)
+    finally:
+        os.close(disk)
+
+
+# what is read: files of one piece and of many, with holes, of odd sizes
+
+
+def _populate(point):
+    rng = random.Random(7)
+    block = rng.randbytes
+
+    def put(name, parts):
+        with open(os.path.join(point, name), "wb", buffering=0) as file:
+            for offset, length in parts:
+                file.seek(offset)
+                file.write(block(length))
+            os.fsync(file.fileno())
+
+    put("whole", [(0, 300_000)])
+    for size in (0, 1, 511, 512, 1023, 4095, 4096, 4097, 10_000):
+        put(f"size{size}", [(0, size)])
+    put("holes", [(at, 700) for at in range(0, 120_000, 9_000)])
+    put("sparse", [(65_536, 5_000), (200_000, 3_000)])
+    # two files that grow by turns, each time down to the disk
+    for turn in range(24):
+        for name in ("one", "two"):
+            with open(os.path.join(point, name), "ab", buffering=0) as file:
+                file.write(block(1_500 + 700 * (turn % 3)))
+                os.fsync(file.fileno())
+
+
+def _by_map(fd, offset, length):
+    end = min(offset + length, os.fstat(fd).st_size)
+    start = offset // PAGE * PAGE
+    if end <= start:
+        return b""
+    with mmap.mmap(fd, end - start, prot=mmap.PROT_READ, offset=start) as area:
+        return area[:]
+
+
+def _ways(size):
+    """(name, way to read, offset, length) of a file."""
+    yield "all", os.pread, 0, size + 10
+    if size <= PAGE:
+        return
+    yield "mapped", _by_map, 0, size
+    rng = random.Random(size)
+    yield "piece", os.pread, rng.randrange(size), rng.randrange(1, 60_000)
+    yield "behind", os.pread, size + PAGE, 100
+
+
+def _sectors(file, block):
+    """The sectors that hold a file."""
+    found, per = set(), block // 512
+    for number in range(-(-os.fstat(file.fileno()).st_size // block)):
+        at = fibmap(file.fileno(), number)
+        if at:
+            found.update(range(at * per, (at + 1) * per))
+    return found
+
+
+def _read_cold(point, device, io, block):
+    """{what: (length, checksum, bios, the file's sectors)} of cold reads of every
+    file."""
+    found = {}
+    for folder, folders, names in os.walk(point):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                continue
+            with open(path, "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                sectors = _sectors(file, block)
+                for what, call, offset, length in _ways(size):
+                    _forget(device, file.fileno())
+                    io.take()
+                    got = call(file.fileno(), length, offset) if call is os.pread \
+                        else call(file.fileno(), offset, length)
+                    found[f"{os.path.relpath(path, point)}, {what}"] = (
+                        len(got), zlib.crc32(got), io.take()[0], sectors)
+    return found
+
+
+def _read_broken(point, device):
+    """{what: (checksum, errno)} of every page, of a disk that lost its end."""
+    found = {}
+    for name in sorted(os.listdir(point)):
+        path = os.path.join(point, name)
+        if not os.path.isfile(path):
+            continue
+        with open(path, "rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            _forget(device, file.fileno())
+            for at in range(0, os.fstat(file.fileno()).st_size, PAGE):
+                got, number = error_of(os.pread, file.fileno(), PAGE, at)
+                found[f"{name} at {at}"] = (zlib.crc32(got or b""), number)
+    return found
+
+
+def _cut(path, point):
+    """Where to cut the disk so that about half of a file is lost."""
+    with open(path, "rb") as file:
+        raw = file.read()
+    with open(os.path.join(point, "whole"), "rb") as file:
+        file.seek(150_000)
+        at = raw.find(file.read(512)[:400])
+    return at // PAGE * PAGE if at > 0 else len(raw) * 3 // 4
+
+
+def _read_side(ctx, spec, which, path):
+    """Everything that one side reads."""
+    with dropin.loaded(ctx, spec, which):
+        point = ctx.mount(path, spec.fstype, spec.options)
+        device = ctx.device_of(point)
+        with ctx.record(device) as io:
+            cold = _read_cold(point, device, io, spec.block)
+        tree = dropin.snapshot(point)
+        broken = {}
+        if spec.check:
+            with open(path, "rb") as file:
+                raw = file.read()
+            os.truncate(path, _cut(path, point))
+            broken = _read_broken(point, device)
+            with open(path, "wb") as file:
+                file.write(raw)
+        ctx.umount(point)
+    return cold, tree, broken
+
+
+def _reads(ctx, name):
+    spec = dropin.SPECS[name]
+    path = dropin.disk(ctx, spec)
+    if spec.check:
+        with dropin.loaded(ctx, spec, dropin.C):
+            point = ctx.mount(path, spec.fstype, spec.options, read_only=False)
+            _populate(point)
+            ctx.umount(point)
+    before = ctx.counters()
+    cold, tree, broken = _read_side(ctx, spec, dropin.C, path)
+    assert ctx.counters() == before, "C's module calls rust_mpage"
+    ours = _read_side(ctx, spec, dropin.RUST, path)
+    after = ctx.counters()
+    tally = dropin_bios.Tally()
+    assert list(cold) == list(ours[0])
+    for what, (length, total, bios, sectors) in cold.items():
+        assert (length, total) == ours[0][what][:2], f"{what}: other bytes"
+        tally.compare(what, bios, ours[0][what][2], sectors)
+    ctx.log(tally)
+    assert not tally.different, "\n".join(tally.different[:5])
+    assert not dropin.differences(tree, ours[1])
+    wrong = [f"{what}: {broken[what]} and {ours[2].get(what)}"
+             for what in broken if broken[what] != ours[2].get(what)]
+    assert not wrong, "a disk that lost its end:\n" + "\n".join(wrong[:10])
+    if spec.check:
+        assert any(number for _, number in broken.values()), "nothing was lost"
+        dropin.check(ctx, spec, ctx.loop(path))
+    return after["bios"] - before["bios"]
+
+
+# the random workload
+
+
+def _special(ctx, point, op):
+    """An operation on the whole disk; the twins have more of them."""
+    syncfs(point)
+    if op[0] == "drop_caches":
+        ctx.drop_caches()
+
+
+def _work_side(ctx, spec, which, path, source):
+    """Do operations; [(op, answer, bios)], the tree, and what the checker says.
+
+    source() gives the next operation or None, and is told how it went.
+    """
+    done = []
+    with dropin.loaded(ctx, spec, which):
+        point = ctx.mount(path, spec.fstype, spec.options, read_only=False)
+        actor = ops.Actor(point)
+        with ctx.record(ctx.device_of(point)) as io, contextlib.closing(actor):
+            op = source(None, None)
+            while op:
+                if hasattr(actor, "op_" + op[0]):
+                    answer = actor.do(op)
+                else:
+                    answer = _special(ctx, point, op)
+                done.append((op, answer, io.take()[0]))
+                op = source(op, answer)
+            syncfs(point)
+            done.append((("sync",), None, io.take()[0]))
+        tree = dropin.snapshot(point)
+        device = ctx.device_of(point)
+        ctx.umount(point)
+        told = dropin.check(ctx, spec, device)
+    return done, tree, told
+
+
+def _chooser(seed, block, count):
+    work = Workload(seed, block)
+    left = [count]
+
+    def choose(op, answer):
+        if op and answer and answer[1] == 0:
+            work.done(op, answer[0])
+        left[0] -= 1
+        return work.next() if left[0] >= 0 else None
+
+    return choose
+
+
+def _replayer(done):
+    rest = iter([op for op, _, _ in done[:-1]])
+    return lambda _op, _answer: next(rest, None)
+
+
+def _writes(ctx, name, count=OPERATIONS):
+    spec = dropin.SPECS[name]
+    seed = ctx.seed(1 + int(time.time()) % 1_000_000_000)
+    ctx.log(f"SEED={seed}")
+    paths = [dropin.disk(ctx, spec), dropin.disk(ctx, spec)]
+    with no_flusher():
+        one = _work_side(ctx, spec, dropin.C, paths[0],
+                         _chooser(seed, spec.block, count))
+        two = _work_side(ctx, spec, dropin.RUST, paths[1], _replayer(one[0]))
+        # and C reads what ours wrote
+        with dropin.loaded(ctx, spec, dropin.C):
+            point = ctx.mount(paths[1], spec.fstype, spec.options)
+            swapped = dropin.snapshot(point)
+            ctx.umount(point)
+    tally = dropin_bios.Tally()
+    for number, (left, right) in enumerate(zip(one[0], two[0])):
+        assert left[:2] == right[:2], \
+            f"SEED={seed}: operation {number}, {left[0]}: {left[1]} and {right[1]}"
+        tally.compare(f"operation {number}, {left[0]}", left[2], right[2])
+    ctx.log(tally)
+    found = dropin.differences(one[1], two[1]) + dropin.differences(two[1], swapped)
+    assert not found, f"SEED={seed}:\n" + "\n".join(found[:10])
+    assert one[2] == two[2], f"SEED={seed}: the checker says {one[2]}\nand {two[2]}"
+    assert not tally.different, f"SEED={seed}:\n" + "\n".join(tally.different[:5])
+
+
+@timeout(300)
+def test_read_ext2_1k(ctx):
+    """ext2 with blocks smaller than a page."""
+    assert _reads(ctx, "ext2-1k") > 0
+
+
+@long
+@timeout(300)
+def test_read_ext2_4k(ctx):
+    """ext2 with blocks of a page."""
+    assert _reads(ctx, "ext2-4k") > 0
+
+
+@timeout(300)
+def test_read_fat(ctx):
+    """FAT32, clusters of a sector: files in many pieces."""
+    assert _reads(ctx, "fat32") > 0
+
+
+@timeout(300)
+def test_read_udf(ctx):
+    """UDF in blocks of 512 bytes."""
+    assert _reads(ctx, "udf-512") > 0
+
+
+@timeout(300)
+def test_read_isofs(ctx):
+    """A CD: reading is all there is."""
+    assert _reads(ctx, "isofs") > 0
+
+
+@timeout(300)
+def test_write_ext2_1k(ctx):
+    """The workload on ext2, blocks smaller than a page."""
+    _writes(ctx, "ext2-1k")
+
+
+@long
+@timeout(300)
+def test_write_ext2_4k(ctx):
+    """The workload on ext2, blocks of a page."""
+    _writes(ctx, "ext2-4k")
+
+
+@timeout(300)
+def test_write_minix(ctx):
+    """The workload on minix."""
+    _writes(ctx, "minix")
+
+
+@timeout(300)
+def test_write_fat16(ctx):
+    """The workload on FAT16, clusters of a page."""
+    _writes(ctx, "fat16")
+
+
+@timeout(300)
+def test_write_udf(ctx):
+    """The workload on UDF, whose hook writes small files itself (W15)."""
+    _writes(ctx, "udf-512")
+
+
+@timeout(300)
+def test_write_hfsplus(ctx):
+    """The workload on HFS+."""
+    _writes(ctx, "hfsplus")
+
+
+@long
+@timeout(1200)
+def test_long(ctx):
+    """Ten times as much of the workload on each of them."""
+    for name, spec in dropin.SPECS.items():
+        if spec.check:
+            _writes(ctx, name, 10 * OPERATIONS)
