@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * While it is loaded, the running kernel's mpage_readahead(), mpage_read_folio()
+ * and __mpage_writepages() are those of rust_mpage.ko, for every filesystem that
+ * calls them and for block devices, mounted already or not.
+ *
+ * To take it back:
+ *
+ *	echo 0 >/sys/kernel/livepatch/rust_mpage_livepatch/enabled
+ *	rmmod rust_mpage_livepatch
+ *
+ * The two are interchangeable at any moment: neither keeps anything beyond a
+ * call but bios, and each ends its own. The kernel moves one task after the other,
+ * when it is in none of the functions (Documentation/livepatch/livepatch.rst).
+ */
+
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/rust_mpage.h>
+
+static struct klp_func functions[] = {
+	{
+		.old_name = "mpage_readahead",
+		.new_func = rust_mpage_readahead,
+	}, {
+		.old_name = "mpage_read_folio",
+		.new_func = rust_mpage_read_folio,
+	}, { }
+};
+
+static struct klp_object objects[] = {
+	{
+		/* no name: vmlinux */
+		.funcs = functions,
+	}, { }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objects,
+};
+
+static int __init rust_mpage_livepatch_init(void)
+{
+	return klp_enable_patch(&patch);
+}
+
+/* Never runs while the patch is enabled: that holds the module. */
+static void __exit rust_mpage_livepatch_exit(void)
+{
+}
+
+module_init(rust_mpage_livepatch_init);
+module_exit(rust_mpage_livepatch_exit);
+MODULE_AUTHOR("rust_mpage developers");
+MODULE_DESCRIPTION("Puts every filesystem on rust_mpage while it is loaded");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
