@@ -284,6 +284,7 @@ def _writes(ctx, name, count=OPERATIONS):
     assert not tally.different, f"SEED={seed}:\n" + "\n".join(tally.different[:5])
 
 
+@long
 @timeout(300)
 def test_read_ext2_1k(ctx):
     """ext2 with blocks smaller than a page."""
@@ -297,24 +298,28 @@ def test_read_ext2_4k(ctx):
     assert _reads(ctx, "ext2-4k") > 0
 
 
+@long
 @timeout(300)
 def test_read_fat(ctx):
     """FAT32, clusters of a sector: files in many pieces."""
     assert _reads(ctx, "fat32") > 0
 
 
+@long
 @timeout(300)
 def test_read_udf(ctx):
     """UDF in blocks of 512 bytes."""
     assert _reads(ctx, "udf-512") > 0
 
 
+@long
 @timeout(300)
 def test_read_isofs(ctx):
     """A CD: reading is all there is."""
     assert _reads(ctx, "isofs") > 0
 
 
+@long
 @timeout(300)
 def test_write_ext2_1k(ctx):
     """The workload on ext2, blocks smaller than a page."""
@@ -328,24 +333,28 @@ def test_write_ext2_4k(ctx):
     _writes(ctx, "ext2-4k")
 
 
+@long
 @timeout(300)
 def test_write_minix(ctx):
     """The workload on minix."""
     _writes(ctx, "minix")
 
 
+@long
 @timeout(300)
 def test_write_fat16(ctx):
     """The workload on FAT16, clusters of a page."""
     _writes(ctx, "fat16")
 
 
+@long
 @timeout(300)
 def test_write_udf(ctx):
     """The workload on UDF, whose hook writes small files itself (W15)."""
     _writes(ctx, "udf-512")
 
 
+@long
 @timeout(300)
 def test_write_hfsplus(ctx):
     """The workload on HFS+."""
