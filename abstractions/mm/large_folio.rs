@@ -73,7 +73,7 @@ impl LockedFolio {
         for index in first..end {
             // SAFETY: The mapping is valid, and `read` suits it by the safety requirements.
             let page = from_err_ptr(unsafe {
-                bindings::read_cache_folio(mapping, index as _, Some(read), ptr::null_mut())
+                bindings::read_cache_folio(mapping, index as usize, Some(read), ptr::null_mut())
             });
             match page {
                 // SAFETY: The reference is ours.
