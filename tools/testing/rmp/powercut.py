@@ -35,7 +35,7 @@ def marks_of(log):
 def _write_until_killed(settings, prepared, image, out, seed):
     """Boot, let it write, kill it. The console's log."""
     machine = prepared.guest()
-    machine.disks.append(guest.Disk(image, read_only=False))
+    machine.disks.append(guest.Disk(image, guest.Disk.READ_WRITE))
     fields = {
         "trees": prepared.trees(machine), "fstype": settings.fstype,
         "modules": [name for name in modules.names(prepared.objects)
