@@ -74,6 +74,20 @@ def counters():
     return dict(sorted(table.items()))
 
 
+def data_of(file):
+    """Where a file has data, as (begin, end) in bytes: all but its holes."""
+    size = os.fstat(file.fileno()).st_size
+    begin = 0
+    while begin < size:
+        try:
+            begin = os.lseek(file.fileno(), begin, os.SEEK_DATA)
+        except OSError:  # nothing but a hole up to the end
+            return
+        end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+        yield begin, end
+        begin = end
+
+
 def load_module(trees, name, params=""):
     """Insert a module from the first build tree that has it, needs first."""
     loaded = sysapi.loaded_modules()
@@ -88,6 +102,15 @@ def load_module(trees, name, params=""):
     for needed in sysapi.module_depends(path):
         load_module(trees, needed)
     sysapi.insmod(path, params)
+
+
+def mount_images(job):
+    """The folder of the images that the host gave as a disk; it stays mounted."""
+    load_module(job["trees"], "ext4")
+    folder = os.path.join(job["scratch"], "images")
+    os.mkdir(folder)
+    sysapi.mount(job["image_disk"], folder, "ext4", sysapi.MS_RDONLY)
+    return folder
 
 
 class Context:
@@ -126,13 +149,12 @@ class Context:
         if os.path.exists(target):
             target += f".{len(os.listdir(self.tmp))}"
         with open(self.image(name), "rb") as src, open(target, "wb") as dst:
-            size = os.fstat(src.fileno()).st_size
-            while block := src.read(1 << 20):
-                if block.count(0) == len(block):
-                    dst.seek(len(block), os.SEEK_CUR)
-                else:
+            for begin, end in data_of(src):
+                src.seek(begin)
+                dst.seek(begin)
+                while block := src.read(min(1 << 20, end - src.tell())):
                     dst.write(block)
-            dst.truncate(size)
+            dst.truncate(os.fstat(src.fileno()).st_size)
         return target
 
     def loop(self, path, read_only=True, offset=0, size_limit=0, sector_size=512):

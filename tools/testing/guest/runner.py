@@ -4,7 +4,7 @@
     runner.py JOB.json
 
 The job names the directories, the modules to load and the tests to run; the
-host wrote it (tools/testing/rmp/testjob.py). A test is a function
+host wrote it (tools/testing/rmp/testrun.py). A test is a function
 `test_*(ctx)` in tests/test_*.py; its name is "file.function" without the
 prefixes "test_". See context.py for what `ctx` offers.
 
@@ -327,6 +327,8 @@ def main(path):
     for case in cases:
         case.take_time(job)
     results.note(kind="plan", tests=[case.name for case in cases])
+    if job.get("image_disk"):
+        job["images"] = [context.mount_images(job)]
     load_modules(job, results)
     save_kunit(out)
     if not run_cases(cases, job, results):

@@ -16,7 +16,7 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from . import (cache, dropin, guest, images, ktap, logscan, modules, powercut,
+from . import (cache, command, dropin, guest, images, ktap, logscan, modules, powercut,
                testtools, ui)
 from .outcome import Outcome
 from .prepare import Prepared
@@ -26,6 +26,7 @@ STEP_LIMIT = 900  # loading a module runs its KUnit suites
 SLACK = 120       # beyond a test's own time-out
 MAX_BOOTS = 8
 MEMORY = 4        # GiB, of each guest
+IMAGE_DISK_SIZE = "1G"  # most of it is a hole
 # these take as long to load as ten tests to run
 KUNIT_MODULES = ("rust_mpage_test", "rust_mpage_contract")
 
@@ -69,6 +70,23 @@ def ensure_images(settings):
 
     key = cache.digest(*images.key_inputs(str(recipes)))
     return settings.cache.make("images", key, build)
+
+
+def ensure_image_disk(settings, folder):
+    """A disk that holds the images, which are mostly holes. Needs the cache's lock.
+
+    A guest reads them ten times as fast from a disk as from a shared directory,
+    and finds the holes.
+    """
+
+    def build(entry):
+        command.step("disk of the test images", [
+            "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-b", "4096",
+            "-d", folder, entry / "disk", IMAGE_DISK_SIZE,
+        ], settings.cache.logs / "image-disk.log")
+
+    key = cache.digest(folder.name, IMAGE_DISK_SIZE)
+    return settings.cache.make("imagedisk", key, build) / "disk"
 
 
 class Guests:
@@ -145,10 +163,11 @@ class Session:
     def _boot(self, out):
         """One boot; True if another one is needed."""
         machine = self._prepared.guest(memory=f"{MEMORY}G")
+        machine.disks.append(guest.Disk(self._guests.folders["disk"]))
         fields = {
             "trees": self._prepared.trees(machine), "fstype": self._settings.fstype,
             "modules": [{"name": name} for name in self._names],
-            "images": [machine.share("images", self._guests.folders["images"])],
+            "image_disk": "/dev/vda",
             "tools": [machine.share(name, self._guests.folders[name])
                       for name in ("tools",) if self._guests.folders[name]],
             "dropin": [machine.share(name, self._guests.folders[name])
@@ -276,12 +295,13 @@ def main(settings):
     outcome = Outcome()
     with settings.cache.locked():
         prepared = Prepared(settings, "checked")
-        folders = {"images": ensure_images(settings),
+        pictures = ensure_images(settings)
+        folders = {"disk": ensure_image_disk(settings, pictures),
                    "tools": testtools.ensure(settings),
                    "dropin": dropin.for_tests(settings, prepared)}
         out = guest.fresh_out(settings, "test")
     unit_tests(settings, outcome)
     Guests(settings, prepared, folders, out, outcome).run()
     if selected(settings, powercut.NAME):
-        powercut.run(settings, prepared, folders["images"], out, outcome)
+        powercut.run(settings, prepared, pictures, out, outcome)
     return outcome.close(out)
