@@ -473,9 +473,9 @@ mod tests {
             let mut random = Random::new(seed * 77 + 5);
             let mut model = Model::new(bits)?;
 
-            for step in 0..900u32 {
+            for step in 0..240u32 {
                 // Fills for a while, empties for a while.
-                let fills = (step / 150) % 2 == 0;
+                let fills = (step / 60) % 2 == 0;
                 let result = match random.below(8) {
                     _ if model.names.is_empty() => model.add(&mut random, step + 13),
                     0 => model.change(&mut random, step + 13),

@@ -348,7 +348,7 @@ mod tests {
         let mut random = Random::new(4);
         let format = format(10)?;
 
-        for _ in 0..5000 {
+        for _ in 0..1000 {
             let mut bytes = directory()?;
             for _ in 0..=random.below(3) {
                 let at = random.below(48) as usize;
