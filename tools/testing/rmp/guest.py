@@ -54,7 +54,8 @@ class Guest:
     """What to boot. `shares` maps a name to a directory: IN_GUEST/name.
 
     accel: "kvm", "tcg", or "icount" for one emulated processor whose time is
-    the number of its instructions. `qemu`: more options for QEMU.
+    the number of its instructions. `kernel_options`: more for the kernel's
+    command line; `qemu`: more options for QEMU.
     """
 
     def __init__(self, virtme, kernel, accel, memory="3G"):
@@ -64,6 +65,7 @@ class Guest:
         self._memory = memory
         self.shares = {}
         self.disks = []
+        self.kernel_options = []
         self.qemu = []
 
     def share(self, name, path, writable=False):
@@ -80,6 +82,7 @@ class Guest:
             # The kernel's test of the timer expects a machine that keeps time;
             # an emulated one on a busy host does not, and the kernel panics.
             argv += ["--disable-kvm", "--kopt=no_timer_check"]
+        argv += [f"--kopt={option}" for option in self.kernel_options]
         for name, (path, writable) in self.shares.items():
             flag = "--rwdir" if writable else "--rodir"
             argv.append(f"{flag}={IN_GUEST}/{name}={path}")

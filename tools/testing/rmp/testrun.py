@@ -2,10 +2,10 @@
 """`make test`: unit tests of this tool, KUnit suites, guest tests.
 
 The guest tests share the boots of two guests, side by side: an emulated guest
-is busy on little more than one processor. The first also runs the KUnit suites
-that take long; each takes the next test that neither has begun. A test that
-kills its guest, hangs in the kernel or oopses it fails, and that guest boots
-again for what is left.
+is busy on little more than one processor. The first also runs the KUnit suites;
+each takes the next test that neither has begun. A test that kills its guest,
+hangs in the kernel or oopses it fails, and that guest boots again for what is
+left.
 """
 
 import json
@@ -27,7 +27,9 @@ SLACK = 120       # beyond a test's own time-out
 MAX_BOOTS = 8
 MEMORY = 4        # GiB, of each guest
 IMAGE_DISK_SIZE = "1G"  # most of it is a hole
-# these take as long to load as ten tests to run
+# what the names of our KUnit suites begin with
+SUITES = "rust_"
+# these are nothing but KUnit suites
 KUNIT_MODULES = ("rust_mpage_test", "rust_mpage_contract")
 
 
@@ -53,6 +55,11 @@ def unit_tests(settings, outcome):
 def selected(settings, name):
     return not settings.tests or any(
         re.search(pattern, name) for pattern in settings.tests)
+
+
+def suites_wanted(settings):
+    """Whether to run the KUnit suites, which takes minutes."""
+    return not settings.tests or any(SUITES in text for text in settings.tests)
 
 
 def ensure_images(settings):
@@ -107,10 +114,11 @@ class Guests:
     def run(self):
         """Run everything; KUnit's results are the first guest's."""
         names = modules.names(self.prepared.objects)
-        others = [name for name in names if name not in KUNIT_MODULES]
-        sessions = [Session(self, 1, names)]
+        suites = suites_wanted(self.settings)
+        sessions = [Session(self, 1, names, Session.WITH_KUNIT if suites
+                            else Session.WITHOUT_KUNIT)]
         if not self.settings.tests and room_for_two():
-            sessions.append(Session(self, 2, others))
+            sessions.append(Session(self, 2, names, Session.WITHOUT_KUNIT))
         with ui.Progress(f"checked kernel, {len(sessions)} x {self.prepared.accel}") \
                 as self.step, ThreadPoolExecutor() as pool:
             try:
@@ -122,7 +130,8 @@ class Guests:
         for name in self.plan:
             if name not in self.outcome.status:
                 self.outcome.fail(name, "not run: no guest got to it")
-        sessions[0].check_kunit()
+        if suites:
+            sessions[0].check_kunit()
 
     def progress(self):
         """One line for all guests."""
@@ -138,9 +147,15 @@ def room_for_two():
 
 
 class Session:
-    """One guest: boots until every test has a result."""
+    """One guest: boots until every test has a result.
 
-    def __init__(self, guests, number, names):
+    The KUnit suites run until there are results of them, so once as a rule.
+    """
+
+    WITH_KUNIT = "with KUnit"
+    WITHOUT_KUNIT = "without KUnit"
+
+    def __init__(self, guests, number, names, kunit):
         self._guests = guests
         self._settings = guests.settings
         self._prepared = guests.prepared
@@ -150,6 +165,7 @@ class Session:
         self._spans = []
         self._deadline = 0.0
         self._current = ""
+        self._wanted = kunit
         self._kunit = False
 
     def run(self):
@@ -164,9 +180,13 @@ class Session:
         """One boot; True if another one is needed."""
         machine = self._prepared.guest(memory=f"{MEMORY}G")
         machine.disks.append(guest.Disk(self._guests.folders["disk"]))
+        names = self._names
+        if self._wanted == self.WITHOUT_KUNIT or self._kunit:
+            machine.kernel_options.append("kunit.enable=0")
+            names = [name for name in names if name not in KUNIT_MODULES]
         fields = {
             "trees": self._prepared.trees(machine), "fstype": self._settings.fstype,
-            "modules": [{"name": name} for name in self._names],
+            "modules": [{"name": name} for name in names],
             "image_disk": "/dev/vda",
             "tools": [machine.share(name, self._guests.folders[name])
                       for name in ("tools",) if self._guests.folders[name]],
