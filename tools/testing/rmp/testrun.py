@@ -16,8 +16,8 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from . import (cache, command, dropin, guest, images, ktap, logscan, modules, powercut,
-               testtools, ui)
+from . import (cache, command, dropin, guest, images, ktap, logscan, modules, panics,
+               powercut, testtools, ui)
 from .outcome import Outcome
 from .prepare import Prepared
 
@@ -322,6 +322,7 @@ def main(settings):
         out = guest.fresh_out(settings, "test")
     unit_tests(settings, outcome)
     Guests(settings, prepared, folders, out, outcome).run()
-    if selected(settings, powercut.NAME):
-        powercut.run(settings, prepared, pictures, out, outcome)
+    for solo in (powercut, panics):
+        if selected(settings, solo.NAME):
+            solo.run(settings, prepared, pictures, out, outcome)
     return outcome.close(out)

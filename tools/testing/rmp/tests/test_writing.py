@@ -10,9 +10,8 @@ import sys
 import tempfile
 import types
 import unittest
-from pathlib import Path
 
-from rmp import powercut, settings, testtools
+from rmp import powercut, settings, solo, testtools
 
 _GUEST = settings.TOP / "tools" / "testing" / "guest"
 sys.path[:0] = [str(_GUEST), str(_GUEST / "tests")]
@@ -108,11 +107,12 @@ class DurableNames(unittest.TestCase):
         self.assertEqual(kept.gone, {"c"})
 
     def test_console(self):
-        log = Path(file_of(self, (
-            b"[ 1.0] rust_mpage_durable: begin d0/n1\r\n[ 1.1] noise\n"
-            b"[ 1.2] rust_mpage_durable: done d0/n1 77 3000\n"
-            b"[ 1.3] rust_mpage_durable: done d0/n2 77 30")))
-        self.assertEqual(powercut.marks_of(log), ["begin d0/n1", "done d0/n1 77 3000"])
+        console = ("[ 1.0] rust_mpage_says: begin d0/n1\r\n[ 1.1] noise\n"
+                   "[ 1.2] rust_mpage_says: done d0/n1 77 3000\n"
+                   "[ 1.2] rust_mpage_says: done d0/n1 77 30 00\n"
+                   "[ 1.3] rust_mpage_says: done d0/n2 77 30")
+        self.assertEqual(powercut.durable_of(solo.marks_in(console)),
+                         ["begin d0/n1", "done d0/n1 77 3000"])
 
 
 class Workload(unittest.TestCase):
