@@ -225,8 +225,16 @@ impl Buffer {
 
     /// Marks the block to be written. C: `mark_buffer_dirty()`.
     pub fn mark_dirty(&self) {
-        // SAFETY: The buffer is valid, referenced and has been uptodate.
+        self.make_uptodate();
+        // SAFETY: The buffer is valid, referenced and uptodate.
         unsafe { bindings::mark_buffer_dirty(self.as_raw()) }
+    }
+
+    /// Makes the contents valid again after a write of them has failed, which has changed nothing
+    /// here: `mark_buffer_dirty()` warns of others.
+    pub(super) fn make_uptodate(&self) {
+        // SAFETY: The buffer is valid, and has been uptodate by the type invariants.
+        unsafe { bindings::rust_mpage_helper_set_buffer_uptodate(self.as_raw()) }
     }
 
     /// Whether the block is to be written.

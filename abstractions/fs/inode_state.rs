@@ -172,10 +172,15 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { bindings::inode_sub_bytes(self.as_raw(), bytes) }
     }
 
-    /// Counts one link more. C: `inc_nlink()`.
+    /// Counts one link more. C: `inc_nlink()`, which warns of a file that has none and may not be
+    /// linked again; but a corrupt filesystem can have a directory that says so.
     pub fn inc_nlink(&self) {
         // SAFETY: The inode is valid.
-        unsafe { bindings::inc_nlink(self.as_raw()) }
+        match self.nlink() {
+            0 => unsafe { bindings::set_nlink(self.as_raw(), 1) },
+            // SAFETY: As above.
+            _ => unsafe { bindings::inc_nlink(self.as_raw()) },
+        }
     }
 
     /// Counts one link less. A count that is 0 already, which a corrupt filesystem can bring
@@ -253,9 +258,9 @@ impl<T: FileSystem> FsInode<T> {
     /// Marks a metadata block of the inode, such as an indirect block, to be written, and notes
     /// that a sync of the inode has to wait for it. C: `mmb_mark_buffer_dirty()`.
     pub fn mark_metadata_dirty(&self, buffer: &Buffer) {
-        // SAFETY: The buffer is valid and has been uptodate. The list is initialised with the
-        // inode, and emptied before the inode is freed, after the last use of `self`, see
-        // `EvictVTable`.
+        buffer.make_uptodate();
+        // SAFETY: The buffer is valid and uptodate. The list is initialised with the inode, and
+        // emptied before that is freed, after the last use of `self`, see `write::clear()`.
         unsafe { bindings::mmb_mark_buffer_dirty(buffer.as_raw(), self.metadata()) }
     }
 
