@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Names on a device that does not take writes (E5): each change of a directory is
+written out, so each fails; afterwards the names, the counts of links and the free
+counts are what they were, and when the device works again, so does the call, and
+e2fsck has nothing to say. C ext2 leaves half of it done.
+"""
+
+import contextlib
+import os
+
+import compare
+import disks
+import dm
+import lowlevel
+import ops
+from runner import timeout
+from test_twin import no_flusher
+
+DIR, FILE = 0o755, 0o644
+
+
+class _Device:
+    """A disk behind a device that can be told to fail writes."""
+
+    def __init__(self, ctx, image):
+        for name in ("dm-mod", "dm-flakey"):
+            ctx.load(name)
+        self.disk = disks.Disk(ctx, image)
+        self._sectors = dm.sectors(self.disk.device)
+        self._mapped = dm.Device(f"names-{os.getpid()}", self._table("linear", "0"))
+        ctx.afterwards(self._mapped.remove)
+        self.disk.mount(device=self._mapped.path)
+
+    def _table(self, target, words):
+        return [(0, self._sectors, target, f"{self.disk.device} {words}")]
+
+    def fail(self):
+        self._mapped.change(self._table("flakey", "0 0 86400 1 error_writes"))
+
+    def work(self):
+        self._mapped.change(self._table("linear", "0"))
+
+    def end(self):
+        self.disk.umount()
+        self._mapped.remove()
+        self.disk.check()
+
+
+def _state(root):
+    """All names with their order and inodes, and counts."""
+    found = {"statfs": compare.statfs(root)}
+    for folder, _, _ in os.walk(root):
+        found[folder] = [(entry.name, entry.ino, entry.kind)
+                         for entry in lowlevel.list_directory(folder)]
+        for entry in lowlevel.list_directory(folder):
+            path = os.path.join(folder, os.fsdecode(entry.name))
+            found[path + "."] = compare.describe(os.lstat(path))
+    return found
+
+
+SCRIPT = (
+    ("create", "d/new", FILE), ("mkdir", "d/dir", DIR), ("symlink", "d/fast", "x"),
+    ("symlink", "d/slow", "x" * 200), ("mknod", "d/fifo", 0o10644, 0),
+    ("link", "d/f", "e/hard"), ("unlink", "d/g"), ("rmdir", "d/empty"),
+    ("rename", "d/f", "d/f2"), ("rename", "d/h", "e/h"), ("rename", "d/i", "e/over"),
+    ("rename", "d/sub", "e/sub"), ("rename", "d/sub2", "e/empty"),
+)
+
+
+def _fails(ctx, image):
+    ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
+    device = _Device(ctx, image)
+    root = device.disk.point
+    actor = ops.Actor(root)
+    for op in (("mkdir", "d", DIR), ("mkdir", "e", DIR), ("mkdir", "d/empty", DIR),
+               ("mkdir", "e/empty", DIR), ("mkdir", "d/sub", DIR),
+               ("mkdir", "d/sub2", DIR), ("create", "d/sub/x", FILE),
+               *(("create", f"d/{name}", FILE) for name in "fghi"),
+               ("create", "e/over", FILE), ("write", "e/over", 0, 5000, 1)):
+        assert actor.do(op)[1] == 0, op
+    with no_flusher():
+        for op in SCRIPT:
+            with contextlib.suppress(OSError):
+                disks.sync(root)  # what failed is told once more
+            disks.sync(root)
+            before = _state(root)
+            device.fail()
+            answer = actor.do(op)
+            after = _state(root)
+            device.work()
+            assert answer == (None, "EIO"), (op, answer)
+            # blocks that a directory has grown by stay with it
+            assert after == before, (op, _difference(before, after))
+            assert actor.do(op)[1] == 0, op
+    with contextlib.suppress(OSError):
+        disks.sync(root)
+    disks.sync(root)
+    device.end()
+
+
+def _difference(before, after):
+    return {key: (before.get(key), after.get(key)) for key in {*before, *after}
+            if before.get(key) != after.get(key)}
+
+
+@timeout(200)
+def test_writes_fail_1k(ctx):
+    """1 KiB blocks."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 keeps what it has done")
+    _fails(ctx, "blank-1k")
+
+
+@timeout(200)
+def test_writes_fail_4k(ctx):
+    """4 KiB blocks."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 keeps what it has done")
+    _fails(ctx, "blank-4k")
