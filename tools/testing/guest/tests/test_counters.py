@@ -3,8 +3,10 @@
 
 import os
 
+import disks
 import layout
 import sides
+from lowlevel import fibmap
 from runner import timeout
 
 IMAGE = "layout-4k"
@@ -83,3 +85,43 @@ def test_nothing_when_cached(ctx):
         before = ctx.counters()
         os.pread(file.fileno(), layout.PAGE, 0)
         assert ctx.counters() == before, f"{before} became {ctx.counters()}"
+
+
+@timeout(200)
+def test_written(ctx):
+    """As many bios and bytes as the device was given of the files' contents, and a
+    question for each folio at most."""
+    if ctx.fstype == sides.C_FSTYPE:
+        ctx.skip("the counters are of rust_mpage")
+    for image, size in (("blank-1k", 1024), ("blank-4k", 4096)):
+        disk = disks.Disk(ctx, image).mount()
+        for name, parts in (
+                ("whole", [(0, 1 << 20)]), ("tail", [(0, 5000)]),
+                ("holes", [(at * 3 * layout.PAGE, 2000) for at in range(20)])):
+            with open(disk.where(name), "wb", 0) as file:
+                _written(ctx, disk, file.fileno(), parts, size)
+        disk.umount()
+        disk.check()
+
+
+def _written(ctx, disk, fd, parts, block_size):
+    """Write the parts of a new file, fsync, compare."""
+    for at, length in parts:
+        os.pwrite(fd, b"w" * length, at)
+    folios = sum(-(-length // layout.PAGE) for _, length in parts)
+    with ctx.record(disk.device) as io:
+        before = ctx.counters()
+        os.fsync(fd)
+        after = ctx.counters()
+        bios = io.take()[0]
+    size = os.fstat(fd).st_size
+    blocks = {fibmap(fd, number) for number in range(-(-size // block_size))} - {0}
+    scale = block_size // 512
+    data = [bio for bio in bios if bio.sector // scale in blocks]
+    counted = {key: after[f"write/{key}"] - before[f"write/{key}"]
+               for key in ("bios", "bytes", "folios", "mapper_calls")}
+    assert data and counted["bios"] == len(data), (counted, data)
+    assert counted["bytes"] == sum(bio.sectors for bio in data) * 512, (counted, data)
+    assert counted["folios"] == folios, (counted, folios)
+    # what was written with write(2) has its blocks already
+    assert counted["mapper_calls"] <= folios, counted
