@@ -8,6 +8,7 @@ that goes to the driver. Sectors are 512 bytes and relative to the whole disk.
 Leaves out: completion, merges, and other devices than the one asked for.
 """
 
+import contextlib
 import os
 import re
 from typing import NamedTuple
@@ -42,7 +43,9 @@ class Recorder:
     """A context manager; `bios` and `requests` are lists of Io at its end.
 
     take() gives what was recorded so far, or since the last take(), as the pair
-    (bios, requests), and forgets it: cheaper than a recorder for each step.
+    (bios, requests), and forgets it: cheaper than a recorder for each step. Records
+    are consumed as they are read: to clear the buffer waits for grace periods, as
+    does to read it as a whole.
     """
 
     def __init__(self, device):
@@ -59,7 +62,7 @@ class Recorder:
             os.mkdir(INSTANCE)
             _write("buffer_size_kb", "4096")
         _write("tracing_on", "0")
-        _write("trace", "")
+        self._lines()
         for event in EVENTS:
             _write(f"events/block/{event}/filter", f"dev == {self._dev}")
             _write(f"events/block/{event}/enable", "1")
@@ -73,16 +76,23 @@ class Recorder:
     def take(self):
         """(bios, requests) since the last call."""
         self._parse(self._lines())
-        _write("trace", "")
         taken = self.bios, self.requests
         self.bios, self.requests = [], []
         return taken
 
     @staticmethod
     def _lines():
-        path = os.path.join(INSTANCE, "trace")
-        with open(path, encoding="utf-8", errors="replace") as trace:
-            return trace.readlines()
+        """All that waits in the buffer."""
+        pipe = os.open(os.path.join(INSTANCE, "trace_pipe"),
+                       os.O_RDONLY | os.O_NONBLOCK)
+        text = b""
+        try:
+            with contextlib.suppress(BlockingIOError):
+                while piece := os.read(pipe, 1 << 16):
+                    text += piece
+        finally:
+            os.close(pipe)
+        return text.decode("utf-8", "replace").splitlines()
 
     def _parse(self, lines):
         for line in lines:
