@@ -25,6 +25,9 @@ static struct klp_func functions[] = {
 	}, {
 		.old_name = "mpage_read_folio",
 		.new_func = rust_mpage_read_folio,
+	}, {
+		.old_name = "__mpage_writepages",
+		.new_func = __rust_mpage_writepages,
 	}, { }
 };
 

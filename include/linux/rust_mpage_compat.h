@@ -4,8 +4,8 @@
  * to be changed.
  *
  * The build of the filesystem forces this file in with -include (make dropin does
- * that). Every name of <linux/mpage.h> that is a function of vmlinux becomes one
- * of rust_mpage.ko: both the declarations in that header and the calls, since
+ * that). Every function of vmlinux that <linux/mpage.h> names becomes one of
+ * rust_mpage.ko: both the declarations in that header and the calls, since
  * this file comes before either. It includes nothing, so that the order of the
  * includes of the filesystem stays what it was.
  */
@@ -14,5 +14,7 @@
 
 #define mpage_readahead		rust_mpage_readahead
 #define mpage_read_folio	rust_mpage_read_folio
+/* mpage_writepages() is an inline function that calls it. */
+#define __mpage_writepages	__rust_mpage_writepages
 
 #endif /* _LINUX_RUST_MPAGE_COMPAT_H */
