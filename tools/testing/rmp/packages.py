@@ -29,9 +29,8 @@ _GUEST = {"qemu-system-x86": "qemu-system-x86_64", "e2fsprogs": "mke2fs",
 # what guest tests run: workloads with verification by other people, fio for
 # read-back checks of many jobs, stress-ng for its filesystem stressors
 _TESTS = {"fio": "fio", "stress-ng": "stress-ng"}
-# what makes and checks the disks of C filesystems on rust_mpage; hpfsck is Debian's
-# only checker of HFS+
-_DISKS = ["dosfstools", "udftools", "genisoimage", "hfsplus"]
+# what makes and checks the disks of C filesystems on rust_mpage
+_DISKS = ["dosfstools", "udftools", "genisoimage"]
 _SOURCE = {"debian-archive-keyring": "", "dpkg": "dpkg-deb"}
 
 

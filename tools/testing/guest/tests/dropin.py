@@ -15,7 +15,7 @@ import stat
 import subprocess
 from typing import NamedTuple
 
-import context
+import hfspluscheck
 import sysapi
 from runner import kmsg
 
@@ -35,7 +35,7 @@ class Spec(NamedTuple):
     options: str = ""
 
 
-_HPFSCK = ("hpfsck",)
+_HFSPLUS = ("hfspluscheck",)
 SPECS = {
     # the old allocator does not choose groups by chance
     "ext2-1k": Spec("ext2", "blank-1k", 1024, ("ext2",), ("e2fsck", "-fn"), "oldalloc"),
@@ -45,7 +45,7 @@ SPECS = {
     "fat32": Spec("vfat", "dropin-fat32", 512, ("fat", "vfat"), ("fsck.vfat", "-n")),
     "udf-512": Spec("udf", "dropin-udf-512", 512, ("udf",), ("udfinfo",)),
     "udf-4k": Spec("udf", "dropin-udf-4k", 4096, ("udf",), ("udfinfo",)),
-    "hfsplus": Spec("hfsplus", "dropin-hfsplus", 4096, ("hfsplus",), _HPFSCK),
+    "hfsplus": Spec("hfsplus", "dropin-hfsplus", 4096, ("hfsplus",), _HFSPLUS),
     "isofs": Spec("iso9660", "dropin-iso", 2048, ("isofs",), ()),
 }
 
@@ -132,6 +132,8 @@ def check(ctx, spec, device):
     says, to be compared."""
     if not spec.check:
         return ""
+    if spec.check == _HFSPLUS:
+        return hfspluscheck.check(device)
     program = ctx.tool(spec.check[0])
     done = subprocess.run(
         [program, *spec.check[1:], device], stdin=subprocess.DEVNULL,

@@ -23,7 +23,8 @@ from lowlevel import error_of, fibmap, syncfs
 from runner import long, timeout
 from test_twin import no_flusher
 
-OPERATIONS = 70
+OPERATIONS = 45
+AN_HOUR = "360000"  # hfsplus writes its trees after this time
 PAGE = 4096
 FAR = 400_000  # a filesystem without holes fills what is skipped
 
@@ -95,10 +96,10 @@ def _ways(size):
 
 
 def _sectors(file, block):
-    """The sectors that hold a file."""
+    """The sectors that hold a file. UDF has small ones in the inode."""
     found, per = set(), block // 512
     for number in range(-(-os.fstat(file.fileno()).st_size // block)):
-        at = fibmap(file.fileno(), number)
+        at = error_of(fibmap, file.fileno(), number)[0]
         if at:
             found.update(range(at * per, (at + 1) * per))
     return found
@@ -263,7 +264,7 @@ def _writes(ctx, name, count=OPERATIONS):
     seed = ctx.seed(1 + int(time.time()) % 1_000_000_000)
     ctx.log(f"SEED={seed}")
     paths = [dropin.disk(ctx, spec), dropin.disk(ctx, spec)]
-    with no_flusher():
+    with no_flusher(AN_HOUR):
         one = _work_side(ctx, spec, dropin.C, paths[0],
                          _chooser(seed, spec.block, count))
         two = _work_side(ctx, spec, dropin.RUST, paths[1], _replayer(one[0]))
@@ -284,77 +285,66 @@ def _writes(ctx, name, count=OPERATIONS):
     assert not tally.different, f"SEED={seed}:\n" + "\n".join(tally.different[:5])
 
 
-@long
 @timeout(300)
 def test_read_ext2_1k(ctx):
     """ext2 with blocks smaller than a page."""
     assert _reads(ctx, "ext2-1k") > 0
 
 
-@long
 @timeout(300)
 def test_read_ext2_4k(ctx):
     """ext2 with blocks of a page."""
     assert _reads(ctx, "ext2-4k") > 0
 
 
-@long
 @timeout(300)
 def test_read_fat(ctx):
     """FAT32, clusters of a sector: files in many pieces."""
     assert _reads(ctx, "fat32") > 0
 
 
-@long
 @timeout(300)
 def test_read_udf(ctx):
     """UDF in blocks of 512 bytes."""
     assert _reads(ctx, "udf-512") > 0
 
 
-@long
 @timeout(300)
 def test_read_isofs(ctx):
     """A CD: reading is all there is."""
     assert _reads(ctx, "isofs") > 0
 
 
-@long
 @timeout(300)
 def test_write_ext2_1k(ctx):
     """The workload on ext2, blocks smaller than a page."""
     _writes(ctx, "ext2-1k")
 
 
-@long
 @timeout(300)
 def test_write_ext2_4k(ctx):
     """The workload on ext2, blocks of a page."""
     _writes(ctx, "ext2-4k")
 
 
-@long
 @timeout(300)
 def test_write_minix(ctx):
     """The workload on minix."""
     _writes(ctx, "minix")
 
 
-@long
 @timeout(300)
 def test_write_fat16(ctx):
     """The workload on FAT16, clusters of a page."""
     _writes(ctx, "fat16")
 
 
-@long
 @timeout(300)
 def test_write_udf(ctx):
     """The workload on UDF, whose hook writes small files itself (W15)."""
     _writes(ctx, "udf-512")
 
 
-@long
 @timeout(300)
 def test_write_hfsplus(ctx):
     """The workload on HFS+."""

@@ -4,10 +4,18 @@ program makes."""
 
 import pathlib
 import struct
+import sys
 import tempfile
 import unittest
 
 from rmp import dropin, hfsplusimg
+
+_GUEST_TESTS = pathlib.Path(__file__).resolve().parents[2] / "guest" / "tests"
+sys.path.insert(0, str(_GUEST_TESTS))
+try:
+    import hfspluscheck
+finally:
+    sys.path.remove(str(_GUEST_TESTS))
 
 
 class Symbols(unittest.TestCase):
@@ -55,3 +63,37 @@ class HfsPlus(unittest.TestCase):
             node = self.volume[tree * hfsplusimg.BLOCK:(tree + 1) * hfsplusimg.BLOCK]
             self.assertEqual(node[8], 1)
             self.assertEqual(struct.unpack_from(">H", node, hfsplusimg.NODE - 2)[0], 14)
+
+    def damaged(self, at, data):
+        volume = bytearray(self.volume)
+        volume[at:at + len(data)] = data
+        with self.assertRaises(hfspluscheck.Damage):
+            hfspluscheck.Volume(bytes(volume))
+
+    def test_the_checker_finds_nothing(self):
+        self.assertIn("0 files, 1 folders, 71 blocks used, 185 free",
+                      hfspluscheck.Volume(bytes(self.volume)).report)
+
+    def test_the_checker_finds_a_block_that_is_not_marked(self):
+        self.damaged(hfsplusimg.BLOCK, b"\x7f")
+
+    def test_the_checker_finds_a_lost_block(self):
+        self.damaged(hfsplusimg.BLOCK + 20, b"\x01")
+
+    def test_the_checker_finds_a_wrong_count_of_free_blocks(self):
+        self.damaged(1024 + 48, struct.pack(">I", 184))
+
+    def test_the_checker_finds_a_fork_in_another_one(self):
+        extents = 1024 + 112 + 80 + 16
+        self.damaged(extents, struct.pack(">II", 6, 4))
+
+    def test_the_checker_finds_a_wrong_count_of_records(self):
+        self.damaged(6 * hfsplusimg.BLOCK + 14 + 6, struct.pack(">I", 3))
+
+    def test_the_checker_finds_a_node_that_is_not_in_the_map(self):
+        self.damaged(6 * hfsplusimg.BLOCK + 248, b"\x80")
+
+    def test_the_checker_finds_a_folder_that_counts_wrongly(self):
+        leaf = 7 * hfsplusimg.BLOCK
+        key = 28  # of the root
+        self.damaged(leaf + 14 + key + 4, struct.pack(">I", 1))
