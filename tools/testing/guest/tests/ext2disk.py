@@ -37,16 +37,31 @@ class Groups:
         self.per_group = info["blocks_per_group"]
         blocks = info["blocks"] - info["first_data_block"]
         number = -(-blocks // self.per_group)
+        self.first = info["first_data_block"]
+        self.places = []  # block bitmap, inode bitmap, inode table
         self.counts, self.block_bitmaps, self.inode_bitmaps = [], [], []
         with open(path, "rb") as file:
             for group in range(number):
                 file.seek((info["first_data_block"] + 1) * self.size + group * 32)
                 words = struct.unpack("<IIIHHH", file.read(18))
+                self.places.append(words[:3])
                 self.counts.append(words[3:])
                 file.seek(words[0] * self.size)
                 self.block_bitmaps.append(file.read(self.per_group // 8))
                 file.seek(words[1] * self.size)
                 self.inode_bitmaps.append(file.read(info["inodes_per_group"] // 8))
+
+    def metadata(self, table):
+        """The blocks of bitmaps and of inode tables of `table` blocks each."""
+        found = set()
+        for places in self.places:
+            found |= {*places[:2], *range(places[2], places[2] + table)}
+        return sorted(found)
+
+    def is_used(self, block):
+        """What the block bitmap says."""
+        group, bit = divmod(block - self.first, self.per_group)
+        return bool(self.block_bitmaps[group][bit // 8] >> bit % 8 & 1)
 
     def used(self):
         """What of this must not differ for the same layout."""
