@@ -314,6 +314,11 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
         Ok((placed, placed.mapping.len.0))
     }
 
+    /// The blocks that are decided but not told yet, when `lookup` has failed behind them.
+    pub(super) fn take_held(&mut self) -> Option<Run<D>> {
+        self.held.take()
+    }
+
     fn zero(&mut self, len: u32) -> Step<D> {
         let start = self.at;
         self.at += len;

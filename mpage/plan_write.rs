@@ -130,7 +130,10 @@ pub(super) fn next_unmapped<D>(
 ) -> Option<Span> {
     let mut span: Option<Span> = None;
     for (index, buffer) in (0..end).zip(buffers).skip(from as usize) {
-        match (&mut span, buffer.dirty && buffer.block.is_none()) {
+        match (
+            &mut span,
+            buffer.dirty && buffer.block.is_none() && !buffer.busy,
+        ) {
             (None, true) => {
                 span = Some(Span {
                     start: index,
@@ -146,7 +149,8 @@ pub(super) fn next_unmapped<D>(
 }
 
 /// The first run of buffers that can be written, from buffer `from` on, of the first `end`: those
-/// that are mapped, dirty and uptodate.
+/// that are mapped and dirty. A dirty buffer that is not uptodate is one whose earlier write has
+/// failed, and that was stored to since.
 pub(super) fn next_writable<D: Copy + PartialEq>(
     buffers: impl Iterator<Item = BufferState<D>>,
     from: u32,
@@ -155,7 +159,7 @@ pub(super) fn next_writable<D: Copy + PartialEq>(
     let mut run: Option<Run<D>> = None;
     for (index, buffer) in (0..end).zip(buffers).skip(from as usize) {
         let next = match buffer.block {
-            Some((device, block)) if buffer.dirty && buffer.uptodate && !buffer.busy => {
+            Some((device, block)) if buffer.dirty && !buffer.busy => {
                 one_block(index, device, block, buffer.boundary)
             }
             _ if run.is_some() => break,
@@ -186,6 +190,8 @@ fn one_block<D>(index: u32, device: D, block: u64, boundary: bool) -> Run<D> {
 pub(super) struct WritePlan<'w, D> {
     plan: FolioPlan<'w, D>,
     file_blocks: u32,
+    /// What comes behind the run that was told last.
+    error: Option<Error>,
 }
 
 impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
@@ -197,6 +203,7 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
         Self {
             plan: FolioPlan::new(window, first..end, end),
             file_blocks,
+            error: None,
         }
     }
 
@@ -205,8 +212,26 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
     ///
     /// # Errors
     ///
-    /// What `allocate` says; `EIO` if its answer makes no sense, such as a hole.
+    /// What `allocate` says; `EIO` if its answer makes no sense, such as a hole. By then all blocks
+    /// in front of the error have been told: they may be fresh, and must not stay unwritten.
     pub(super) fn next(
+        &mut self,
+        allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
+    ) -> Result<Option<Run<D>>> {
+        let result = match self.error.take() {
+            Some(error) => Err(error),
+            None => self.decide(allocate),
+        };
+        result.or_else(|error| match self.plan.take_held() {
+            Some(run) => {
+                self.error = Some(error);
+                Ok(Some(run))
+            }
+            None => Err(error),
+        })
+    }
+
+    fn decide(
         &mut self,
         mut allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
     ) -> Result<Option<Run<D>>> {

@@ -178,16 +178,35 @@ mod tests {
 
     #[test]
     fn w17_the_runs_that_can_be_saved() {
-        let stale = Buffer {
-            uptodate: false,
+        let clean = Buffer {
+            dirty: false,
             ..at(4)
         };
-        let buffers = [at(1), at(2), UNMAPPED, stale, at(5), at(6), at(9), HOLE];
+        // Its earlier write has failed.
+        let stale = Buffer {
+            uptodate: false,
+            ..at(5)
+        };
+        let busy = Buffer {
+            busy: true,
+            ..at(10)
+        };
+        let buffers = [
+            at(1),
+            at(2),
+            UNMAPPED,
+            clean,
+            stale,
+            at(6),
+            at(9),
+            busy,
+            HOLE,
+        ];
         let next = |from, end| next_writable(buffers.iter().copied(), from, end);
-        assert_eq!(next(0, 8), Some(run(0, 2, 1)));
-        assert_eq!(next(2, 8), Some(run(4, 2, 5)));
-        assert_eq!(next(6, 8), Some(run(6, 1, 9)));
-        assert_eq!(next(7, 8), None);
+        assert_eq!(next(0, 9), Some(run(0, 2, 1)));
+        assert_eq!(next(2, 9), Some(run(4, 2, 5)));
+        assert_eq!(next(6, 9), Some(run(6, 1, 9)));
+        assert_eq!(next(7, 9), None);
         assert_eq!(next(4, 5), Some(run(4, 1, 5)));
         assert_eq!(next(2, 4), None);
     }
@@ -248,7 +267,29 @@ mod tests {
             _ => Err(ENOSPC),
         };
         assert_eq!(plan.next(&mut answer)?, Some(run(0, 1, 70)));
+        assert_eq!(plan.next(&mut answer)?, Some(run(1, 1, 90)));
         assert_eq!(plan.next(&mut answer).err(), Some(ENOSPC));
+        Ok(())
+    }
+
+    /// The same where the answer in front of the error is the only one.
+    #[test]
+    fn w17_the_first_blocks_come_before_the_error() -> Result {
+        for last in [
+            Err(EDQUOT),
+            Ok(Mapping::hole(BlockCount(1))),
+            Ok(Mapping::mapped(1, PhysicalBlock(1), BlockCount(0))),
+        ] {
+            let mut window = Window::new(1 << 20, 10);
+            let mut plan = WritePlan::new(&mut window, 8, 4);
+            let mut answer = |at: crate::mpage::LogicalBlock, _| match at.0 {
+                8 => Ok(Mapping::mapped(1, PhysicalBlock(70), BlockCount(2)).with_new()),
+                _ => last,
+            };
+            assert_eq!(plan.next(&mut answer)?, Some(run(0, 2, 70)));
+            let error = last.err().unwrap_or(EIO);
+            assert_eq!(plan.next(&mut answer).err(), Some(error));
+        }
         Ok(())
     }
 

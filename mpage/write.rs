@@ -32,7 +32,6 @@ use super::{
         whole_run,
         Afterwards,
         Place,
-        Unfit,
         WritePlan, //
     },
     write_sink::{
@@ -47,9 +46,11 @@ use crate::abstractions::{
         BlockDevice,
         SplitWriter, //
     },
+    fs::Inode,
     mm::{
         without_fs_reclaim,
         BlockState,
+        Buffers,
         DirtyFolio,
         Folio,
         WritebackControl, //
@@ -136,7 +137,10 @@ impl<'i, M: MapSource> Writer<'i, M> {
                 return Ok(());
             }
             // At each write, for a mapped page may have been written to there.
-            Place::Straddles(bytes) => folio.zero_from(bytes as usize),
+            Place::Straddles(bytes) => {
+                folio.zero_from(bytes as usize);
+                folio.clean_unmapped_buffers(file_blocks);
+            }
             Place::Inside => {}
         }
         if folio.has_buffers() {
@@ -172,7 +176,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
     ) -> Result {
         let inode = self.sink.inode;
         let mut fit = whole_run(folio.buffers(inode));
-        if fit == Err(Unfit::Unmapped) {
+        if fit.is_err() && next_unmapped(folio.buffers(inode), 0, file_blocks).is_some() {
             if let Err(error) = self.map_buffers(&folio, file_blocks) {
                 return self.rescue_buffers(request, folio, file_blocks, error);
             }
@@ -212,7 +216,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     /// Some buffers could not get their blocks: writes the others. C: the `recover` part of
-    /// `__block_write_full_folio()`, which does the same but never keeps anything dirty.
+    /// `__block_write_full_folio()`, which does the same but never keeps anything dirty. The mapper
+    /// is not asked again, as C does: its answer may have made no sense.
     #[cold]
     fn rescue_buffers(
         &mut self,
@@ -222,30 +227,22 @@ impl<'i, M: MapSource> Writer<'i, M> {
         error: Error,
     ) -> Result {
         let inode = self.sink.inode;
-        self.sink.fail(request, error);
-        if after_error(error, request.reason()) == Afterwards::Clean {
-            return self.write_through_buffers(folio, Fallback::Unfit(Unfit::Unmapped));
+        let mut target = Target::Whole(folio);
+        let mut at = 0;
+        while let Some(run) = next_writable(target.buffers(inode), at, file_blocks) {
+            target = match self.split(target) {
+                Ok(split) => split,
+                Err(folio) => {
+                    // Stays dirty as a whole.
+                    drop(folio);
+                    self.sink.fail(request, error);
+                    return Err(error);
+                }
+            };
+            target.write(&mut self.sink, request, run);
+            at = run.span.end();
         }
-        self.sink.tally.redirtied_folios += 1;
-        let Some(mut run) = next_writable(folio.buffers(inode), 0, file_blocks) else {
-            drop(folio);
-            return Err(error);
-        };
-        self.sink.flush();
-        // With no memory the folio stays dirty as a whole.
-        let Ok(split) = SplitWriter::new(folio) else {
-            return Err(error);
-        };
-        loop {
-            let at = run.span.end();
-            self.sink.write_piece(request, &split, run);
-            match next_writable(split.buffers(inode), at, file_blocks) {
-                Some(next) => run = next,
-                None => break,
-            }
-        }
-        split.redirty();
-        Err(error)
+        self.end_rescue(request, target, error)
     }
 
     /// Maps a folio that has no buffers and does what the plan says.
@@ -299,31 +296,51 @@ impl<'i, M: MapSource> Writer<'i, M> {
     fn rescue(
         &mut self,
         request: &WritebackControl<'_>,
-        target: Target<'_>,
+        mut target: Target<'_>,
         held: Option<Run<&BlockDevice>>,
         error: Error,
     ) -> Result {
+        if let Some(run) = held {
+            target = match self.split(target) {
+                Ok(split) => split,
+                Err(folio) => {
+                    // Stays dirty as a whole, blocks of its own included.
+                    drop(folio);
+                    self.sink.fail(request, error);
+                    return Err(error);
+                }
+            };
+            target.write(&mut self.sink, request, run);
+        }
+        self.end_rescue(request, target, error)
+    }
+
+    /// What could be written of a folio is being written; says what becomes of the rest.
+    fn end_rescue(
+        &mut self,
+        request: &WritebackControl<'_>,
+        target: Target<'_>,
+        error: Error,
+    ) -> Result {
         self.sink.fail(request, error);
-        let afterwards = after_error(error, request.reason());
+        // What has a block still could not be written now: somebody has its buffer.
+        let mut buffers = target.buffers(self.sink.inode);
+        let afterwards = if buffers.any(|it| it.dirty && it.block.is_some()) {
+            Afterwards::Dirty
+        } else {
+            after_error(error, request.reason())
+        };
         if afterwards == Afterwards::Dirty {
             self.sink.tally.redirtied_folios += 1;
         }
-        let target = match held {
-            None => target,
-            Some(run) => match self.split(target) {
-                Ok(split) => {
-                    split.write(&mut self.sink, request, run);
-                    split
-                }
-                // Stays dirty as a whole, blocks of its own included.
-                Err(folio) => return Err(error).inspect_err(|_| drop(folio)),
-            },
-        };
         match (target, afterwards) {
             (Target::Whole(folio), Afterwards::Dirty) => drop(folio),
-            (Target::Whole(folio), Afterwards::Clean) => folio.forget(),
             (Target::Split(split), Afterwards::Dirty) => split.redirty(),
-            (Target::Split(_), Afterwards::Clean) => {}
+            (Target::Whole(folio), Afterwards::Clean) => {
+                folio.clean_unmapped_buffers(0);
+                folio.forget();
+            }
+            (Target::Split(split), Afterwards::Clean) => split.clean_unmapped_buffers(),
         }
         Err(error)
     }
@@ -374,6 +391,14 @@ impl Target<'_> {
         match self {
             Self::Whole(folio) => folio,
             Self::Split(split) => split.folio(),
+        }
+    }
+
+    /// The buffers of the folio.
+    fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
+        match self {
+            Self::Whole(folio) => folio.buffers(inode),
+            Self::Split(split) => split.buffers(inode),
         }
     }
 

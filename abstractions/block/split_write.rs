@@ -123,8 +123,14 @@ impl<'w> SplitWriter<'w> {
         self.folio.redirty();
     }
 
+    /// Marks the buffers of the folio that have no block clean: their data is given up.
+    pub fn clean_unmapped_buffers(&self) {
+        self.folio.clean_unmapped_buffers();
+    }
+
     /// Writes `range` of the folio to `sector` of `device` with a bio of its own, and marks its
-    /// buffers clean. Without memory for the bio, the writeback ends with an error.
+    /// buffers clean. Without memory for the bio, the writeback ends with an error, and the folio
+    /// stays dirty.
     pub fn write_piece(
         &self,
         device: &BlockDevice,
@@ -135,9 +141,11 @@ impl<'w> SplitWriter<'w> {
     ) {
         // A range of one folio is contiguous in memory and takes one vector.
         let Some(mut bio) = WriteBio::new(device, sector, 1, request, inode) else {
+            self.redirty();
             return self.split.fail(ENOMEM);
         };
         if bio.add_piece(self.split.clone(), range).is_err() {
+            self.redirty();
             return self.split.fail(ENOMEM);
         }
         self.folio.clean_buffers(range);

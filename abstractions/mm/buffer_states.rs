@@ -163,6 +163,42 @@ impl DirtyFolio<'_> {
     }
 }
 
+impl DirtyFolio<'_> {
+    /// Marks the buffers from the `start`th on that have no block clean: they are behind the end of
+    /// the file, or cannot be written. C: `__block_write_full_folio()` does so on its way.
+    pub fn clean_unmapped_buffers(&self, start: u32) {
+        // SAFETY: The folio is locked by the type invariants.
+        unsafe { clean_unmapped_buffers(self, start) };
+    }
+}
+
+/// Marks the buffers of a folio from the `start`th on that have no block clean.
+///
+/// # Safety
+///
+/// The folio must be locked.
+pub(in crate::abstractions) unsafe fn clean_unmapped_buffers(folio: &Folio, start: u32) {
+    // SAFETY: By the safety requirements.
+    let head = unsafe { first_buffer(folio) };
+    let mut bh = head;
+    let mut index = 0;
+    while !bh.is_null() {
+        // SAFETY: The buffers of a locked folio are a ring that stays as it is; nobody else maps
+        // one of them, and the dirty bit is changed atomically.
+        unsafe {
+            let state = ptr::addr_of!((*bh).b_state).read_volatile();
+            if index >= start && state & (1 as c_ulong) << bindings::bh_state_bits_BH_Mapped == 0 {
+                bindings::rust_mpage_helper_clear_buffer_dirty(bh);
+            }
+            bh = (*bh).b_this_page;
+        }
+        index += 1;
+        if bh == head {
+            return;
+        }
+    }
+}
+
 /// Marks the buffers of `len` bytes of a folio from byte `start` on clean, for a bio has them.
 /// C: `clean_buffers()`.
 ///

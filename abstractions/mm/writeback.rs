@@ -12,7 +12,10 @@
 //! function loses data.
 
 use super::{
-    buffer_states::clean_buffers,
+    buffer_states::{
+        clean_buffers,
+        clean_unmapped_buffers, //
+    },
     Buffers,
     ByteRange,
     Folio,
@@ -317,6 +320,12 @@ impl StartedFolio<'_> {
     pub(in crate::abstractions) fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
         // SAFETY: The folio is locked while it is borrowed, by the type invariants.
         unsafe { Buffers::of(self, inode) }
+    }
+
+    /// Marks the buffers of the folio that have no block clean: their data is given up.
+    pub(in crate::abstractions) fn clean_unmapped_buffers(&self) {
+        // SAFETY: The folio is locked by the type invariants.
+        unsafe { clean_unmapped_buffers(self, 0) };
     }
 
     /// Marks the buffers of a range of the folio clean: a bio has them, and goes out after this.
