@@ -88,6 +88,33 @@ impl ReadBio {
         intent: ReadIntent,
         folio: &Folio,
     ) -> Option<Self> {
+        Self::allocate(
+            device,
+            sector,
+            pages,
+            intent,
+            intent.gfp(folio.mapping_gfp()),
+        )
+    }
+
+    /// The same for one vector, waiting for memory if there is none: the bio pool has some again
+    /// as soon as other bios end. The caller must hold no bio that was not submitted. [`None`] is
+    /// next to impossible. C: the `bio_alloc()` of `__bh_submit()`.
+    pub(super) fn new_waiting(
+        device: &BlockDevice,
+        sector: Sector,
+        intent: ReadIntent,
+    ) -> Option<Self> {
+        Self::allocate(device, sector, 1, intent, bindings::RUST_MPAGE_GFP_NOFS)
+    }
+
+    fn allocate(
+        device: &BlockDevice,
+        sector: Sector,
+        pages: u32,
+        intent: ReadIntent,
+        gfp: bindings::gfp_t,
+    ) -> Option<Self> {
         let vecs = pages.clamp(1, bindings::BIO_MAX_VECS) as u16;
         // SAFETY: `device` is valid by its invariants, and `fs_bio_set` is initialised at boot.
         let bio = unsafe {
@@ -95,7 +122,7 @@ impl ReadBio {
                 device.as_raw(),
                 vecs,
                 intent.flags(),
-                intent.gfp(folio.mapping_gfp()),
+                gfp,
                 ptr::addr_of_mut!(bindings::fs_bio_set),
             )
         };

@@ -77,7 +77,9 @@ impl SplitRead {
     }
 
     /// Reads `range` of the folio from `sector` of `device` with a bio of its own, and returns
-    /// whether there was memory for one. If there was none the folio will not be uptodate.
+    /// whether there was memory for one, if need be after waiting: other pieces may be on their
+    /// way, so there is no other way to read the folio. If there was none the folio will not be
+    /// uptodate.
     pub fn read_piece(
         self: &Arc<Self>,
         device: &BlockDevice,
@@ -86,7 +88,8 @@ impl SplitRead {
         intent: ReadIntent,
     ) -> bool {
         // A range of one folio is contiguous in memory and takes one vector.
-        let Some(mut bio) = ReadBio::new(device, sector, 1, intent, self.folio()) else {
+        let bio = ReadBio::new(device, sector, 1, intent, self.folio());
+        let Some(mut bio) = bio.or_else(|| ReadBio::new_waiting(device, sector, intent)) else {
             self.fail();
             return false;
         };
