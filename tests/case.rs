@@ -8,6 +8,7 @@ use crate::{
         SECTOR_SIZE, //
     },
     support::{
+        on_shared_bench,
         Bench,
         Bio,
         BufferState,
@@ -15,7 +16,8 @@ use crate::{
         Faults,
         File,
         FileArgs,
-        FolioState, //
+        FolioState,
+        SECTORS, //
     },
     table::{
         contents,
@@ -81,7 +83,7 @@ impl<'a> Case<'a> {
             extents,
             size: blocks << block_bits,
             order: 0,
-            sectors: 1 << 21,
+            sectors: SECTORS,
             faults: Faults::default(),
             completion: Completion::AtOnce,
             fail_call: None,
@@ -99,7 +101,7 @@ impl<'a> Case<'a> {
         Self { order, ..self }
     }
 
-    /// Disks of so many sectors.
+    /// A main disk of so many sectors.
     pub(crate) fn sectors(self, sectors: u64) -> Self {
         Self { sectors, ..self }
     }
@@ -148,19 +150,20 @@ impl<'a> Case<'a> {
         self.size.div_ceil(PAGE_SIZE as u64)
     }
 
-    /// Reads the file on disks of its own.
+    /// Reads the file.
     pub(crate) fn run(&self, engine: Engine, how: How) -> Result<Seen> {
-        self.run_on(&Bench::new(self.sectors)?, engine, how)
+        on_shared_bench(|bench| self.run_on(bench, engine, how))
     }
 
     /// Has each engine read the file, on the same disks.
     pub(crate) fn run_each(&self, engines: &[Engine], how: How) -> Result<KVec<Seen>> {
-        let bench = Bench::new(self.sectors)?;
-        let mut seen = KVec::new();
-        for engine in engines {
-            seen.push(self.run_on(&bench, *engine, how)?, GFP_KERNEL)?;
-        }
-        Ok(seen)
+        on_shared_bench(|bench| {
+            let mut seen = KVec::new();
+            for engine in engines {
+                seen.push(self.run_on(bench, *engine, how)?, GFP_KERNEL)?;
+            }
+            Ok(seen)
+        })
     }
 
     /// Has the oracle read the file, and both faces of the library.
@@ -180,7 +183,7 @@ impl<'a> Case<'a> {
             order: self.order,
         };
         let file = File::new(bench, &args, table)?;
-        bench.prepare(&self.faults, self.completion);
+        bench.prepare(self.sectors, &self.faults, self.completion);
         if self.hold_back_memory {
             file.hold_back_memory();
         }

@@ -117,9 +117,11 @@ int test_set_dirty(struct inode *inode, u64 index, bool uptodate)
 
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	if (uptodate)
-		folio_mark_uptodate(folio);
+	/* The kernel warns of a folio that is made dirty without contents. */
+	folio_mark_uptodate(folio);
 	filemap_dirty_folio(inode->i_mapping, folio);
+	if (!uptodate)
+		folio_clear_uptodate(folio);
 	unlock_put(folio);
 	return 0;
 }
@@ -205,6 +207,7 @@ void test_writepages(struct inode *inode, const struct test_request *request,
 		.range_end = request->range_end,
 		.sync_mode = request->sync ? WB_SYNC_ALL : WB_SYNC_NONE,
 		.for_background = request->background,
+		.range_cyclic = request->cyclic,
 	};
 
 	hook_every = request->hook_every;

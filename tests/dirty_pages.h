@@ -29,6 +29,7 @@ struct test_buffer {
  * @nr_to_write: pages
  * @sync: somebody waits
  * @background: memory is short
+ * @cyclic: from where the request before has stopped on, whatever the range
  * @leave: do not wait until all is written
  * @hook_every: a handler deals with every so manyth page; 0 for none
  */
@@ -38,6 +39,7 @@ struct test_request {
 	long nr_to_write;
 	bool sync;
 	bool background;
+	bool cyclic;
 	bool leave;
 	u32 hook_every;
 };

@@ -200,6 +200,23 @@ mod tests {
         Ok(())
     }
 
+    /// No memory for the bio of a piece: other pieces may be on their way, so it waits.
+    #[test]
+    #[cfg(CONFIG_FAILSLAB)]
+    fn r14_no_memory_for_a_piece() -> Result {
+        let case = Case::new(10, &SCATTERED).hold_back_memory();
+        for engine in Engine::OURS {
+            for nth in 1..=6 {
+                let seen = case.run(engine, How::ReadaheadFailing(&[0, 0, 0], nth))?;
+                assert!(seen.all_right());
+                let seen = case.run(engine, How::ReadFailing(nth))?;
+                assert!(seen.results.iter().eq(&[Ok(())]));
+                assert!(seen.failed(&[]));
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn r15_readahead_is_flagged() -> Result {
         let extents = [

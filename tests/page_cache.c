@@ -5,7 +5,8 @@
  * Locks: folio locks, which the operations under test release; a mapping's
  * invalidate_lock outside of them, as mm/readahead.c has it.
  *
- * Left out: names, directories; writing, which is in dirty_pages.c.
+ * Left out: names, directories; operations, which are in operations.c, and
+ * writing, which is in dirty_pages.c.
  */
 
 #include <linux/blkdev.h>
@@ -14,97 +15,13 @@
 #include <linux/highmem.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/mpage.h>
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
-#include <linux/rust_mpage.h>
 #include <linux/sched.h>
 #include "page_cache.h"
 
 /* Longer than any read of these tests takes. */
 #define PATIENCE_MS	10000
-
-/* What a block is filled with by the mapper; tests/pattern.rs has the same. */
-#define FILLED		0xf1
-
-int test_get_block(struct inode *inode, sector_t block,
-		   struct buffer_head *bh, int create)
-{
-	u64 max = bh->b_size >> inode->i_blkbits;
-	struct test_mapping mapping = {};
-	int err;
-
-	err = test_lookup(inode->i_private, inode, block, max, create,
-			  &mapping);
-	if (err || !mapping.mapped)
-		return err;
-	set_buffer_mapped(bh);
-	bh->b_bdev = mapping.bdev;
-	bh->b_blocknr = mapping.block;
-	bh->b_size = mapping.len << inode->i_blkbits;
-	if (mapping.boundary)
-		set_buffer_boundary(bh);
-	if (mapping.fresh)
-		set_buffer_new(bh);
-	if (mapping.filled) {
-		struct folio *folio = bh->b_folio;
-		size_t at = (block << inode->i_blkbits) - folio_pos(folio);
-		char *bytes = kmap_local_folio(folio, at);
-
-		memset(bytes, FILLED, i_blocksize(inode));
-		kunmap_local(bytes);
-		set_buffer_uptodate(bh);
-	}
-	return 0;
-}
-
-static void c_interface_readahead(struct readahead_control *rac)
-{
-	rust_mpage_readahead(rac, test_get_block);
-}
-
-static int c_interface_read_folio(struct file *file, struct folio *folio)
-{
-	return rust_mpage_read_folio(folio, test_get_block);
-}
-
-static int c_interface_writepages(struct address_space *mapping,
-				  struct writeback_control *wbc)
-{
-	return rust_mpage_writepages(mapping, wbc, test_get_block);
-}
-
-const struct address_space_operations test_aops_c_interface = {
-	.writepages		= c_interface_writepages,
-	.readahead		= c_interface_readahead,
-	.read_folio		= c_interface_read_folio,
-	.dirty_folio		= block_dirty_folio,
-	.invalidate_folio	= block_invalidate_folio,
-};
-
-static void kernel_readahead(struct readahead_control *rac)
-{
-	mpage_readahead(rac, test_get_block);
-}
-
-static int kernel_read_folio(struct file *file, struct folio *folio)
-{
-	return mpage_read_folio(folio, test_get_block);
-}
-
-static int kernel_writepages(struct address_space *mapping,
-			     struct writeback_control *wbc)
-{
-	return mpage_writepages(mapping, wbc, test_get_block);
-}
-
-const struct address_space_operations test_aops_kernel = {
-	.writepages		= kernel_writepages,
-	.readahead		= kernel_readahead,
-	.read_folio		= kernel_read_folio,
-	.dirty_folio		= block_dirty_folio,
-	.invalidate_folio	= block_invalidate_folio,
-};
 
 static int test_fs_init_context(struct fs_context *fc)
 {

@@ -75,6 +75,9 @@ int test_get_block(struct inode *inode, sector_t block, struct buffer_head *bh,
 extern const struct address_space_operations test_aops_c_interface;
 extern const struct address_space_operations test_aops_kernel;
 
+void test_junk_request(struct readahead_control *rac);
+void test_junk_folio(struct folio *folio);
+
 int test_fs_register(void);
 void test_fs_unregister(void);
 struct vfsmount *test_fs_mount(struct block_device *bdev,

@@ -11,6 +11,7 @@
 #include <linux/blkdev.h>
 #include <linux/buffer_head.h>
 #include <linux/highmem.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/vmalloc.h>
@@ -342,6 +343,24 @@ int pattern_disk_dirty_block(struct pattern_disk *disk, u64 block,
 	mark_buffer_dirty(bh);
 	brelse(bh);
 	return 0;
+}
+
+/**
+ * pattern_disk_resize - make a disk larger or smaller
+ * @disk: the disk; no bio may be on its way
+ * @sectors: its new size
+ *
+ * The device's own cache is empty after that.
+ */
+void pattern_disk_resize(struct pattern_disk *disk, u64 sectors)
+{
+	struct address_space *mapping = file_bdev(disk->file)->bd_mapping;
+
+	if (!mapping_empty(mapping)) {
+		invalidate_bh_lrus();
+		truncate_inode_pages(mapping, 0);
+	}
+	set_capacity(disk->gendisk, sectors);
 }
 
 /**

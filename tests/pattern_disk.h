@@ -73,6 +73,7 @@ void pattern_disk_destroy(struct pattern_disk *disk);
 struct block_device *pattern_disk_bdev(struct pattern_disk *disk);
 int pattern_disk_dirty_block(struct pattern_disk *disk, u64 block,
 			     u32 block_size, u8 byte);
+void pattern_disk_resize(struct pattern_disk *disk, u64 sectors);
 int pattern_disk_sync(struct pattern_disk *disk);
 struct pattern_disk *pattern_disk_of(struct block_device *bdev);
 void pattern_disk_set_completion(struct pattern_disk *disk,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Random files, read by all engines: the bytes are right, every folio ends, and the library needs
-//! no more bios than `fs/mpage.c`.
+//! no more bios than `fs/mpage.c`, but for those that row R10 asks for.
 
 use crate::{
     case::{
@@ -10,8 +10,10 @@ use crate::{
         Seen, //
     },
     support::{
+        on_shared_bench,
         Bench,
-        Completion, //
+        Completion,
+        SECTORS, //
     },
     table::{
         ext,
@@ -21,9 +23,6 @@ use crate::{
     Engine, //
 };
 use kernel::prelude::*;
-
-/// Sectors of the disks.
-const SECTORS: u64 = 1 << 21;
 
 /// xorshift64: any sequence does, as long as it is the same each time.
 pub(crate) struct Random(pub(crate) u64);
@@ -136,13 +135,31 @@ impl Sample {
         }
     }
 
+    /// Boundaries where a page ends, but not a folio. The library reads what is in front of them
+    /// first, as C does in files of pages, but not in larger folios.
+    fn boundaries_inside_folios(&self) -> usize {
+        let page = 4096 >> self.block_bits;
+        let folio = page << self.order;
+        let mut end = 0;
+        let inside = self.extents.iter().filter(|extent| {
+            end += extent.len;
+            let boundary = matches!(extent.what, What::Boundary(_));
+            boundary && end % page == 0 && end % folio != 0 && end << self.block_bits < self.size
+        });
+        inside.count()
+    }
+
     /// Whether all engines read it right.
     fn is_read(&self, bench: &Bench) -> Result<bool> {
         let kernel = self.case().run_on(bench, Engine::Kernel, self.how)?;
         let mut right = kernel.all_right();
         for engine in Engine::OURS {
             let seen = self.case().run_on(bench, engine, self.how)?;
-            right &= seen.all_right() && seen.bios.len() <= kernel.bios.len();
+            right &= seen.all_right();
+            if seen.bios.len() > kernel.bios.len() + self.boundaries_inside_folios() {
+                pr_info!("{} bios, not {}\n", seen.bios.len(), kernel.bios.len());
+                right = false;
+            }
         }
         if !right {
             self.show();
@@ -175,16 +192,17 @@ fn ends(seen: &Seen) -> bool {
 
 /// Tries `samples` files; the sequence begins with `seed`.
 fn all(seed: u64, samples: usize, is: fn(&Sample, &Bench) -> Result<bool>) -> Result<bool> {
-    let bench = Bench::new(SECTORS)?;
     let mut random = Random(seed);
-    for number in 0..samples {
-        let sample = Sample::new(&mut random)?;
-        if !is(&sample, &bench)? {
-            pr_info!("sample {number} of seed {seed:#x}\n");
-            return Ok(false);
+    on_shared_bench(|bench| {
+        for number in 0..samples {
+            let sample = Sample::new(&mut random)?;
+            if !is(&sample, bench)? {
+                pr_info!("sample {number} of seed {seed:#x}\n");
+                return Ok(false);
+            }
         }
-    }
-    Ok(true)
+        Ok(true)
+    })
 }
 
 #[kunit_tests(rust_mpage_random)]
@@ -193,13 +211,13 @@ mod tests {
 
     #[test]
     fn r16_random_files() -> Result {
-        assert!(all(0x6d70_6167_6521, 100, Sample::is_read)?);
+        assert!(all(0x6d70_6167_6521, 48, Sample::is_read)?);
         Ok(())
     }
 
     #[test]
     fn r11_random_files_with_a_bad_sector() -> Result {
-        assert!(all(0x6261_6421, 60, Sample::ends)?);
+        assert!(all(0x6261_6421, 40, Sample::ends)?);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! The unsafe part of the tests: safe owners of the C disks, mounts and inodes, and in `operations`
 //! what C calls.
 //!
-//! Lock order: see `page_cache.c`. Nothing here takes a lock.
+//! Lock order: the mutex of the shared bench outside of everything in `page_cache.c`.
 
 use crate::{
     table::{
@@ -127,11 +127,31 @@ pub(crate) struct Bench {
     main: Disk,
 }
 
+// SAFETY: Mount and disks belong to no thread.
+unsafe impl Send for Bench {}
+
+/// Sectors of the disks, unless a case says otherwise.
+pub(crate) const SECTORS: u64 = 1 << 21;
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialised by `Registration::new`, in module initialisation; tests run after it.
+    unsafe(uninit) static SHARED: Mutex<Option<Bench>> = None;
+}
+
+/// Runs a case on disks that all cases share: to make some takes far longer than most cases do.
+pub(crate) fn on_shared_bench<T>(run: impl FnOnce(&Bench) -> Result<T>) -> Result<T> {
+    let mut shared = SHARED.lock();
+    if shared.is_none() {
+        *shared = Some(Bench::new()?);
+    }
+    run(shared.as_ref().ok_or(EINVAL)?)
+}
+
 impl Bench {
-    /// Sets up disks of so many sectors each.
-    pub(crate) fn new(sectors: u64) -> Result<Self> {
-        let main = Disk::new(sectors, MAIN, None)?;
-        let other = Disk::new(sectors, OTHER, Some(&main))?;
+    /// Sets up the disks.
+    fn new() -> Result<Self> {
+        let main = Disk::new(SECTORS, MAIN, None)?;
+        let other = Disk::new(SECTORS, OTHER, Some(&main))?;
         // SAFETY: The devices are open while the disks live, which is longer than the mount does.
         let mount = from_err_ptr(unsafe { bindings::test_fs_mount(main.bdev(), other.bdev()) })?;
         // INVARIANT: Mounted above.
@@ -142,8 +162,9 @@ impl Bench {
         })
     }
 
-    /// Empties the record, and says what fails and when bios end from now on, on the main disk.
-    pub(crate) fn prepare(&self, faults: &Faults, completion: Completion) {
+    /// Gives the main disk so many sectors, empties its cache and its record, and says what fails
+    /// there and when its bios end from now on.
+    pub(crate) fn prepare(&self, sectors: u64, faults: &Faults, completion: Completion) {
         let completion = match completion {
             Completion::AtOnce => bindings::pattern_disk_completion_PATTERN_DISK_AT_ONCE,
             Completion::InOrder => bindings::pattern_disk_completion_PATTERN_DISK_IN_ORDER,
@@ -152,6 +173,7 @@ impl Bench {
         let disk = self.main.0.as_ptr();
         // SAFETY: The disk is valid by its invariants.
         unsafe {
+            bindings::pattern_disk_resize(disk, sectors);
             bindings::pattern_disk_forget(disk);
             bindings::pattern_disk_set_faults(disk, faults);
             bindings::pattern_disk_set_completion(disk, completion);
@@ -376,6 +398,8 @@ impl Registration {
     /// Registers the type.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, from module initialisation.
+        unsafe { SHARED.init() };
+        // SAFETY: As above.
         to_result(unsafe { bindings::test_fs_register() })?;
         // INVARIANT: Registered above.
         Ok(Self(()))
@@ -384,6 +408,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        drop(SHARED.lock().take());
         // SAFETY: Registered by the type invariants.
         unsafe { bindings::test_fs_unregister() };
     }

@@ -8,6 +8,7 @@ use crate::{
         SECTOR_SIZE, //
     },
     support::{
+        on_shared_bench,
         Bench,
         Bio,
         BufferArgs,
@@ -17,7 +18,8 @@ use crate::{
         File,
         FileArgs,
         Request,
-        Written, //
+        Written,
+        SECTORS, //
     },
     table::{
         contents,
@@ -80,6 +82,7 @@ pub(crate) const SYNC: Request = Request {
     nr_to_write: isize::MAX,
     sync: true,
     background: false,
+    cyclic: false,
     leave: false,
     hook_every: 0,
 };
@@ -95,6 +98,7 @@ pub(crate) const FLUSH: Request = Request {
 pub(crate) struct WriteCase<'a> {
     block_bits: u32,
     extents: &'a [Extent],
+    sectors: u64,
     size: u64,
     orders: &'a [u8],
     buffers: &'a [(u64, &'a [Buffer])],
@@ -118,6 +122,7 @@ impl<'a> WriteCase<'a> {
         Self {
             block_bits,
             extents,
+            sectors: SECTORS,
             size: blocks << block_bits,
             orders: &[],
             buffers: &[],
@@ -137,6 +142,11 @@ impl<'a> WriteCase<'a> {
     /// A file of `size` bytes.
     pub(crate) fn size(self, size: u64) -> Self {
         Self { size, ..self }
+    }
+
+    /// A main disk of so many sectors.
+    pub(crate) fn sectors(self, sectors: u64) -> Self {
+        Self { sectors, ..self }
     }
 
     /// Folios of these orders, and single-page ones behind them.
@@ -222,12 +232,13 @@ impl<'a> WriteCase<'a> {
 
     /// Has each engine write the file, on the same disks.
     pub(crate) fn run_each(&self, engines: &[Engine]) -> Result<KVec<SeenWritten>> {
-        let bench = Bench::new(1 << 21)?;
-        let mut seen = KVec::new();
-        for engine in engines {
-            seen.push(self.run_on(&bench, *engine)?, GFP_KERNEL)?;
-        }
-        Ok(seen)
+        on_shared_bench(|bench| {
+            let mut seen = KVec::new();
+            for engine in engines {
+                seen.push(self.run_on(bench, *engine)?, GFP_KERNEL)?;
+            }
+            Ok(seen)
+        })
     }
 
     /// Has the oracle write the file, and both faces of the library.
@@ -248,7 +259,7 @@ impl<'a> WriteCase<'a> {
         };
         let file = File::new(bench, &args, table)?;
         file.set_write_hint(self.hint);
-        bench.prepare(&self.faults, self.completion);
+        bench.prepare(self.sectors, &self.faults, self.completion);
         for (block, byte) in self.device_blocks {
             bench.dirty_block(*block, self.block_bits, *byte)?;
         }
@@ -337,6 +348,9 @@ impl<'a> WriteCase<'a> {
     }
 }
 
+/// How many bios, folios and questions are shown, at most, of what was not expected.
+const SHOWN: usize = 32;
+
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct SeenWritten {
@@ -362,13 +376,13 @@ impl SeenWritten {
             for written in &self.written {
                 pr_info!("  {written:?}\n");
             }
-            for bio in &self.bios {
+            for bio in self.bios.iter().take(SHOWN) {
                 pr_info!("  {bio:?}\n");
             }
-            for folio in &self.folios {
+            for folio in self.folios.iter().take(SHOWN) {
                 pr_info!("  {folio:?}\n");
             }
-            for call in &self.calls {
+            for call in self.calls.iter().take(SHOWN) {
                 pr_info!("  {call:?}\n");
             }
         }

@@ -205,6 +205,27 @@ mod tests {
         Ok(())
     }
 
+    /// There is nowhere to write the rest of the last block; it is no error, as in C.
+    #[test]
+    fn r12_write_over_the_end_is_trimmed() -> Result {
+        let extents = [ext(3, Run(123))];
+        let case = WriteCase::new(12, &extents).sectors(1003);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(984, 19 << 9)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        // The same for the last piece of a folio.
+        let extents = [ext(2, Run(10)), ext(1, Run(20)), ext(1, Run(250))];
+        let case = WriteCase::new(11, &extents).sectors(1003);
+        for seen in case.run_each(&Engine::OURS)? {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(40, 4 << 10), (80, 2 << 10), (1000, 3 << 9)]));
+        }
+        Ok(())
+    }
+
     #[test]
     fn b5_absurd_block_numbers() -> Result {
         for block in [

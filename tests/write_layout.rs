@@ -79,11 +79,11 @@ mod tests {
 
     #[test]
     fn w5_full_bio_goes_on_in_the_next() -> Result {
-        let extents = [ext(600, Run(1000))];
+        let extents = [ext(300, Run(1000))];
         let (kernel, ours) = WriteCase::new(12, &extents).compare()?;
         for seen in ours {
             assert!(seen.all_written());
-            assert!(seen.sectors() == (4800, 0, 0));
+            assert!(seen.sectors() == (2400, 0, 0));
             assert!(seen.bios.len() <= kernel.bios.len());
         }
         Ok(())
@@ -295,6 +295,39 @@ mod tests {
         Ok(())
     }
 
+    /// Each request goes on where the one before has stopped, whatever its range says.
+    #[test]
+    fn w11_cyclic() -> Result {
+        let extents = [ext(8, Run(100))];
+        let all = Request {
+            cyclic: true,
+            range_end: 0,
+            ..FLUSH
+        };
+        let requests = [all];
+        let (kernel, ours) = WriteCase::new(12, &extents).requests(&requests).compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(800, 8 << 12)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        let three = Request {
+            nr_to_write: 3,
+            ..all
+        };
+        let requests = [three; 3];
+        let case = WriteCase::new(12, &extents)
+            .requests(&requests)
+            .dirty_again(&[0]);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.bios_are(&[(800, 3 << 12), (824, 3 << 12), (848, 2 << 12)]));
+            assert!(seen.dirty_are(&[0]));
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
     #[test]
     fn w11_range() -> Result {
         let extents = [ext(8, Run(100))];
@@ -318,9 +351,9 @@ mod tests {
     /// Each byte once, full bios or not.
     #[test]
     fn w12_bytes_are_charged_once() -> Result {
-        let extents = [ext(600, Run(1000))];
+        let extents = [ext(300, Run(1000))];
         let scattered = [ext(1, Run(100)), ext(1, Run(200)), ext(2, Run(300))];
-        for (bits, extents, bytes) in [(12, &extents[..], 600 << 12), (10, &scattered, 1 << 12)] {
+        for (bits, extents, bytes) in [(12, &extents[..], 300 << 12), (10, &scattered, 1 << 12)] {
             let (kernel, ours) = WriteCase::new(bits, extents).compare()?;
             // The kernel may be without writeback for cgroups.
             let counted = kernel.written.iter().any(|it| it.charged != 0);
@@ -381,12 +414,21 @@ mod tests {
             assert!(seen.all_written());
             assert!(seen.is("room", seen.bios.iter().all(|bio| bio.room <= 16)));
         }
-        let requests = [Request {
-            range_end: (2 << 12) - 1,
-            ..SYNC
-        }];
-        for seen in case.requests(&requests).run_each(&Engine::OURS)? {
-            assert!(seen.is("room", seen.bios.iter().all(|bio| bio.room <= 4)));
+        for request in [
+            Request {
+                range_end: (2 << 12) - 1,
+                ..SYNC
+            },
+            Request {
+                nr_to_write: 2,
+                ..FLUSH
+            },
+        ] {
+            let requests = [request];
+            for seen in case.requests(&requests).run_each(&Engine::OURS)? {
+                assert!(seen.bios_are(&[(800, 2 << 12)]));
+                assert!(seen.is("room", seen.bios.iter().all(|bio| bio.room <= 4)));
+            }
         }
         Ok(())
     }

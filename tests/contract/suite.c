@@ -18,10 +18,16 @@
 
 static struct contract_disk *disks[2];
 
-/* Small folios at each block size; huge ones take too long for that. */
+/* Small folios at each block size; large ones take too long for that. */
 static const unsigned int orders[] = { 0, 1, 3, 5 };
 
 #define HUGE_ORDER	9
+
+/*
+ * Many of the smallest blocks. fs/mpage.c reads odd folios through buffers,
+ * which takes time that grows with the square of their number.
+ */
+#define MANY_BLOCKS_ORDER	6
 
 /* Everything about one file. */
 struct shape {
@@ -152,7 +158,9 @@ static void reads(struct kunit *test)
 			read_shape(test, &shape, kind);
 		}
 	}
-	shape = shape_of(9, HUGE_ORDER, 1);
+	shape = shape_of(PAGE_SHIFT, HUGE_ORDER, 1);
+	read_shape(test, &shape, kind);
+	shape = shape_of(9, MANY_BLOCKS_ORDER, 1);
 	read_shape(test, &shape, kind);
 }
 

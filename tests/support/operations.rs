@@ -113,6 +113,8 @@ impl AddressSpaceOperations for RustOperations {
 
 pub(super) static RUST: kernel::bindings::address_space_operations =
     kernel::bindings::address_space_operations {
+        readahead: Some(rust_readahead),
+        read_folio: Some(rust_read_folio),
         writepages: Some(rust_writepages),
         ..AddressSpaceVTable::<RustOperations>::OPERATIONS
     };
@@ -126,6 +128,36 @@ pub(super) static DROPPING: kernel::bindings::address_space_operations =
         invalidate_folio: Some(bindings::block_invalidate_folio),
         ..pin_init::zeroed()
     };
+
+/// # Safety
+///
+/// To be called as a `readahead` operation of a [`TestInode`].
+unsafe extern "C" fn rust_readahead(rac: *mut kernel::bindings::readahead_control) {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        bindings::test_junk_request(rac);
+        if let Some(readahead) = AddressSpaceVTable::<RustOperations>::OPERATIONS.readahead {
+            readahead(rac);
+        }
+    }
+}
+
+/// # Safety
+///
+/// To be called as a `read_folio` operation of a [`TestInode`].
+unsafe extern "C" fn rust_read_folio(
+    file: *mut kernel::bindings::file,
+    folio: *mut kernel::bindings::folio,
+) -> c_int {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        bindings::test_junk_folio(folio);
+        match AddressSpaceVTable::<RustOperations>::OPERATIONS.read_folio {
+            Some(read_folio) => read_folio(file, folio),
+            None => EINVAL.to_errno(),
+        }
+    }
+}
 
 /// # Safety
 ///
