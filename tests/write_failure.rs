@@ -185,6 +185,8 @@ mod tests {
             for seen in case.requests(&requests).run_each(&Engine::OURS)? {
                 assert!(seen.came_to(0, Err(ENOSPC), Err(ENOSPC)));
                 assert!(seen.dirty_are(&[]));
+                let given_up = seen.folios.iter().all(|(_, it)| it.dirty_buffers == 0);
+                assert!(seen.is("buffers", given_up));
                 assert!(seen.is("sectors", seen.sectors() == (4, 0, 0)));
             }
         }

@@ -170,6 +170,21 @@ mod tests {
         Ok(())
     }
 
+    /// A folio that is not written to its end is the last of its bio, whatever comes behind it.
+    #[test]
+    fn w5_short_folio_submits() -> Result {
+        let extents = [ext(2, Run(100)), ext(2, Hole), ext(4, Run(102))];
+        let buffers = [(0, &[Good, Good, Empty, Empty][..]), (1, &ALL_GOOD[..])];
+        let case = WriteCase::new(10, &extents).buffers(&buffers);
+        let (kernel, ours) = case.compare()?;
+        for seen in ours {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(200, 2 << 10), (204, 4 << 10)]));
+            assert!(seen.bios_as(&kernel));
+        }
+        Ok(())
+    }
+
     #[test]
     fn w1_large_folio() -> Result {
         let extents = [ext(16, Run(100))];
