@@ -81,6 +81,24 @@ def test_growing_together(ctx):
     _same(ctx, work)
 
 
+def test_cut_while_open(ctx):
+    """Files that stay open, grow side by side, are cut and grow again: a cut gives
+    the window up that is reserved for the file."""
+    def work(top):
+        files = [open(f"{top}/o{number}", "wb", 0) for number in range(4)]
+        for step in range(24):
+            for number, file in enumerate(files):
+                file.write(b"o" * (3000 + 2000 * (step * number % 4)))
+            if step % 6 == 5:
+                file = files[step // 6]
+                size = file.seek(0, os.SEEK_END) // 3
+                file.truncate(size)
+                file.seek(size)
+        for file in files:
+            file.close()
+    _same(ctx, work)
+
+
 def test_churn(ctx):
     """Created, deleted, appended to and cut, in an order from a seed."""
     def work(top):

@@ -159,15 +159,26 @@ def _truncate(ctx, image):
         pair.truncate(name, edge * block // 2 + 7)
         pair.write(name, 3, b"three")
         pair.truncate(name, 77 * block + 1)
-    # what is cut off does not come back
-    pair.write("tail", 0, b"\xff" * (5 * block))
-    for size in (4 * block + 77, 3 * block, 2 * block + 1, 5):
-        pair.truncate("tail", size)
-        pair.truncate("tail", 5 * block)
-    for disk in pair.disks:
-        with open(disk.where("tail"), "rb") as file:
-            assert file.read() == b"\xff" * 5 + bytes(5 * block - 5), str(disk)
+    # what is cut off does not come back, neither in memory nor on the disk
+    for name, between in (("warm", lambda path: None), ("cold", _forget)):
+        pair.write(name, 0, b"\xff" * (5 * block))
+        for size in (4 * block + 77, 3 * block, 2 * block + 1, 5):
+            for disk in pair.disks:
+                between(disk.where(name))
+            pair.truncate(name, size)
+            pair.truncate(name, 5 * block)
+        for disk in pair.disks:
+            between(disk.where(name))
+            with open(disk.where(name), "rb") as file:
+                assert file.read() == b"\xff" * 5 + bytes(5 * block - 5), str(disk)
     pair.finish()
+
+
+def _forget(path):
+    """Write a file to the disk, and drop its pages."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _dense(ctx, image):
