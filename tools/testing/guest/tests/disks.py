@@ -50,6 +50,7 @@ class Disk:
         self.path = ctx.copy(image)
         self.device = ctx.loop(self.path, read_only=False)
         self.point = None
+        self._drivers = set()
 
     def __str__(self):
         return f"{self.fstype} on {os.path.basename(self.device)}"
@@ -58,6 +59,7 @@ class Disk:
         """Mount read-write, with another driver or through another device if
         one is named."""
         self.fstype = fstype or self.fstype
+        self._drivers.add(self.fstype)
         load(self._ctx, self.fstype)
         self.point = self._ctx.mount(device or self.device, self.fstype, options,
                                      read_only=False, flags=flags)
@@ -76,7 +78,11 @@ class Disk:
         return os.path.join(self.point, name)
 
     def check(self):
-        """Of an unmounted disk: e2fsck finds nothing at all."""
+        """Of an unmounted disk: e2fsck finds nothing at all. It takes seconds, so a
+        disk that only the driver beside the one under test has written goes without.
+        """
+        if self._drivers and self._ctx.fstype not in self._drivers:
+            return
         status, text = fsck(self._ctx, self.path, "-fn")
         assert status == 0, f"{self}: e2fsck -fn: status {status}\n{text}"
 
