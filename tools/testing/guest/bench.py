@@ -131,10 +131,14 @@ class Bench:
                    if any(self.wants(member, cell) for cell in job["read"])]
         if not members:
             return
+        used = {cell["run"][1] for cell in job["read"]
+                if any(self.wants(member, cell) for member in members)}
         self._load(maker)
         self._device.make(group["mkfs"])
         self.mount(maker, False, group.get("options", ""))
         for words in job["make"] + group["make"]:
+            if words[1] not in used:
+                continue
             found = self.run(words)
             if "extents" in found:
                 self.record(fs=maker["name"], extents=found["extents"])
