@@ -19,7 +19,7 @@ from runner import timeout
 MODULE = "rust_mpage_livepatch"
 SYSFS = f"/sys/kernel/livepatch/{MODULE}"
 PATIENCE = 60  # seconds; the kernel pushes tasks that do not move after 15
-CYCLES = 3
+CYCLES = 2
 FILES = 12
 
 
@@ -159,7 +159,7 @@ def _load_all(ctx, names):
 
 @timeout(300)
 def test_switching(ctx):
-    """Load and unload, three times, under readers and writers of two filesystems."""
+    """Load and unload, twice, under readers and writers of two filesystems."""
     names = ["ext2-1k", "fat32"]
     with contextlib.ExitStack() as undo:
         for name in names:
