@@ -18,10 +18,14 @@
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched.h>
+#include <linux/workqueue.h>
 #include "page_cache.h"
 
 /* Longer than any read of these tests takes. */
 #define PATIENCE_MS	10000
+
+/* After so long without a test case, what they share is given up. */
+#define IDLE_MS		1000
 
 static int test_fs_init_context(struct fs_context *fc)
 {
@@ -49,6 +53,36 @@ int test_fs_register(void)
 void test_fs_unregister(void)
 {
 	unregister_filesystem(&test_fs_type);
+}
+
+static void (*call_when_idle)(void);
+
+static void be_idle(struct work_struct *work)
+{
+	call_when_idle();
+}
+
+static DECLARE_DELAYED_WORK(idle_work, be_idle);
+
+/**
+ * test_when_idle - call a function when no test case has run for a while
+ * @call: the function, always the same
+ *
+ * Disks and mounts hold the module, so that what test cases share has to go
+ * before the module can.
+ */
+void test_when_idle(void (*call)(void))
+{
+	call_when_idle = call;
+	schedule_delayed_work(&idle_work, msecs_to_jiffies(IDLE_MS));
+}
+
+/**
+ * test_not_idle - a test case begins, or the module goes
+ */
+void test_not_idle(void)
+{
+	cancel_delayed_work_sync(&idle_work);
 }
 
 /**

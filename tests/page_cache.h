@@ -80,6 +80,8 @@ void test_junk_folio(struct folio *folio);
 
 int test_fs_register(void);
 void test_fs_unregister(void);
+void test_when_idle(void (*call)(void));
+void test_not_idle(void);
 struct vfsmount *test_fs_mount(struct block_device *bdev,
 			       struct block_device *other);
 void test_fs_unmount(struct vfsmount *mnt);

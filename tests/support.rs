@@ -139,12 +139,30 @@ kernel::sync::global_lock! {
 }
 
 /// Runs a case on disks that all cases share: to make some takes far longer than most cases do.
+///
+/// They hold the module, and go when there has been no case for a second.
 pub(crate) fn on_shared_bench<T>(run: impl FnOnce(&Bench) -> Result<T>) -> Result<T> {
+    // SAFETY: Called by a test case, which may sleep.
+    unsafe { bindings::test_not_idle() };
     let mut shared = SHARED.lock();
     if shared.is_none() {
         *shared = Some(Bench::new()?);
     }
-    run(shared.as_ref().ok_or(EINVAL)?)
+    let result = run(shared.as_ref().ok_or(EINVAL)?);
+    drop(shared);
+    // SAFETY: `give_up_shared_bench` can be called until `test_not_idle()` when the module goes.
+    unsafe { bindings::test_when_idle(Some(give_up_shared_bench)) };
+    result
+}
+
+/// Closes the shared disks.
+///
+/// # Safety
+///
+/// `SHARED` is initialised.
+unsafe extern "C" fn give_up_shared_bench() {
+    let bench = SHARED.lock().take();
+    drop(bench);
 }
 
 impl Bench {
@@ -408,6 +426,8 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        // SAFETY: No test case runs any more.
+        unsafe { bindings::test_not_idle() };
         drop(SHARED.lock().take());
         // SAFETY: Registered by the type invariants.
         unsafe { bindings::test_fs_unregister() };
