@@ -175,8 +175,8 @@ impl<T: FileSystem> FsInode<T> {
     /// Counts one link more. C: `inc_nlink()`, which warns of a file that has none and may not be
     /// linked again; but a corrupt filesystem can have a directory that says so.
     pub fn inc_nlink(&self) {
-        // SAFETY: The inode is valid.
         match self.nlink() {
+            // SAFETY: The inode is valid.
             0 => unsafe { bindings::set_nlink(self.as_raw(), 1) },
             // SAFETY: As above.
             _ => unsafe { bindings::inc_nlink(self.as_raw()) },
