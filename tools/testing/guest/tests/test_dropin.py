@@ -32,10 +32,15 @@ _BLKFLSBUF = 0x1261
 
 
 class Workload(workload.Workload):
-    """The random workload of the twins, with offsets that are not far."""
+    """The random workload of the twins, with offsets that are not far and owners that
+    every inode can keep: others are there until it is evicted."""
 
     def _offset(self, name=None):
         return super()._offset(name) % FAR
+
+    def _chown(self):
+        call, name, *ids = super()._chown()
+        return call, name, *(number if number < 0 else number % 251 for number in ids)
 
 
 def _forget(device, fd):
@@ -81,7 +86,8 @@ def _by_map(fd, offset, length):
     if end <= start:
         return b""
     with mmap.mmap(fd, end - start, prot=mmap.PROT_READ, offset=start) as area:
-        return area[:]
+        # memcpy() of all would begin at either end, as the addresses are
+        return b"".join(area[at:at + PAGE] for at in range(0, end - start, PAGE))
 
 
 def _ways(size):
