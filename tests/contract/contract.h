@@ -9,6 +9,7 @@
 #include <linux/buffer_head.h>
 #include <linux/fs.h>
 #include <linux/types.h>
+#include <linux/writeback.h>
 
 /* disk.c: a RAM disk that remembers the bios it gets */
 
@@ -29,6 +30,7 @@ struct contract_bio {
 struct contract_disk *contract_disk_create(unsigned int number, size_t bytes);
 void contract_disk_destroy(struct contract_disk *disk);
 struct block_device *contract_disk_bdev(struct contract_disk *disk);
+int contract_disk_set_block_size(struct contract_disk *disk, unsigned int size);
 u8 *contract_disk_bytes(struct contract_disk *disk);
 u32 contract_disk_bios(struct contract_disk *disk,
 		       const struct contract_bio **bios);
@@ -41,11 +43,14 @@ void contract_disk_forget(struct contract_disk *disk);
  * @name: for messages
  * @readahead: as mpage_readahead()
  * @read_folio: as mpage_read_folio()
+ * @writepages: as mpage_writepages()
  */
 struct contract_engine {
 	const char *name;
 	void (*readahead)(struct readahead_control *rac, get_block_t get_block);
 	int (*read_folio)(struct folio *folio, get_block_t get_block);
+	int (*writepages)(struct address_space *mapping,
+			  struct writeback_control *wbc, get_block_t get_block);
 };
 
 extern const struct contract_engine contract_rust;
@@ -116,6 +121,7 @@ struct contract_kind {
 
 extern const struct contract_kind contract_kinds[];
 extern const unsigned int contract_kinds_count;
+get_block_t *contract_get_block(const char *name);
 
 /* Where every file's blocks begin on the disk, in bytes. */
 #define CONTRACT_START	(1 << 20)

@@ -78,7 +78,7 @@ static int contract_disk_add(struct contract_disk *disk, unsigned int number,
 	if (err)
 		goto out_put;
 	disk->file = bdev_file_open_by_dev(disk_devt(gendisk), BLK_OPEN_READ |
-					   BLK_OPEN_WRITE, NULL, NULL);
+					   BLK_OPEN_WRITE, disk, NULL);
 	if (IS_ERR(disk->file)) {
 		err = PTR_ERR(disk->file);
 		goto out_del;
@@ -148,6 +148,18 @@ void contract_disk_destroy(struct contract_disk *disk)
 struct block_device *contract_disk_bdev(struct contract_disk *disk)
 {
 	return file_bdev(disk->file);
+}
+
+/**
+ * contract_disk_set_block_size - have the buffer cache use blocks of that size
+ * @disk: the disk
+ * @size: in bytes; buffers of another size are never found
+ *
+ * Return: 0 or a negative errno.
+ */
+int contract_disk_set_block_size(struct contract_disk *disk, unsigned int size)
+{
+	return set_blocksize(disk->file, size);
 }
 
 /**

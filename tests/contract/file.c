@@ -24,12 +24,14 @@ const struct contract_engine contract_rust = {
 	.name		= "rust_mpage",
 	.readahead	= rust_mpage_readahead,
 	.read_folio	= rust_mpage_read_folio,
+	.writepages	= rust_mpage_writepages,
 };
 
 const struct contract_engine contract_kernel = {
 	.name		= "fs/mpage.c",
 	.readahead	= mpage_readahead,
 	.read_folio	= mpage_read_folio,
+	.writepages	= mpage_writepages,
 };
 
 static const struct address_space_operations contract_aops = {

@@ -8,6 +8,7 @@
 
 #include <linux/highmem.h>
 #include <linux/kernel.h>
+#include <linux/string.h>
 #include "contract.h"
 
 #define FILLED	0xf1
@@ -343,3 +344,19 @@ const struct contract_kind contract_kinds[] = {
 };
 
 const unsigned int contract_kinds_count = ARRAY_SIZE(contract_kinds);
+
+/**
+ * contract_get_block - find a function by its name
+ * @name: in contract_kinds
+ *
+ * Return: the function, or %NULL.
+ */
+get_block_t *contract_get_block(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < contract_kinds_count; i++)
+		if (!strcmp(contract_kinds[i].name, name))
+			return contract_kinds[i].get_block;
+	return NULL;
+}

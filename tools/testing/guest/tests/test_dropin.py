@@ -270,10 +270,13 @@ def _writes(ctx, name, count=OPERATIONS):
     seed = ctx.seed(1 + int(time.time()) % 1_000_000_000)
     ctx.log(f"SEED={seed}")
     paths = [dropin.disk(ctx, spec), dropin.disk(ctx, spec)]
+    before = ctx.counters()
     with no_flusher(AN_HOUR):
         one = _work_side(ctx, spec, dropin.C, paths[0],
                          _chooser(seed, spec.block, count))
+        assert ctx.counters() == before, "C's module calls rust_mpage"
         two = _work_side(ctx, spec, dropin.RUST, paths[1], _replayer(one[0]))
+        assert ctx.counters()["write/folios"] > before["write/folios"]
         # and C reads what ours wrote
         with dropin.loaded(ctx, spec, dropin.C):
             point = ctx.mount(paths[1], spec.fstype, spec.options)
