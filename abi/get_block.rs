@@ -30,7 +30,10 @@ use crate::{
 use core::num::NonZeroI32;
 use kernel::{
     error::{
-        code::EIO,
+        code::{
+            EAGAIN,
+            EIO, //
+        },
         Error,
         Result, //
     },
@@ -84,7 +87,13 @@ impl GetBlock {
         max: BlockCount,
         create: Create,
     ) -> Result<Mapping<&'i BlockDevice>> {
-        let function = self.0.as_raw().ok_or(EIO)?;
+        let Some(function) = self.0.as_raw() else {
+            return Err(match create {
+                Create::No => EIO,
+                // Somebody else may be able to allocate.
+                Create::Yes => EAGAIN,
+            });
+        };
         let bits = inode.block_bits();
         let mut bh = bindings::buffer_head {
             b_size: (max.0 as usize) << bits,

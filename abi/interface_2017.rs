@@ -11,16 +11,23 @@ use crate::{
             InodeType, //
         },
         mm::{
+            DirtyFolio,
+            Folio,
             LockedFolio,
-            PageList, //
+            PageList,
+            WritebackControl, //
         }, //
     },
     bindings,
     mpage, //
 };
-use kernel::ffi::{
-    c_int,
-    c_uint, //
+use core::ptr::NonNull;
+use kernel::{
+    error::code::EAGAIN,
+    ffi::{
+        c_int,
+        c_uint, //
+    }, //
 };
 
 /// C counterpart: `mpage_readpages()` of 2017.
@@ -66,6 +73,37 @@ unsafe extern "C" fn rust_mpage_readpage(
     mpage::read_folio(mapper, inode, folio).map_or_else(|error| error.to_errno(), |()| 0)
 }
 
+/// C counterpart: `mpage_writepage()` of 2017.
+///
+/// # Safety
+///
+/// As the header says: `page` is a page of a page-cache folio that is locked, not under writeback
+/// and was picked for `wbc`; unless this returns `-EAGAIN`, its lock passes to the callee.
+/// `get_block` is the filesystem's.
+#[no_mangle]
+unsafe extern "C" fn rust_mpage_writepage(
+    page: *mut bindings::page,
+    get_block: bindings::get_block_t,
+    wbc: *mut bindings::writeback_control,
+) -> c_int {
+    // SAFETY: By the safety requirements; a page of the page cache has a folio.
+    let (raw, folio) = unsafe {
+        let raw = bindings::rust_mpage_helper_page_folio(page);
+        (NonNull::new_unchecked(raw), Folio::from_raw(raw))
+    };
+    // SAFETY: By the safety requirements; the caller leaves `wbc` alone meanwhile.
+    let request = unsafe { WritebackControl::from_raw(folio.mapping(), wbc) };
+    // SAFETY: The inode is referenced by whoever writes it back.
+    let inode = unsafe { Inode::from_raw(folio.host()) };
+    // SAFETY: By the safety requirements.
+    let mapper = unsafe { GetBlock::new(get_block) };
+    // SAFETY: By the safety requirements.
+    let folio = unsafe { DirtyFolio::from_raw(&request, raw) };
+    // A folio that comes back is the caller's again, its lock and the duty to write it.
+    let left = mpage::writepage(mapper, inode, &request, folio).map_err(DirtyFolio::into_raw);
+    left.map_or_else(|_| EAGAIN.to_errno(), |()| 0)
+}
+
 /// The header and the definitions say the same.
 const _: () = {
     type ReadpagesFn = unsafe extern "C" fn(
@@ -76,6 +114,13 @@ const _: () = {
     ) -> c_int;
     type ReadpageFn = unsafe extern "C" fn(*mut bindings::page, bindings::get_block_t) -> c_int;
 
+    type WritepageFn = unsafe extern "C" fn(
+        *mut bindings::page,
+        bindings::get_block_t,
+        *mut bindings::writeback_control,
+    ) -> c_int;
+
     let _: [ReadpagesFn; 2] = [bindings::rust_mpage_readpages, rust_mpage_readpages];
     let _: [ReadpageFn; 2] = [bindings::rust_mpage_readpage, rust_mpage_readpage];
+    let _: [WritepageFn; 2] = [bindings::rust_mpage_writepage, rust_mpage_writepage];
 };

@@ -36,6 +36,7 @@ pub use self::read::{
     readpages, //
 };
 pub use self::write::{
+    writepage,
     writepages,
     writepages_with,
     Hooked, //

@@ -12,6 +12,10 @@
 //!
 //! C counterpart: `mpage_write_folio()`, `__mpage_writepages()`.
 
+mod one_page;
+
+pub use self::one_page::writepage;
+
 use super::{
     mapping::{
         plain,

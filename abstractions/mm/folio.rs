@@ -138,8 +138,9 @@ impl Folio {
         (flags >> MIN) as u32 & ((1 << BITS) - 1)
     }
 
+    /// The mapping that the folio is in.
     #[inline(always)]
-    pub(super) fn mapping(&self) -> *mut bindings::address_space {
+    pub(crate) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: The mapping does not change while the folio is in it.
         unsafe { ptr::addr_of!((*self.head()).mapping).read() }
     }

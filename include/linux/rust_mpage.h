@@ -49,6 +49,7 @@ int rust_mpage_read_folio(struct folio *folio, get_block_t get_block);
  *	for dirty buffers without a block, it is asked to allocate as many
  *	blocks (@bh_result->b_size) as the folio lacks, and may answer with
  *	fewer. If it sets BH_New, that is so for all blocks of the answer.
+ *	%NULL allocates nothing: what has no block stays dirty, with -EAGAIN.
  *
  * Folios without buffers, and those whose buffers are all mapped, dirty and
  * contiguous, go into the largest bios that the disk layout and the device
@@ -122,5 +123,23 @@ int rust_mpage_readpages(struct address_space *mapping, struct list_head *pages,
  * not uptodate. In 2017, it was always 0.
  */
 int rust_mpage_readpage(struct page *page, get_block_t get_block);
+
+/**
+ * rust_mpage_writepage - write one page, without a fallback
+ * @page: A page of a locked folio that is not under writeback and whose dirty
+ *	flag the caller has cleared (folio_clear_dirty_for_io()).
+ * @get_block: The filesystem's block mapper, as for rust_mpage_writepages().
+ * @wbc: The request.
+ *
+ * The folio goes out as one bio if its blocks are one run on the disk and its
+ * buffers, if it has any, are all dirty and uptodate.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 with the folio unlocked and under writeback, or -EAGAIN with the
+ * folio locked and not written: behind the end of the file, scattered, without
+ * blocks, or with buffers in another state. The caller writes it in another way.
+ */
+int rust_mpage_writepage(struct page *page, get_block_t get_block,
+			 struct writeback_control *wbc);
 
 #endif /* _LINUX_RUST_MPAGE_H */
