@@ -41,6 +41,12 @@ def guest_tests():
             yield f"{path.stem[5:]}.{name}"
 
 
+def host_tests():
+    """`file.test` of the end-to-end tests that have a guest of their own."""
+    for path in (ROOT / "tools/testing/rmp").glob("*.py"):
+        yield from re.findall(r'^NAME = "(\w+\.\w+)"', path.read_text(encoding="utf-8"), re.M)
+
+
 def rows():
     """(identifier, state, tests) of each row of the document's tables."""
     text = DOCUMENT.read_text(encoding="utf-8")
@@ -51,7 +57,7 @@ def rows():
 
 
 def main():
-    known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests()}
+    known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests(), *host_tests()}
     bad = 0
     for identifier, state, tests in rows():
         missing = [test for test in tests if test not in known]
