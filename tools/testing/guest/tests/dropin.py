@@ -144,3 +144,8 @@ def check(ctx, spec, device):
     if spec.check[0] == "udfinfo":
         assert "integrity=closed" in text, text
     return text
+
+
+def trees(spec, device):
+    """The sectors of the files in which a filesystem keeps its trees, unmounted."""
+    return hfspluscheck.trees(device) if spec.check == _HFSPLUS else frozenset()

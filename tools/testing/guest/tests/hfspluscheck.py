@@ -198,6 +198,21 @@ class Volume:
              f"{self._total - len(marked)} blocks are free, the header says {self._free}")
 
 
+    def trees(self):
+        """The sectors of the bitmap and of both trees."""
+        per = self._block // 512
+        return frozenset(
+            sector for block, name in self._owner.items()
+            if name in ("extents", "bitmap", "catalog")
+            for sector in range(block * per, (block + 1) * per))
+
+
+def trees(path):
+    """The sectors of a good volume's trees."""
+    with open(path, "rb") as file:
+        return Volume(file.read()).trees()
+
+
 def check(path):
     """What the volume has, a text; Damage if it is damaged."""
     with open(path, "rb") as file:

@@ -245,15 +245,19 @@ def _own_clock():
         time.clock_settime(time.CLOCK_REALTIME, real + time.monotonic() - begin)
 
 
+_SYNCS = ("sync", "drop_caches", "remount", "mount_again", "compare")
+
+
 def _special(ctx, point, op):
-    """An operation on the whole disk; the twins have more of them."""
+    """One of _SYNCS, on the whole disk; for the twins they are not all the same."""
     syncfs(point)
     if op[0] == "drop_caches":
         ctx.drop_caches()
 
 
 def _work_side(ctx, spec, which, path, source):
-    """Do operations; [(op, answer, bios)], the tree, and what the checker says.
+    """Do operations; [(op, answer, bios)], the tree, what the checker says, and the
+    sectors of the trees that the filesystem keeps as files.
 
     source() gives the next operation or None, and is told how it went.
     """
@@ -266,10 +270,10 @@ def _work_side(ctx, spec, which, path, source):
             op = source(None, None)
             while op:
                 tick()
-                if hasattr(actor, "op_" + op[0]):
-                    answer = actor.do(op)
-                else:
+                if op[0] in _SYNCS:
                     answer = _special(ctx, point, op)
+                else:
+                    answer = actor.do(op)
                 done.append((op, answer, io.take()[0]))
                 op = source(op, answer)
             syncfs(point)
@@ -278,7 +282,7 @@ def _work_side(ctx, spec, which, path, source):
         device = ctx.device_of(point)
         ctx.umount(point)
         told = dropin.check(ctx, spec, device)
-    return done, tree, told
+    return done, tree, told, dropin.trees(spec, device)
 
 
 def _chooser(seed, block, count):
@@ -320,7 +324,8 @@ def _writes(ctx, name, count=OPERATIONS):
     for number, (left, right) in enumerate(zip(one[0], two[0])):
         assert left[:2] == right[:2], \
             f"SEED={seed}: operation {number}, {left[0]}: {left[1]} and {right[1]}"
-        tally.compare(f"operation {number}, {left[0]}", left[2], right[2])
+        trees = one[3] if left[0][0] in _SYNCS else ()
+        tally.compare(f"operation {number}, {left[0]}", left[2], right[2], trees=trees)
     ctx.log(tally)
     assert all(tally.bios), "nothing was recorded"
     found = dropin.differences(one[1], two[1]) + dropin.differences(two[1], swapped)
