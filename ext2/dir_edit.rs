@@ -24,6 +24,7 @@ use super::{
         Entries,
         FileType, //
     },
+    dirent_plain::Wanted,
     disk::{
         DirEntryHeader,
         Le16,
@@ -206,7 +207,11 @@ pub(crate) fn insert<'n>(
         file_type: target.stored_type(format),
     };
 
-    for entry in Entries::new(format, bytes) {
+    let wanted = Wanted::new(name);
+    let mut entries = Entries::new(format, bytes);
+    while let Some(entry) = entries.next_that(|header, rest| {
+        header.inode == 0 || header.slack() >= needed || wanted.may_be(header, rest)
+    }) {
         let entry = entry?;
         if entry.in_use() && entry.name == name {
             return Err(AddError::Exists);

@@ -15,6 +15,10 @@
 
 use super::{
     block_size::BlockSize,
+    dirent_plain::{
+        Plain,
+        Wanted, //
+    },
     disk::{
         mode,
         DirEntryHeader,
@@ -29,7 +33,7 @@ use kernel::{
 };
 
 /// Entries start at multiples of this many bytes, `EXT2_DIR_PAD`.
-const ALIGN: u32 = 4;
+pub(crate) const ALIGN: u32 = 4;
 
 /// `rec_len` of an entry that fills a block of 64 KiB, `EXT2_MAX_REC_LEN`.
 const MAX_REC_LEN: u16 = u16::MAX;
@@ -353,6 +357,44 @@ impl<'a> Entries<'a> {
         }
     }
 
+    /// Passes over entries of the next one's block, until one is wrong, or may be what the caller
+    /// wants. A walk that wants few entries puts none together but these.
+    #[inline(always)]
+    fn pass_over(&mut self, is_wanted: impl Fn(Plain, &[u8]) -> bool) {
+        let block_size = self.format.block_size.bytes() as usize;
+        let mut at = self.next as usize & (block_size - 1);
+        let block_start = self.next as usize - at;
+        let Some(block) = self
+            .bytes
+            .get(block_start..block_start.saturating_add(block_size))
+        else {
+            return;
+        };
+
+        while let Some(rest) = block.get(at..) {
+            let Some(header) = Plain::of(rest, self.format.inodes_count) else {
+                break;
+            };
+            if is_wanted(header, rest) {
+                break;
+            }
+            at += header.rec_len as usize;
+        }
+        // Within the block, or at its end.
+        self.next = (block_start + at) as u32;
+    }
+
+    /// The next entry that is wrong, or that `is_wanted` says of its header and the bytes from there
+    /// on that it may be wanted; or the first of a block.
+    #[inline(always)]
+    pub(crate) fn next_that(
+        &mut self,
+        is_wanted: impl Fn(Plain, &[u8]) -> bool,
+    ) -> Option<Result<DirEntry<'a>, DirError>> {
+        self.pass_over(is_wanted);
+        self.step()
+    }
+
     /// The next entry, whether it is to be given or not.
     #[inline(always)]
     fn step(&mut self) -> Option<Result<DirEntry<'a>, DirError>> {
@@ -410,7 +452,9 @@ pub(crate) fn find<'a>(
     bytes: &'a [u8],
     name: &[u8],
 ) -> Result<Option<DirEntry<'a>>, DirError> {
-    for entry in Entries::new(format, bytes) {
+    let wanted = Wanted::new(name);
+    let mut entries = Entries::new(format, bytes);
+    while let Some(entry) = entries.next_that(|header, rest| wanted.may_be(header, rest)) {
         let entry = entry?;
 
         if entry.in_use() && entry.name == name {

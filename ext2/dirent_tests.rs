@@ -12,6 +12,7 @@ mod tests {
             encode,
             find,
             rec_len_for,
+            DirEntry,
             DirErrorReason,
             DirFormat,
             Entries,
@@ -328,6 +329,18 @@ mod tests {
         failed || expected as usize == bytes.len()
     }
 
+    /// Whether [`find`], which looks at few entries closely, says what a walk that looks at each does.
+    fn finds_what_a_walk_finds(format: DirFormat, bytes: &[u8], name: &[u8]) -> bool {
+        let is_it = |entry: &Result<DirEntry<'_>, _>| {
+            entry
+                .as_ref()
+                .map_or(true, |entry| entry.in_use() && entry.name == name)
+        };
+        let found = Entries::new(format, bytes).find(is_it).transpose();
+
+        find(format, bytes, name) == found
+    }
+
     #[test]
     fn random_bytes() -> Result {
         let mut random = Random::new(3);
@@ -339,6 +352,7 @@ mod tests {
                 *byte = random.next() as u8;
             }
             assert!(sound(format, &bytes));
+            assert!(finds_what_a_walk_finds(format, &bytes, b"name"));
         }
         Ok(())
     }
@@ -360,7 +374,9 @@ mod tests {
             let bytes = bytes.get(..len).ok_or(EINVAL)?;
             assert!(sound(format, bytes));
             assert!(Entries::starting_at(format, bytes, random.below(2100) as u32).count() <= 171);
-            let _ = find(format, bytes, b"file");
+            for name in [&b"file"[..], b"..", b"x", b"e", b"filf"] {
+                assert!(finds_what_a_walk_finds(format, bytes, name));
+            }
         }
         Ok(())
     }

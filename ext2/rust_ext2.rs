@@ -49,6 +49,7 @@ mod cut;
 mod dir_edit;
 #[allow(dead_code)]
 mod dirent;
+mod dirent_plain;
 mod disk;
 #[allow(dead_code)]
 mod geometry;
