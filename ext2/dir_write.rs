@@ -29,6 +29,7 @@ use crate::{
         Target, //
     },
     dirent::{
+        rec_len_for,
         DirError,
         DirFormat,
         FileType, //
@@ -88,13 +89,17 @@ impl Change<'_> {
 
 /// Adds an entry, where there is none of this name. C: `ext2_add_link()`.
 pub(crate) fn add<'n>(dir: &mut DirMut<'_>, name: &'n [u8], target: Target) -> Result<Change<'n>> {
-    let (page, edit) = plan_addition(dir.as_locked(), name, target)?;
+    let (page, edit) = plan_addition(dir, name, target)?;
 
     commit(dir, page, edit)
 }
 
 /// The page and the edit that add an entry.
-fn plan_addition<'n>(dir: Dir<'_>, name: &'n [u8], target: Target) -> Result<(u64, Edit<'n>)> {
+///
+/// Of a directory locked exclusively: [`Room`](crate::room::Room) is for one search at a time.
+fn plan_addition<'n>(dir: &DirMut<'_>, name: &'n [u8], target: Target) -> Result<(u64, Edit<'n>)> {
+    let room = &dir.data().room;
+    let dir = dir.as_locked();
     let format = format(dir.inode());
     let pages = dir.pages();
     let plan = |bytes: &[u8], start: u64| {
@@ -106,12 +111,16 @@ fn plan_addition<'n>(dir: Dir<'_>, name: &'n [u8], target: Target) -> Result<(u6
         })
     };
 
-    for index in 0..pages {
+    let needed = rec_len_for(u8::try_from(name.len()).map_err(|_| ENAMETOOLONG)?);
+
+    for index in room.first_page(needed)..pages {
         let start = index << PAGE_SHIFT;
         if let Some(edit) = plan(&dir.page(index)?, start)? {
+            room.found(index, needed);
             return within_limit(start, edit);
         }
     }
+    room.found(pages, needed);
     let start = pages << PAGE_SHIFT;
     // A block fits in a page.
     within_limit(start, plan(&[], start)?.ok_or(EINVAL)?)
@@ -216,6 +225,7 @@ fn range_of(page: u64, edit: &Edit<'_>) -> Range<u64> {
 fn apply(dir: &mut DirMut<'_>, page: u64, edit: &Edit<'_>) -> Result {
     let mut done = None;
 
+    dir.data().room.changes(page >> PAGE_SHIFT);
     dir.change(range_of(page, edit), |bytes| done = edit.apply(bytes))?;
     done.ok_or(EIO)
 }

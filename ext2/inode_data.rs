@@ -17,6 +17,7 @@ use crate::{
         FAST_SYMLINK_LIMIT, //
     },
     reservation::BlockAllocInfo,
+    room::Room,
     run_cache::RunCache, //
 };
 use kernel::{
@@ -63,6 +64,8 @@ pub(crate) struct InodeData {
     pub(crate) runs: RunCache,
     /// The page of a directory in which the last lookup found its name.
     pub(crate) lookup_hint: Atomic<u32>,
+    /// Where a directory may have room for a new name.
+    pub(crate) room: Room,
     /// The truncate mutex: the tree of pointers, and what blocks are reserved for it.
     #[pin]
     tree: Mutex<BlockAllocInfo>,
@@ -152,6 +155,7 @@ impl InodeData {
             file_acl: Atomic::new(file_acl),
             runs: RunCache::new(),
             lookup_hint: Atomic::new(0),
+            room: Room::new(),
             tree <- new_mutex!(BlockAllocInfo::new(), "ext2_tree"),
             disk_only <- new_spinlock!(only, "ext2_disk_only"),
         }? Error)

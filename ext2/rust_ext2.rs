@@ -30,6 +30,7 @@ mod namei;
 mod options;
 mod rename;
 mod report;
+mod room;
 mod run_cache;
 mod super_block;
 mod super_state;
