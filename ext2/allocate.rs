@@ -41,7 +41,8 @@ use crate::{
         self,
         Blocks,
         Found,
-        Missing, //
+        Missing,
+        MissingBefore, //
     },
     path::BlockPath,
     reservation::BlockAllocInfo,
@@ -60,14 +61,12 @@ pub(crate) fn fill(
     inode: &Ext2Inode,
     at: u64,
     path: &BlockPath,
-    missing: Missing,
+    missing: MissingBefore,
     max: u32,
 ) -> Result<Blocks> {
-    // Not held over the wait for the mutex: it may have been cut off.
-    drop(missing);
     let mut info = inode.data().lock_tree();
 
-    let missing = match map::look_locked(inode, path, max)? {
+    let missing = match map::look_again(inode, path, max, missing)? {
         Found::Blocks(blocks) => return Ok(blocks),
         Found::Missing(missing) => missing,
     };

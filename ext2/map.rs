@@ -68,13 +68,17 @@ impl BlockMapper for Mapper {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
         let path = array::path_to(inode, at.0)?;
+        let cuts = inode.data().cuts();
         let blocks = match look(inode, &path, max.0)? {
             Found::Blocks(blocks) => {
                 // They will be written to.
                 array::check_own(inode, blocks.first, blocks.count)?;
                 blocks
             }
-            Found::Missing(missing) => allocate::fill(inode, at.0, &path, missing, max.0)?,
+            Found::Missing(missing) => {
+                let missing = MissingBefore { missing, cuts };
+                allocate::fill(inode, at.0, &path, missing, max.0)?
+            }
         };
         Ok(blocks.mapping(inode, &path))
     }
@@ -145,6 +149,13 @@ pub(crate) struct Missing {
     pub(crate) nulls: u32,
 }
 
+/// What was missing before the tree was locked.
+pub(crate) struct MissingBefore {
+    missing: Missing,
+    /// The inode's count of cuts, of before it was looked for.
+    cuts: u32,
+}
+
 /// Why a search failed.
 enum SearchError {
     /// It came to blocks that no file can have.
@@ -166,8 +177,26 @@ pub(crate) fn look(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Foun
     found.map_err(|error| report_failure(inode, error))
 }
 
-/// As [`look`], by who has locked the tree.
-pub(crate) fn look_locked(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found> {
+/// Looks again, by who has locked the tree since, for up to `max` blocks from that of `path` on that
+/// were missing; they may have come meanwhile. C: `verify_chain()` and what follows it.
+pub(crate) fn look_again(
+    inode: &Ext2Inode,
+    path: &BlockPath,
+    max: u32,
+    before: MissingBefore,
+) -> Result<Found> {
+    let MissingBefore { missing, cuts } = before;
+    // Without a cut the array that it was missing in is still one of the file.
+    if !inode.data().has_been_cut_since(cuts) {
+        let Missing { level, array, .. } = missing;
+        if let PointerRun::Null { len: nulls } = run_at(inode, &array, path, level, max) {
+            return Ok(Found::Missing(Missing {
+                level,
+                array,
+                nulls,
+            }));
+        }
+    }
     search(inode, path, max).map_err(|error| report_failure(inode, error))
 }
 
