@@ -85,6 +85,7 @@ impl BlockPath {
 
     /// Which of the arrays of pointers to data has the one to block `block`, the inode's own being
     /// number 0, and the blocks that this array has the pointers to.
+    #[inline(always)]
     pub(crate) fn last_array(size: BlockSize, block: u64) -> (u64, Range<u64>) {
         let Some(within) = block.checked_sub(DIRECT_BLOCKS as u64) else {
             return (0, 0..DIRECT_BLOCKS as u64);

@@ -120,7 +120,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
         }
     }
 
-    fn submit(mut self) {
+    fn submit(&mut self) {
         self.sink.flush();
     }
 
