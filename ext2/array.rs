@@ -84,7 +84,7 @@ pub(crate) fn check_own(inode: &Ext2Inode, first: u32, count: u32) -> Result {
             report::corrupt(sb, fmt!("inode {}: {error}", inode.number()));
             error.errno()
         })?;
-    if data.is_system_zone(first, count) {
+    if data.is_group_metadata(first, count) {
         report::corrupt(
             sb,
             fmt!(

@@ -343,6 +343,7 @@ impl Geometry {
     /// Every block number from disk goes through this. `ext2_data_block_valid()`, which knows of
     /// the superblock only; bitmaps and inode tables are
     /// [`GroupLayout`](super::group::GroupLayout)'s to check.
+    #[inline]
     pub(crate) fn check_data_blocks(&self, start: u32, count: u32) -> Result<(), BadBlocks> {
         let bad = |reason| BadBlocks {
             start,
@@ -354,10 +355,24 @@ impl Geometry {
             return Err(bad(BadBlocksReason::Outside));
         }
 
+        if self.all_descriptors_lead()
+            && start
+                > self
+                    .super_block
+                    .saturating_add(self.leading_descriptor_blocks)
+        {
+            return Ok(());
+        }
         match self.metadata_among(start, end) {
             Some(reason) => Err(bad(reason)),
             None => Ok(()),
         }
+    }
+
+    /// Whether all group descriptors follow the superblock.
+    #[inline(always)]
+    fn all_descriptors_lead(&self) -> bool {
+        self.leading_descriptor_blocks == self.descriptor_blocks
     }
 
     /// Whether the superblock or a group descriptor in use is among the blocks from `start` to
@@ -371,7 +386,7 @@ impl Geometry {
         if start <= super_block + u64::from(self.leading_descriptor_blocks) && super_block < end {
             return Some(BadBlocksReason::GroupDescriptors);
         }
-        if self.leading_descriptor_blocks == self.descriptor_blocks {
+        if self.all_descriptors_lead() {
             return None;
         }
 

@@ -129,16 +129,15 @@ impl Ext2Data {
         self.groups.inode_table_block(location)
     }
 
-    /// Whether any of these blocks is outside the filesystem or holds its metadata: the superblock
-    /// or group descriptors in use, bitmaps, inode tables. Inodes cannot have such blocks.
-    pub(crate) fn is_system_zone(&self, first: u32, count: u32) -> bool {
-        self.geometry.check_data_blocks(first, count).is_err()
-            || self.geometry.by_group(first, count).any(|run| {
-                self.geometry
-                    .group_of_block(run.first)
-                    .and_then(|group| self.groups.layout(group))
-                    .is_none_or(|layout| layout.overlaps(run.first, run.count))
-            })
+    /// Whether any of these blocks, which the geometry says may hold data, is a bitmap or in an inode
+    /// table. Inodes cannot have such blocks.
+    pub(crate) fn is_group_metadata(&self, first: u32, count: u32) -> bool {
+        self.geometry.by_group(first, count).any(|run| {
+            self.geometry
+                .group_of_block(run.first)
+                .and_then(|group| self.groups.layout(group))
+                .is_none_or(|layout| layout.overlaps(run.first, run.count))
+        })
     }
 
     /// The generation of a new inode, a number that the last ones did not have.
