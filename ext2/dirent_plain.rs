@@ -7,6 +7,7 @@ use super::{
     dirent::ALIGN,
     disk::DirEntryHeader, //
 };
+use kernel::prelude::*;
 
 /// The header of an entry that has nothing wrong with it, and a name. Some others are right, too, and
 /// are to be looked at more closely.
@@ -74,5 +75,96 @@ impl Wanted {
         header.name_len == self.len
             && rest.get(Plain::NAME - 1 + self.len as usize) == Some(&self.last)
             && header.inode != 0
+    }
+}
+
+#[kunit_tests(rust_ext2_dirent_plain)]
+mod tests {
+    use super::{
+        super::{
+            block_size::BlockSize,
+            dirent::{
+                rec_len_for,
+                DirFormat,
+                Entries, //
+            },
+            test_images::Random, //
+        },
+        *,
+    };
+
+    const INODES: u32 = 1000;
+
+    /// Any header, most with numbers that are right or nearly so.
+    fn header(random: &mut Random) -> [u8; 8] {
+        let (inode, rec_len) = match random.below(4) {
+            0 => (random.edge(), random.edge()),
+            1 => (INODES - 1 + random.below(3) as u32, random.edge() & !3),
+            _ => (random.below(3) as u32, 1040 - random.below(1040) as u32),
+        };
+        let name_len = match random.below(2) {
+            0 => random.edge() as u8,
+            _ => (rec_len as u8).wrapping_sub(random.below(16) as u8),
+        };
+        let word = u64::from(inode)
+            | u64::from(rec_len as u16) << 32
+            | u64::from(name_len) << 48
+            | random.below(8) << 56;
+        word.to_le_bytes()
+    }
+
+    /// Against the close look: what is plain is right and the same, and of what is right only entries
+    /// without a name are not plain.
+    #[test]
+    fn plain_is_what_a_close_look_finds_right() -> Result {
+        let mut random = Random::new(12);
+        let mut block = KVec::from_elem(b'n', 1024, GFP_KERNEL)?;
+        let format = DirFormat {
+            block_size: BlockSize::from_bits(10).ok_or(EINVAL)?,
+            inodes_count: INODES,
+            filetype: true,
+        };
+        let mut seen = 0;
+
+        for _ in 0..20_000 {
+            block
+                .get_mut(..8)
+                .ok_or(EINVAL)?
+                .copy_from_slice(&header(&mut random));
+            let right = Entries::new(format, &block).next().ok_or(EINVAL)?.ok();
+            let Some(plain) = Plain::of(&block, INODES) else {
+                assert!(right.is_none_or(|entry| entry.name.is_empty()));
+                continue;
+            };
+            let entry = right.ok_or(EINVAL)?;
+            assert_eq!(plain.inode, entry.inode);
+            assert_eq!(plain.rec_len, entry.rec_len);
+            assert_eq!(plain.name_len as usize, entry.name.len());
+            let slack = entry.rec_len - rec_len_for(entry.name.len() as u8);
+            assert_eq!(plain.slack(), slack);
+            seen += 1;
+        }
+        assert!(seen > 1000);
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_is_there_may_be_the_one_wanted() {
+        let rest = b"\x05\0\0\0\x0c\0\x04\x01name";
+        let may_be = |name: &[u8]| {
+            Plain::of(rest, INODES).is_some_and(|plain| Wanted::new(name).may_be(plain, rest))
+        };
+
+        assert!(may_be(b"name"));
+        assert!(!may_be(b"names"));
+        assert!(!may_be(b"namf"));
+        assert!(!may_be(b"e"));
+        assert!(!may_be(b""));
+        // The headers of entries that end too late, and that are not in use.
+        assert!(Plain::of(b"\x05\0\0\0\x10\0\x04\x01name", INODES).is_none());
+        assert!(Plain::of(b"\x05\0\0\0\x0c\0", INODES).is_none());
+        let unused = b"\0\0\0\0\x0c\0\x04\x01name";
+        let plain = Plain::of(unused, INODES);
+        assert!(plain.is_some_and(|plain| !Wanted::new(b"name").may_be(plain, unused)));
     }
 }
