@@ -5,6 +5,7 @@ both disks are clean after it, and each driver reads the other's.
 """
 
 import os
+import random
 import stat
 import time
 
@@ -252,6 +253,37 @@ def test_growing_1k(ctx):
 @timeout(300)
 def test_growing_4k(ctx):
     _grow(pair.Pair(ctx, "blank-4k"), 400)
+
+
+@timeout(200)
+def test_gaps(ctx):
+    """Names of all lengths come and go in a directory of many pages that stays in
+    memory: each new one is in the first gap that has room for it, also in a page
+    that was full when the last one came."""
+    p = pair.Pair(ctx, "blank-1k")
+    for name in ("d", "e"):
+        p.ok("mkdir", name, DIR)
+    p.ok("create", "file", FILE)
+    rng, here = random.Random(20), []
+
+    def script(step, adds):
+        for number in range(60):
+            if here and rng.random() >= adds:
+                gone = here.pop(rng.randrange(len(here)))
+                yield ("rename", gone, f"e/{step}-{number}") if number % 2 else \
+                    ("unlink", gone)
+                continue
+            new = f"d/{step}-{number}"
+            new += "x" * rng.choice((0, rng.randrange(30), rng.randrange(240)))
+            old = here.pop(0) if here and number % 5 == 4 else "file"
+            here.append(new)
+            yield ("link" if old == "file" else "rename", old, new)
+
+    for step in range(12):
+        todo = list(script(step, 0.95 if step < 5 else 0.4 + step % 2 * 0.3))
+        p.same(lambda actor, todo=todo: (
+            [actor.do(op) for op in todo], actor.do(("list", "d"))), f"step {step}")
+    p.finish()
 
 
 @timeout(200)
