@@ -43,7 +43,10 @@ mod geometry_random {
                 Err(e) => e.ino == ino,
             }
             && match g.check_data_blocks(start, count) {
-                Ok(()) => start > 0 && u64::from(start) + u64::from(count) <= blocks,
+                Ok(()) => {
+                    let end = u64::from(start) + u64::from(count);
+                    start > 0 && end <= blocks && g.metadata_among(start, end).is_none()
+                }
                 Err(e) => (e.start, e.count) == (start, count),
             }
     }
