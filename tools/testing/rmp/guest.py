@@ -23,12 +23,17 @@ PYTHON = "/usr/bin/python3"
 # A question to the host takes longer than anything else in an emulated guest,
 # so what the host does not change meanwhile is asked for once.
 KEPT = "version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose"
-KEEP_SHARES = (
-    "while read -r tag point type rest; do case \"$tag $rest\" in "
-    "'virtme.initmount'*' ro,'*) "
-    f"umount $point && mount -n -t 9p -o ro,{KEPT} $tag $point;; "
-    "esac; done </proc/mounts; "
-)
+
+
+def _keep(points):
+    """Shell words that mount shares again so that what was read is kept.
+
+    The table of mounts is read before: a share that is mounted again is at its end.
+    """
+    return ("while read -r tag point type rest; do "
+            f"case ' {' '.join(points)} ' in *\" $point \"*) "
+            f"umount $point && mount -n -t 9p -o ro,{KEPT} $tag $point;; "
+            "esac; done <<MOUNTS\n$(cat /proc/mounts)\nMOUNTS\n")
 
 
 class Disk:
@@ -170,12 +175,16 @@ def job(guest, settings, out, script, fields, log, limit, on_line=lambda line: N
     status.unlink(missing_ok=True)
     # emulated vector instructions are slow, too: let OpenSSL hash without them
     plain = "" if guest.accel == "kvm" else "OPENSSL_ia32cap=0 "
-    shell = (f"{KEEP_SHARES}export PYTHONDONTWRITEBYTECODE=1 {plain}"
+    kept = _keep(f"{IN_GUEST}/{name}" for name, (_, writable) in guest.shares.items()
+                 if not writable)
+    shell = (f"{kept}export PYTHONDONTWRITEBYTECODE=1 {plain}"
              "PATH=/usr/sbin:/usr/bin:/sbin:/bin; "
              f"{PYTHON} {code}/guest/{script} {where}/job.json "
              f">{where}/stdout 2>&1 </dev/null; "
              f"echo $? >{where}/status; sync -f {where}/status")
-    guest.run(shell, log, limit, on_line)
+    # the kernel's command line is too short for it
+    (out / "job.sh").write_text(shell, encoding="utf-8")
+    guest.run(f". {where}/job.sh", log, limit, on_line)
     try:
         return int(status.read_text(encoding="ascii"))
     except (OSError, ValueError):
