@@ -67,6 +67,12 @@ def long(function):
     return function
 
 
+def parallel(function):
+    """Decorator: what it tests needs two processors."""
+    function.processors = 2
+    return function
+
+
 class Case:
     """One test function and its name."""
 
@@ -76,6 +82,7 @@ class Case:
         self.timeout = getattr(function, "timeout", DEFAULT_TIMEOUT)
         self.seconds = getattr(function, "seconds", 0)
         self.long = getattr(function, "long", False)
+        self.processors = getattr(function, "processors", 1)
 
     def take_time(self, job):
         """Count in how long the test works by choice."""
@@ -307,7 +314,7 @@ def claim(folder, name):
 def run_cases(cases, job, results):
     """Run the cases in order; True if the kernel can be trusted after them."""
     for case in cases:
-        if not claim(job["claims"], case.name):
+        if case.processors > job["processors"] or not claim(job["claims"], case.name):
             continue
         tmp = os.path.join(job["scratch"], case.name)
         os.makedirs(tmp)

@@ -64,6 +64,7 @@ class Guest:
     """
 
     def __init__(self, virtme, kernel, accel, memory="3G"):
+        self.processors = 1 if accel == "icount" else 2
         self._virtme = virtme
         self._kernel = kernel
         self.accel = accel
@@ -80,7 +81,7 @@ class Guest:
     def command(self, words):
         argv = [self._virtme, "--kimg", str(self._kernel.image), "--mods", "none",
                 "--memory", self._memory, "--force-9p",
-                "--cpus", "1" if self.accel == "icount" else "2",
+                "--cpus", str(self.processors),
                 "--name", "rust-mpage", "--cwd", "/", "--disable-monitor",
                 f"--kopt=rootflags={KEPT}"]
         if self.accel != "kvm":
@@ -101,6 +102,8 @@ class Guest:
             # address for wild while the boot processor is identified.
             options += ["-accel", "tcg,thread=multi",
                         "-cpu", "max,-erms,-fsrm,la57=off"]
+            # It does not speculate either.
+            argv.append("--kopt=mitigations=off")
         elif self.accel == "icount":
             # The instruction clock: a nanosecond of the guest's time is an
             # instruction, whatever the host does meanwhile.

@@ -3,7 +3,9 @@
 
 The guest tests share the boots of two guests, side by side: an emulated guest
 is busy on little more than one processor. The first also runs the KUnit suites;
-each takes the next test that neither has begun. A test that kills its guest,
+each takes the next test that neither has begun. The second has a single
+processor, which spares it half of what waking each other costs two emulated ones;
+it leaves the tests of things at the same time (runner.parallel) to the first. A test that kills its guest,
 hangs in the kernel or oopses it fails, and that guest boots again for what is
 left.
 """
@@ -180,6 +182,7 @@ class Session:
         """One boot; True if another one is needed."""
         machine = self._prepared.guest(memory=f"{MEMORY}G")
         machine.disks.append(guest.Disk(self._guests.folders["disk"]))
+        machine.processors = 2 if self._number == 1 else 1
         names = self._names
         if self._wanted == self.WITHOUT_KUNIT or self._kunit:
             machine.kernel_options.append("kunit.enable=0")
@@ -196,6 +199,7 @@ class Session:
             "patterns": self._settings.tests,
             "seconds": int(self._settings.seconds or 0),
             "seed": int(self._settings.seed or 0),
+            "processors": machine.processors,
             "claims": machine.share("claims", self._guests.claims, writable=True),
             "scratch": "/run/scratch", "kmemleak": True,
         }
@@ -322,7 +326,8 @@ def main(settings):
         out = guest.fresh_out(settings, "test")
     unit_tests(settings, outcome)
     Guests(settings, prepared, folders, out, outcome).run()
-    for solo in (powercut, panics):
-        if selected(settings, solo.NAME):
-            solo.run(settings, prepared, pictures, out, outcome)
+    with ThreadPoolExecutor(2 if room_for_two() else 1) as pool:
+        for done in [pool.submit(solo.run, settings, prepared, pictures, out, outcome)
+                     for solo in (powercut, panics) if selected(settings, solo.NAME)]:
+            done.result()
     return outcome.close(out)

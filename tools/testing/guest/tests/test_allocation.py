@@ -15,6 +15,7 @@ import threading
 
 import disks
 import ext2disk
+from runner import parallel
 
 _IMAGES = ("groups-1k", "groups-4k")
 
@@ -192,6 +193,7 @@ def test_reserved_blocks(ctx):
     assert all(got[name] < 8 for name in ("group", "user", "root")), got
 
 
+@parallel
 def test_threads(ctx):
     """Threads create, write and delete in the same groups: nothing is lost, and
     nothing is given to two."""

@@ -16,7 +16,7 @@ import time
 
 import disks
 import writers
-from runner import long, timed, timeout
+from runner import long, parallel, timed, timeout
 
 WORKERS = 5
 SHARED = 12
@@ -188,6 +188,7 @@ def _churn(ctx, image):
     disk.finish()
 
 
+@parallel
 @timed(10)
 @timeout(240)
 def test_processes_1k(ctx):
@@ -195,6 +196,7 @@ def test_processes_1k(ctx):
     _churn(ctx, "blank-1k")
 
 
+@parallel
 @timed(10)
 @timeout(240)
 def test_processes_4k(ctx):
@@ -202,6 +204,7 @@ def test_processes_4k(ctx):
     _churn(ctx, "blank-4k")
 
 
+@parallel
 @long
 @timed(300)
 @timeout(600)

@@ -17,7 +17,7 @@ import traceback
 
 import layout
 import sides
-from runner import timeout
+from runner import parallel, timeout
 
 SECONDS = 4
 TURNS = 6
@@ -147,24 +147,28 @@ def _stress(ctx, image, choose):
     assert count > READERS, count
 
 
+@parallel
 @timeout(240)
 def test_different_files(ctx):
     """All files of 1 KiB blocks: every shape there is."""
     _stress(ctx, "layout-1k", lambda files: files)
 
 
+@parallel
 @timeout(240)
 def test_same_file(ctx):
     """One scattered file: readers wait for each other's folios."""
     _stress(ctx, "layout-1k", lambda files: {"fragmented": files["fragmented"]})
 
 
+@parallel
 @timeout(240)
 def test_large_blocks(ctx):
     """All files of 4 KiB blocks."""
     _stress(ctx, "layout-4k", lambda files: files)
 
 
+@parallel
 @timeout(240)
 def test_threads_of_one_process(ctx):
     """Threads that share descriptors, and a mapping while its pages go away."""
@@ -203,6 +207,7 @@ def test_threads_of_one_process(ctx):
     assert not trouble, trouble[0]
 
 
+@parallel
 @timeout(240)
 def test_names(ctx):
     """Lookups and listings of big directories while inodes are dropped."""
@@ -229,6 +234,7 @@ def test_names(ctx):
     assert _answers(children) >= 4
 
 
+@parallel
 @timeout(240)
 def test_mount_and_umount(ctx):
     """Mounts come and go while another is read."""

@@ -15,7 +15,7 @@ import signal
 import disks
 import writers
 from lowlevel import error_of
-from runner import timeout
+from runner import parallel, timeout
 
 _SYNCED = 300_000
 _CHUNK = 50_000
@@ -311,6 +311,7 @@ def _map_some(path, seed, rounds):
     return 0
 
 
+@parallel
 @timeout(240)
 def test_all_at_once(ctx):
     """Appenders and a mapping, side by side, into the same last blocks."""

@@ -14,7 +14,7 @@ import traceback
 import disks
 import dropin
 import sysapi
-from runner import timeout
+from runner import parallel, timeout
 
 MODULE = "rust_mpage_livepatch"
 SYSFS = f"/sys/kernel/livepatch/{MODULE}"
@@ -157,6 +157,7 @@ def _load_all(ctx, names):
     return points, devices
 
 
+@parallel
 @timeout(300)
 def test_switching(ctx):
     """Load and unload, twice, under readers and writers of two filesystems."""

@@ -10,7 +10,7 @@ import re
 
 import disks
 import programs
-from runner import long, timed, timeout
+from runner import long, parallel, timed, timeout
 
 # pjdfstest: what C ext2 makes of it, with inodes of 128 bytes
 KNOWN = {
@@ -58,13 +58,13 @@ def _fsx(ctx, image, operations):
 @timeout(240)
 def test_fsx_1k(ctx):
     """fsx, 1 KiB blocks."""
-    _fsx(ctx, "blank-1k", 600)
+    _fsx(ctx, "blank-1k", 450)
 
 
 @timeout(240)
 def test_fsx_4k(ctx):
     """fsx, 4 KiB blocks."""
-    _fsx(ctx, "blank-4k", 600)
+    _fsx(ctx, "blank-4k", 450)
 
 
 @long
@@ -192,13 +192,13 @@ def _fio(ctx, image, size):
 @timeout(300)
 def test_fio_1k(ctx):
     """fio with verify: several jobs by write(2), mmap and O_DIRECT; 1 KiB blocks."""
-    _fio(ctx, "large-1k", "400k")
+    _fio(ctx, "large-1k", "300k")
 
 
 @timeout(300)
 def test_fio_4k(ctx):
     """The same, 4 KiB blocks."""
-    _fio(ctx, "large-4k", "800k")
+    _fio(ctx, "large-4k", "600k")
 
 
 @long
@@ -235,6 +235,7 @@ def _stress(ctx, image, seconds, stressors):
     disk.finish()
 
 
+@parallel
 @timed(5)
 @timeout(300)
 def test_stress_1k(ctx):
@@ -242,6 +243,7 @@ def test_stress_1k(ctx):
     _stress(ctx, "large-1k", ctx.seconds, _QUICK)
 
 
+@parallel
 @long
 @timed(60)
 @timeout(600)
