@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Images of directory trees, in every variant of the format that is read.
 
-The tree has all types of files, directories of 1, 100 and 3000 entries, names up
+The tree has all types of files, directories of 1, 100 and more entries, names up
 to 255 bytes, symbolic links around the length that fits in an inode, owners of
 more than 16 bits, times before 1970 and after 2038, every flag, devices with
 small and big numbers, and a sparse file of more than 2 GiB.
@@ -15,25 +15,27 @@ from .images import image
 
 _DEFAULT = ["-b", "1024", "-I", "256", "-O", "^resize_inode"]
 
-# name: options of mke2fs, and whether the big directory is in it
+# name: options of mke2fs, and how many names of one file the big directory has.
+# 3000 need an index of two levels, with blocks of 1 KiB.
 VARIANTS = {
-    "tree-1k": (_DEFAULT, True),
-    "tree-2k": (["-b", "2048", "-O", "^resize_inode"], False),
-    "tree-4k": (["-b", "4096"], True),
-    "tree-dir-index": (["-b", "1024", "-O", "dir_index"], True),
-    "tree-rev0": (["-b", "1024", "-r", "0", "-O", "none"], False),
-    "tree-i128": (["-b", "1024", "-I", "128"], False),
-    "tree-i1024": (["-b", "4096", "-I", "1024"], False),
+    "tree-1k": (_DEFAULT, 3000),
+    "tree-2k": (["-b", "2048", "-O", "^resize_inode"], 0),
+    "tree-4k": (["-b", "4096"], 3000),
+    "tree-dir-index": (["-b", "1024", "-O", "dir_index"], 3000),
+    "tree-small-index": (["-b", "1024", "-O", "dir_index"], 600),
+    "tree-rev0": (["-b", "1024", "-r", "0", "-O", "none"], 0),
+    "tree-i128": (["-b", "1024", "-I", "128"], 0),
+    "tree-i1024": (["-b", "4096", "-I", "1024"], 0),
     "tree-no-sparse-super": (["-b", "1024", "-g", "2048", "-O",
-                              "^sparse_super,^resize_inode"], False),
+                              "^sparse_super,^resize_inode"], 0),
     "tree-sparse-super": (["-b", "1024", "-g", "2048", "-O",
-                           "sparse_super,^resize_inode"], False),
+                           "sparse_super,^resize_inode"], 0),
     # a descriptor block for 32 groups: two meta groups, and a bit
     "tree-meta-bg": (["-b", "1024", "-g", "256", "-N", "1024", "-O",
-                      "meta_bg,^resize_inode"], False),
-    "tree-no-filetype": (["-b", "1024", "-O", "^filetype"], False),
-    "tree-journal": (["-b", "1024", "-O", "has_journal", "-J", "size=1"], False),
-    "tree-reserved": (["-b", "1024", "-m", "20", "-O", "^resize_inode"], False),
+                      "meta_bg,^resize_inode"], 0),
+    "tree-no-filetype": (["-b", "1024", "-O", "^filetype"], 0),
+    "tree-journal": (["-b", "1024", "-O", "has_journal", "-J", "size=1"], 0),
+    "tree-reserved": (["-b", "1024", "-m", "20", "-O", "^resize_inode"], 0),
 }
 
 _INODES = {
@@ -54,9 +56,9 @@ _SPECIAL = ("mknod fifo p", "mknod socket p", "mknod char-small c 5 1",
             "mknod block-big b 1 1")
 
 
-def _fill(b, big):
+def _fill(b, names):
     b.file("one/entry", b"1")
-    for number in range(100):
+    for number in range(100 if names else 30):
         b.file(f"hundred/{number:03}", b"x" * number)
     b.file("empty")
     (b.root / "deep" / "a" / "b" / "c").mkdir(parents=True)
@@ -76,31 +78,32 @@ def _fill(b, big):
         os.symlink("t" * length, b.root / f"link-{length}")
     os.symlink("one/entry", b.root / "link-to-entry")
     b.sparse("sparse", 3 << 20, {0: b"head", (2 << 20) + 100: b"middle"})
-    if big:
+    if names:
         b.sparse("over-2g", (2 << 30) + 5, {0: b"head", (2 << 30) - 3: b"boundary"})
         first = b.file("thousands/entry-0000")
-        for number in range(1, 3000):
+        for number in range(1, names):
             os.link(first, b.root / "thousands" / f"entry-{number:04}{'-' * (number % 50)}")
     os.chmod(b.root / "hollow", 0o2775)
 
 
 @image(names=list(VARIANTS))
 def tree(b, name):
-    options, big = VARIANTS[name]
-    _fill(b, big)
-    size = "24M" if big or name == "tree-meta-bg" else "8M"
+    options, names = VARIANTS[name]
+    _fill(b, names)
+    size = "24M" if names or name == "tree-meta-bg" else "8M"
     b.mke2fs(*options, size=size)
     commands = list(_SPECIAL)
     for file, fields in _INODES.items():
         commands += [f"set_inode_field {file} {field}" for field in fields]
     b.debugfs(*commands)
     _adjust(b)
-    if name == "tree-dir-index":
+    indexed = name in ("tree-dir-index", "tree-small-index")
+    if indexed:
         # makes a tree of every directory of more than a block
         b.run("e2fsck", "-fyD", b.path, good=(0, 1))
     b.fsck_repair()
     b.fsck_clean()
-    if name == "tree-dir-index" and "0x1000" not in b.debugfs("stat thousands"):
+    if indexed and "0x1000" not in b.debugfs("stat thousands"):
         raise AssertionError("e2fsck -D made no index")
 
 

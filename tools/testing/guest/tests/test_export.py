@@ -12,7 +12,7 @@ import lowlevel
 import sides
 from lowlevel import error_of
 
-FILES = ("", "plain", "one", "one/entry", "hundred/099", "link-60", "link-61",
+FILES = ("", "plain", "one", "one/entry", "hundred/029", "link-60", "link-61",
          "fifo", "char-big", "hard-link", "deep/a/b/c", "immutable")
 
 

@@ -247,12 +247,12 @@ def _grow(p, count):
 @timeout(300)
 def test_growing_1k(ctx):
     """A directory of many blocks that fills, thins out, fills again and goes."""
-    _grow(pair.Pair(ctx, "blank-1k"), 600)
+    _grow(pair.Pair(ctx, "blank-1k"), 300)
 
 
 @timeout(300)
 def test_growing_4k(ctx):
-    _grow(pair.Pair(ctx, "blank-4k"), 400)
+    _grow(pair.Pair(ctx, "blank-4k"), 250)
 
 
 @timeout(200)
@@ -391,7 +391,7 @@ def test_times(ctx):
 @timeout(200)
 def test_hashed(ctx):
     """A directory with an index, changed: the index goes, e2fsck is content."""
-    p = pair.Pair(ctx, "tree-dir-index")
+    p = pair.Pair(ctx, "tree-small-index")
     big = p.same(lambda actor: max(
         (name for name in os.listdir(actor.root)
          if os.path.isdir(actor.path(name))),
