@@ -148,7 +148,10 @@ def test_lost_tail_of_large_folios(ctx):
         pages = -(-file.size // layout.PAGE)
         lost = [_lost(file, page * layout.PAGE, cut) for page in range(pages)]
         first = lost.index(True)
-        near = range(max(first - 20, 0), min(first + 4, pages))
+        # what a folio of up to 16 pages would take with it
+        near = [page for page in (first + step for step in (-20, -15, -8, -4, -2, -1,
+                                                            0, 1, 3))
+                if 0 <= page < pages]
         answers = []
         for side in pair:
             _forget(side, "contiguous")

@@ -206,13 +206,13 @@ def _sweep(ctx, image, count):
 @timeout(240)
 def test_bad_block_1k(ctx):
     """Some blocks, 1 KiB each."""
-    _sweep(ctx, "tiny-1k", 10)
+    _sweep(ctx, "tiny-1k", 8)
 
 
 @timeout(240)
 def test_bad_block_4k(ctx):
     """Some blocks, 4 KiB each."""
-    _sweep(ctx, "tiny-4k", 8)
+    _sweep(ctx, "tiny-4k", 6)
 
 
 @long
