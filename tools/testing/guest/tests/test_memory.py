@@ -120,7 +120,7 @@ def _disk(ctx, image):
 
 def _beyond_the_limit(ctx, image):
     disk = _disk(ctx, image)
-    size = 2 * LIMIT
+    size = 3 * LIMIT // 2
     with _group(ctx, LIMIT) as group:
         _bounded(ctx, disk, group, writers.Child(
             _write, group, disk.where("written"), 1, size, 1))
@@ -132,14 +132,14 @@ def _beyond_the_limit(ctx, image):
     disk.finish()
 
 
-@timeout(300)
+@timeout(600)
 def test_limit_1k(ctx):
-    """Four times the limit: half by write(2), half by mmap; 1 KiB blocks."""
+    """Three times the limit: half by write(2), half by mmap; 1 KiB blocks."""
     _beyond_the_limit(ctx, "large-1k")
 
 
 @long
-@timeout(300)
+@timeout(600)
 def test_limit_4k(ctx):
     """The same, 4 KiB blocks."""
     _beyond_the_limit(ctx, "large-4k")
