@@ -32,6 +32,7 @@ void contract_disk_destroy(struct contract_disk *disk);
 struct block_device *contract_disk_bdev(struct contract_disk *disk);
 int contract_disk_set_block_size(struct contract_disk *disk, unsigned int size);
 u8 *contract_disk_bytes(struct contract_disk *disk);
+u8 *contract_bdev_bytes(struct block_device *bdev);
 u32 contract_disk_bios(struct contract_disk *disk,
 		       const struct contract_bio **bios);
 void contract_disk_forget(struct contract_disk *disk);
@@ -99,6 +100,8 @@ int contract_file_readahead(struct contract_file *file,
 			    get_block_t get_block);
 void contract_file_look(struct contract_file *file,
 			struct contract_result *result);
+u32 contract_file_sum(struct contract_file *file, get_block_t get_block,
+		      unsigned int order);
 
 /* kinds.c: get_block functions that a filesystem might have, and odd ones */
 
@@ -108,6 +111,8 @@ void contract_file_look(struct contract_file *file,
  * @get_block: the function
  * @ours_only: why C's mpage cannot be asked: it crashes, hangs or reads what is
  *	somewhere else; %NULL if it has to say the same
+ * @by_block: what is read is nevertheless known: each block where @get_block says
+ *	that it is if asked for that block only
  * @fails: reads fail, all or some
  * @error: the errno that they fail with, if that is known
  */
@@ -115,6 +120,7 @@ struct contract_kind {
 	char name[32];
 	get_block_t *get_block;
 	const char *ours_only;
+	bool by_block;
 	bool fails;
 	int error;
 };

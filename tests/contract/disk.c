@@ -172,6 +172,17 @@ u8 *contract_disk_bytes(struct contract_disk *disk)
 }
 
 /**
+ * contract_bdev_bytes - what is on a disk, by its device
+ * @bdev: the device of a disk of contract_disk_create()
+ */
+u8 *contract_bdev_bytes(struct block_device *bdev)
+{
+	struct contract_disk *disk = bdev->bd_disk->private_data;
+
+	return disk->bytes;
+}
+
+/**
  * contract_disk_bios - the bios since the last contract_disk_forget()
  * @disk: the disk
  * @bios: gets them

@@ -197,6 +197,56 @@ static bool settle(struct folio *folio)
 	return true;
 }
 
+/* A page of a file from its blocks, each asked for alone. */
+static void fill_page(struct contract_file *file, get_block_t get_block,
+		      pgoff_t page, u8 *bytes)
+{
+	struct inode *inode = file->inode;
+	size_t size = i_blocksize(inode), offset;
+
+	memset(bytes, 0, PAGE_SIZE);
+	for (offset = 0; offset < PAGE_SIZE; offset += size) {
+		loff_t pos = ((loff_t)page << PAGE_SHIFT) + offset;
+		struct buffer_head bh = { .b_size = size };
+
+		if (pos >= i_size_read(inode))
+			break;
+		if (!get_block(inode, pos >> inode->i_blkbits, &bh, 0) &&
+		    buffer_mapped(&bh))
+			memcpy(bytes + offset, contract_bdev_bytes(bh.b_bdev) +
+			       (bh.b_blocknr << inode->i_blkbits), size);
+	}
+}
+
+/**
+ * contract_file_sum - the checksum of a file that is read right
+ * @file: the file
+ * @get_block: its mapper
+ * @order: of its folios
+ *
+ * Return: what contract_file_look() finds, or 0 without memory.
+ */
+u32 contract_file_sum(struct contract_file *file, get_block_t get_block,
+		      unsigned int order)
+{
+	pgoff_t pages = round_up(DIV_ROUND_UP(i_size_read(file->inode),
+					      PAGE_SIZE), 1 << order);
+	u8 *bytes = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	pgoff_t page;
+	u32 sum = 0;
+
+	if (!bytes)
+		return 0;
+	for (page = 0; page < pages; page++) {
+		if (page % (1 << order) == 0)
+			sum += page;
+		fill_page(file, get_block, page, bytes);
+		sum = crc32_le(sum, bytes, PAGE_SIZE);
+	}
+	kfree(bytes);
+	return sum;
+}
+
 static u32 checksum(struct folio *folio, u32 sum)
 {
 	size_t at;

@@ -332,10 +332,10 @@ const struct contract_kind contract_kinds[] = {
 		"last block number", last_block_number, .fails = true,
 		.ours_only = "C's numbers wrap (B5)",
 	}, {
-		"more than asked for", long_answer,
+		"more than asked for", long_answer, .by_block = true,
 		.ours_only = "C reads what is behind the end of the file (B5)",
 	}, {
-		"two devices", two_devices,
+		"two devices", two_devices, .by_block = true,
 		.ours_only = "C reads a folio from one of them (R1)",
 	}, {
 		"changes its mind", changes_its_mind,

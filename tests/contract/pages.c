@@ -246,6 +246,34 @@ static void r17_page_is_cached(struct kunit *test)
 	contract_file_close(file);
 }
 
+/* The list's reference to such a page is given up; nobody else has touched it. */
+static void r17_page_is_dropped(struct kunit *test)
+{
+	struct contract_file *file = make_file(test, 0);
+	struct address_space *mapping = file->inode->i_mapping;
+	struct folio *cached = contract_file_folio(file, 0);
+	struct folio *page = folio_alloc(GFP_KERNEL, 0);
+	LIST_HEAD(list);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(cached));
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	folio_unlock(cached);
+	page->index = 0;
+	folio_get(page);
+	list_add(&page->lru, &list);
+	filemap_invalidate_lock_shared(mapping);
+	KUNIT_EXPECT_EQ(test, 0, rust_mpage_readpages(mapping, &list, 1,
+						      mapped));
+	filemap_invalidate_unlock_shared(mapping);
+	KUNIT_EXPECT_TRUE(test, list_empty(&list));
+	KUNIT_EXPECT_EQ(test, folio_ref_count(page), 1);
+	KUNIT_EXPECT_NULL(test, page->mapping);
+	KUNIT_EXPECT_EQ(test, file->calls, 0);
+	folio_put(page);
+	folio_put(cached);
+	contract_file_close(file);
+}
+
 /* Holes anywhere are zeros. */
 static void r17_holes(struct kunit *test)
 {
@@ -353,6 +381,30 @@ static void r18_readpage(struct kunit *test)
 	}
 }
 
+/* A page that has buffers: what is uptodate in one may be newer than the disk. */
+static void r18_uptodate_buffer(struct kunit *test)
+{
+	struct contract_file *file = make_file(test, 0);
+	struct folio *folio = contract_file_folio(file, 0);
+	struct buffer_head *head;
+	unsigned int block;
+	void *bytes;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+	head = create_empty_buffers(folio, 1 << BITS, 0);
+	mapped(file->inode, 0, head, 0);
+	set_buffer_uptodate(head);
+	bytes = kmap_local_folio(folio, 0);
+	memset(bytes, 0xaa, 1 << BITS);
+	kunmap_local(bytes);
+	KUNIT_EXPECT_EQ(test, 0,
+			rust_mpage_readpage(folio_page(folio, 0), mapped));
+	for (block = 0; block < PER_PAGE; block++)
+		expect_block(test, file, block, block ? -1 : 0xaa);
+	folio_put(folio);
+	contract_file_close(file);
+}
+
 /* The errno is the caller's, and the page is unlocked. */
 static void r18_error(struct kunit *test)
 {
@@ -397,6 +449,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE(r17_lowest_index_first),
 	KUNIT_CASE(r17_wrong_count),
 	KUNIT_CASE(r17_page_is_cached),
+	KUNIT_CASE(r17_page_is_dropped),
 	KUNIT_CASE(r17_holes),
 	KUNIT_CASE(r17_without_boundary),
 	KUNIT_CASE(r17_boundary),
@@ -404,6 +457,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE(r17_error),
 	KUNIT_CASE(r17_empty_list),
 	KUNIT_CASE(r18_readpage),
+	KUNIT_CASE(r18_uptodate_buffer),
 	KUNIT_CASE(r18_error),
 	{}
 };

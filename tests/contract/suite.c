@@ -104,6 +104,18 @@ out:
 	return err;
 }
 
+static u32 sum_of(const struct shape *shape, const struct contract_kind *kind)
+{
+	struct contract_file file;
+	u32 sum;
+
+	if (open_file(&file, shape))
+		return 0;
+	sum = contract_file_sum(&file, kind->get_block, shape->order);
+	contract_file_close(&file);
+	return sum;
+}
+
 static void expect_same(struct kunit *test, const struct shape *shape,
 			const struct contract_result *ours,
 			const struct contract_result *theirs)
@@ -137,6 +149,10 @@ static void read_shape(struct kunit *test, const struct shape *shape,
 		KUNIT_EXPECT_LT(test, ours[1].uptodate, ours[1].folios);
 	else
 		KUNIT_EXPECT_EQ(test, ours[1].uptodate, ours[1].folios);
+	if (kind->by_block)
+		KUNIT_EXPECT_EQ_MSG(test, ours[1].sum, sum_of(shape, kind),
+				    "%u-byte blocks, order %u: other contents",
+				    1 << shape->block_bits, shape->order);
 	if (kind->ours_only)
 		return;
 	err = read_file(shape, &contract_kernel, kind, &theirs[0], &theirs[1]);

@@ -31,6 +31,8 @@ static struct contract_disk *disks[2];
  * @get_block: the function, if it is none of contract_kinds
  * @ours_only: why C's mpage cannot be asked, or says something else; %NULL if it
  *	has to say the same
+ * @by_block: what is on the disks is nevertheless known: each block where
+ *	@get_block says that it is if asked for that block only
  * @error: what writepages says
  * @waited: what a wait for the writeback says, once
  * @dirty: folios are dirty afterwards
@@ -41,6 +43,7 @@ struct write_kind {
 	char name[32];
 	get_block_t *get_block;
 	const char *ours_only;
+	bool by_block;
 	int error;
 	int waited;
 	bool dirty;
@@ -115,10 +118,76 @@ static const struct write_kind write_kinds[] = {
 		.is_sector = true,
 		.ours_only = "C's numbers wrap (B5)",
 	}, {
-		"two devices",
+		"two devices", .by_block = true,
 		.ours_only = "C writes a folio to one of them (R1)",
 	},
 };
+
+static loff_t file_size(unsigned int bits, unsigned int order)
+{
+	return (order == HUGE_ORDER ? 1 : 2) * (PAGE_SIZE << order) -
+	       (1 << bits) * 5 / 8;
+}
+
+/* What may be written of a disk, and a margin around it. */
+static size_t disk_span(loff_t size)
+{
+	return MARGIN + round_up(size, PAGE_SIZE) + MARGIN;
+}
+
+static void clear_disks(loff_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		memset(contract_disk_bytes(disks[i]) + CONTRACT_START - MARGIN,
+		       0, disk_span(size));
+}
+
+static void sum_disks(loff_t size, u32 *sums)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		sums[i] = crc32_le(0, contract_disk_bytes(disks[i]) +
+				   CONTRACT_START - MARGIN, disk_span(size));
+}
+
+static int open_file(struct contract_file *file, unsigned int bits,
+		     unsigned int order)
+{
+	*file = (struct contract_file) {
+		.disk = contract_disk_bdev(disks[0]),
+		.other = contract_disk_bdev(disks[1]),
+	};
+	return contract_file_open(file, bits, order, file_size(bits, order));
+}
+
+/* The checksums of the disks after a write of each block alone. */
+static int write_by_block(get_block_t *get_block, unsigned int bits,
+			  unsigned int order, u32 *sums)
+{
+	loff_t size = file_size(bits, order), pos;
+	struct contract_file file;
+	int err;
+
+	err = open_file(&file, bits, order);
+	if (err)
+		return err;
+	clear_disks(size);
+	for (pos = 0; pos < size && !err; pos += 1 << bits) {
+		struct buffer_head bh = { .b_size = 1 << bits };
+
+		err = get_block(file.inode, pos >> bits, &bh, 1);
+		if (!err)
+			memset(contract_bdev_bytes(bh.b_bdev) +
+			       (bh.b_blocknr << bits), BYTE + (pos >> PAGE_SHIFT),
+			       min_t(loff_t, size - pos, 1 << bits));
+	}
+	contract_file_close(&file);
+	sum_disks(size, sums);
+	return err;
+}
 
 static int make_dirty(struct contract_file *file, unsigned int order)
 {
@@ -174,19 +243,12 @@ static int write_file(const struct contract_engine *engine,
 		.nr_to_write	= LONG_MAX,
 		.range_end	= LLONG_MAX,
 	};
-	struct contract_file file = {
-		.disk = contract_disk_bdev(disks[0]),
-		.other = contract_disk_bdev(disks[1]),
-	};
-	loff_t size = (order == HUGE_ORDER ? 1 : 2) * (PAGE_SIZE << order) -
-		      (1 << bits) * 5 / 8;
-	size_t span = round_up(size, PAGE_SIZE) + MARGIN;
-	int err, i;
+	loff_t size = file_size(bits, order);
+	struct contract_file file;
+	int err;
 
-	for (i = 0; i < 2; i++)
-		memset(contract_disk_bytes(disks[i]) + CONTRACT_START - MARGIN,
-		       0, span + MARGIN);
-	err = contract_file_open(&file, bits, order, size);
+	clear_disks(size);
+	err = open_file(&file, bits, order);
 	if (err)
 		return err;
 	err = make_dirty(&file, order);
@@ -196,13 +258,23 @@ static int write_file(const struct contract_engine *engine,
 		outcome->waited = filemap_fdatawait_range(file.inode->i_mapping,
 							  0, LLONG_MAX);
 		look(&file, outcome);
-		for (i = 0; i < 2; i++)
-			outcome->sums[i] = crc32_le(0, contract_disk_bytes(disks[i]) +
-						    CONTRACT_START - MARGIN,
-						    span + MARGIN);
+		sum_disks(size, outcome->sums);
 	}
 	contract_file_close(&file);
 	return err;
+}
+
+static void expect_by_block(struct kunit *test, get_block_t *get_block,
+			    unsigned int bits, unsigned int order,
+			    const struct outcome *outcome)
+{
+	u32 sums[2];
+
+	KUNIT_ASSERT_EQ(test, 0, write_by_block(get_block, bits, order, sums));
+	KUNIT_EXPECT_EQ_MSG(test, outcome->sums[0], sums[0],
+			    "%u bits, order %u: other contents", bits, order);
+	KUNIT_EXPECT_EQ_MSG(test, outcome->sums[1], sums[1],
+			    "%u bits, order %u: other contents", bits, order);
 }
 
 static void write_shape(struct kunit *test, const struct write_kind *kind,
@@ -227,6 +299,8 @@ static void write_shape(struct kunit *test, const struct write_kind *kind,
 			    bits, order);
 	KUNIT_EXPECT_EQ_MSG(test, ours.stuck, 0, "%u bits, order %u", bits, order);
 	KUNIT_EXPECT_EQ(test, !!ours.dirty, kind->dirty);
+	if (kind->by_block)
+		expect_by_block(test, get_block, bits, order, &ours);
 	if (kind->ours_only)
 		return;
 	err = write_file(&contract_kernel, get_block, bits, order, &theirs);
