@@ -89,8 +89,9 @@ struct contract_result {
 	u32 sum;
 };
 
-int contract_files_register(void);
-void contract_files_unregister(void);
+int contract_begin(struct contract_disk **disks, unsigned int count,
+		   unsigned int number, size_t bytes);
+void contract_end(struct contract_disk **disks, unsigned int count);
 int contract_file_open(struct contract_file *file, unsigned int block_bits,
 		       unsigned int order, loff_t size);
 void contract_file_close(struct contract_file *file);

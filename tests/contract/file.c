@@ -54,12 +54,7 @@ static struct file_system_type contract_type = {
 /* The superblock of all files: to make one takes longer than most tests. */
 static struct vfsmount *mount;
 
-/**
- * contract_files_register - have a superblock for files
- *
- * Return: 0 or a negative errno.
- */
-int contract_files_register(void)
+static int register_files(void)
 {
 	int err = register_filesystem(&contract_type);
 
@@ -75,14 +70,51 @@ int contract_files_register(void)
 	return err;
 }
 
-/**
- * contract_files_unregister - give it up; all files are closed
- */
-void contract_files_unregister(void)
+static void unregister_files(void)
 {
 	mount->mnt_sb->s_bdev = NULL;
 	kern_unmount(mount);
 	unregister_filesystem(&contract_type);
+}
+
+/**
+ * contract_begin - have what a suite needs: a superblock for files, and disks
+ * @disks: gets them
+ * @count: how many
+ * @number: of the first; no two suites have the same
+ * @bytes: the size of each
+ *
+ * Return: 0, or a negative errno and nothing of it.
+ */
+int contract_begin(struct contract_disk **disks, unsigned int count,
+		   unsigned int number, size_t bytes)
+{
+	int err = register_files();
+	unsigned int i;
+
+	if (err)
+		return err;
+	for (i = 0; i < count; i++) {
+		disks[i] = contract_disk_create(number + i, bytes);
+		if (IS_ERR(disks[i])) {
+			err = PTR_ERR(disks[i]);
+			contract_end(disks, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * contract_end - give them up; all files are closed
+ * @disks: of contract_begin(); KUnit does not call suite_exit if that has failed
+ * @count: how many
+ */
+void contract_end(struct contract_disk **disks, unsigned int count)
+{
+	while (count--)
+		contract_disk_destroy(disks[count]);
+	unregister_files();
 }
 
 /**

@@ -302,26 +302,12 @@ static void w15_hook_without_get_block(struct kunit *test)
 
 static int write_init(struct kunit_suite *suite)
 {
-	int err = contract_files_register();
-
-	if (err)
-		return err;
-	disk = contract_disk_create(3, SZ_4M);
-	if (IS_ERR(disk)) {
-		err = PTR_ERR(disk);
-		disk = NULL;
-		contract_files_unregister();
-	}
-	return err;
+	return contract_begin(&disk, 1, 3, SZ_4M);
 }
 
 static void write_exit(struct kunit_suite *suite)
 {
-	if (!disk)
-		return;
-	contract_disk_destroy(disk);
-	contract_files_unregister();
-	disk = NULL;
+	contract_end(&disk, 1);
 }
 
 static struct kunit_case write_cases[] = {

@@ -422,27 +422,19 @@ static void r18_error(struct kunit *test)
 
 static int pages_init(struct kunit_suite *suite)
 {
-	int err = contract_files_register();
+	int err = contract_begin(&disk, 1, 2, SZ_4M);
 
 	if (err)
 		return err;
-	disk = contract_disk_create(2, SZ_4M);
-	if (IS_ERR(disk)) {
-		err = PTR_ERR(disk);
-		disk = NULL;
-		contract_files_unregister();
-		return err;
-	}
-	return contract_disk_set_block_size(disk, 1 << BITS);
+	err = contract_disk_set_block_size(disk, 1 << BITS);
+	if (err)
+		contract_end(&disk, 1);
+	return err;
 }
 
 static void pages_exit(struct kunit_suite *suite)
 {
-	if (!disk)
-		return;
-	contract_disk_destroy(disk);
-	contract_files_unregister();
-	disk = NULL;
+	contract_end(&disk, 1);
 }
 
 static struct kunit_case pages_cases[] = {

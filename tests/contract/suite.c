@@ -199,39 +199,12 @@ static const void *kinds_gen_params(struct kunit *test, const void *prev,
 
 static int contract_init(struct kunit_suite *suite)
 {
-	int err;
-
-	err = contract_files_register();
-	if (err)
-		return err;
-	disks[0] = contract_disk_create(0, DISK_SIZE);
-	if (IS_ERR(disks[0])) {
-		err = PTR_ERR(disks[0]);
-		goto out_files;
-	}
-	disks[1] = contract_disk_create(1, DISK_SIZE);
-	if (IS_ERR(disks[1])) {
-		err = PTR_ERR(disks[1]);
-		goto out_disk;
-	}
-	return 0;
-
-out_disk:
-	contract_disk_destroy(disks[0]);
-out_files:
-	contract_files_unregister();
-	disks[0] = NULL;
-	return err;
+	return contract_begin(disks, ARRAY_SIZE(disks), 0, DISK_SIZE);
 }
 
 static void contract_exit(struct kunit_suite *suite)
 {
-	if (!disks[0])
-		return;
-	contract_disk_destroy(disks[1]);
-	contract_disk_destroy(disks[0]);
-	contract_files_unregister();
-	disks[0] = NULL;
+	contract_end(disks, ARRAY_SIZE(disks));
 }
 
 static struct kunit_case contract_cases[] = {

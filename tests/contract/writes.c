@@ -337,35 +337,12 @@ KUNIT_ARRAY_PARAM(writes, write_kinds, write_kind_name);
 
 static int writes_init(struct kunit_suite *suite)
 {
-	int err;
-
-	err = contract_files_register();
-	if (err)
-		return err;
-	disks[0] = contract_disk_create(4, DISK_SIZE);
-	if (IS_ERR(disks[0])) {
-		err = PTR_ERR(disks[0]);
-		goto out_files;
-	}
-	disks[1] = contract_disk_create(5, DISK_SIZE);
-	if (!IS_ERR(disks[1]))
-		return 0;
-	err = PTR_ERR(disks[1]);
-	contract_disk_destroy(disks[0]);
-out_files:
-	contract_files_unregister();
-	disks[0] = NULL;
-	return err;
+	return contract_begin(disks, ARRAY_SIZE(disks), 4, DISK_SIZE);
 }
 
 static void writes_exit(struct kunit_suite *suite)
 {
-	if (!disks[0])
-		return;
-	contract_disk_destroy(disks[1]);
-	contract_disk_destroy(disks[0]);
-	contract_files_unregister();
-	disks[0] = NULL;
+	contract_end(disks, ARRAY_SIZE(disks));
 }
 
 static struct kunit_case writes_cases[] = {
