@@ -12,9 +12,9 @@
 //! - A block gets a new owner only when the disk does not say any more that it is another's, see
 //!   [`unsettled`](crate::unsettled).
 //! - A pointer to an indirect block gets to the disk only after that block. If the pointer's array
-//!   can be found on disk, the block is written here and now; if not, because the branch hangs on
-//!   the inode itself or on one that does, the branch is noted as fresh, and
-//!   [`inode_write`](crate::inode_write) writes it before it writes the pointer.
+//!   can be found on disk, the block is written here and now, and the device flushed; if not,
+//!   because the branch hangs on the inode itself or on one that does, the branch is noted as fresh,
+//!   and [`inode_write`](crate::inode_write) writes it before it writes the pointer.
 //!
 //! C counterpart: the second half of `ext2_get_blocks()`, `ext2_alloc_branch()` and
 //! `ext2_splice_branch()`.
@@ -187,6 +187,9 @@ fn make_indirect(inode: &Ext2Inode, branch: &Branch, is_on_disk: bool) -> Result
         if result.is_err() {
             break;
         }
+    }
+    if is_on_disk && made.iter().any(Option::is_some) {
+        result = result.and_then(|()| inode.super_block().device().flush());
     }
     if result.is_err() {
         for buffer in made.into_iter().flatten() {

@@ -59,13 +59,14 @@ pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
     Ok(block)
 }
 
-/// Writes the indirect blocks of branches that the disk does not know, for the inode to point to
-/// them.
+/// Writes the indirect blocks of branches that the disk does not know, to the medium, for the inode
+/// to point to them.
 fn write_fresh_branches(inode: &Ext2Inode, _info: &BlockAllocInfo) -> Result {
     let data = inode.data();
 
     if data.has_fresh_branches() {
         inode.sync_metadata()?;
+        inode.super_block().device().flush()?;
         data.forget_fresh_branches();
     }
     Ok(())

@@ -4,10 +4,10 @@
 //!
 //! Who frees blocks [`add`](Unsettled::add)s them with the metadata block that cuts them off, whose
 //! buffer is dirty by then; who gets blocks from the allocator [`settle`](Unsettled::settle)s them
-//! before pointing to them, which writes these metadata blocks if any of the blocks is among those
-//! freed. A new file that was never written needs none of it. So what it costs is a write now and
-//! then where a disk is nearly full or files come and go; C has no such order, and e2fsck finds
-//! blocks with two owners after a crash.
+//! before pointing to them, which writes these metadata blocks, and flushes the device, if any of
+//! the blocks is among those freed. A new file that was never written needs none of it. So what it
+//! costs is a write and a flush now and then where a disk is nearly full or files come and go; C has
+//! no such order, and e2fsck finds blocks with two owners after a crash.
 //!
 //! Locks: `pending`, inside of an inode's tree mutex, outside of buffer locks; held while the
 //! metadata blocks are written, because nobody may use what is noted until they are.
@@ -87,7 +87,7 @@ impl Unsettled {
     }
 }
 
-/// Writes metadata blocks that are dirty.
+/// Brings metadata blocks to the medium.
 fn write(sb: &SuperBlock<Ext2>, blocks: &[u32]) -> Result {
     // All are under way before the first is waited for.
     for &block in blocks {
@@ -105,5 +105,7 @@ fn write(sb: &SuperBlock<Ext2>, blocks: &[u32]) -> Result {
             result = Err(error);
         }
     }
-    result
+    // Whoever wrote them: they may be in the device's cache, which loses one write and keeps
+    // another that came later.
+    result.and_then(|()| sb.device().flush())
 }

@@ -6,7 +6,11 @@
 
 use crate::bindings;
 use core::ptr;
-use kernel::types::Opaque;
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
 
 /// A position on a block device, in sectors of 512 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +65,15 @@ impl BlockDevice {
     pub fn sectors(&self) -> u64 {
         // SAFETY: The device is valid by the type invariants; C reads this field without a lock.
         unsafe { ptr::addr_of!((*self.as_raw()).bd_nr_sectors).read_volatile() }
+    }
+
+    /// Waits until the writes that have ended are on the medium, and not just in the device's
+    /// volatile cache, if it has one. C: `blkdev_issue_flush()`.
+    ///
+    /// Fails with `EIO`, or what else the device says.
+    pub fn flush(&self) -> Result {
+        // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
+        to_result(unsafe { bindings::blkdev_issue_flush(self.as_raw()) })
     }
 
     /// Forgets what the device's own cache has of `len` blocks from `first` on, for they are a
