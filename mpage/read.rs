@@ -188,6 +188,8 @@ impl<'i, M: MapSource> Reader<'i, M> {
         let (mapper, inode) = (self.mapper, self.inode);
         let mut target = Target::Whole(folio);
         let mut held: Option<Run<_>> = None;
+        // A mapper that answers block by block has a step for each block of a hole.
+        let mut hole: Option<Span> = None;
         loop {
             let calls = &mut self.sink.tally.mapper_calls;
             let step = plan.next(|at, max| {
@@ -199,7 +201,14 @@ impl<'i, M: MapSource> Reader<'i, M> {
                     target.fail();
                     return Err(error);
                 }
-                Ok(Some(Step::Zero(span))) => target.zero(self.sink.bytes(span)),
+                Ok(Some(Step::Zero(span))) => match &mut hole {
+                    Some(hole) if hole.end() == span.start => hole.len += span.len,
+                    hole => {
+                        if let Some(before) = hole.replace(span) {
+                            target.zero(self.sink.bytes(before));
+                        }
+                    }
+                },
                 Ok(Some(Step::Read(run))) => {
                     let mut due = [held.replace(run), None];
                     if run.boundary && run.span.end() < blocks {
@@ -223,6 +232,9 @@ impl<'i, M: MapSource> Reader<'i, M> {
                 },
                 Ok(None) => break,
             }
+        }
+        if let Some(hole) = hole {
+            target.zero(self.sink.bytes(hole));
         }
         match (target, held) {
             (Target::Whole(folio), None) => {
