@@ -234,16 +234,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
         let mut target = Target::Whole(folio);
         let mut at = 0;
         while let Some(run) = next_writable(target.buffers(inode), at, file_blocks) {
-            target = match self.split(target) {
-                Ok(split) => split,
-                Err(folio) => {
-                    // Stays dirty as a whole.
-                    drop(folio);
-                    self.sink.fail(request, error);
-                    return Err(error);
-                }
-            };
-            target.write(&mut self.sink, request, run);
+            target = self.save(request, target, run, error)?;
             at = run.span.end();
         }
         self.end_rescue(request, target, error)
@@ -305,18 +296,32 @@ impl<'i, M: MapSource> Writer<'i, M> {
         error: Error,
     ) -> Result {
         if let Some(run) = held {
-            target = match self.split(target) {
-                Ok(split) => split,
-                Err(folio) => {
-                    // Stays dirty as a whole, blocks of its own included.
-                    drop(folio);
-                    self.sink.fail(request, error);
-                    return Err(error);
-                }
-            };
-            target.write(&mut self.sink, request, run);
+            target = self.save(request, target, run, error)?;
         }
         self.end_rescue(request, target, error)
+    }
+
+    /// Writes a run of a folio that will fail with `error`. Without memory to do so the folio stays
+    /// dirty as a whole, blocks of its own included, and that is the error.
+    #[cold]
+    fn save<'f>(
+        &mut self,
+        request: &WritebackControl<'_>,
+        target: Target<'f>,
+        run: Run<&BlockDevice>,
+        error: Error,
+    ) -> Result<Target<'f>> {
+        match self.split(target) {
+            Ok(target) => {
+                target.write(&mut self.sink, request, run);
+                Ok(target)
+            }
+            Err(folio) => {
+                drop(folio);
+                self.sink.fail(request, error);
+                Err(error)
+            }
+        }
     }
 
     /// What could be written of a folio is being written; says what becomes of the rest.
