@@ -239,6 +239,18 @@ static void w16_dirty_buffers(struct kunit *test)
 	contract_file_close(file);
 }
 
+/* The file has become shorter: what its buffers say is not to be written. */
+static void w16_buffers_behind_the_end(struct kunit *test)
+{
+	struct contract_file *file = make_file(test, PAGE_SIZE);
+	struct folio *folio = picked(test, file, 3);
+
+	map_buffers(file, folio);
+	KUNIT_EXPECT_EQ(test, -EAGAIN, writepage(file, folio, mapped));
+	KUNIT_EXPECT_EQ(test, file->calls, 0);
+	expect_back(test, file, folio);
+}
+
 /* Without a get_block, what has blocks is written, and the rest stays dirty. */
 static void w15_no_get_block(struct kunit *test)
 {
@@ -319,6 +331,7 @@ static struct kunit_case write_cases[] = {
 	KUNIT_CASE(w16_behind_the_end),
 	KUNIT_CASE(w16_clean_buffers),
 	KUNIT_CASE(w16_dirty_buffers),
+	KUNIT_CASE(w16_buffers_behind_the_end),
 	KUNIT_CASE(w15_no_get_block),
 	KUNIT_CASE(w15_hook_without_get_block),
 	{}
