@@ -2,6 +2,7 @@
 
 //! Block devices and bios.
 
+mod bio;
 mod device;
 mod in_flight;
 mod plug;

@@ -10,7 +10,10 @@
 //! folios after submission.
 
 use super::{
-    in_flight,
+    bio::{
+        EndedBio,
+        UnsubmittedBio, //
+    },
     BlockDevice,
     Sector,
     SplitRead, //
@@ -24,14 +27,8 @@ use crate::{
     bindings,
 };
 use core::{
-    mem::{
-        ManuallyDrop,
-        MaybeUninit, //
-    },
-    ptr::{
-        self,
-        NonNull, //
-    },
+    mem::ManuallyDrop,
+    ptr, //
 };
 use kernel::sync::Arc;
 
@@ -65,16 +62,13 @@ impl ReadIntent {
     }
 }
 
-/// A read bio under construction.
+/// A read bio under construction. Dropped, its folios end as failed reads.
 ///
 /// # Invariants
 ///
-/// - `bio` is a valid read bio that this value owns alone and that was never submitted.
-/// - Every folio in it is a locked page-cache folio whose lock it owns, each added once; or
-///   `bi_private` is an `Arc<SplitRead>` turned raw, and its folio belongs to that.
-pub struct ReadBio {
-    bio: NonNull<bindings::bio>,
-}
+/// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once; or it
+/// has a share of a [`SplitRead`], and its folio belongs to that.
+pub struct ReadBio(UnsubmittedBio);
 
 impl ReadBio {
     /// Allocates a bio for up to `pages` pages (more are clamped to the most a bio can carry)
@@ -115,61 +109,38 @@ impl ReadBio {
         intent: ReadIntent,
         gfp: bindings::gfp_t,
     ) -> Option<Self> {
-        let vecs = pages.clamp(1, bindings::BIO_MAX_VECS) as u16;
-        // SAFETY: `device` is valid by its invariants, and `fs_bio_set` is initialised at boot.
+        // SAFETY: The completion ends locked folios, and nothing else is added by `add`.
         let bio = unsafe {
-            bindings::bio_alloc_bioset(
-                device.as_raw(),
-                vecs,
-                intent.flags(),
-                gfp,
-                ptr::addr_of_mut!(bindings::fs_bio_set),
-            )
+            UnsubmittedBio::allocate(device, sector, pages, intent.flags(), gfp, end_whole_folios)
         };
-        let bio = NonNull::new(bio)?;
-        // SAFETY: A bio fresh from the allocator is ours alone.
-        unsafe {
-            (*bio.as_ptr()).bi_iter.bi_sector = sector.0;
-            (*bio.as_ptr()).bi_end_io = Some(end_whole_folios);
-        }
-        // INVARIANT: Fresh, read, unsubmitted, without folios.
-        Some(Self { bio })
-    }
-
-    #[inline(always)]
-    fn raw(&mut self) -> *mut bindings::bio {
-        self.bio.as_ptr()
+        // INVARIANT: There are no folios yet.
+        bio.map(Self)
     }
 
     /// The device that this bio reads from.
     #[inline(always)]
     pub fn device(&self) -> &BlockDevice {
-        // SAFETY: The bio is valid; its device stays open while an unsubmitted bio refers to it,
-        // because `new` borrowed it from an open mount.
-        unsafe { BlockDevice::from_raw((*self.bio.as_ptr()).bi_bdev) }
+        self.0.device()
     }
 
     /// The sector behind the last one that this bio reads.
     #[inline(always)]
     pub fn end(&self) -> Sector {
-        // SAFETY: The bio is valid and ours.
-        let iter = unsafe { ptr::addr_of!((*self.bio.as_ptr()).bi_iter).read_unaligned() };
-        Sector(iter.bi_sector).advanced_by(iter.bi_size)
+        self.0.end()
     }
 
     /// Bytes that this bio reads.
     #[inline(always)]
     pub fn bytes(&self) -> u32 {
-        // SAFETY: The bio is valid and ours.
-        unsafe { ptr::addr_of!((*self.bio.as_ptr()).bi_iter.bi_size).read_unaligned() }
+        self.0.bytes()
     }
 
     /// Adds `range` of a folio, to be read behind what the bio has; the folio is unlocked when
     /// the bio ends. A full bio hands the folio back. C: `bio_add_folio()`.
     #[inline]
     pub fn add(&mut self, folio: LockedFolio, range: ByteRange) -> Result<(), LockedFolio> {
-        // SAFETY: The bio is ours, and the folio is locked and so cannot go away.
-        if unsafe { bindings::bio_add_folio(self.raw(), folio.as_raw(), range.len, range.start) } {
+        // SAFETY: The folio is locked and so cannot go away before the completion unlocks it.
+        if unsafe { self.0.add(&folio, range) } {
             // INVARIANT: The lock is the bio's from here on.
             let _ = ManuallyDrop::new(folio);
             Ok(())
@@ -185,56 +156,27 @@ impl ReadBio {
         split: Arc<SplitRead>,
         range: ByteRange,
     ) -> Result<(), Arc<SplitRead>> {
-        let bio = self.raw();
         let folio = split.folio().as_raw();
-        // SAFETY: The bio is ours; the split read owns the folio's lock while `split` lives.
-        if !unsafe { bindings::bio_add_folio(bio, folio, range.len, range.start) } {
-            return Err(split);
-        }
-        // SAFETY: The bio is ours. INVARIANT: `bi_private` now holds the share.
-        unsafe {
-            (*bio).bi_private = Arc::into_raw(split).cast_mut().cast();
-            (*bio).bi_end_io = Some(end_piece);
-        }
-        Ok(())
+        // SAFETY: The split read owns the folio's lock while a share of it lives; `end_piece` takes
+        // the share.
+        unsafe { self.0.add_piece(folio, range, split, end_piece) }
     }
 
     /// Gives the bio to the block layer. A bio that reaches over the end of an odd-sized device is
     /// cut there and the rest of its folios zeroed.
     ///
     /// C: `submit_bio()`, `guard_bio_eod()`.
-    pub fn submit(self) {
-        let mut this = ManuallyDrop::new(self);
-        this.trim_to_device();
-        in_flight::begin();
-        // SAFETY: The bio is valid, has a completion, and is never touched again by us.
-        unsafe { bindings::submit_bio(this.raw()) };
-    }
-
-    /// C: `guard_bio_eod()`, which is not exported. A device of unknown size is left alone, and a
-    /// bio that starts beyond the end is refused by the block layer.
-    fn trim_to_device(&mut self) {
-        // SAFETY: The bio is valid and ours.
-        let iter = unsafe { ptr::addr_of!((*self.bio.as_ptr()).bi_iter).read_unaligned() };
-        let sectors = self.device().sectors();
-        if sectors == 0 || iter.bi_sector >= sectors {
-            return;
+    pub fn submit(mut self) {
+        if let Some(keep) = self.0.bytes_within_device() {
+            self.zero_from(keep as usize);
+            self.0.cut(keep);
         }
-        let room = sectors - iter.bi_sector;
-        if u64::from(iter.bi_size >> Sector::SHIFT) <= room {
-            return;
-        }
-        // Smaller than `bi_size`, so it fits.
-        let keep = (room << Sector::SHIFT) as u32;
-        self.zero_from(keep as usize);
-        // SAFETY: The bio is valid and ours. The vector keeps naming every folio, so that the
-        // completion finds them all.
-        unsafe { ptr::addr_of_mut!((*self.raw()).bi_iter.bi_size).write_unaligned(keep) };
+        self.0.submit();
     }
 
     /// Zeroes what the bio would read from byte `keep` on.
     fn zero_from(&mut self, keep: usize) {
-        let bio = self.raw();
+        let bio = self.0.as_raw();
         let mut done = 0usize;
         // SAFETY: An unsubmitted bio has `bi_vcnt` initialised entries.
         let vecs =
@@ -252,58 +194,31 @@ impl ReadBio {
     }
 }
 
-impl Drop for ReadBio {
-    /// Ends the folios as failed reads.
-    fn drop(&mut self) {
-        in_flight::begin();
-        // SAFETY: The bio is ours and was never submitted; its completion runs here and frees it.
-        unsafe { bindings::rust_mpage_helper_bio_io_error(self.raw()) };
-    }
-}
-
-// SAFETY: A bio belongs to no thread.
-unsafe impl Send for ReadBio {}
-
 /// Completion of a bio of whole folios. C: `mpage_read_end_io()`.
 ///
 /// # Safety
 ///
 /// `bio` must come from a [`ReadBio`], and the block layer must be done with it.
 unsafe extern "C" fn end_whole_folios(bio: *mut bindings::bio) {
-    // SAFETY: The bio is valid until the `bio_put()` below.
-    let success = unsafe { (*bio).bi_status } == 0;
-    let mut iter = MaybeUninit::<bindings::folio_iter>::uninit();
-    // SAFETY: The helpers initialise and advance the iterator over the bio's own vector; by the
-    // invariants of `ReadBio` each folio in it is locked, appears once, and is ours to end.
-    unsafe {
-        let iter = iter.as_mut_ptr();
-        bindings::rust_mpage_helper_bio_first_folio(iter, bio, 0);
-        while !(*iter).folio.is_null() {
-            // The folio may be gone as soon as it is unlocked: step first.
-            let folio = (*iter).folio;
-            bindings::rust_mpage_helper_bio_next_folio(iter, bio);
-            bindings::folio_end_read(folio, success);
-        }
-        bindings::bio_put(bio);
-    }
-    in_flight::end();
+    // SAFETY: By the safety requirements.
+    let bio = unsafe { EndedBio::from_raw(bio) };
+    let success = bio.is_ok();
+    // SAFETY: By the invariants of `ReadBio` each folio in it is locked, appears once, and is ours
+    // to end.
+    bio.for_each_folio(|folio| unsafe { bindings::folio_end_read(folio, success) });
 }
 
 /// Completion of a bio that reads a piece of one folio.
 ///
 /// # Safety
 ///
-/// As for [`end_whole_folios`]; `bi_private` must hold an `Arc<SplitRead>`.
+/// As for [`end_whole_folios`]; the bio must have a share of a [`SplitRead`].
 unsafe extern "C" fn end_piece(bio: *mut bindings::bio) {
-    // SAFETY: By the invariants of `ReadBio` this is the share that `add_piece` put there, and
-    // nobody else takes it.
-    let split = unsafe { Arc::<SplitRead>::from_raw((*bio).bi_private.cast()) };
-    // SAFETY: The bio is valid until the `bio_put()` below.
-    if unsafe { (*bio).bi_status } != 0 {
+    // SAFETY: By the safety requirements.
+    let bio = unsafe { EndedBio::from_raw(bio) };
+    // SAFETY: By the safety requirements, and nobody else takes it.
+    let split = unsafe { bio.take_share::<SplitRead>() };
+    if !bio.is_ok() {
         split.fail();
     }
-    // SAFETY: The bio is ours and over.
-    unsafe { bindings::bio_put(bio) };
-    drop(split);
-    in_flight::end();
 }
