@@ -6,11 +6,14 @@ it at fixed places under /run, so that it does not matter where they are on the
 host. Results come back as files in a directory that the guest may write; the
 console is kept whole in a log, and is what is left when a guest dies.
 
-A guest that is not done in time is killed, with everything it started.
+A guest that is not done in time is killed, with everything it started. One that
+stands still before its userland has come up, which an emulated machine with two
+processors does now and then, is booted again.
 """
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -23,6 +26,10 @@ PYTHON = "/usr/bin/python3"
 # A question to the host takes longer than anything else in an emulated guest,
 # so what the host does not change meanwhile is asked for once.
 KEPT = "version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose"
+
+STILL = 180  # seconds without a word from a kernel that boots
+BOOTS = 3
+_BOOTED = re.compile(r"virtme-ng-init: starting script")
 
 
 def _keep(points):
@@ -125,20 +132,51 @@ class Guest:
             "-a", "printk.devkmsg=on", "--script-sh", shell,
         ])
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab") as out:
-            process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True,
-                env=command.environment(),
-            )
-            reader = threading.Thread(
-                target=_copy, args=(process.stdout, out, on_line), daemon=True)
-            reader.start()
-            try:
-                return _wait(process, limit)
-            finally:
-                command.end_group(process)
-                reader.join(10)
+        for boot in range(1, BOOTS + 1):
+            console = _Console(on_line, patient=boot == BOOTS)
+            ended = _run(argv, log, limit, console)
+            if ended or not console.stands_still():
+                break
+            ui.warn(f"the guest stood still while it booted: once more ({log})")
+        return ended
+
+
+class _Console:
+    """What a guest says, and whether it still says something while it boots."""
+
+    def __init__(self, on_line, patient, now=time.monotonic):
+        self._on_line = on_line
+        self._patient = patient
+        self._now = now
+        self._heard = now()
+
+    def line(self, text):
+        """The guest has said something."""
+        self._patient = self._patient or bool(_BOOTED.search(text))
+        self._heard = self._now()
+        self._on_line(text)
+
+    def stands_still(self):
+        """It should be booted again."""
+        return not self._patient and self._now() - self._heard > STILL
+
+
+def _run(argv, log, limit, console):
+    """Start a guest; True if it ended by itself."""
+    with open(log, "ab") as out:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+            env=command.environment(),
+        )
+        reader = threading.Thread(
+            target=_copy, args=(process.stdout, out, console.line), daemon=True)
+        reader.start()
+        try:
+            return _wait(process, limit, console)
+        finally:
+            command.end_group(process)
+            reader.join(10)
 
 
 def _copy(pipe, out, on_line):
@@ -148,13 +186,13 @@ def _copy(pipe, out, on_line):
         on_line(line.decode("utf-8", "replace").rstrip())
 
 
-def _wait(process, limit):
+def _wait(process, limit, console):
     while True:
         try:
             process.wait(0.2)
             return True
         except subprocess.TimeoutExpired:
-            if limit() <= 0:
+            if limit() <= 0 or console.stands_still():
                 return False
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Small parts: settings, configurations, superblocks, the free space of an image."""
+"""Small parts: settings, configurations, superblocks, the free space of an image, a
+guest that does not come up."""
 
 import os
 import struct
@@ -7,7 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from rmp import doc, kernel, scatter, settings, superblock, ui
+from rmp import doc, guest, kernel, scatter, settings, superblock, ui
 
 
 class Numbers(unittest.TestCase):
@@ -87,6 +88,36 @@ class Scatter(unittest.TestCase):
     def test_no_room(self):
         with self.assertRaises(ValueError):
             scatter.commands([(10, 13)], "/x", "f", 3)
+
+
+class Console(unittest.TestCase):
+    def setUp(self):
+        self.seconds = 0
+        self.lines = []
+
+    def console(self, patient=False):
+        return guest._Console(self.lines.append, patient, now=lambda: self.seconds)
+
+    def test_silence_while_booting(self):
+        console = self.console()
+        self.seconds = guest.STILL
+        self.assertFalse(console.stands_still())
+        self.seconds += 1
+        self.assertTrue(console.stands_still())
+        console.line("smp: Brought up 1 node, 2 CPUs")
+        self.assertFalse(console.stands_still())
+        self.assertEqual(self.lines, ["smp: Brought up 1 node, 2 CPUs"])
+
+    def test_silence_of_a_job(self):
+        console = self.console()
+        console.line("virtme-ng-init: starting script (console fallback)")
+        self.seconds = 10 * guest.STILL
+        self.assertFalse(console.stands_still())
+
+    def test_the_last_boot(self):
+        console = self.console(patient=True)
+        self.seconds = 10 * guest.STILL
+        self.assertFalse(console.stands_still())
 
 
 class Doc(unittest.TestCase):
