@@ -133,16 +133,16 @@ def _beyond_the_limit(ctx, image):
 
 
 @timeout(600)
-def test_limit_1k(ctx):
-    """Three times the limit: half by write(2), half by mmap; 1 KiB blocks."""
-    _beyond_the_limit(ctx, "large-1k")
+def test_limit_4k(ctx):
+    """Three times the limit: half by write(2), half by mmap; 4 KiB blocks."""
+    _beyond_the_limit(ctx, "large-4k")
 
 
 @long
 @timeout(600)
-def test_limit_4k(ctx):
-    """The same, 4 KiB blocks."""
-    _beyond_the_limit(ctx, "large-4k")
+def test_limit_1k(ctx):
+    """The same, 1 KiB blocks."""
+    _beyond_the_limit(ctx, "large-1k")
 
 
 @long
