@@ -18,7 +18,7 @@ _FRAGMENTS = {
     "checked": ["lean.config", "checked.config"],
 }
 # about how many lines a build prints; for the percentage only
-_LINES = {"lean": 2540, "checked": 2580}
+_LINES = {"lean": 2540, "checked": 2390}
 _ASSIGN = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 
