@@ -24,7 +24,7 @@ from . import cache, command, scatter, ui
 
 TREES = ("Documentation/filesystems", "Documentation/core-api",
          "Documentation/block", "Documentation/rust", "fs", "mm", "block", "rust",
-         "include/linux", "tools/testing/selftests/mm")
+         "tools/testing/selftests/mm")
 BIG_TREES = ("drivers/gpu/drm", "drivers/net", "arch", "sound")
 BIG = 110 << 20
 BLOCK = 4096
