@@ -106,6 +106,7 @@ fn write(sb: &SuperBlock<Ext2>, blocks: &[u32]) -> Result {
         }
     }
     // Whoever wrote them: they may be in the device's cache, which loses one write and keeps
-    // another that came later.
-    result.and_then(|()| sb.device().flush())
+    // another that came later. Also if one has failed: the others are taken for settled.
+    let flushed = sb.device().flush();
+    result.and(flushed)
 }
