@@ -4,6 +4,8 @@
 //! it has ended. In between it is the block layer's, and nothing here can touch it.
 //!
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
+//!
+//! Locks: none. Completions run in interrupt context, so nothing of [`EndedBio`] sleeps.
 
 use super::{
     in_flight,

@@ -135,7 +135,7 @@ class Guest:
         for boot in range(1, BOOTS + 1):
             console = _Console(on_line, patient=boot == BOOTS)
             ended = _run(argv, log, limit, console)
-            if ended or not console.stands_still():
+            if ended or limit() <= 0 or not console.stands_still():
                 break
             ui.warn(f"the guest stood still while it booted: once more ({log})")
         return ended
