@@ -256,6 +256,23 @@ def _special(ctx, point, op):
         ctx.drop_caches()
 
 
+def _do(actor, op):
+    """An operation, with its answer. Where a direct write meets a hole, its data goes
+    through the page cache, and the pages are given up after that; but not one that
+    somebody holds still, as a CPU's batch for the LRU lists or the end of its own
+    writeback, and that is chance. Asked for here, the kernel tries again after it has
+    emptied the batches of all CPUs."""
+    answer = actor.do(op)
+    if op[0] == "write_direct" and not answer[1]:
+        _, name, offset, length, _ = op
+        fd = os.open(actor.path(name), os.O_RDONLY)
+        try:
+            os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+    return answer
+
+
 def _work_side(ctx, spec, which, path, source):
     """Do operations; [(op, answer, bios)], the tree, what the checker says, and the
     sectors of the trees that the filesystem keeps as files.
@@ -274,7 +291,7 @@ def _work_side(ctx, spec, which, path, source):
                 if op[0] in _SYNCS:
                     answer = _special(ctx, point, op)
                 else:
-                    answer = actor.do(op)
+                    answer = _do(actor, op)
                 done.append((op, answer, io.take()[0]))
                 op = source(op, answer)
             syncfs(point)
