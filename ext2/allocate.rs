@@ -7,6 +7,9 @@
 //! pointer or a run of them, all of it becomes part of the file. Nothing before that store has to be
 //! undone but the allocation.
 //!
+//! A file that grows asks for block after block in the same array of pointers. That array is kept at
+//! hand in the [`Tree`], and questions about it are answered under the mutex at once.
+//!
 //! What a crash leaves is decided by two rules, both beyond C, which leaves it to e2fsck:
 //!
 //! - A block gets a new owner only when the disk does not say any more that it is another's, see
@@ -24,7 +27,11 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    array, balloc,
+    array::{
+        self,
+        PointerArray, //
+    },
+    balloc,
     bitmap::Run,
     branch::{
         self,
@@ -44,8 +51,11 @@ use crate::{
         Missing,
         MissingBefore, //
     },
-    path::BlockPath,
-    reservation::BlockAllocInfo,
+    path::{
+        BlockPath,
+        PointerRun, //
+    },
+    tree::Tree,
 };
 use kernel::prelude::*;
 use rust_mpage_core::abstractions::fs::{
@@ -53,116 +63,211 @@ use rust_mpage_core::abstractions::fs::{
     Buffer, //
 };
 
-/// Gives block `at` of the file, whose path is `path`, and up to `max` blocks in all from it on,
-/// what they are missing; or finds that somebody else just did.
-///
-/// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`; no block is lost then.
-pub(crate) fn fill(
-    inode: &Ext2Inode,
+/// A question for blocks of a file that is written to: what is missing is allocated.
+pub(crate) struct Request<'a> {
+    inode: &'a Ext2Inode,
+    /// The first block.
     at: u64,
-    path: &BlockPath,
-    missing: MissingBefore,
+    path: &'a BlockPath,
+    /// The number of the array that has the pointer to it, see [`Tree`].
+    array: u64,
+    /// How many blocks there shall be at most, from the first on.
     max: u32,
-) -> Result<Blocks> {
-    let mut info = inode.data().lock_tree();
-
-    let missing = match map::look_again(inode, path, max, missing)? {
-        Found::Blocks(blocks) => return Ok(blocks),
-        Found::Missing(missing) => missing,
-    };
-    if let Some(block) = missing.array.block() {
-        array::check_own(inode, block, 1)?;
-    }
-    if inode::is_regular(inode) {
-        info.ensure(inode.super_block().data().options().windowing());
-    }
-
-    let goal = goal(inode, &info, at, path, &missing);
-    let plan = BranchPlan::new(path, missing.level, missing.nulls, max);
-    let mut blocks = Gathering::new(plan);
-    let branch = gather(inode, &mut info, goal, &mut blocks)
-        .and_then(|()| blocks.branch(path).ok_or(EUCLEAN))
-        .and_then(|branch| hang(inode, path, &missing, &branch).map(|()| branch))
-        .inspect_err(|_| {
-            for run in blocks.runs() {
-                balloc::free_blocks(inode, run.first, run.count);
-            }
-        })?;
-
-    let Run { first, count } = branch.data();
-    let last = at.saturating_add(count.into()).saturating_sub(1);
-    info.set_last(last as u32, first.saturating_add(count).saturating_sub(1));
-    inode.set_ctime_now();
-    inode.mark_dirty();
-    Ok(Blocks {
-        first,
-        count,
-        is_new: true,
-    })
 }
 
-/// Where to look for free blocks first; `ext2_find_goal()`.
-fn goal(
-    inode: &Ext2Inode,
-    info: &BlockAllocInfo,
-    at: u64,
-    path: &BlockPath,
-    missing: &Missing,
-) -> u32 {
-    // The size of a file in blocks fits in 32 bits: so does the count of its sectors.
-    info.goal_for(at as u32).unwrap_or_else(|| {
-        let offset = path.offsets().get(missing.level).copied().unwrap_or(0);
-        let before = (0..offset)
-            .rev()
-            .map_while(|index| missing.array.get(inode, index));
-        let geometry = &inode.super_block().data().geometry;
-        let group = geometry
-            .inode_location(inode.number() as u32)
-            .ok()
-            .and_then(|location| geometry.group_first_block(location.group))
-            .unwrap_or(geometry.first_data_block());
-        let coloured = branch::colour(group, geometry.blocks_per_group(), fs::current_pid());
+impl<'a> Request<'a> {
+    /// For block `at` of the file, whose path is `path`, and up to `max` blocks in all from it on.
+    pub(crate) fn new(inode: &'a Ext2Inode, at: u64, path: &'a BlockPath, max: u32) -> Self {
+        Self {
+            inode,
+            at,
+            path,
+            array: array::number_of_last(inode, at),
+            max,
+        }
+    }
 
-        branch::near(before, missing.array.block(), coloured)
-    })
-}
+    /// The blocks, given to the file now if it has none there.
+    ///
+    /// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`; no block is lost then.
+    pub(crate) fn blocks(&self) -> Result<Blocks> {
+        if let Some(blocks) = self.in_kept_array()? {
+            return Ok(blocks);
+        }
+        let cuts = self.inode.data().cuts();
+        match map::look(self.inode, self.path, self.max)? {
+            Found::Blocks(blocks) => self.there(blocks.first, blocks.count),
+            Found::Missing(missing) => self.fill(MissingBefore::new(missing, cuts)),
+        }
+    }
 
-/// Allocates blocks until there are enough.
-fn gather(
-    inode: &Ext2Inode,
-    info: &mut BlockAllocInfo,
-    goal: u32,
-    blocks: &mut Gathering,
-) -> Result {
-    while blocks.wanted() != 0 {
-        let wanted = blocks.wanted();
+    /// Answers from the array that the file grew in last, if it is the one; nobody cuts it off
+    /// while the tree is locked.
+    fn in_kept_array(&self) -> Result<Option<Blocks>> {
+        let mut tree = self.inode.data().lock_tree();
+        let Some(array) = tree.take_array(self.array) else {
+            return Ok(None);
+        };
+        let blocks = match map::run_at(self.inode, &array, self.path, self.last_level(), self.max) {
+            PointerRun::Null { len } => self.fill_array(&mut tree, &array, len),
+            PointerRun::Blocks { first, len } => self.there(first, len),
+        };
+        tree.keep_array(self.array, array);
+        blocks.map(Some)
+    }
+
+    /// Gives the file what is missing; or finds that somebody else just did.
+    fn fill(&self, missing: MissingBefore) -> Result<Blocks> {
+        let inode = self.inode;
+        let mut tree = inode.data().lock_tree();
+
+        let missing = match map::look_again(inode, self.path, self.max, missing)? {
+            Found::Blocks(blocks) => return self.there(blocks.first, blocks.count),
+            Found::Missing(missing) => missing,
+        };
+        if let Some(block) = missing.array.block() {
+            array::check_own(inode, block, 1)?;
+        }
+        if inode::is_regular(inode) {
+            let windowing = inode.super_block().data().options().windowing();
+            tree.info.ensure(windowing);
+        }
+        if missing.level != self.last_level() {
+            return self.fill_branch(&mut tree, &missing);
+        }
+        let blocks = self.fill_array(&mut tree, &missing.array, missing.nulls)?;
+        // Of directories and symbolic links nobody says that they are not written to any more.
+        if inode::is_regular(inode) {
+            tree.keep_array(self.array, missing.array);
+        }
+        Ok(blocks)
+    }
+
+    /// Gives blocks to null pointers to data; there are `nulls` of them in `array`, as far as they
+    /// matter.
+    fn fill_array(&self, tree: &mut Tree, array: &PointerArray, nulls: u32) -> Result<Blocks> {
+        let level = self.last_level();
+        let goal = self.goal(tree, array, level);
+        let run = self.get_run(tree, goal, nulls.min(self.max).max(1))?;
+
+        array
+            .set_all(self.inode, self.path.offset(level), run)
+            .inspect_err(|_| balloc::free_blocks(self.inode, run.first, run.count))?;
+        array.mark_dirty(self.inode);
+        Ok(self.given(tree, run))
+    }
+
+    /// Gives blocks to where indirect blocks are missing, too.
+    fn fill_branch(&self, tree: &mut Tree, missing: &Missing) -> Result<Blocks> {
+        let goal = self.goal(tree, &missing.array, missing.level);
+        let plan = BranchPlan::new(self.path, missing.level, missing.nulls, self.max);
+        let mut blocks = Gathering::new(plan);
+        let branch = self
+            .gather(tree, goal, &mut blocks)
+            .and_then(|()| blocks.branch(self.path).ok_or(EUCLEAN))
+            .and_then(|branch| self.hang(missing, &branch).map(|()| branch))
+            .inspect_err(|_| {
+                for run in blocks.runs() {
+                    balloc::free_blocks(self.inode, run.first, run.count);
+                }
+            })?;
+
+        Ok(self.given(tree, branch.data()))
+    }
+
+    /// Allocates blocks until there are enough.
+    fn gather(&self, tree: &mut Tree, goal: u32, blocks: &mut Gathering) -> Result {
+        while blocks.wanted() != 0 {
+            let run = self.get_run(tree, goal, blocks.wanted())?;
+            blocks.take(run);
+        }
+        Ok(())
+    }
+
+    /// Allocates up to `wanted` blocks in a row that the disk does not say are another file's.
+    fn get_run(&self, tree: &mut Tree, goal: u32, wanted: u32) -> Result<Run> {
+        let inode = self.inode;
+        let info = &mut tree.info;
         let run = balloc::new_blocks(inode, info, goal, wanted, balloc::Reservation::Use)?;
-        blocks.take(run);
         let sb = inode.super_block();
-        sb.data().unsettled.settle(sb, run.first, run.count)?;
-    }
-    Ok(())
-}
 
-/// Makes the branch part of the file. On failure, nothing points to it.
-fn hang(inode: &Ext2Inode, path: &BlockPath, missing: &Missing, branch: &Branch) -> Result {
-    let data = inode.data();
-    let root = path.offsets().first().copied().unwrap_or(0);
-    let splice = branch.splice().ok_or(EUCLEAN)?;
+        sb.data()
+            .unsettled
+            .settle(sb, run.first, run.count)
+            .inspect_err(|_| balloc::free_blocks(inode, run.first, run.count))?;
+        Ok(run)
+    }
 
-    make_indirect(
-        inode,
-        branch,
-        missing.level > 0 && !data.has_fresh_branch(root),
-    )?;
-    if missing.level == 0 && branch.indirect().next().is_some() {
-        data.note_fresh_branch(root);
+    /// Where to look for free blocks first, for a pointer in `array`, which is that at `level`;
+    /// `ext2_find_goal()`.
+    fn goal(&self, tree: &Tree, array: &PointerArray, level: usize) -> u32 {
+        // The size of a file in blocks fits in 32 bits: so does the count of its sectors.
+        tree.info.goal_for(self.at as u32).unwrap_or_else(|| {
+            let inode = self.inode;
+            let before = (0..self.path.offset(level))
+                .rev()
+                .map_while(|index| array.get(inode, index));
+            let geometry = &inode.super_block().data().geometry;
+            let group = geometry
+                .inode_location(inode.number() as u32)
+                .ok()
+                .and_then(|location| geometry.group_first_block(location.group))
+                .unwrap_or(geometry.first_data_block());
+            let coloured = branch::colour(group, geometry.blocks_per_group(), fs::current_pid());
+
+            branch::near(before, array.block(), coloured)
+        })
     }
-    for (index, block) in splice.iter() {
-        missing.array.set(inode, index, block)?;
+
+    /// Makes the branch part of the file. On failure, nothing points to it.
+    fn hang(&self, missing: &Missing, branch: &Branch) -> Result {
+        let inode = self.inode;
+        let data = inode.data();
+        let root = self.path.offset(0);
+        let splice = branch.splice().ok_or(EUCLEAN)?;
+
+        make_indirect(
+            inode,
+            branch,
+            missing.level > 0 && !data.has_fresh_branch(root),
+        )?;
+        if missing.level == 0 {
+            data.note_fresh_branch(root);
+        }
+        for (index, block) in splice.iter() {
+            missing.array.set(inode, index, block)?;
+        }
+        missing.array.mark_dirty(inode);
+        Ok(())
     }
-    missing.array.mark_dirty(inode);
-    Ok(())
+
+    /// Blocks that the file has had. They will be written to, so nothing of the filesystem's own
+    /// may be there.
+    fn there(&self, first: u32, count: u32) -> Result<Blocks> {
+        array::check_own(self.inode, first, count)?;
+        Ok(Blocks::there(first, count))
+    }
+
+    /// Blocks that are part of the file since now.
+    fn given(&self, tree: &mut Tree, run: Run) -> Blocks {
+        let Run { first, count } = run;
+        let last = self.at.saturating_add(count.into()).saturating_sub(1);
+
+        tree.info
+            .set_last(last as u32, first.saturating_add(count).saturating_sub(1));
+        self.inode.set_ctime_now();
+        self.inode.mark_dirty();
+        Blocks {
+            first,
+            count,
+            is_new: true,
+        }
+    }
+
+    /// The level of the array with the pointer to the data.
+    fn last_level(&self) -> usize {
+        self.path.depth().saturating_sub(1)
+    }
 }
 
 /// Fills the branch's indirect blocks, and writes them if what they will hang on `is_on_disk`.

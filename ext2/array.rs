@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    bitmap::Run,
     inode::Ext2Inode,
     path::BlockPath,
     report, //
@@ -47,6 +48,16 @@ impl PointerArray {
             Self::Inode => inode.data().set_pointer(index, block),
             Self::Indirect(buffer) => buffer.set_le32(index as usize, block),
         }
+    }
+
+    /// Makes `index` and the pointers after it point to the blocks of a run, one each. Fails with
+    /// `EUCLEAN` if some would be beyond the last; none has changed then.
+    pub(crate) fn set_all(&self, inode: &Ext2Inode, index: u32, run: Run) -> Result {
+        let last = index.saturating_add(run.count.saturating_sub(1));
+        self.get(inode, last).ok_or(EUCLEAN)?;
+        (index..=last)
+            .zip(run.first..)
+            .try_for_each(|(index, block)| self.set(inode, index, block))
     }
 
     /// Notes that pointers have changed, for a sync of the inode to write them.
@@ -103,4 +114,14 @@ pub(crate) fn path_to(inode: &Ext2Inode, block: u64) -> Result<BlockPath> {
     let size = inode.super_block().data().geometry.block_size();
 
     BlockPath::new(size, block).map_err(|error| error.errno())
+}
+
+/// The number of the array with the pointer to the file's block `block`, among those with pointers
+/// to data; see [`BlockPath::last_array`].
+#[inline]
+pub(crate) fn number_of_last(inode: &Ext2Inode, block: u64) -> u64 {
+    let size = inode.super_block().data().geometry.block_size();
+    let (number, _) = BlockPath::last_array(size, block);
+
+    number
 }

@@ -230,8 +230,3 @@ pub(crate) fn write_bitmap(sb: &SuperBlock<Ext2>, bitmap: &Buffer) {
         let _ = bitmap.sync();
     }
 }
-
-/// Gives the inode's reservation window up. C: `ext2_discard_reservation()`.
-pub(crate) fn discard_reservation(inode: &Ext2Inode, info: &mut BlockAllocInfo) {
-    inode.super_block().data().windows.discard(info);
-}

@@ -13,7 +13,6 @@
 
 use crate::{
     attribute_block,
-    balloc,
     ialloc,
     inode::Ext2Inode,
     truncate, //
@@ -44,8 +43,8 @@ pub(crate) fn delete(inode: &Ext2Inode) {
 pub(crate) fn release(inode: &Ext2Inode) {
     // Nobody else has it: the inode is not used any more. Not waiting for it says so to lockdep, as
     // memory reclaim comes here.
-    if let Some(mut info) = inode.data().try_lock_tree() {
-        balloc::discard_reservation(inode, &mut info);
+    if let Some(mut tree) = inode.data().try_lock_tree() {
+        tree.give_up(&inode.super_block().data().windows);
     }
 }
 

@@ -7,7 +7,6 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    balloc,
     inode::{
         self,
         Ext2Inode, //
@@ -135,8 +134,8 @@ impl WritableInode for File {
 impl WritableFile for File {
     /// C: `ext2_release_file()`.
     fn release_writer(inode: &Ext2Inode) {
-        let mut info = inode.data().lock_tree();
-        balloc::discard_reservation(inode, &mut info);
+        let windows = &inode.super_block().data().windows;
+        inode.data().lock_tree().give_up(windows);
     }
 }
 

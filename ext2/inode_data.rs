@@ -16,9 +16,9 @@ use crate::{
         DiskInode,
         FAST_SYMLINK_LIMIT, //
     },
-    reservation::BlockAllocInfo,
     room::Room,
-    run_cache::RunCache, //
+    run_cache::RunCache,
+    tree::Tree, //
 };
 use kernel::{
     new_mutex, new_spinlock,
@@ -66,9 +66,9 @@ pub(crate) struct InodeData {
     pub(crate) lookup_hint: Atomic<u32>,
     /// Where a directory may have room for a new name.
     pub(crate) room: Room,
-    /// The truncate mutex: the tree of pointers, and what blocks are reserved for it.
+    /// The truncate mutex: the tree of pointers, and what is known of it.
     #[pin]
-    tree: Mutex<BlockAllocInfo>,
+    tree: Mutex<Tree>,
     /// See [`inode_write`](crate::inode_write).
     #[pin]
     pub(crate) disk_only: SpinLock<DiskOnly>,
@@ -156,7 +156,7 @@ impl InodeData {
             runs: RunCache::new(),
             lookup_hint: Atomic::new(0),
             room: Room::new(),
-            tree <- new_mutex!(BlockAllocInfo::new(), "ext2_tree"),
+            tree <- new_mutex!(Tree::new(), "ext2_tree"),
             disk_only <- new_spinlock!(only, "ext2_disk_only"),
         }? Error)
     }
@@ -182,12 +182,12 @@ impl InodeData {
     }
 
     /// Locks the tree of pointers, for those who change it.
-    pub(crate) fn lock_tree(&self) -> MutexGuard<'_, BlockAllocInfo> {
+    pub(crate) fn lock_tree(&self) -> MutexGuard<'_, Tree> {
         self.tree.lock()
     }
 
     /// Locks the tree of pointers, if nobody else has.
-    pub(crate) fn try_lock_tree(&self) -> Option<MutexGuard<'_, BlockAllocInfo>> {
+    pub(crate) fn try_lock_tree(&self) -> Option<MutexGuard<'_, Tree>> {
         self.tree.try_lock()
     }
 

@@ -24,8 +24,8 @@ use crate::{
         InodeImage, //
     },
     report,
-    reservation::BlockAllocInfo,
-    super_state, //
+    super_state,
+    tree::Tree, //
 };
 use kernel::prelude::*;
 use rust_mpage_core::abstractions::fs::Buffer;
@@ -47,8 +47,8 @@ pub(crate) fn write_inode(inode: &Ext2Inode) -> Result {
 
 /// As [`write_inode`], by who has locked the tree: pointers have been cut. The block that the inode
 /// is in.
-pub(crate) fn store_locked(inode: &Ext2Inode, info: &BlockAllocInfo) -> Result<u32> {
-    write_fresh_branches(inode, info)?;
+pub(crate) fn store_locked(inode: &Ext2Inode, tree: &Tree) -> Result<u32> {
+    write_fresh_branches(inode, tree)?;
     store(inode)?;
     block_of(inode)
 }
@@ -61,7 +61,7 @@ pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
 
 /// Writes the indirect blocks of branches that the disk does not know, to the medium, for the inode
 /// to point to them.
-fn write_fresh_branches(inode: &Ext2Inode, _info: &BlockAllocInfo) -> Result {
+fn write_fresh_branches(inode: &Ext2Inode, _tree: &Tree) -> Result {
     let data = inode.data();
 
     if data.has_fresh_branches() {

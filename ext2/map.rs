@@ -13,12 +13,12 @@
 //! frees what it has cut off, so a look during which none was counted has seen blocks of the file
 //! only, and any other is done again under the tree mutex. Nothing that was seen is reported as
 //! corrupt, or believed, before that is known. What is missing is allocated under the tree mutex,
-//! by [`allocate`].
+//! by [`allocate`](crate::allocate).
 
 #![deny(unsafe_code)]
 
 use crate::{
-    allocate,
+    allocate::Request,
     array::{
         self,
         PointerArray, //
@@ -68,18 +68,7 @@ impl BlockMapper for Mapper {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
         let path = array::path_to(inode, at.0)?;
-        let cuts = inode.data().cuts();
-        let blocks = match look(inode, &path, max.0)? {
-            Found::Blocks(blocks) => {
-                // They will be written to.
-                array::check_own(inode, blocks.first, blocks.count)?;
-                blocks
-            }
-            Found::Missing(missing) => {
-                let missing = MissingBefore { missing, cuts };
-                allocate::fill(inode, at.0, &path, missing, max.0)?
-            }
-        };
+        let blocks = Request::new(inode, at.0, &path, max.0).blocks()?;
         Ok(blocks.mapping(inode, &path))
     }
 }
@@ -124,6 +113,15 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
+    /// Blocks that the tree has had.
+    pub(crate) fn there(first: u32, count: u32) -> Self {
+        Self {
+            first,
+            count,
+            is_new: false,
+        }
+    }
+
     fn mapping<'i>(&self, inode: &'i Ext2Inode, path: &BlockPath) -> Mapping<&'i BlockDevice> {
         let start = PhysicalBlock(self.first.into());
         let mut mapping = Mapping::mapped(inode.device(), start, BlockCount(self.count));
@@ -154,6 +152,13 @@ pub(crate) struct MissingBefore {
     missing: Missing,
     /// The inode's count of cuts, of before it was looked for.
     cuts: u32,
+}
+
+impl MissingBefore {
+    /// What [`look`] found to be missing, `cuts` having been asked for before.
+    pub(crate) fn new(missing: Missing, cuts: u32) -> Self {
+        Self { missing, cuts }
+    }
 }
 
 /// Why a search failed.
@@ -234,11 +239,7 @@ fn search(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found, Search
                     .check_data_blocks(first, count)
                     .map_err(SearchError::Corrupt)?;
                 if is_last {
-                    return Ok(Found::Blocks(Blocks {
-                        first,
-                        count,
-                        is_new: false,
-                    }));
+                    return Ok(Found::Blocks(Blocks::there(first, count)));
                 }
                 let buffer = sb.bread(first.into()).map_err(SearchError::Read)?;
                 array = PointerArray::Indirect(buffer);
@@ -259,7 +260,7 @@ pub(crate) fn run_at(
     level: usize,
     max: u32,
 ) -> PointerRun {
-    let offset = path.offsets().get(level).copied().unwrap_or(0);
+    let offset = path.offset(level);
     let is_last = level + 1 == path.depth();
     // As many pointers as could matter: those that lead to indirect blocks only if null.
     let wanted = u64::from(max).div_ceil(path.span(level)) + u64::from(!is_last);

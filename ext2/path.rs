@@ -163,6 +163,11 @@ impl BlockPath {
         self.offsets.get(..self.depth).unwrap_or(&self.offsets)
     }
 
+    /// Which pointer of its array to follow at `level`, which is less than [`depth`](Self::depth).
+    pub(crate) fn offset(&self, level: usize) -> u32 {
+        self.offsets.get(level).copied().unwrap_or(0)
+    }
+
     /// How many logical blocks one pointer at `level` covers.
     pub(crate) fn span(&self, level: usize) -> u64 {
         let below = self.depth.saturating_sub(1).saturating_sub(level) as u32;
@@ -175,7 +180,7 @@ impl BlockPath {
     ///
     /// In the inode these are the direct pointers, or the one pointer to an indirect block.
     pub(crate) fn siblings(&self, level: usize) -> u32 {
-        let offset = self.offsets().get(level).copied().unwrap_or(0);
+        let offset = self.offset(level);
         let end = match (level, self.depth) {
             (0, 1) => DIRECT_BLOCKS as u32,
             (0, _) => offset + 1,
@@ -389,7 +394,6 @@ mod tests {
     #[test]
     fn known_paths_with_1k_blocks() -> Result {
         let size = BlockSize::from_bits(10).ok_or(EINVAL)?;
-
         let offsets = |block| BlockPath::new(size, block).map(|p| (p.depth, p.offsets));
 
         assert_eq!(offsets(11), Ok((1, [11, 0, 0, 0])));
@@ -440,7 +444,6 @@ mod tests {
     #[test]
     fn a_hole_of_several_null_pointers() -> Result {
         let size = BlockSize::from_bits(10).ok_or(EINVAL)?;
-
         let at = |block, level, nulls| {
             BlockPath::new(size, block).map(|p| (p.siblings(level), p.hole_len(level, nulls)))
         };

@@ -34,6 +34,7 @@ mod room;
 mod run_cache;
 mod super_block;
 mod super_state;
+mod tree;
 mod truncate;
 mod unsettled;
 mod write;

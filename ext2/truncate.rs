@@ -36,8 +36,8 @@ use crate::{
         MAX_DEPTH, //
     },
     report,
-    reservation::BlockAllocInfo,
     super_block::Ext2,
+    tree::Tree, //
 };
 use core::ops::Range;
 use kernel::prelude::*;
@@ -99,16 +99,16 @@ fn cut(inode: &Ext2Inode, _pages: &InvalidateLock<'_, Ext2>, size: u64) {
         return;
     };
 
-    let mut info = inode.data().lock_tree();
-    Truncation { inode, info: &info }.cut_at(&path);
-    balloc::discard_reservation(inode, &mut info);
+    let mut tree = inode.data().lock_tree();
+    Truncation { inode, tree: &tree }.cut_at(&path);
+    tree.give_up(&inode.super_block().data().windows);
 }
 
 /// A truncation under way.
 struct Truncation<'a> {
     inode: &'a Ext2Inode,
     /// The tree mutex is held.
-    info: &'a BlockAllocInfo,
+    tree: &'a Tree,
 }
 
 /// The metadata block that tells the disk of a cut, if the disk has to be told.
@@ -192,7 +192,7 @@ impl Truncation<'_> {
             PointerArray::Indirect(_) => array.block(),
             // The image of a deleted inode has no links, which is as good.
             PointerArray::Inode if inode.data().is_deleted() => inode_write::block_of(inode).ok(),
-            PointerArray::Inode => inode_write::store_locked(inode, self.info).ok(),
+            PointerArray::Inode => inode_write::store_locked(inode, self.tree).ok(),
         }
     }
 
