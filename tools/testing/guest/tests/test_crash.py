@@ -11,6 +11,7 @@ SEED= gives another workload and other cuts. `make test` also kills a guest that
 writes: tools/testing/rmp/powercut.py. The workload of both is in durable.py.
 """
 
+import errno
 import os
 import random
 
@@ -86,6 +87,71 @@ def test_cuts_1k(ctx):
 def test_cuts_4k(ctx):
     """Some cuts, 4 KiB blocks."""
     _cuts(ctx, "tiny-4k", 10)
+
+
+def _fill(path):
+    """A file in all free blocks, of bytes that are no pointer to a block."""
+    with open(path, "wb", 0) as file:
+        try:
+            while file.write(b"\xff" * 4096):
+                pass
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+        os.fsync(file.fileno())
+
+
+def _stain(disk):
+    """Leave no free block with what could be pointers."""
+    disk.mount()
+    _fill(disk.where("stain"))
+    os.unlink(disk.where("stain"))
+    disk.umount()
+
+
+def _replace(point):
+    """Files that nearly fill the disk, each in the place of an earlier one; then
+    small ones in the place of what is cut off a file's indirect block."""
+    for step in range(5):
+        with open(os.path.join(point, f"f{step % 3}"), "wb", 0) as file:
+            for _ in range(3):
+                file.write(bytes([0xf0 + step]) * 200_000)
+                os.fsync(file.fileno())
+    rest = os.path.join(point, "rest")
+    _fill(rest)
+    for number in range(3):
+        os.truncate(rest, os.stat(rest).st_size - 9000)
+        with open(os.path.join(point, f"small{number}"), "wb", 0) as file:
+            file.write(bytes([0xe0 + number]) * 8000)
+            os.fsync(file.fileno())
+    assert os.stat(rest).st_size > 20_000, "all of its pointers are in the inode"
+
+
+@timeout(240)
+def test_only_the_last_write_1k(ctx):
+    """The cache of the device keeps the last write before the cut and loses all
+    others since the last flush: no pointer leads to an indirect block that was not
+    written, and none to a block that is another file's."""
+    disk = disks.Disk(ctx, "tiny-1k")
+    _stain(disk)
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    _replace(disk.point)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    # metadata is written block by block, data seldom
+    chosen = [number for number in replay.writes()
+              if replay.entries[number].sectors == 2]
+    assert len(chosen) > 20, f"only {len(chosen)} blocks of metadata were written"
+    path = os.path.join(ctx.tmp, "cut")
+    for last in chosen:
+        data, _ = replay.at(last + 1, lambda number, last=last: number != last)
+        with open(path, "wb") as file:
+            file.write(data)
+        _, text = disks.fsck(ctx, path, "-fn")
+        for bad in ("llegal", "ultiply-claimed"):
+            assert bad not in text, f"cut after entry {last}\n{text}"
+    ctx.log(f"{len(chosen)} cuts")
 
 
 @long
