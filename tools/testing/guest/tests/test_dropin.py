@@ -346,7 +346,12 @@ def _writes(ctx, name, seed=SEED, count=OPERATIONS):
         tally.compare(f"operation {number}, {left[0]}", left[2], right[2], trees=trees)
     ctx.log(tally)
     assert all(tally.bios), "nothing was recorded"
-    found = dropin.differences(one[1], two[1]) + dropin.differences(two[1], swapped)
+    live = two[1]
+    if spec.fstype == "vfat":
+        # It counts the links of a directory when it reads it, and vfat_rename() does
+        # not count when a directory takes the place of another beside it.
+        live, swapped = map(dropin.without_links, (live, swapped))
+    found = dropin.differences(one[1], two[1]) + dropin.differences(live, swapped)
     assert not found, f"SEED={seed}:\n" + "\n".join(found[:10])
     assert one[2] == two[2], f"SEED={seed}: the checker says {one[2]}\nand {two[2]}"
     assert not tally.different, f"SEED={seed}:\n" + "\n".join(tally.different[:5])
