@@ -26,6 +26,7 @@ use crate::{
         self,
         Ext2Inode, //
     },
+    links,
     report,
     super_block::Ext2, //
 };
@@ -86,7 +87,12 @@ impl DirectoryOperations for Directory {
                 );
                 Err(EUCLEAN)
             }
-            result => result.map(Some),
+            Ok(inode) => {
+                // One that was deleted is in memory as long as somebody has it open.
+                links::check_file(&inode)?;
+                Ok(Some(inode))
+            }
+            Err(error) => Err(error),
         }
     }
 

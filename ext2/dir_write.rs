@@ -250,18 +250,31 @@ pub(crate) fn make_empty(dir: &mut DirMut<'_>, parent: u64) -> Result {
     write_out(dir)
 }
 
-/// Whether there are no names in a directory. C: `ext2_empty_dir()`, for which a directory that
+/// That a directory had no names in it. It has been locked since.
+#[must_use]
+pub(crate) struct Empty(());
+
+impl Empty {
+    /// Counts its name and its own entry no more. No other way leads a directory's count to 0.
+    pub(crate) fn drop_links(self, dir: &Ext2Inode) {
+        dir.drop_last_links(2);
+    }
+}
+
+/// Checks that there are no names in a directory. C: `ext2_empty_dir()`, for which a directory that
 /// cannot be read is not empty.
-pub(crate) fn is_empty(dir: Dir<'_>) -> Result<bool> {
+///
+/// Fails with `ENOTEMPTY`, or with the error of what cannot be read.
+pub(crate) fn check_empty(dir: Dir<'_>) -> Result<Empty> {
     for index in 0..dir.pages() {
         let start = index << PAGE_SHIFT;
         let empty = dir_edit::is_empty(format(dir.inode()), &dir.page(index)?, dir.number())
             .map_err(|error| bad_entry(dir, error, start))?;
         if !empty {
-            return Ok(false);
+            return Err(ENOTEMPTY);
         }
     }
-    Ok(true)
+    Ok(Empty(()))
 }
 
 /// The entry of a directory for its parent. C: `ext2_dotdot()`.

@@ -31,6 +31,10 @@ use crate::{
     inode::Ext2Inode,
     inode_data::InodeData,
     inode_disk::FAST_SYMLINK_LIMIT,
+    links::{
+        self,
+        Subdirectory, //
+    },
     rename,
     super_block::Ext2, //
 };
@@ -93,13 +97,10 @@ impl NamespaceOperations for Directory {
 
     /// C: `ext2_mkdir()`.
     fn mkdir(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+        let comes = links::check(dir, Subdirectory::Comes)?;
         // Before the directory is written out: the link is the new directory's `..`.
-        dir.inc_nlink();
-        dir.mark_dirty();
-        new_directory(dir, name, mode).inspect_err(|_| {
-            dir.drop_nlink();
-            dir.mark_dirty();
-        })
+        links::count(dir, comes);
+        new_directory(dir, name, mode).inspect_err(|_| links::uncount(dir))
     }
 
     /// C: `ext2_tmpfile()`.
@@ -131,24 +132,23 @@ impl NamespaceOperations for Directory {
         dir_write::remove(dir, place)?.keep();
 
         inode.set_ctime_of(dir);
-        // A corrupt filesystem may have more names of it than links.
-        inode.drop_nlink();
-        inode.mark_dirty();
+        links::file_lost_name(inode);
         Ok(())
     }
 
     /// C: `ext2_rmdir()`.
     fn rmdir(dir: &mut DirMut<'_>, name: &[u8], victim: DirMut<'_>) -> Result {
-        if !dir_write::is_empty(victim.as_locked())? {
-            return Err(ENOTEMPTY);
-        }
-        Self::unlink(dir, name, &victim)?;
+        let empty = dir_write::check_empty(victim.as_locked())?;
+        let goes = links::check(dir, Subdirectory::Goes)?;
+        let place = entry_of(dir.as_locked(), name, &victim)?;
+        dir_write::remove(dir, place)?.keep();
 
-        victim.set_size(0)?;
-        victim.drop_nlink();
-        victim.mark_dirty();
-        dir.drop_nlink();
-        dir.mark_dirty();
+        victim.set_ctime_of(dir);
+        links::directory_lost_name(&victim, empty);
+        links::count(dir, goes);
+        if victim.nlink() == 0 {
+            victim.set_size(0)?;
+        }
         Ok(())
     }
 

@@ -20,9 +20,15 @@ use crate::{
         entry_of,
         target_of,
         Change,
-        DirMut, //
+        DirMut,
+        Empty, //
     },
     dirent::FileType,
+    links::{
+        self,
+        Checked,
+        Subdirectory, //
+    },
     super_block::Ext2, //
 };
 use kernel::prelude::*;
@@ -37,9 +43,48 @@ type Request<'a> = Rename<'a, Ext2>;
 
 /// C: `ext2_rename()`.
 pub(crate) fn rename(mut request: Request<'_>) -> Result {
+    let links = check_links(&mut request)?;
     change_entries(&mut request)?;
-    count_links(&mut request);
+    count_links(&mut request, links);
     Ok(())
+}
+
+/// What becomes of counts of links.
+struct Links {
+    /// The target has no names in it.
+    empty: Option<Empty>,
+    /// The old directory has one subdirectory less.
+    goes: Option<Checked>,
+    /// The new directory has one more.
+    comes: Option<Checked>,
+}
+
+/// Checks that counts of links can become what they have to, and that a directory that is replaced
+/// is empty.
+fn check_links(request: &mut Request<'_>) -> Result<Links> {
+    let empty = match &request.target {
+        Some(RenameTarget::Directory(victim)) => Some(dir_write::check_empty(victim.as_locked())?),
+        Some(RenameTarget::File(_)) | None => None,
+    };
+    let mut links = Links {
+        empty,
+        goes: None,
+        comes: None,
+    };
+    links::check_file(request.source.inode())?;
+    if !request.source.is_directory() {
+        return Ok(links);
+    }
+    let moves = matches!(request.directories, RenameDirectories::Different { .. });
+    if moves || request.target.is_some() {
+        let old_dir = old_of(&mut request.directories);
+        links.goes = Some(links::check(old_dir, Subdirectory::Goes)?);
+    }
+    if moves && request.target.is_none() {
+        let new_dir = new_of(&mut request.directories);
+        links.comes = Some(links::check(new_dir, Subdirectory::Comes)?);
+    }
+    Ok(links)
 }
 
 fn change_entries(request: &mut Request<'_>) -> Result {
@@ -50,11 +95,6 @@ fn change_entries(request: &mut Request<'_>) -> Result {
         RenameSource::Reparented(dir) => Some(dir_write::parent_entry(dir.as_locked())?),
         RenameSource::File(_) | RenameSource::Directory(_) => None,
     };
-    if let Some(RenameTarget::Directory(victim)) = &request.target {
-        if !dir_write::is_empty(victim.as_locked())? {
-            return Err(ENOTEMPTY);
-        }
-    }
 
     let placed = place(request)?;
     let source = request.source.inode();
@@ -104,29 +144,22 @@ fn place<'a>(request: &mut Request<'a>) -> Result<Change<'a>> {
 }
 
 /// Counts the links that the changed entries are.
-fn count_links(request: &mut Request<'_>) {
+fn count_links(request: &mut Request<'_>, links: Links) {
     if let Some(target) = &request.target {
         let inode = target.inode();
         inode.set_ctime_now();
-        inode.drop_nlink();
-        if let RenameTarget::Directory(_) = target {
-            // Its own entry; nobody looks it up any more.
-            inode.drop_nlink();
+        match links.empty {
+            Some(empty) => links::directory_lost_name(inode, empty),
+            None => links::file_lost_name(inode),
         }
-        inode.mark_dirty();
-    }
-    if let RenameSource::File(_) = request.source {
-        return;
     }
     // The link of `..` is that of another directory now, or of a removed one.
-    if request.target.is_none() {
-        let dir = new_of(&mut request.directories);
-        dir.inc_nlink();
-        dir.mark_dirty();
+    if let Some(comes) = links.comes {
+        links::count(new_of(&mut request.directories), comes);
     }
-    let dir = old_of(&mut request.directories);
-    dir.drop_nlink();
-    dir.mark_dirty();
+    if let Some(goes) = links.goes {
+        links::count(old_of(&mut request.directories), goes);
+    }
 }
 
 fn old_of<'r, 'a>(directories: &'r mut RenameDirectories<'a, Ext2>) -> &'r mut DirMut<'a> {

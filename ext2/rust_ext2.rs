@@ -25,6 +25,7 @@ mod ialloc;
 mod inode;
 mod inode_data;
 mod inode_write;
+mod links;
 mod map;
 mod namei;
 mod options;

@@ -184,18 +184,24 @@ impl<T: FileSystem> FsInode<T> {
     }
 
     /// Counts one link less. A count that is 0 already, which a corrupt filesystem can bring
-    /// about, stays so. C: `drop_nlink()`.
+    /// about, stays so; and so does that of a directory that is 2 or less: a directory has a name
+    /// and its own entry until [`Self::drop_last_links`] is called. C: `drop_nlink()`.
     pub fn drop_nlink(&self) {
-        if self.nlink() != 0 {
+        let least = if self.is_directory() { 2 } else { 0 };
+
+        if self.nlink() > least {
             // SAFETY: The inode is valid.
             unsafe { bindings::drop_nlink(self.as_raw()) }
         }
     }
 
-    /// Counts no links any more. C: `clear_nlink()`.
-    pub fn clear_nlink(&self) {
-        // SAFETY: The inode is valid.
-        unsafe { bindings::clear_nlink(self.as_raw()) }
+    /// Counts `links` less, but not less than none: those that a directory has until the end, of
+    /// one that is empty. C: `drop_nlink()`, several times.
+    pub fn drop_last_links(&self, links: u32) {
+        for _ in 0..links.min(self.nlink()) {
+            // SAFETY: The inode is valid, and its count is not 0.
+            unsafe { bindings::drop_nlink(self.as_raw()) }
+        }
     }
 
     /// The inode changes now. C: `inode_set_ctime_current()`.

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Disks for the tests of names whose state cannot be had in a few calls."""
 
+import os
+
 from .images import image
 
 
@@ -36,3 +38,26 @@ def namespace_links(b):
         "set_inode_field file links_count 31999",
         "set_inode_field dir links_count 31999",
     )
+
+
+LOW = ("one", "two")
+
+
+@image
+def namespace_counts(b):
+    """Directories and files with links that are not theirs: fewer, and more."""
+    for name in (*LOW, "sound"):
+        for child in "abc":
+            (b.root / name / child).mkdir(parents=True)
+        b.file(f"{name}/file", name.encode())
+    for name in ("empty-1", "empty-5", "over-1", "over-5", "many/a"):
+        (b.root / name).mkdir(parents=True)
+    b.file("names/first", b.data("names", 20_000))
+    os.link(b.root / "names" / "first", b.root / "names" / "second")
+    b.file("most", b"most")
+    os.link(b.root / "most", b.root / "most-2")
+    b.mke2fs("-b", "1024", "-O", "^resize_inode,^dir_index", size="4M")
+    counts = {"one": 1, "two": 2, "empty-1": 1, "empty-5": 5, "over-1": 1, "over-5": 5,
+              "names/first": 1, "most": 65535, "many": 65535}
+    b.debugfs(*(f"set_inode_field {name} links_count {count}"
+                for name, count in counts.items()))
