@@ -12,7 +12,7 @@
 //!
 //! Left out: the header and entries of extended attribute blocks.
 
-// The format is described whole; not every part of it has a user in the read-only driver.
+// The format is described whole; not every part of it has a user.
 #![allow(dead_code)]
 
 use kernel::prelude::*;
@@ -114,6 +114,8 @@ pub(crate) mod compat {
     pub(crate) const RESIZE_INODE: u32 = 0x0010;
     /// `EXT2_FEATURE_COMPAT_DIR_INDEX`.
     pub(crate) const DIR_INDEX: u32 = 0x0020;
+    /// `EXT4_FEATURE_COMPAT_SPARSE_SUPER2`, which C ext2 does not know.
+    pub(crate) const SPARSE_SUPER2: u32 = 0x0200;
 }
 
 /// `s_feature_ro_compat`: a driver that does not know these must not write.
@@ -325,26 +327,27 @@ pub(crate) struct SuperBlock {
     /// Default directory hash, ext3.
     pub(crate) def_hash_version: u8,
     /// Padding.
-    pub(crate) reserved_char_pad: u8,
-    /// Padding.
-    pub(crate) reserved_word_pad: Le16,
+    pub(crate) padding2: [u8; 3],
     /// See [`default_mount_opts`].
     pub(crate) default_mount_opts: Le32,
     /// The first meta group: descriptor blocks from this one on lie in their own groups.
     pub(crate) first_meta_bg: Le32,
     /// Not used by ext2.
-    pub(crate) reserved: [u8; 760],
+    pub(crate) reserved1: [u8; 324],
+    /// The groups with backups, with the feature `sparse_super2`; 0 is none.
+    pub(crate) backup_bgs: [Le32; 2],
+    /// Not used by ext2.
+    pub(crate) reserved2: [u8; 428],
 }
 
 static_assert!(size_of::<SuperBlock>() == 1024);
-static_assert!(core::mem::offset_of!(SuperBlock, blocks_count) == 0x04);
-static_assert!(core::mem::offset_of!(SuperBlock, log_block_size) == 0x18);
 static_assert!(core::mem::offset_of!(SuperBlock, magic) == 0x38);
 static_assert!(core::mem::offset_of!(SuperBlock, first_ino) == 0x54);
 static_assert!(core::mem::offset_of!(SuperBlock, feature_incompat) == 0x60);
 static_assert!(core::mem::offset_of!(SuperBlock, journal_uuid) == 0xd0);
 static_assert!(core::mem::offset_of!(SuperBlock, default_mount_opts) == 0x100);
 static_assert!(core::mem::offset_of!(SuperBlock, first_meta_bg) == 0x104);
+static_assert!(core::mem::offset_of!(SuperBlock, backup_bgs) == 0x24c);
 
 /// A group descriptor: 32 bytes, `struct ext2_group_desc`.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

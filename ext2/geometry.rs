@@ -18,6 +18,10 @@
 //! Locks: none, a geometry never changes.
 
 use super::{
+    backups::{
+        Backups,
+        DescriptorCopies, //
+    },
     block_size::BlockSize,
     disk::{
         self,
@@ -76,8 +80,8 @@ pub(crate) struct Geometry {
     descriptor_blocks: u32,
     /// Those of them that follow the superblock, rather than lie in their own meta groups.
     leading_descriptor_blocks: u32,
-    /// Whether only some groups have a copy of the superblock.
-    sparse_super: bool,
+    /// Which groups have a copy of the superblock.
+    backups: Backups,
     /// Whether directory entries record the type of the inode.
     filetype: bool,
 }
@@ -150,7 +154,7 @@ impl Geometry {
             super_block: u32::try_from(location.block).unwrap_or(u32::MAX),
             descriptor_blocks,
             leading_descriptor_blocks,
-            sparse_super: sb.feature_ro_compat.get() & disk::ro_compat::SPARSE_SUPER != 0,
+            backups: Backups::of(sb),
             filetype: sb.feature_incompat.get() & disk::incompat::FILETYPE != 0,
         }
         .check_descriptors_inside()
@@ -234,9 +238,14 @@ impl Geometry {
         self.super_block
     }
 
-    /// Whether only some groups have a copy of the superblock, the feature `sparse_super`.
-    pub(crate) fn has_sparse_super(&self) -> bool {
-        self.sparse_super
+    /// Where copies of the superblock and of group descriptors are.
+    pub(crate) fn copies(&self) -> DescriptorCopies {
+        DescriptorCopies {
+            backups: self.backups,
+            groups: self.groups_count,
+            per_block: self.descriptors_per_block(),
+            leading: self.leading_descriptor_blocks,
+        }
     }
 
     /// Whether directory entries record the type of the inode, the feature `filetype`.
@@ -280,9 +289,7 @@ impl Geometry {
     /// Whether `group` has a copy of the superblock and of the leading descriptors,
     /// `ext2_bg_has_super()`.
     pub(crate) fn has_super(&self, group: u32) -> bool {
-        !self.sparse_super
-            || group <= 1
-            || [3u32, 5, 7].into_iter().any(|base| is_power(group, base))
+        self.backups.has(group)
     }
 
     /// The first block of `group`, `ext2_group_first_block_no()`; `None` if there is no such group.
@@ -406,13 +413,4 @@ impl Geometry {
 /// How many group descriptors a block holds.
 fn descriptors_per_block(size: BlockSize) -> u32 {
     size.bytes() / size_of::<GroupDescriptor>() as u32
-}
-
-/// Whether `number` is a power of `base`, the first power or a higher one.
-fn is_power(number: u32, base: u32) -> bool {
-    let mut power = u64::from(base);
-    while power < u64::from(number) {
-        power *= u64::from(base);
-    }
-    power == u64::from(number)
 }

@@ -313,12 +313,14 @@ const INCOMPAT_NAMES: [(u32, &str); 14] = [
     (0x20000, "casefold"),
 ];
 
-/// The names that `tune2fs` gives to the features that forbid writing.
-pub(crate) const RO_COMPAT_NAMES: [(u32, &str); 13] = [
+/// The names that `tune2fs` gives to the features that forbid writing, and that of another that it
+/// has none for.
+pub(crate) const RO_COMPAT_NAMES: [(u32, &str); 14] = [
     (0x8, "huge_file"),
     (0x10, "uninit_bg"),
     (0x20, "dir_nlink"),
     (0x40, "extra_isize"),
+    (0x80, "has_snapshot"),
     (0x100, "quota"),
     (0x200, "bigalloc"),
     (0x400, "metadata_csum"),

@@ -60,7 +60,7 @@ mod geometry_random {
             let mut sb = if round % 2 == 0 { small() } else { large() };
             for _ in 0..=random.below(3) {
                 let value = random.edge();
-                match random.below(12) {
+                match random.below(14) {
                     0 => sb.blocks_count.set(value),
                     1 => sb.inodes_count.set(value),
                     2 => sb.inodes_per_group.set(value),
@@ -72,6 +72,8 @@ mod geometry_random {
                     8 => sb.first_ino.set(value),
                     9 => sb.first_meta_bg.set(value),
                     10 => sb.feature_incompat.set(value & incompat::SUPPORTED),
+                    11 => sb.feature_compat.set(value),
+                    12 => sb.backup_bgs = [value.into(), (value % 70).into()],
                     _ => sb.rev_level.set(value),
                 }
             }

@@ -9,6 +9,7 @@ mod geometry {
     use super::super::{
         block_size::BlockSize,
         disk::{
+            compat,
             incompat,
             ro_compat,
             SuperBlock, //
@@ -361,6 +362,36 @@ mod geometry {
             })
         );
         Ok(())
+    }
+
+    /// Where the second block of descriptors is, of 400 groups with `meta_bg`, if these are the
+    /// features and the groups with backups.
+    #[inline(never)]
+    fn second_descriptor_block(compat: u32, ro_compat: u32, backups: [u32; 2]) -> Option<u32> {
+        let mut sb = large();
+
+        sb.blocks_count.set(400 * 32768);
+        sb.inodes_count.set(400 * 8192);
+        sb.feature_incompat.set(incompat::META_BG);
+        sb.feature_compat.set(compat);
+        sb.feature_ro_compat.set(ro_compat);
+        sb.backup_bgs = backups.map(|group| group.into());
+        geometry_of(&sb).ok()?.descriptor_block(1)
+    }
+
+    #[test]
+    fn descriptors_lie_behind_a_superblock_if_there_is_one() {
+        let (two, sparse) = (compat::SPARSE_SUPER2, ro_compat::SPARSE_SUPER);
+        let group = 128 * 32768;
+
+        assert_eq!(second_descriptor_block(0, 0, [0, 0]), Some(group + 1));
+        assert_eq!(second_descriptor_block(0, sparse, [0, 0]), Some(group));
+        assert_eq!(second_descriptor_block(two, 0, [0, 0]), Some(group));
+        assert_eq!(second_descriptor_block(two, 0, [1, 399]), Some(group));
+        for ro_compat in [0, sparse] {
+            let behind = Some(group + 1);
+            assert_eq!(second_descriptor_block(two, ro_compat, [1, 128]), behind);
+        }
     }
 
     #[test]

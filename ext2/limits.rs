@@ -49,36 +49,16 @@ impl Geometry {
         total
     }
 
-    /// Blocks that can never hold data, for `statfs` with the option `bsddf`.
+    /// Blocks that can never hold data, for `statfs` with the option `bsddf`: what is before group 0,
+    /// superblocks, group descriptors and their copies, bitmaps and inode tables.
     ///
-    /// As `ext2_statfs()` reckons: with `meta_bg` it counts more descriptor blocks than there are.
+    /// `ext2_statfs()` counts more copies of descriptors with `meta_bg` than there are, and more
+    /// copies of everything with `sparse_super2`, so that fewer blocks are left than are free.
     pub(crate) fn overhead_blocks(&self) -> u64 {
-        let groups = u64::from(self.groups_count());
-        let with_super = if self.has_sparse_super() {
-            [3u64, 5, 7]
-                .into_iter()
-                .map(|base| powers_below(base, groups))
-                .sum::<u64>()
-                + groups.min(2)
-        } else {
-            groups
-        };
-
         u64::from(self.first_data_block())
-            + with_super * (1 + u64::from(self.descriptor_blocks()))
-            + groups * (2 + u64::from(self.inode_table_blocks()))
+            + self.copies().blocks()
+            + u64::from(self.groups_count()) * (2 + u64::from(self.inode_table_blocks()))
     }
-}
-
-/// How many powers of `base`, from the first on, are less than `limit`.
-fn powers_below(base: u64, limit: u64) -> u64 {
-    let mut count = 0;
-    let mut power = base;
-    while power < limit {
-        count += 1;
-        power = power.saturating_mul(base);
-    }
-    count
 }
 
 #[kunit_tests(rust_ext2_limits)]

@@ -41,6 +41,7 @@ mod unsettled;
 mod write;
 
 // The format, as pure functions. Not all of it is used yet.
+mod backups;
 mod bitmap;
 mod block_search;
 #[allow(dead_code)]
