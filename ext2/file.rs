@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    attributes,
     inode::{
         self,
         Ext2Inode, //
@@ -112,6 +113,10 @@ impl FileOperations for File {
 impl WritableInode for File {
     fn set_size(inode: &Ext2Inode, size: u64) -> Result {
         truncate::set_size(inode, size)
+    }
+
+    fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
+        attributes::set_mode(inode, mode)
     }
 
     fn file_flags(inode: &Ext2Inode) -> u32 {

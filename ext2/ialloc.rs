@@ -14,6 +14,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    attributes,
     balloc::write_bitmap,
     bitmap::{
         claim_first,
@@ -62,6 +63,7 @@ where
     D: PinInit<InodeData, Error>,
 {
     let sb = dir.super_block();
+    let mode = attributes::mode_in(dir, mode)?;
     let unhashed = sb.new_inode()?;
     let kind = if mode & mode::TYPE_MASK == mode::DIRECTORY {
         Kind::Directory

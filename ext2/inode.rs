@@ -8,6 +8,10 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    attributes::{
+        self,
+        Known, //
+    },
     dir::Directory,
     disk::{
         inode_flags,
@@ -26,10 +30,7 @@ use crate::{
         InodeKind, //
     },
     report,
-    super_block::{
-        self,
-        Ext2, //
-    },
+    super_block::Ext2, //
 };
 use kernel::{
     prelude::*,
@@ -47,6 +48,8 @@ use rust_mpage_core::abstractions::fs::{
     SuperBlock, //
 };
 
+use zerocopy::FromZeros;
+
 pub(crate) use crate::inode_data::InodeData;
 
 /// An inode of an ext2 filesystem.
@@ -63,12 +66,17 @@ pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
     }
 }
 
-/// Reads inode number `ino` from disk.
-fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<RawInode> {
+/// Reads inode number `ino` from disk, and looks at its attributes.
+fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known)> {
     let (block, offset) = place(sb, ino)?;
-    super_block::read(sb, block.into(), offset).inspect_err(|_| {
+    let buffer = sb.bread(block.into()).inspect_err(|_| {
         report::corrupt(sb, fmt!("cannot read inode {ino} in block {block}"));
-    })
+    })?;
+    let mut raw = RawInode::new_zeroed();
+    buffer.copy_to(offset as usize, raw.as_mut_bytes())?;
+    let size = sb.data().geometry.inode_size();
+    let known = attributes::look(&buffer, offset, size, raw.file_acl.get())?;
+    Ok((raw, known))
 }
 
 /// The block that has inode number `ino`, and where in it, in bytes.
@@ -126,16 +134,17 @@ fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<E
     } else {
         IdWidth::Bits32
     };
-    let disk =
-        DiskInode::decode(&read(sb, ino)?, &data.geometry, ids).map_err(|error| match error {
-            // NFS asks for them. Who has found it in a directory reports it.
-            InodeError::Deleted => error.errno(),
-            _ => {
-                report::corrupt(sb, fmt!("inode {ino} {error}"));
-                error.errno()
-            }
-        })?;
-    inode.init(&attributes(&disk), operations(&disk)?, InodeData::of(&disk))
+    let (raw, known) = read(sb, ino)?;
+    let disk = DiskInode::decode(&raw, &data.geometry, ids).map_err(|error| match error {
+        // NFS asks for them. Who has found it in a directory reports it.
+        InodeError::Deleted => error.errno(),
+        _ => {
+            report::corrupt(sb, fmt!("inode {ino} {error}"));
+            error.errno()
+        }
+    })?;
+    let attributes = vfs_attributes(&disk, known);
+    inode.init(&attributes, operations(&disk)?, InodeData::of(&disk, known))
 }
 
 fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
@@ -158,9 +167,9 @@ fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
     })
 }
 
-fn attributes(disk: &DiskInode) -> Attributes {
+fn vfs_attributes(disk: &DiskInode, known: Known) -> Attributes {
     Attributes {
-        mode: disk.mode,
+        mode: attributes::mode_of(disk.mode, known).effective,
         uid: disk.uid,
         gid: disk.gid,
         links: disk.nlink.into(),

@@ -8,6 +8,10 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    attributes::{
+        self,
+        Known, //
+    },
     disk::{
         inode_flags,
         INODE_POINTERS, //
@@ -60,6 +64,10 @@ pub(crate) struct InodeData {
     flags: Atomic<u32>,
     /// The block of extended attributes, 0 if there is none.
     file_acl: Atomic<u32>,
+    /// What is known of the attributes.
+    pub(crate) attributes: Known,
+    /// Permissions of the group that only the disk has, see [`attributes`](crate::attributes).
+    hidden_mode: Atomic<u32>,
     /// What small reads have found.
     pub(crate) runs: RunCache,
     /// The page of a directory in which the last lookup found its name.
@@ -92,8 +100,8 @@ pub(crate) struct DiskOnly {
 }
 
 impl InodeData {
-    /// Of an inode read from disk.
-    pub(crate) fn of(disk: &DiskInode) -> impl PinInit<Self, Error> {
+    /// Of an inode read from disk, with these attributes.
+    pub(crate) fn of(disk: &DiskInode, known: Known) -> impl PinInit<Self, Error> {
         let only = DiskOnly {
             dtime: 0,
             dir_acl: disk.dir_acl,
@@ -104,7 +112,13 @@ impl InodeData {
         };
         let pointers = disk.block.map(|pointer| pointer.get());
 
-        Self::with(pointers, disk.flags, disk.file_acl, only)
+        Self::with(
+            pointers,
+            disk.flags,
+            (disk.file_acl, known),
+            disk.mode,
+            only,
+        )
     }
 
     /// Of a new inode with these flags and no blocks.
@@ -137,15 +151,18 @@ impl InodeData {
             is_new: true,
             ..DiskOnly::default()
         };
-        Self::with(pointers, flags, 0, only)
+        Self::with(pointers, flags, (0, Known::default()), 0, only)
     }
 
     fn with(
         pointers: [u32; INODE_POINTERS],
         flags: u32,
-        file_acl: u32,
+        (file_acl, attributes): (u32, Known),
+        mode: u16,
         only: DiskOnly,
     ) -> impl PinInit<Self, Error> {
+        let hidden_mode = attributes::mode_of(mode, attributes).hidden;
+
         try_pin_init!(Self {
             pointers: pointers.map(Atomic::new),
             cuts: Atomic::new(0),
@@ -153,6 +170,8 @@ impl InodeData {
             on_disk: Atomic::new(u32::from(!only.is_new)),
             flags: Atomic::new(flags),
             file_acl: Atomic::new(file_acl),
+            attributes,
+            hidden_mode: Atomic::new(hidden_mode.into()),
             runs: RunCache::new(),
             lookup_hint: Atomic::new(0),
             room: Room::new(),
@@ -279,6 +298,16 @@ impl InodeData {
     /// There is no block of extended attributes any more.
     pub(crate) fn forget_file_acl(&self) {
         self.file_acl.store(0, Relaxed);
+    }
+
+    /// Permissions of the group that only the disk has.
+    pub(crate) fn hidden_mode(&self) -> u16 {
+        self.hidden_mode.load(Relaxed) as u16
+    }
+
+    /// Sets these permissions, of who sets the mode.
+    pub(crate) fn set_hidden_mode(&self, mode: u16) {
+        self.hidden_mode.store(mode.into(), Relaxed);
     }
 
     /// The flags that `statx(2)` shows.

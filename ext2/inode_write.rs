@@ -121,7 +121,7 @@ fn image(inode: &Ext2Inode, disk: &DiskOnly) -> InodeImage {
     let data = inode.data();
 
     InodeImage {
-        mode: inode.mode(),
+        mode: inode.mode() | data.hidden_mode(),
         uid: inode.uid(),
         gid: inode.gid(),
         nlink: inode.nlink(),

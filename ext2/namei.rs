@@ -162,6 +162,10 @@ impl WritableInode for Directory {
         File::set_size(inode, size)
     }
 
+    fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
+        File::set_mode(inode, mode)
+    }
+
     fn file_flags(inode: &Ext2Inode) -> u32 {
         File::file_flags(inode)
     }

@@ -98,6 +98,12 @@ impl Options {
         }
     }
 
+    /// What the user should know of the options that do nothing yet.
+    pub(crate) fn unsupported(&self) -> Option<&'static str> {
+        (self.user_quota || self.group_quota)
+            .then_some("quota is not supported yet: nothing is counted, and there is no limit")
+    }
+
     /// Shows what differs from the defaults. C: `ext2_show_options()`.
     pub(crate) fn show(&self, defaults: &DefaultOptions, super_block: u32, out: &SeqFile) {
         const DEFAULT_ID: u32 = 0;
@@ -163,6 +169,11 @@ impl Request {
     /// Where to read the superblock, in KiB from the start of the device.
     pub(crate) fn super_block(&self) -> u32 {
         self.super_block.unwrap_or(SuperBlockLocation::PRIMARY)
+    }
+
+    /// Whether quota is asked for.
+    pub(crate) fn names_quota(&self) -> bool {
+        self.user_quota.is_some() || self.group_quota.is_some()
     }
 
     /// `options` with the user's wishes. `sb=` is heeded at mount only.

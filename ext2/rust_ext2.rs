@@ -14,6 +14,7 @@ use rust_mpage_core::abstractions::fs::Registration;
 mod allocate;
 mod array;
 mod attribute_block;
+mod attributes;
 mod balloc;
 mod dir;
 mod dir_write;
@@ -41,6 +42,8 @@ mod unsettled;
 mod write;
 
 // The format, as pure functions. Not all of it is used yet.
+mod acl;
+mod attribute_list;
 mod backups;
 mod bitmap;
 mod block_search;

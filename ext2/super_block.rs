@@ -71,7 +71,6 @@ use rust_mpage_core::abstractions::fs::{
     self,
     Access,
     AccessChange,
-    AnySuperBlock,
     Buffer,
     ExportTable,
     FileSystem,
@@ -192,6 +191,9 @@ impl FileSystem for Ext2 {
         if options.debug {
             describe(sb, &geometry);
         }
+        if let Some(warning) = options.unsupported() {
+            sb.message(Level::Warning, fmt!("warning: {warning}"));
+        }
         KBox::try_pin_init(
             try_pin_init!(Ext2Data {
                 geometry,
@@ -234,8 +236,11 @@ impl FileSystem for Ext2 {
             AccessChange::ToReadOnly => super_state::to_read_only(sb)?,
             AccessChange::ToReadWrite => super_state::to_read_write(sb)?,
         }
-        let mut options = sb.data().options.lock();
-        *options = request.apply(*options);
+        let options = request.apply(sb.data().options());
+        *sb.data().options.lock() = options;
+        if let Some(warning) = options.unsupported().filter(|_| request.names_quota()) {
+            sb.message(Level::Warning, fmt!("warning: {warning}"));
+        }
         Ok(())
     }
 
@@ -267,18 +272,6 @@ impl FileSystem for Ext2 {
         data.options().show(&data.defaults, data.super_block, out);
         Ok(())
     }
-}
-
-/// Reads a structure from byte `offset` of block `block`.
-pub(crate) fn read<T: FromBytes + IntoBytes>(
-    sb: &AnySuperBlock,
-    block: u64,
-    offset: u32,
-) -> Result<T> {
-    let mut value = T::new_zeroed();
-    sb.bread(block)?
-        .copy_to(offset as usize, value.as_mut_bytes())?;
-    Ok(value)
 }
 
 /// Reads and checks the superblock that is `kib` KiB from the start of the device, and sets the
@@ -371,6 +364,15 @@ fn advise(sb: &NewSuperBlock<'_, Ext2>, disk: &DiskSuperBlock) {
         sb.message(
             Level::Warning,
             fmt!("warning: mounting an ext3 filesystem as ext2"),
+        );
+    }
+    if disk.feature_compat.get() & disk::compat::EXT_ATTR != 0 {
+        sb.message(
+            Level::Warning,
+            fmt!(
+                "warning: extended attributes and ACLs are not supported yet: \
+                 a file that has any gives its group no more than others"
+            ),
         );
     }
 }

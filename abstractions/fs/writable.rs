@@ -53,6 +53,10 @@ pub trait WritableInode: InodeOperations {
     /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
     fn set_size(inode: &FsInode<Self::FileSystem>, size: u64) -> Result;
 
+    /// Takes note of a mode that the inode gets, `i_rwsem` being held exclusively. Returns that which
+    /// is to be in effect, of the same type, and without permissions that `mode` has not.
+    fn set_mode(inode: &FsInode<Self::FileSystem>, mode: u16) -> u16;
+
     /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
 
@@ -183,6 +187,10 @@ impl<I: WritableInode> WritableVTable<I> {
                 if size != inode.size() {
                     I::set_size(inode, size)?;
                 }
+            }
+            if valid & bindings::ATTR_MODE != 0 {
+                // SAFETY: The attributes are the caller's, who has no use for the mode afterwards.
+                unsafe { (*attr).ia_mode &= I::set_mode(inode, (*attr).ia_mode) };
             }
             // SAFETY: The inode is valid and locked by the caller; the attributes are prepared.
             unsafe { bindings::setattr_copy(idmap, raw, attr) };

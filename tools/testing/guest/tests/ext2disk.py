@@ -68,13 +68,19 @@ class Groups:
         return self.counts, self.block_bitmaps, self.inode_bitmaps
 
 
-def inode_times(path, ino):
-    """(atime, ctime, mtime) of an inode in the image, in seconds."""
+def inode_offset(path, ino):
+    """Where an inode is in the image, in bytes."""
     info = superblock(path)
     size = 1024 << info["log_block_size"]
     group, index = divmod(ino - 1, info["inodes_per_group"])
     with open(path, "rb") as file:
         file.seek((info["first_data_block"] + 1) * size + group * 32 + 8)
         table, = struct.unpack("<I", file.read(4))
-        file.seek(table * size + index * info["inode_size"] + 8)
+    return table * size + index * info["inode_size"]
+
+
+def inode_times(path, ino):
+    """(atime, ctime, mtime) of an inode in the image, in seconds."""
+    with open(path, "rb") as file:
+        file.seek(inode_offset(path, ino) + 8)
         return struct.unpack("<III", file.read(12))
