@@ -67,7 +67,15 @@ class Device:
     def change(self, table):
         """Another table, for the requests from now on; nothing is flushed."""
         self._load(table)
+        self.suspend()
+        self.resume()
+
+    def suspend(self):
+        """Requests wait from now on. Nothing is flushed, and no filesystem told."""
         _call(_SUSPEND, self.name, _SUSPEND_FLAG | _SKIP_LOCKFS | _SKIP_FLUSH)
+
+    def resume(self):
+        """Requests go on, those that wait first."""
         _call(_SUSPEND, self.name)
 
     def tell(self, word, text):

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """rust_mpage_livepatch.ko puts mounted C filesystems on rust_mpage and back, with
 I/O running: what is read and written stays right, and the counters say who did it.
+A task that sleeps in one of its functions keeps it, and rust_mpage.ko, where it is.
 """
 
 import contextlib
+import glob
 import hashlib
+import mmap
 import os
 import random
 import sys
@@ -12,6 +15,7 @@ import time
 import traceback
 
 import disks
+import dm
 import dropin
 import sysapi
 from runner import parallel, timeout
@@ -42,11 +46,17 @@ def _enable(ctx):
     assert _text(SYSFS + "/enabled") == "1"
 
 
+def _begin_to_disable():
+    if _text(SYSFS + "/enabled") == "1":
+        with open(SYSFS + "/enabled", "w", encoding="ascii") as file:
+            file.write("0")
+
+
 def _disable():
     """Take the patch back, if it is there, and remove the module."""
     if os.path.exists(SYSFS):
-        with open(SYSFS + "/enabled", "w", encoding="ascii") as file:
-            file.write("0")
+        with contextlib.suppress(FileNotFoundError):
+            _begin_to_disable()
         _until("unpatched", lambda: not os.path.exists(SYSFS))
     if MODULE in sysapi.loaded_modules():
         _until("unloaded", _gone)
@@ -186,3 +196,125 @@ def test_switching(ctx):
             ctx.umount(point)
         for spec, device in devices:
             dropin.check(ctx, spec, device)
+
+
+_FAR = 40 << 10  # behind the direct blocks: an indirect block has to be read
+_PIECE = 20 << 10
+
+
+def _behind_indirect(point):
+    """A file with data and one with a hole, both with an indirect block."""
+    with open(os.path.join(point, "data"), "wb") as file:
+        file.write(b"d" * 2 * _FAR)
+    with open(os.path.join(point, "hole"), "wb") as file:
+        file.write(b"h" * _PIECE)
+        file.truncate(2 * _FAR)
+    disks.sync(point)
+
+
+def _reader(point):
+    """Asleep in readahead."""
+    fd = os.open(os.path.join(point, "data"), os.O_RDONLY)
+    assert os.pread(fd, 4096, _FAR) == b"d" * 4096
+
+
+def _fault(point):
+    """Asleep in read_folio: a fault that reads nothing ahead."""
+    with open(os.path.join(point, "data"), "rb") as file, mmap.mmap(
+            file.fileno(), 0, prot=mmap.PROT_READ) as pages:
+        pages.madvise(mmap.MADV_RANDOM)
+        assert pages[_FAR + 4096] == ord("d")
+
+
+def _syncer(point):
+    """Asleep in writepages: a page that was stored to has no block yet."""
+    fd = os.open(os.path.join(point, "hole"), os.O_RDWR)
+    os.fsync(fd)
+
+
+def _child(call, *words):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            call(*words)
+            code = 0
+        except BaseException:  # pylint: disable=broad-exception-caught
+            traceback.print_exc(file=sys.stdout)
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    return pid
+
+
+def _asleep(pid):
+    """In the filesystem's mapper, on the disk."""
+    state = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()[0]
+    return state == "D" and "ext2_get_block" in _text(f"/proc/{pid}/stack")
+
+
+def _patched():
+    """The tasks that have not moved from the patch yet."""
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/task/[0-9]*/patch_state"):
+        # a task may end meanwhile
+        with contextlib.suppress(OSError):
+            if _text(path) == "1":
+                found.add(int(path.split("/")[4]))
+    return found
+
+
+@contextlib.contextmanager
+def _suspended(device):
+    device.suspend()
+    try:
+        yield
+    finally:
+        device.resume()
+
+
+@timeout(240)
+def test_asleep_in_it(ctx):
+    """C5: tasks that sleep in the mapper, on a disk that does not answer, have the
+    patch on their stacks: nothing is unloaded until they are back."""
+    spec = dropin.SPECS["ext2-1k"]
+    ctx.load("dm-mod")
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(dropin.loaded(ctx, spec, dropin.C))
+        undo.callback(_disable)
+        loop = ctx.loop(dropin.disk(ctx, spec), read_only=False)
+        device = dm.Device(f"asleep-{os.getpid()}",
+                           [(0, dm.sectors(loop), "linear", f"{loop} 0")])
+        ctx.afterwards(device.remove)
+        point = ctx.mount(device.path, spec.fstype, read_only=False)
+        _behind_indirect(point)
+        _enable(ctx)
+        with open(os.path.join(point, "hole"), "r+b") as file, \
+                mmap.mmap(file.fileno(), 0) as pages:
+            pages[_FAR] = ord("s")
+            # what is clean goes, indirect blocks among it
+            with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as drop:
+                drop.write("1")
+            with _suspended(device):
+                pids = {_child(call, point): call.__name__
+                        for call in (_reader, _fault, _syncer)}
+                for pid, name in pids.items():
+                    _until(f"{name}: asleep", lambda pid=pid: _asleep(pid))
+                _pending(pids)
+            bad = [name for pid, name in pids.items() if os.waitpid(pid, 0)[1]]
+            assert not bad, f"these failed, see the guest's output: {bad}"
+        _disable()
+        ctx.umount(point)
+        dropin.check(ctx, spec, loop)
+
+
+def _pending(pids):
+    """Take the patch back while they sleep: every other task moves, they do not."""
+    _begin_to_disable()
+    _until("all others", lambda: not _patched() - set(pids))
+    # the kernel looks once a second
+    time.sleep(3)
+    gone = [name for pid, name in pids.items() if pid not in _patched()]
+    assert not gone, f"asleep in the patch, and not waited for: {gone}"
+    assert _text(SYSFS + "/transition") == "1"
+    assert not _gone(), "the module is gone under those who sleep in it"
