@@ -106,7 +106,7 @@ pub(super) struct Window<D> {
     cached: Option<Placed<D>>,
 }
 
-impl<D> Window<D> {
+impl<D: Copy> Window<D> {
     /// A window on a file of `size` bytes in blocks of `1 << block_bits` bytes.
     pub(super) fn new(size: u64, block_bits: u32) -> Self {
         Self {
@@ -116,9 +116,20 @@ impl<D> Window<D> {
             cached: None,
         }
     }
-}
 
-impl<D: Copy> Window<D> {
+    /// The file has `size` bytes now.
+    #[inline(always)]
+    pub(super) fn set_size(&mut self, size: u64, block_bits: u32) {
+        self.file_end = Self::new(size, block_bits).file_end;
+    }
+
+    /// What comes next was not locked when the mapper answered last: if there was a hole, there may
+    /// be blocks by now. (Blocks stay; who takes them away takes `invalidate_lock` first.)
+    pub(super) fn forget_hole(&mut self) {
+        let is_hole = |placed: &Placed<D>| matches!(placed.mapping.extent, Extent::Hole);
+        self.cached = self.cached.filter(|placed| !is_hole(placed));
+    }
+
     /// Behind the last block that may be asked about, for the sake of the folio that ends in front
     /// of block `folio_end` of a request that ends in front of block `request_end`.
     #[inline(always)]

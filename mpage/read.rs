@@ -110,7 +110,8 @@ impl<'i, M: MapSource> Reader<'i, M> {
         Self {
             mapper,
             inode,
-            window: Window::new(plain(inode).size(), block_bits),
+            // Nothing is asked before `read` has set the size.
+            window: Window::new(0, block_bits),
             sink: Sink {
                 block_bits,
                 intent,
@@ -134,6 +135,8 @@ impl<'i, M: MapSource> Reader<'i, M> {
             return self.read_through_buffers(folio, Fallback::Buffers);
         }
         let bits = self.sink.block_bits;
+        // Under the folio's lock: who makes the file longer by what is in this folio comes later.
+        self.window.set_size(plain(self.inode).size(), bits);
         let first = folio.position() >> bits;
         let blocks = (folio.size() >> bits) as u32;
         let result = match self.whole(&folio, first, blocks, pages_left) {

@@ -22,6 +22,7 @@ use crate::abstractions::mm::PageList;
 pub fn readpages<M: MapSource>(mapper: M, inode: &M::Inode, mut pages: PageList<'_>) {
     let mut reader = Reader::new(mapper, inode, ReadIntent::Demand);
     while let Some(folio) = pages.next() {
+        reader.window.forget_hole();
         // A folio that fails is unlocked and not uptodate; nobody waits for this list.
         let _ = reader.read(folio, pages.pages_left());
     }

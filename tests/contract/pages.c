@@ -88,6 +88,17 @@ static int holes(struct inode *inode, sector_t at, struct buffer_head *bh,
 	return 0;
 }
 
+/*
+ * While the first page is mapped somebody else writes the rest of the file, has it
+ * written back, and forgets it.
+ */
+static int grows(struct inode *inode, sector_t at, struct buffer_head *bh,
+		 int create)
+{
+	i_size_write(inode, PAGES * PAGE_SIZE);
+	return mapped(inode, at, bh, create);
+}
+
 /* The second page cannot be mapped. */
 static int fails_once(struct inode *inode, sector_t at, struct buffer_head *bh,
 		      int create)
@@ -345,6 +356,29 @@ static void r17_error(struct kunit *test)
 	contract_file_close(file);
 }
 
+/*
+ * A page is as long as the file is when the page is locked: who writes to it
+ * later waits for the lock, and finds what the disk has.
+ */
+static void r17_file_grows(struct kunit *test)
+{
+	static const loff_t sizes[] = {
+		1, 100, PAGE_SIZE, PAGE_SIZE + 1, 3 * PAGE_SIZE,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct contract_file *file = make_file(test, 0);
+		unsigned int block, first = sizes[i] < PAGE_SIZE ? PER_PAGE : 0;
+
+		i_size_write(file->inode, sizes[i]);
+		readpages(test, file, grows, PAGES);
+		for (block = first; block < PAGES * PER_PAGE; block++)
+			expect_block(test, file, block, -1);
+		contract_file_close(file);
+	}
+}
+
 /* An empty list is none. */
 static void r17_empty_list(struct kunit *test)
 {
@@ -447,6 +481,7 @@ static struct kunit_case pages_cases[] = {
 	KUNIT_CASE(r17_boundary),
 	KUNIT_CASE(r17_uptodate_buffers),
 	KUNIT_CASE(r17_error),
+	KUNIT_CASE(r17_file_grows),
 	KUNIT_CASE(r17_empty_list),
 	KUNIT_CASE(r18_readpage),
 	KUNIT_CASE(r18_uptodate_buffer),
