@@ -64,15 +64,34 @@ enum Create {
 #[derive(Clone, Copy)]
 pub(super) struct GetBlock(GetBlockFn);
 
+/// What stands in for a function that is not there: finds nothing, and says that somebody else may
+/// be able to allocate.
+///
+/// # Safety
+///
+/// None; `unsafe` is part of the type.
+unsafe extern "C" fn nobody(
+    _inode: *mut bindings::inode,
+    _block: bindings::sector_t,
+    _bh: *mut bindings::buffer_head,
+    create: c_int,
+) -> c_int {
+    match create {
+        0 => EIO.to_errno(),
+        _ => EAGAIN.to_errno(),
+    }
+}
+
 impl GetBlock {
-    /// Wraps a filesystem's function.
+    /// Wraps a filesystem's function, or none.
     ///
     /// # Safety
     ///
     /// As for [`GetBlockFn::new`].
     pub(super) unsafe fn new(function: bindings::get_block_t) -> Self {
-        // SAFETY: By the safety requirements.
-        Self(unsafe { GetBlockFn::new(function) })
+        // SAFETY: By the safety requirements; `nobody` does nothing with its arguments. The
+        // kernel's buffer functions call what they get without looking.
+        Self(unsafe { GetBlockFn::new(Some(function.unwrap_or(nobody))) })
     }
 
     /// Asks the C function. The buffer_head is question and answer; the answer is checked before
@@ -87,13 +106,7 @@ impl GetBlock {
         max: BlockCount,
         create: Create,
     ) -> Result<Mapping<&'i BlockDevice>> {
-        let Some(function) = self.0.as_raw() else {
-            return Err(match create {
-                Create::No => EIO,
-                // Somebody else may be able to allocate.
-                Create::Yes => EAGAIN,
-            });
-        };
+        let function = self.0.as_raw().unwrap_or(nobody);
         let bits = inode.block_bits();
         let mut bh = bindings::buffer_head {
             b_size: (max.0 as usize) << bits,
@@ -181,9 +194,14 @@ pub(crate) fn get_block_of<M: BlockMapper>() -> GetBlockFn {
 
 /// Maps a block for a buffer_head: looks it up, or, to write, allocates it.
 ///
+/// Others change other bits of the buffer at the same time: a store to a mapped page makes it dirty
+/// without the folio's lock (`block_dirty_folio()`). So there is no reference to it, and bits are
+/// set one by one, atomically.
+///
 /// # Safety
 ///
-/// `inode` must be one that `M::Inode` stands for, and `bh` a valid buffer_head of the caller.
+/// `inode` must be one that `M::Inode` stands for, and `bh` a valid buffer_head that nobody else
+/// maps: on the caller's stack, or of a folio that the caller has locked.
 unsafe extern "C" fn map_buffer<M: BlockMapper>(
     inode: *mut bindings::inode,
     block: bindings::sector_t,
@@ -192,10 +210,10 @@ unsafe extern "C" fn map_buffer<M: BlockMapper>(
 ) -> c_int {
     // SAFETY: By the safety requirements; the caller's folio lock keeps the inode in use.
     let inode = unsafe { M::Inode::from_raw(inode) };
-    // SAFETY: By the safety requirements nobody else uses the buffer_head.
-    let bh = unsafe { &mut *bh };
     let bits = inode.as_ref().block_bits();
-    let max = u32::try_from(bh.b_size >> bits).unwrap_or(u32::MAX).max(1);
+    // SAFETY: By the safety requirements; who maps a buffer may read and set its size.
+    let size = unsafe { (*bh).b_size };
+    let max = u32::try_from(size >> bits).unwrap_or(u32::MAX).max(1);
     let (at, max_blocks) = (LogicalBlock(block), BlockCount(max));
     let result = match create {
         0 => M::default().lookup(inode, at, max_blocks),
@@ -209,15 +227,19 @@ unsafe extern "C" fn map_buffer<M: BlockMapper>(
         return EIO.to_errno();
     }
     if let Extent::Mapped { device, start } = mapping.extent() {
-        bh.b_bdev = device.as_raw();
-        bh.b_blocknr = start.0;
-        bh.b_size = (mapping.len().0.min(max) as usize) << bits;
-        bh.b_state |= MAPPED;
-        if mapping.is_boundary() && mapping.len().0 <= max {
-            bh.b_state |= BOUNDARY;
-        }
-        if mapping.is_new() {
-            bh.b_state |= NEW;
+        // SAFETY: By the safety requirements; place and size are set before the bit that says that
+        // they are valid.
+        unsafe {
+            (*bh).b_bdev = device.as_raw();
+            (*bh).b_blocknr = start.0;
+            (*bh).b_size = (mapping.len().0.min(max) as usize) << bits;
+            if mapping.is_boundary() && mapping.len().0 <= max {
+                bindings::rust_mpage_helper_set_buffer_boundary(bh);
+            }
+            if mapping.is_new() {
+                bindings::rust_mpage_helper_set_buffer_new(bh);
+            }
+            bindings::rust_mpage_helper_set_buffer_mapped(bh);
         }
     }
     0

@@ -125,6 +125,11 @@ __helper void rust_mpage_helper_set_buffer_boundary(struct buffer_head *bh)
 	set_buffer_boundary(bh);
 }
 
+__helper void rust_mpage_helper_set_buffer_new(struct buffer_head *bh)
+{
+	set_buffer_new(bh);
+}
+
 __helper bool rust_mpage_helper_buffer_mapped(struct buffer_head *bh)
 {
 	return buffer_mapped(bh);

@@ -57,6 +57,7 @@ void rust_mpage_helper_wbc_init_bio(struct writeback_control *wbc,
 void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh);
 void rust_mpage_helper_set_buffer_mapped(struct buffer_head *bh);
 void rust_mpage_helper_set_buffer_boundary(struct buffer_head *bh);
+void rust_mpage_helper_set_buffer_new(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_mapped(struct buffer_head *bh);
 int rust_mpage_helper_bh_read(struct buffer_head *bh);
 unsigned int rust_mpage_helper_memalloc_nofs_save(void);

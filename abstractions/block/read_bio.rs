@@ -26,10 +26,7 @@ use crate::{
     },
     bindings,
 };
-use core::{
-    mem::ManuallyDrop,
-    ptr, //
-};
+use core::mem::ManuallyDrop;
 use kernel::sync::Arc;
 
 /// Why a read is made; it decides flags and how hard allocations try.
@@ -178,18 +175,18 @@ impl ReadBio {
     fn zero_from(&mut self, keep: usize) {
         let bio = self.0.as_raw();
         let mut done = 0usize;
-        // SAFETY: An unsubmitted bio has `bi_vcnt` initialised entries.
-        let vecs =
-            unsafe { core::slice::from_raw_parts((*bio).bi_io_vec, usize::from((*bio).bi_vcnt)) };
-        for vec in vecs {
-            let len = vec.bv_len as usize;
-            let skip = keep.saturating_sub(done).min(len);
-            // SAFETY: The entry names `len` bytes of locked folios; the helper takes ranges over
-            // several pages.
+        // SAFETY: The bio is valid.
+        let count = unsafe { (*bio).bi_vcnt };
+        for index in 0..usize::from(count) {
+            // SAFETY: An unsubmitted bio has `bi_vcnt` initialised entries. Each names `len` bytes
+            // of locked folios; the helper takes ranges over several pages.
             unsafe {
-                bindings::rust_mpage_helper_zero_bvec(ptr::from_ref(vec).cast_mut(), skip as u32)
-            };
-            done += len;
+                let vec = (*bio).bi_io_vec.add(index);
+                let len = (*vec).bv_len as usize;
+                let skip = keep.saturating_sub(done).min(len);
+                bindings::rust_mpage_helper_zero_bvec(vec, skip as u32);
+                done += len;
+            }
         }
     }
 }

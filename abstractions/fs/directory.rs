@@ -228,10 +228,10 @@ impl DirectoryReader<'_> {
 pub(super) unsafe fn name_of<'a>(dentry: *mut bindings::dentry) -> &'a [u8] {
     // SAFETY: By the safety requirements.
     unsafe {
-        let name = &(*dentry).__bindgen_anon_1.d_name;
+        let name = ptr::addr_of!((*dentry).__bindgen_anon_1.d_name);
         slice::from_raw_parts(
-            name.name,
-            name.__bindgen_anon_1.__bindgen_anon_1.len as usize,
+            (*name).name,
+            (*name).__bindgen_anon_1.__bindgen_anon_1.len as usize,
         )
     }
 }

@@ -264,7 +264,8 @@ impl<T: FileSystem> ContextVTable<T> {
         from_result(|| {
             // SAFETY: `fc` is valid and ours; `root` belongs to a mounted filesystem of ours.
             let purpose = unsafe {
-                if (*fc).purpose() == bindings::fs_context_purpose_FS_CONTEXT_FOR_RECONFIGURE {
+                let purpose = bindings::fs_context::purpose_raw(fc);
+                if purpose == bindings::fs_context_purpose_FS_CONTEXT_FOR_RECONFIGURE {
                     Purpose::Reconfigure(super_block::of_context::<T>(fc))
                 } else {
                     Purpose::Mount

@@ -413,16 +413,17 @@ impl<T: FileSystem> SuperVTable<T> {
             let sb = unsafe { SuperBlock::<T>::from_raw((*dentry).d_sb) };
             let stat = T::statfs(sb)?;
             // SAFETY: `out` is valid and the caller's, who has zeroed it.
-            let out = unsafe { &mut *out };
-            out.f_type = stat.magic as c_long;
-            out.f_bsize = stat.block_size as c_long;
-            out.f_blocks = stat.blocks;
-            out.f_bfree = stat.free_blocks;
-            out.f_bavail = stat.available_blocks;
-            out.f_files = stat.files;
-            out.f_ffree = stat.free_files;
-            out.f_fsid.val = [stat.id as i32, (stat.id >> 32) as i32];
-            out.f_namelen = stat.name_length as c_long;
+            unsafe {
+                (*out).f_type = stat.magic as c_long;
+                (*out).f_bsize = stat.block_size as c_long;
+                (*out).f_blocks = stat.blocks;
+                (*out).f_bfree = stat.free_blocks;
+                (*out).f_bavail = stat.available_blocks;
+                (*out).f_files = stat.files;
+                (*out).f_ffree = stat.free_files;
+                (*out).f_fsid.val = [stat.id as i32, (stat.id >> 32) as i32];
+                (*out).f_namelen = stat.name_length as c_long;
+            }
             Ok(0)
         })
     }

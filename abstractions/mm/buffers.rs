@@ -17,12 +17,13 @@ use kernel::{
     error::{
         code::{
             EIO,
-            ENOMEM, //
+            ENOMEM,
+            EROFS, //
         },
         to_result,
         Result, //
     },
-    ffi::c_ulong,
+    ffi::c_int, //
 };
 
 /// A filesystem's `get_block_t`: what the kernel's buffer functions ask for a mapping.
@@ -33,7 +34,26 @@ use kernel::{
 #[derive(Clone, Copy)]
 pub struct GetBlockFn(bindings::get_block_t);
 
+/// As every block that is asked for with `create` were refused.
+///
+/// # Safety
+///
+/// None; `unsafe` is part of the type.
+unsafe extern "C" fn no_blocks(
+    _inode: *mut bindings::inode,
+    _block: bindings::sector_t,
+    _bh: *mut bindings::buffer_head,
+    _create: c_int,
+) -> c_int {
+    EROFS.to_errno()
+}
+
 impl GetBlockFn {
+    /// Has no blocks for anybody: for a filesystem that may not change. What has a block already is
+    /// not asked about.
+    // INVARIANT: The function does nothing with its arguments.
+    pub const NO_BLOCKS: Self = Self(Some(no_blocks));
+
     /// Wraps a C function.
     ///
     /// # Safety
@@ -117,14 +137,16 @@ impl LockedFolio {
             // SAFETY: The buffers of a locked folio are a ring that stays as it is.
             buffer = unsafe { (*buffer).b_this_page };
         }
-        let boundary = c_ulong::from(state.boundary) << bindings::bh_state_bits_BH_Boundary;
-        // SAFETY: As above; nobody else uses buffers of a locked folio that is not uptodate.
+        // SAFETY: As above; nobody else maps buffers of a locked folio, and what others may do to
+        // their states meanwhile is kept: bits are set one by one, atomically.
         unsafe {
-            (*buffer).b_state = 1 << bindings::bh_state_bits_BH_Mapped
-                | 1 << bindings::bh_state_bits_BH_Uptodate
-                | boundary;
             (*buffer).b_bdev = state.device.as_raw();
             (*buffer).b_blocknr = state.block;
+            if state.boundary {
+                bindings::rust_mpage_helper_set_buffer_boundary(buffer);
+            }
+            bindings::rust_mpage_helper_set_buffer_uptodate(buffer);
+            bindings::rust_mpage_helper_set_buffer_mapped(buffer);
         }
         Ok(Adopted::Block)
     }

@@ -126,11 +126,17 @@ impl<'a> WritebackControl<'a> {
 
     /// Why the request is made.
     pub fn reason(&self) -> WritebackReason {
+        let wbc = self.as_raw();
         // SAFETY: The request is valid by the type invariants.
-        let wbc = unsafe { self.wbc.as_ref() };
-        if wbc.sync_mode == bindings::writeback_sync_modes_WB_SYNC_ALL {
+        let (mode, background) = unsafe {
+            (
+                (*wbc).sync_mode,
+                bindings::writeback_control::for_background_raw(wbc),
+            )
+        };
+        if mode == bindings::writeback_sync_modes_WB_SYNC_ALL {
             WritebackReason::Integrity
-        } else if wbc.for_background() != 0 {
+        } else if background != 0 {
             WritebackReason::Memory
         } else {
             WritebackReason::Other
@@ -139,12 +145,18 @@ impl<'a> WritebackControl<'a> {
 
     /// Behind the last byte of the file that the request is about.
     pub fn range_end(&self) -> u64 {
+        let wbc = self.as_raw();
         // SAFETY: The request is valid by the type invariants.
-        let wbc = unsafe { self.wbc.as_ref() };
-        if wbc.range_cyclic() != 0 {
+        let (cyclic, end) = unsafe {
+            (
+                bindings::writeback_control::range_cyclic_raw(wbc),
+                (*wbc).range_end,
+            )
+        };
+        if cyclic != 0 {
             u64::MAX
         } else {
-            (wbc.range_end as u64).saturating_add(1)
+            (end as u64).saturating_add(1)
         }
     }
 
@@ -153,7 +165,7 @@ impl<'a> WritebackControl<'a> {
         match self.reason() {
             WritebackReason::Integrity => u64::MAX,
             // SAFETY: The request is valid by the type invariants.
-            _ => unsafe { self.wbc.as_ref() }.nr_to_write.max(0) as u64,
+            _ => unsafe { (*self.as_raw()).nr_to_write }.max(0) as u64,
         }
     }
 

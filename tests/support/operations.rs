@@ -51,7 +51,7 @@ unsafe extern "C" fn test_lookup(
     mapping: *mut bindings::test_mapping,
 ) -> c_int {
     // SAFETY: By the safety requirements.
-    let (inode, mapping) = unsafe { (TestInode::from_raw(inode), &mut *mapping) };
+    let inode = unsafe { TestInode::from_raw(inode) };
     let answer = match inode.ask(at, max, create) {
         Ok(answer) => answer,
         Err(error) => return error.to_errno(),
@@ -69,7 +69,7 @@ unsafe extern "C" fn test_lookup(
         | What::NoLength(block)
         | What::TooLong(block) => (main, block),
     };
-    *mapping = bindings::test_mapping {
+    let answer = bindings::test_mapping {
         len: answer.len,
         block,
         bdev,
@@ -79,6 +79,8 @@ unsafe extern "C" fn test_lookup(
         fresh: matches!(answer.what, What::Fresh(_))
             || (create && matches!(answer.what, What::TooLong(_))),
     };
+    // SAFETY: By the safety requirements.
+    unsafe { mapping.write(answer) };
     0
 }
 
