@@ -240,6 +240,22 @@ __helper void rust_mpage_helper_sb_end_intwrite(struct super_block *sb)
 	sb_end_intwrite(sb);
 }
 
+__helper bool rust_mpage_helper_sb_start_change(struct super_block *sb)
+{
+	if (!sb_start_intwrite_trylock(sb))
+		return false;
+	if (!sb_rdonly(sb))
+		return true;
+	sb_end_intwrite(sb);
+	return false;
+}
+
+__helper bool rust_mpage_helper_sb_is_closing(struct super_block *sb)
+{
+	return READ_ONCE(sb->s_writers.frozen) >= SB_FREEZE_PAGEFAULT ||
+	       READ_ONCE(sb->s_readonly_remount) || sb_rdonly(sb);
+}
+
 __helper void rust_mpage_helper_write_dirty_buffer(struct buffer_head *bh)
 {
 	write_dirty_buffer(bh, REQ_SYNC);

@@ -103,6 +103,13 @@ void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping);
 /* Superblocks */
 void rust_mpage_helper_sb_start_intwrite(struct super_block *sb);
 void rust_mpage_helper_sb_end_intwrite(struct super_block *sb);
+/* sb_start_intwrite_trylock(), unless the filesystem is read-only */
+bool rust_mpage_helper_sb_start_change(struct super_block *sb);
+/*
+ * Whether it is read-only or frozen, or will be after the sync that may be under
+ * way: nobody can make a page dirty any more.
+ */
+bool rust_mpage_helper_sb_is_closing(struct super_block *sb);
 
 /* The current task */
 uid_t rust_mpage_helper_current_fsuid(void);

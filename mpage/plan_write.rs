@@ -25,9 +25,12 @@ use super::{
         Window, //
     },
 };
-use crate::abstractions::mm::{
-    BufferState,
-    WritebackReason, //
+use crate::abstractions::{
+    fs::Later,
+    mm::{
+        BufferState,
+        WritebackReason, //
+    }, //
 };
 use kernel::error::{
     code::{
@@ -265,10 +268,11 @@ pub(super) enum Afterwards {
 /// What becomes of a folio after the mapper has failed with `error`.
 ///
 /// A full disk may not be full for ever, so its data waits. But not while the system is short of
-/// clean memory: everybody who writes anything would wait for a writeback that cannot succeed.
-pub(super) fn after_error(error: Error, reason: WritebackReason) -> Afterwards {
+/// clean memory: everybody who writes anything would wait for a writeback that cannot succeed. And
+/// not on a filesystem that is being frozen or made read-only: no later writeback may allocate.
+pub(super) fn after_error(error: Error, reason: WritebackReason, later: Later) -> Afterwards {
     let passes = [ENOSPC, EDQUOT, ENOMEM, EAGAIN, EINTR].contains(&error);
-    if passes && reason != WritebackReason::Memory {
+    if passes && reason != WritebackReason::Memory && later == Later::Possible {
         Afterwards::Dirty
     } else {
         Afterwards::Clean

@@ -5,9 +5,12 @@
 #[kernel::macros::kunit_tests(rust_mpage_plan_write)]
 mod tests {
     use crate::{
-        abstractions::mm::{
-            BufferState,
-            WritebackReason, //
+        abstractions::{
+            fs::Later,
+            mm::{
+                BufferState,
+                WritebackReason, //
+            }, //
         },
         mpage::{
             mapping::{
@@ -309,15 +312,19 @@ mod tests {
     fn w17_a_full_disk_may_have_room_later() {
         for error in [ENOSPC, EDQUOT, ENOMEM] {
             for reason in [WritebackReason::Integrity, WritebackReason::Other] {
-                assert_eq!(after_error(error, reason), Afterwards::Dirty);
+                let after = |later| after_error(error, reason, later);
+                assert_eq!(after(Later::Possible), Afterwards::Dirty);
+                // Nobody may allocate anything any more.
+                assert_eq!(after(Later::Never), Afterwards::Clean);
             }
             // Nobody could write anything any more.
-            let reason = WritebackReason::Memory;
-            assert_eq!(after_error(error, reason), Afterwards::Clean);
+            let after = after_error(error, WritebackReason::Memory, Later::Possible);
+            assert_eq!(after, Afterwards::Clean);
         }
         for error in [EIO, EROFS, EUCLEAN] {
             for reason in [WritebackReason::Integrity, WritebackReason::Other] {
-                assert_eq!(after_error(error, reason), Afterwards::Clean);
+                let after = after_error(error, reason, Later::Possible);
+                assert_eq!(after, Afterwards::Clean);
             }
         }
     }

@@ -57,11 +57,15 @@ use crate::abstractions::{
         Buffers,
         DirtyFolio,
         Folio,
+        GetBlockFn,
         WritebackControl, //
     },
 };
 use kernel::error::{
-    code::EIO,
+    code::{
+        EIO,
+        EROFS, //
+    },
     Error,
     Result, //
 };
@@ -155,7 +159,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     /// Asks the mapper for blocks, and keeps what the device's cache has of fresh ones from being
-    /// written over them.
+    /// written over them. On a filesystem that may not change, asks only where blocks are.
     fn allocate(
         &mut self,
         folio: &Folio,
@@ -163,12 +167,30 @@ impl<'i, M: MapSource> Writer<'i, M> {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
         self.sink.tally.mapper_calls += 1;
-        let mapping = without_fs_reclaim(|| self.mapper.map_for_write(self.inode, folio, at, max))?;
+        let mapping = without_fs_reclaim(|| match self.sink.inode.start_change() {
+            Some(_unfrozen) => self.mapper.map_for_write(self.inode, folio, at, max),
+            None => self.find(folio, at, max),
+        })?;
         if let (true, Extent::Mapped { device, start }) = (mapping.is_new(), mapping.extent()) {
             // What is behind the question is not used, and somebody else's.
             device.forget_cached(start.0, mapping.len().0.min(max.0));
         }
         Ok(mapping)
+    }
+
+    /// Finds the blocks that a file has. That it has none is an error here, as of a write.
+    #[cold]
+    fn find(
+        &self,
+        folio: &Folio,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        let mapping = self.mapper.map(self.inode, folio, at, max)?;
+        match mapping.extent() {
+            Extent::Mapped { .. } => Ok(mapping),
+            Extent::Hole => Err(EROFS),
+        }
     }
 
     /// Writes a folio that has buffers.
@@ -337,7 +359,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
         let afterwards = if buffers.any(|it| it.dirty && it.block.is_some()) {
             Afterwards::Dirty
         } else {
-            after_error(error, request.reason())
+            after_error(error, request.reason(), self.sink.inode.later())
         };
         if afterwards == Afterwards::Dirty {
             self.sink.tally.redirtied_folios += 1;
@@ -383,7 +405,11 @@ impl<'i, M: MapSource> Writer<'i, M> {
     fn write_through_buffers(&mut self, folio: DirtyFolio<'_>, reason: Fallback) -> Result {
         self.sink.flush();
         self.sink.tally.fallback(reason);
-        folio.write_through_buffers(self.sink.inode, self.mapper.get_block())
+        let inode = self.sink.inode;
+        without_fs_reclaim(|| match inode.start_change() {
+            Some(_unfrozen) => folio.write_through_buffers(inode, self.mapper.get_block()),
+            None => folio.write_through_buffers(inode, GetBlockFn::NO_BLOCKS),
+        })
     }
 }
 

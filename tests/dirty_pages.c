@@ -190,6 +190,38 @@ static void settle(struct inode *inode)
 	}
 }
 
+/* What mm and VFS would have made of it before they call writepages. */
+static int change_filesystem(struct super_block *sb, enum test_filesystem to)
+{
+	switch (to) {
+	case TEST_OPEN:
+		return 0;
+	case TEST_FREEZING:
+		sb->s_writers.frozen = SB_FREEZE_PAGEFAULT;
+		return 0;
+	case TEST_FROZEN:
+		return freeze_super(sb, FREEZE_HOLDER_KERNEL, NULL);
+	case TEST_CLOSING:
+		sb->s_readonly_remount = 1;
+		return 0;
+	case TEST_READ_ONLY:
+		sb->s_flags |= SB_RDONLY;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void change_filesystem_back(struct super_block *sb,
+				   enum test_filesystem from)
+{
+	if (from == TEST_FROZEN)
+		thaw_super(sb, FREEZE_HOLDER_KERNEL, NULL);
+	else
+		sb->s_writers.frozen = SB_UNFROZEN;
+	sb->s_readonly_remount = 0;
+	sb->s_flags &= ~SB_RDONLY;
+}
+
 /**
  * test_writepages - write dirty folios, and wait if that is asked for
  * @inode: the file
@@ -212,6 +244,9 @@ void test_writepages(struct inode *inode, const struct test_request *request,
 
 	hook_every = request->hook_every;
 	hooked = 0;
+	written->result = change_filesystem(inode->i_sb, request->filesystem);
+	if (written->result)
+		return;
 #ifdef CONFIG_CGROUP_WRITEBACK
 	/* As wbc_attach_fdatawrite_inode() would, for a device with cgroups. */
 	wbc.wb = &inode_to_bdi(inode)->wb;
@@ -223,6 +258,7 @@ void test_writepages(struct inode *inode, const struct test_request *request,
 	written->result = writepages(mapping, &wbc);
 	written->charged = 0;
 #endif
+	change_filesystem_back(inode->i_sb, request->filesystem);
 	if (!request->leave)
 		settle(inode);
 	written->left = wbc.nr_to_write;

@@ -23,6 +23,22 @@ struct test_buffer {
 };
 
 /**
+ * enum test_filesystem - what the filesystem is like at the time
+ * @TEST_OPEN: as always
+ * @TEST_FREEZING: it is the last writeback before it is frozen
+ * @TEST_FROZEN: frozen
+ * @TEST_CLOSING: it is the last writeback before it is read-only
+ * @TEST_READ_ONLY: read-only
+ */
+enum test_filesystem {
+	TEST_OPEN,
+	TEST_FREEZING,
+	TEST_FROZEN,
+	TEST_CLOSING,
+	TEST_READ_ONLY,
+};
+
+/**
  * struct test_request - what is to be written
  * @range_start: first byte
  * @range_end: last byte
@@ -32,6 +48,7 @@ struct test_buffer {
  * @cyclic: from where the request before has stopped on, whatever the range
  * @leave: do not wait until all is written
  * @hook_every: a handler deals with every so manyth page; 0 for none
+ * @filesystem: what the filesystem is like
  */
 struct test_request {
 	u64 range_start;
@@ -42,6 +59,7 @@ struct test_request {
 	bool cyclic;
 	bool leave;
 	u32 hook_every;
+	enum test_filesystem filesystem;
 };
 
 /**

@@ -21,6 +21,7 @@ mod random;
 mod support;
 mod table;
 mod write_case;
+mod write_closed;
 mod write_failure;
 mod write_layout;
 mod write_random;

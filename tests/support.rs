@@ -60,6 +60,12 @@ pub(crate) use self::bindings::{
     pattern_disk_bio as Bio,
     pattern_disk_faults as Faults,
     test_dirty_folio as DirtyState,
+    test_filesystem as Filesystem,
+    test_filesystem_TEST_CLOSING as CLOSING,
+    test_filesystem_TEST_FREEZING as FREEZING,
+    test_filesystem_TEST_FROZEN as FROZEN,
+    test_filesystem_TEST_OPEN as OPEN,
+    test_filesystem_TEST_READ_ONLY as READ_ONLY,
     test_folio as FolioState,
     test_request as Request,
     test_written as Written, //
@@ -258,7 +264,7 @@ impl<'b> File<'b> {
             size: args.size,
             block_bits: args.block_bits,
             order: args.order,
-            table: ptr::from_ref(&*table).cast_mut().cast(),
+            table: ptr::from_ref::<Table>(&table).cast_mut().cast(),
         };
         // SAFETY: The mount is valid by the invariants of `Bench`.
         let inode = unsafe { bindings::test_inode_new(bench.mount.as_ptr(), &c_args) };

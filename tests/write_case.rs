@@ -19,6 +19,7 @@ use crate::{
         FileArgs,
         Request,
         Written,
+        OPEN,
         SECTORS, //
     },
     table::{
@@ -85,6 +86,7 @@ pub(crate) const SYNC: Request = Request {
     cyclic: false,
     leave: false,
     hook_every: 0,
+    filesystem: OPEN,
 };
 
 /// A request for everything that nobody waits for.

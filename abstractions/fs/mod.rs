@@ -12,6 +12,7 @@
 mod address_space;
 mod buffer;
 mod buffer_bits;
+mod changes;
 mod directory;
 mod directory_write;
 mod export;
@@ -43,6 +44,10 @@ pub use self::address_space::{
 pub use self::buffer::{
     Buffer,
     LockedBuffer, //
+};
+pub use self::changes::{
+    ChangeGuard,
+    Later, //
 };
 pub use self::directory::{
     DirectoryOperations,

@@ -284,6 +284,35 @@ static void w15_no_get_block(struct kunit *test)
 	contract_file_close(file);
 }
 
+/*
+ * A buffer whose block is to come later is for the kernel's buffer functions, and
+ * they must not call what is not there.
+ */
+static void w15_delayed_without_get_block(struct kunit *test)
+{
+	struct contract_file *file = make_file(test, PAGE_SIZE);
+	struct folio *folio = picked(test, file, 0);
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.nr_to_write	= LONG_MAX,
+		.range_end	= LLONG_MAX,
+	};
+	struct buffer_head *head = map_buffers(file, folio);
+
+	clear_buffer_mapped(head);
+	set_buffer_delay(head);
+	folio_mark_dirty(folio);
+	folio_unlock(folio);
+	KUNIT_EXPECT_EQ(test, -EAGAIN,
+			rust_mpage_writepages(file->inode->i_mapping, &wbc,
+					      NULL));
+	folio_wait_writeback(folio);
+	KUNIT_EXPECT_FALSE(test, folio_test_locked(folio));
+	expect_bios(test, PER_PAGE - 1);
+	folio_put(folio);
+	contract_file_close(file);
+}
+
 /* The handler may write everything. */
 static int takes_all(struct folio *folio, struct writeback_control *wbc)
 {
@@ -333,6 +362,7 @@ static struct kunit_case write_cases[] = {
 	KUNIT_CASE(w16_dirty_buffers),
 	KUNIT_CASE(w16_buffers_behind_the_end),
 	KUNIT_CASE(w15_no_get_block),
+	KUNIT_CASE(w15_delayed_without_get_block),
 	KUNIT_CASE(w15_hook_without_get_block),
 	{}
 };

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rows about filesystems that are frozen or read-only, or about to be: W17.
+
+use crate::{
+    support::{
+        Filesystem,
+        Request, //
+    },
+    write_case::{
+        FLUSH,
+        SYNC, //
+    }, //
+};
+
+/// A request by somebody who waits, of such a filesystem.
+const fn sync(filesystem: Filesystem) -> Request {
+    Request { filesystem, ..SYNC }
+}
+
+/// One that nobody waits for.
+const fn flush(filesystem: Filesystem) -> Request {
+    Request {
+        filesystem,
+        ..FLUSH
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_write_closed)]
+mod tests {
+    use super::{
+        flush,
+        sync, //
+    };
+    use crate::{
+        support::{
+            CLOSING,
+            FREEZING,
+            FROZEN,
+            READ_ONLY, //
+        },
+        table::{
+            ext,
+            What::*, //
+        },
+        write_case::{
+            Buffer::{
+                Good,
+                Stored, //
+            },
+            WriteCase,
+            SYNC, //
+        },
+        Engine, //
+    };
+    use kernel::prelude::*;
+
+    /// The last writeback before nothing may change: what has no block is given up, as by C.
+    #[test]
+    fn w17_given_up_before_a_freeze() -> Result {
+        let extents = [ext(2, Fresh(100)), ext(2, Fails(ENOSPC))];
+        let buffers = [(0, &[Stored; 4][..])];
+        for request in [
+            sync(FREEZING),
+            sync(CLOSING),
+            flush(FREEZING),
+            flush(CLOSING),
+        ] {
+            let requests = [request];
+            for case in [
+                WriteCase::new(10, &extents),
+                WriteCase::new(10, &extents).buffers(&buffers),
+            ] {
+                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Err(ENOSPC), Err(ENOSPC)));
+                    assert!(seen.dirty_are(&[]));
+                    let given_up = seen.folios.iter().all(|(_, it)| it.dirty_buffers == 0);
+                    assert!(seen.is("buffers", given_up));
+                    assert!(seen.is("sectors", seen.sectors() == (4, 0, 0)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What stayed dirty until then, and could get its block now, does: nothing is lost early.
+    #[test]
+    fn w17_saved_before_a_freeze() -> Result {
+        let extents = [ext(2, Fresh(100)), ext(2, Fresh(200))];
+        for last in [FREEZING, CLOSING] {
+            let requests = [SYNC, sync(last)];
+            let case = WriteCase::new(10, &extents)
+                .fail_call(2, ENOSPC)
+                .requests(&requests);
+            for seen in case.run_each(&Engine::OURS)? {
+                assert!(seen.came_to(0, Err(ENOSPC), Err(ENOSPC)));
+                assert!(seen.came_to(1, Ok(()), Ok(())));
+                assert!(seen.dirty_are(&[]));
+                assert!(seen.right_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// A frozen or read-only filesystem is not asked for blocks, and nothing is written anew.
+    #[test]
+    fn w17_nothing_is_allocated_when_frozen() -> Result {
+        let extents = [ext(4, Fresh(100)), ext(4, Fresh(300))];
+        let buffers = [(0, &[Stored; 4][..]), (1, &[Stored; 4][..])];
+        for filesystem in [FROZEN, READ_ONLY] {
+            let requests = [sync(filesystem)];
+            for case in [
+                WriteCase::new(10, &extents),
+                WriteCase::new(10, &extents).buffers(&buffers),
+            ] {
+                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+                    assert!(seen.bios_are(&[]));
+                    assert!(seen.dirty_are(&[]));
+                    let asked = seen.calls.iter().any(|call| call.create);
+                    assert!(seen.is("asked for blocks", !asked));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What has its blocks is written there, as in C.
+    #[test]
+    fn w17_blocks_that_are_there_are_written() -> Result {
+        let extents = [
+            ext(4, Run(100)),
+            ext(2, Run(200)),
+            ext(2, Run(300)),
+            ext(2, Run(400)),
+            ext(2, Fresh(402)),
+        ];
+        let buffers = [(2, &[Good, Good, Stored, Stored][..])];
+        for filesystem in [FROZEN, READ_ONLY] {
+            let requests = [sync(filesystem)];
+            for case in [
+                WriteCase::new(10, &extents),
+                WriteCase::new(10, &extents).buffers(&buffers),
+            ] {
+                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+                    let bios = [
+                        (200, 4 << 10),
+                        (400, 2 << 10),
+                        (600, 2 << 10),
+                        (800, 2 << 10),
+                    ];
+                    assert!(seen.bios_are(&bios));
+                    assert!(seen.dirty_are(&[]));
+                    assert!(seen.right_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+}
