@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from . import command, modules, ui
+from . import command, modules, rustrules, siblings, ui
 from .prepare import Built
 
 MAX_LINES = 500
@@ -123,11 +123,13 @@ def main(settings):
     with settings.cache.locked():
         built = Built(settings, "checked")
         bad = _show("files", house_rules(settings.top, paths))
+        bad |= _show("rust beside C", rustrules.complaints(settings.top, paths))
         bad |= _show("documents", documents(settings))
         bad |= _show("rustfmt", rustfmt(settings, built.chain, paths))
         bad |= _show("checkpatch", checkpatch(settings, built.source, paths))
         try:
-            modules.ensure(settings, built.kernel, built.chain, clippy=True)
+            objects = modules.ensure(settings, built.kernel, built.chain, clippy=True)
+            bad |= _show("objects", siblings.complaints(objects, built.chain))
         except ui.Fail as failure:
             bad = True
             ui.say(f"  clippy: {failure}")
