@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/pagemap.h>
 #include <linux/percpu_counter.h>
+#include <linux/rmap.h>
 #include <linux/writeback.h>
 
 /*
@@ -28,8 +29,6 @@ static const gfp_t RUST_MPAGE_GFP_READAHEAD = __GFP_NORETRY | __GFP_NOWARN;
 
 /* What a folio for a write is looked up with. */
 static const fgf_t RUST_MPAGE_FGP_WRITEBEGIN = FGP_WRITEBEGIN;
-/* And by filemap_grab_folio(). */
-static const fgf_t RUST_MPAGE_FGP_GRAB = FGP_LOCK | FGP_ACCESSED | FGP_CREAT;
 
 /* What writeback may do to get memory: anything but to write files. */
 static const gfp_t RUST_MPAGE_GFP_NOFS = GFP_NOFS;

@@ -33,7 +33,8 @@ pub(crate) fn delete(inode: &Ext2Inode) {
     };
     // Nobody is there to be told of a failure; it is in the log. C ignores it, too.
     let _ = inode.sync(wait);
-    if inode.set_size(0).is_ok() && inode.blocks() != 0 {
+    inode.clear_size();
+    if inode.blocks() != 0 {
         truncate::cut_beyond_end(inode);
     }
     attribute_block::release(inode);

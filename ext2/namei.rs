@@ -147,7 +147,7 @@ impl NamespaceOperations for Directory {
         links::directory_lost_name(&victim, empty);
         links::count(dir, goes);
         if victim.nlink() == 0 {
-            victim.set_size(0)?;
+            victim.clear_size();
         }
         Ok(())
     }

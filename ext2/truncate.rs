@@ -67,7 +67,7 @@ pub(crate) fn set_size(inode: &Ext2Inode, size: u64) -> Result {
     mm::truncate_tail(Mapper, inode, size)?;
 
     let pages = inode.lock_invalidate();
-    pages.truncate_setsize(size)?;
+    pages.truncate_setsize(Mapper, size)?;
     cut(inode, &pages, size);
     drop(pages);
 

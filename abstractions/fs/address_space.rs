@@ -9,7 +9,10 @@
 use super::InodeType;
 use crate::{
     abstractions::mm::{
-        buffered_write,
+        buffered_write::{
+            self,
+            Begun, //
+        },
         LockedFolio,
         Readahead,
         WritebackControl, //
@@ -19,7 +22,10 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 use kernel::{
     error::from_result,
@@ -180,14 +186,20 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         pos: bindings::loff_t,
         len: c_uint,
         folio: *mut *mut bindings::folio,
-        _fsdata: *mut *mut c_void,
+        fsdata: *mut *mut c_void,
     ) -> c_int {
         // SAFETY: The mapping's host has this table, and so the mapper's type; the VFS passes
         // positions that are not negative.
         match unsafe { buffered_write::begin::<A::Mapper>(mapping, pos as u64, len) } {
-            Ok(ready) => {
-                // SAFETY: The place is the caller's.
-                unsafe { *folio = ready.as_ptr() };
+            Ok(begun) => {
+                // SAFETY: The places are the caller's.
+                unsafe {
+                    *folio = begun.folio.as_ptr();
+                    *fsdata = begun
+                        .old_end
+                        .map_or(ptr::null_mut(), NonNull::as_ptr)
+                        .cast();
+                }
                 0
             }
             Err(error) => {
@@ -203,18 +215,22 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
     /// Called by the VFS with a mapping with this table, `i_rwsem` held, and the folio of
     /// `write_begin_callback`.
     unsafe extern "C" fn write_end_callback(
-        iocb: *const bindings::kiocb,
+        _iocb: *const bindings::kiocb,
         mapping: *mut bindings::address_space,
         pos: bindings::loff_t,
         len: c_uint,
         copied: c_uint,
         folio: *mut bindings::folio,
-        _fsdata: *mut c_void,
+        fsdata: *mut c_void,
     ) -> c_int {
-        // SAFETY: The arguments are those of the operation; the folio is not null.
+        // SAFETY: The arguments are those of the operation; the folio is not null, and `fsdata` is
+        // what `write_begin_callback` made it.
         unsafe {
-            let folio = NonNull::new_unchecked(folio);
-            let written = buffered_write::end(iocb, mapping, pos as u64, len, copied, folio);
+            let begun = Begun {
+                folio: NonNull::new_unchecked(folio),
+                old_end: NonNull::new(fsdata.cast()),
+            };
+            let written = buffered_write::end(mapping, pos as u64, len, copied, begun);
             if written < len {
                 Self::write_failed(mapping, pos as u64 + u64::from(len));
             }

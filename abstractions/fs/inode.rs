@@ -15,7 +15,10 @@ use core::{
         Ordering, //
     },
 };
-use kernel::types::Opaque;
+use kernel::{
+    ffi::c_int,
+    types::Opaque, //
+};
 
 /// An inode of a filesystem on a block device.
 ///
@@ -76,6 +79,15 @@ impl Inode {
         let size = unsafe { AtomicI64::from_ptr(ptr::addr_of_mut!((*self.as_raw()).i_size)) };
         // Pairs with the release in i_size_write().
         size.load(Ordering::Acquire).max(0) as u64
+    }
+
+    /// Marks the inode to be written. C: `mark_inode_dirty()`.
+    pub fn mark_dirty(&self) {
+        let flags = bindings::inode_state_flags_enum_I_DIRTY_SYNC
+            | bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
+            | bindings::inode_state_flags_enum_I_DIRTY_PAGES;
+        // SAFETY: The inode is valid.
+        unsafe { bindings::__mark_inode_dirty(self.as_raw(), flags as c_int) }
     }
 
     /// Base-2 logarithm of the block size in bytes.

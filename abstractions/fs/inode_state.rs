@@ -138,24 +138,13 @@ impl<T: FileSystem> FsInode<T> {
     }
 }
 
-/// Changing the inode. Nothing here marks it to be written: [`Self::mark_dirty`] does.
+/// Changing the inode. Nothing here marks it to be written: [`Inode::mark_dirty`] does.
 impl<T: FileSystem> FsInode<T> {
-    /// Marks the inode to be written. C: `mark_inode_dirty()`.
-    pub fn mark_dirty(&self) {
-        let flags = bindings::inode_state_flags_enum_I_DIRTY_SYNC
-            | bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
-            | bindings::inode_state_flags_enum_I_DIRTY_PAGES;
+    /// Sets the size to 0, and leaves pages and blocks alone. How a file grows is in
+    /// `abstractions/mm/file_end.rs`. C: `i_size_write()`.
+    pub fn clear_size(&self) {
         // SAFETY: The inode is valid.
-        unsafe { bindings::__mark_inode_dirty(self.as_raw(), flags as c_int) }
-    }
-
-    /// Sets the size in bytes, and leaves pages and blocks alone. Fails with `EFBIG` if no file can
-    /// be so large. C: `i_size_write()`.
-    pub fn set_size(&self, size: u64) -> Result {
-        let size = i64::try_from(size).map_err(|_| EFBIG)?;
-        // SAFETY: The inode is valid.
-        unsafe { bindings::rust_mpage_helper_i_size_write(self.as_raw(), size) };
-        Ok(())
+        unsafe { bindings::rust_mpage_helper_i_size_write(self.as_raw(), 0) };
     }
 
     /// Counts `bytes` more on disk. May be called without `i_rwsem`. C: `inode_add_bytes()`.

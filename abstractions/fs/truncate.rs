@@ -11,7 +11,11 @@ use super::{
     FileSystem,
     FsInode, //
 };
-use crate::bindings;
+use crate::{
+    abstractions::mm,
+    bindings,
+    mpage::BlockMapper, //
+};
 use kernel::{
     prelude::*,
     types::NotThreadSafe, //
@@ -25,13 +29,22 @@ use kernel::{
 pub struct InvalidateLock<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
 
 impl<T: FileSystem> InvalidateLock<'_, T> {
-    /// Sets the file's size and drops the pages beyond it. The rest of the last page has been
-    /// zeroed by the caller. Fails with `EFBIG` if no file can be so large.
-    /// C: `truncate_setsize()`.
-    pub fn truncate_setsize(&self, size: u64) -> Result {
-        let size = i64::try_from(size).map_err(|_| EFBIG)?;
+    /// Sets the file's size and drops the pages beyond it. Where a file grows there are zeros behind
+    /// its old end; the rest of the last block of one that shrinks has been zeroed by the caller.
+    /// `i_rwsem` is held. C: `truncate_setsize()`.
+    ///
+    /// # Errors
+    ///
+    /// `EFBIG` if no file can be so large; for a file that grows `EIO` if its last block cannot be
+    /// read, `ENOMEM`, and the mapper's. The size is as it was then.
+    pub fn truncate_setsize<M>(&self, mapper: M, size: u64) -> Result
+    where
+        M: BlockMapper<Inode = FsInode<T>>,
+    {
+        let len = i64::try_from(size).map_err(|_| EFBIG)?;
+        mm::extend(mapper, self.0, size)?;
         // SAFETY: The inode is valid, and the lock is held by the type invariants.
-        unsafe { bindings::truncate_setsize(self.0.as_raw(), size) };
+        unsafe { bindings::truncate_setsize(self.0.as_raw(), len) };
         Ok(())
     }
 }

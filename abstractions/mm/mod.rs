@@ -5,6 +5,7 @@
 mod buffer_states;
 pub(crate) mod buffered_write;
 mod buffers;
+mod file_end;
 mod folio;
 mod large_folio;
 mod page_list;
@@ -16,12 +17,13 @@ pub use self::buffer_states::{
     BufferState,
     Buffers, //
 };
-pub use self::buffered_write::truncate_tail;
 pub use self::buffers::{
     Adopted,
     BlockState,
     GetBlockFn, //
 };
+pub(super) use self::file_end::extend;
+pub use self::file_end::truncate_tail;
 pub use self::folio::{
     ByteRange,
     Folio,

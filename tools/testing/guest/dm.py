@@ -78,6 +78,15 @@ class Device:
         """Requests go on, those that wait first."""
         _call(_SUSPEND, self.name)
 
+    @contextlib.contextmanager
+    def suspended(self):
+        """Requests wait until this ends; nothing is flushed."""
+        _call(_SUSPEND, self.name, _SUSPEND_FLAG | _SKIP_LOCKFS | _SKIP_FLUSH)
+        try:
+            yield
+        finally:
+            _call(_SUSPEND, self.name)
+
     def tell(self, word, text):
         """A message for the target at the first sector, and one word of text."""
         text = word + " " + text.replace(" ", "\\ ")
