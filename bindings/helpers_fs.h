@@ -22,6 +22,7 @@
 static const gfp_t RUST_MPAGE_GFP_MOVABLE = __GFP_MOVABLE;
 static const fmode_t RUST_MPAGE_FMODE_CAN_ODIRECT = FMODE_CAN_ODIRECT;
 static const fmode_t RUST_MPAGE_FMODE_WRITE = FMODE_WRITE;
+static const unsigned int RUST_MPAGE_O_LARGEFILE = O_LARGEFILE;
 static const unsigned long RUST_MPAGE_SB_RDONLY = SB_RDONLY;
 static const unsigned long RUST_MPAGE_SB_SILENT = SB_SILENT;
 static const unsigned long RUST_MPAGE_SB_SYNCHRONOUS = SB_SYNCHRONOUS;

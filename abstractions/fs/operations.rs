@@ -315,18 +315,21 @@ pub(super) const REGULAR_FILE: bindings::file_operations = bindings::file_operat
     ..pin_init::zeroed()
 };
 
-/// `O_DIRECT` is accepted; the reads go through the page cache all the same.
+/// `O_DIRECT` is accepted; the reads go through the page cache all the same. A program of 32 bits
+/// that does not know of sizes from 2 GiB on does not get a file of one. C: `ext2_file_open()`.
 ///
 /// # Safety
 ///
-/// Called by the VFS with a file that is being opened.
+/// Called by the VFS with a file that is being opened, and its inode.
 pub(super) unsafe extern "C" fn open_callback(
-    _inode: *mut bindings::inode,
+    inode: *mut bindings::inode,
     file: *mut bindings::file,
 ) -> c_int {
-    // SAFETY: The file is not shared yet.
-    unsafe { (*file).f_mode |= bindings::RUST_MPAGE_FMODE_CAN_ODIRECT };
-    0
+    // SAFETY: The file is not shared yet; the arguments are passed on.
+    unsafe {
+        (*file).f_mode |= bindings::RUST_MPAGE_FMODE_CAN_ODIRECT;
+        bindings::generic_file_open(inode, file)
+    }
 }
 
 /// `generic_file_read_iter()` but for `IOCB_DIRECT`, which it would send to `direct_IO`.
@@ -340,4 +343,44 @@ pub(super) unsafe extern "C" fn read_iter_callback(
 ) -> isize {
     // SAFETY: The arguments are passed on.
     unsafe { bindings::filemap_read(iocb, to, 0) }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_open)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    /// Opens a file of so many bytes with the operation that tables of regular files have. Returns
+    /// what it says, and the mode of the open file.
+    fn open(size: i64, flags: u32) -> Result<(c_int, u32)> {
+        let mut inode: KBox<bindings::inode> = KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
+        let mut file: KBox<bindings::file> = KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
+        inode.i_size = size;
+        file.f_flags = flags;
+        let open = REGULAR_FILE.open.ok_or(EINVAL)?;
+        // SAFETY: The operation looks at the size and the flags, and nobody else has them.
+        let result = unsafe { open(ptr::addr_of_mut!(*inode), ptr::addr_of_mut!(*file)) };
+        Ok((result, file.f_mode))
+    }
+
+    /// Programs of 64 bits always have the flag.
+    #[test]
+    fn a_large_file_is_opened_by_who_knows_of_them() -> Result {
+        const LARGE: i64 = 1 << 31;
+        const KNOWS: u32 = bindings::RUST_MPAGE_O_LARGEFILE;
+
+        assert_eq!(open(LARGE - 1, 0)?.0, 0);
+        assert_eq!(open(LARGE, 0)?.0, EOVERFLOW.to_errno());
+        assert_eq!(open(i64::MAX, 0)?.0, EOVERFLOW.to_errno());
+        assert_eq!(open(LARGE, KNOWS)?.0, 0);
+        assert_eq!(open(i64::MAX, KNOWS)?.0, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn direct_io_can_be_asked_for() -> Result {
+        let can = bindings::RUST_MPAGE_FMODE_CAN_ODIRECT;
+        assert!(open(0, 0)?.1 & can != 0);
+        Ok(())
+    }
 }
