@@ -7,6 +7,7 @@
 //! ownership: see `Documentation/locking.rst`.
 
 pub mod block;
+pub mod counts;
 pub mod fs;
 pub mod mm;
 pub mod percpu_counter;

@@ -200,3 +200,39 @@ rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter)
 {
 	percpu_counter_destroy(counter);
 }
+
+__helper void rust_mpage_helper_bio_begins(void)
+{
+	this_cpu_inc(rust_mpage_counts.bios_in_flight);
+}
+
+__helper void rust_mpage_helper_bio_ended(void)
+{
+	this_cpu_dec(rust_mpage_counts.bios_in_flight);
+}
+
+/* While no bio begins this is never less than what is in flight. */
+__helper long rust_mpage_helper_bios_in_flight(void)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(rust_mpage_counts, cpu).bios_in_flight);
+	return sum;
+}
+
+__helper void rust_mpage_helper_count(unsigned int which, s64 amount)
+{
+	this_cpu_add(rust_mpage_counts.of[which], amount);
+}
+
+__helper s64 rust_mpage_helper_counted(unsigned int which)
+{
+	s64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(rust_mpage_counts, cpu).of[which]);
+	return sum;
+}

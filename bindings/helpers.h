@@ -9,6 +9,7 @@
 #include <linux/buffer_head.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/percpu.h>
 #include <linux/percpu_counter.h>
 #include <linux/rmap.h>
 #include <linux/writeback.h>
@@ -32,6 +33,17 @@ static const fgf_t RUST_MPAGE_FGP_WRITEBEGIN = FGP_WRITEBEGIN;
 
 /* What writeback may do to get memory: anything but to write files. */
 static const gfp_t RUST_MPAGE_GFP_NOFS = GFP_NOFS;
+
+/*
+ * What is counted on each processor by itself; the sum over all of them counts.
+ * Bios may end on another processor than they began on, so one may be negative.
+ */
+#define RUST_MPAGE_COUNTS 24
+struct rust_mpage_counts {
+	long bios_in_flight;
+	s64 of[RUST_MPAGE_COUNTS];
+};
+DECLARE_PER_CPU(struct rust_mpage_counts, rust_mpage_counts);
 
 struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac);
 void rust_mpage_helper_folio_zero_segment(struct folio *folio, size_t start,
@@ -72,5 +84,10 @@ void rust_mpage_helper_percpu_counter_add(struct percpu_counter *counter,
 					  s64 amount);
 s64 rust_mpage_helper_percpu_counter_read(struct percpu_counter *counter);
 void rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter);
+void rust_mpage_helper_bio_begins(void);
+void rust_mpage_helper_bio_ended(void);
+long rust_mpage_helper_bios_in_flight(void);
+void rust_mpage_helper_count(unsigned int which, s64 amount);
+s64 rust_mpage_helper_counted(unsigned int which);
 
 #endif /* RUST_MPAGE_HELPERS_H */

@@ -2,16 +2,14 @@
 
 //! Counters: what the library did, for debugfs (`rust_mpage/`) and for tests.
 //!
-//! A call counts in a value of its own and adds that to the totals once, at its end.
+//! A call counts in a value of its own and adds that to the totals of its processor once, at its
+//! end.
 
 use super::write_stats;
+use crate::abstractions::counts::Count;
 use kernel::{
     debugfs,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+    prelude::*, //
 };
 
 /// Why a folio was read through buffer_heads after all.
@@ -28,38 +26,39 @@ pub(crate) enum Fallback {
 /// The totals since the module was loaded.
 pub(crate) struct Totals {
     /// Bios submitted.
-    pub(crate) bios: Atomic<i64>,
+    pub(crate) bios: Count,
     /// Bytes in them.
-    pub(crate) bytes: Atomic<i64>,
+    pub(crate) bytes: Count,
     /// Folios that were read by bios of the library, and those that were holes.
-    pub(crate) folios: Atomic<i64>,
+    pub(crate) folios: Count,
     /// Folios that were nothing but hole.
-    pub(crate) hole_folios: Atomic<i64>,
+    pub(crate) hole_folios: Count,
     /// Folios that took several bios.
-    pub(crate) split_folios: Atomic<i64>,
+    pub(crate) split_folios: Count,
     /// Folios whose mapping failed.
-    pub(crate) failed_folios: Atomic<i64>,
+    pub(crate) failed_folios: Count,
     /// Questions to mappers.
-    pub(crate) mapper_calls: Atomic<i64>,
+    pub(crate) mapper_calls: Count,
     /// [`Fallback::Buffers`].
-    pub(crate) fallback_buffers: Atomic<i64>,
+    pub(crate) fallback_buffers: Count,
     /// [`Fallback::Filled`].
-    pub(crate) fallback_filled: Atomic<i64>,
+    pub(crate) fallback_filled: Count,
     /// [`Fallback::NoMemory`].
-    pub(crate) fallback_no_memory: Atomic<i64>,
+    pub(crate) fallback_no_memory: Count,
 }
 
+/// Counts 0 to 9; [`write_stats`] has the next.
 pub(crate) static READ: Totals = Totals {
-    bios: Atomic::new(0),
-    bytes: Atomic::new(0),
-    folios: Atomic::new(0),
-    hole_folios: Atomic::new(0),
-    split_folios: Atomic::new(0),
-    failed_folios: Atomic::new(0),
-    mapper_calls: Atomic::new(0),
-    fallback_buffers: Atomic::new(0),
-    fallback_filled: Atomic::new(0),
-    fallback_no_memory: Atomic::new(0),
+    bios: Count::number(0),
+    bytes: Count::number(1),
+    folios: Count::number(2),
+    hole_folios: Count::number(3),
+    split_folios: Count::number(4),
+    failed_folios: Count::number(5),
+    mapper_calls: Count::number(6),
+    fallback_buffers: Count::number(7),
+    fallback_filled: Count::number(8),
+    fallback_no_memory: Count::number(9),
 };
 
 /// What one call has counted; added to [`READ`] when it is dropped.
@@ -94,33 +93,26 @@ impl Tally {
     }
 }
 
-fn add(total: &Atomic<i64>, value: u64) {
-    if value != 0 {
-        total.fetch_add(value as i64, Relaxed);
-    }
-}
-
 impl Tally {
     /// Adds what most calls do not count.
     #[cold]
     fn add_rare(&self) {
-        add(&READ.hole_folios, self.hole_folios.into());
-        add(&READ.split_folios, self.split_folios.into());
-        add(&READ.failed_folios, self.failed_folios.into());
-        add(&READ.fallback_buffers, self.fallback_buffers.into());
-        add(&READ.fallback_filled, self.fallback_filled.into());
-        add(&READ.fallback_no_memory, self.fallback_no_memory.into());
+        READ.hole_folios.add(self.hole_folios.into());
+        READ.split_folios.add(self.split_folios.into());
+        READ.failed_folios.add(self.failed_folios.into());
+        READ.fallback_buffers.add(self.fallback_buffers.into());
+        READ.fallback_filled.add(self.fallback_filled.into());
+        READ.fallback_no_memory.add(self.fallback_no_memory.into());
     }
 }
 
 impl Drop for Tally {
     #[inline(always)]
     fn drop(&mut self) {
-        READ.bios.fetch_add(self.bios.into(), Relaxed);
-        READ.bytes.fetch_add(self.bytes as i64, Relaxed);
-        READ.folios.fetch_add(self.folios.into(), Relaxed);
-        READ.mapper_calls
-            .fetch_add(self.mapper_calls.into(), Relaxed);
+        READ.bios.add(self.bios.into());
+        READ.bytes.add(self.bytes);
+        READ.folios.add(self.folios.into());
+        READ.mapper_calls.add(self.mapper_calls.into());
         let fallbacks = self.fallback_buffers | self.fallback_filled | self.fallback_no_memory;
         if fallbacks | self.hole_folios | self.split_folios | self.failed_folios != 0 {
             self.add_rare();

@@ -2,16 +2,12 @@
 
 //! Counters of writing, for debugfs (`rust_mpage/write/`) and for tests.
 //!
-//! A call counts in a value of its own and adds that to the totals once, at its end.
+//! A call counts in a value of its own and adds that to the totals of its processor once, at its
+//! end.
 
 use super::plan_write::Unfit;
-use kernel::{
-    debugfs,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
-};
+use crate::abstractions::counts::Count;
+use kernel::debugfs;
 
 /// Why a folio was written through buffer_heads after all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,33 +20,34 @@ pub(super) enum Fallback {
 
 /// The totals since the module was loaded.
 struct Totals {
-    bios: Atomic<i64>,
-    bytes: Atomic<i64>,
-    folios: Atomic<i64>,
-    split_folios: Atomic<i64>,
-    failed_folios: Atomic<i64>,
-    redirtied_folios: Atomic<i64>,
-    mapper_calls: Atomic<i64>,
-    fallback_unmapped: Atomic<i64>,
-    fallback_partial: Atomic<i64>,
-    fallback_scattered: Atomic<i64>,
-    fallback_busy: Atomic<i64>,
-    fallback_no_memory: Atomic<i64>,
+    bios: Count,
+    bytes: Count,
+    folios: Count,
+    split_folios: Count,
+    failed_folios: Count,
+    redirtied_folios: Count,
+    mapper_calls: Count,
+    fallback_unmapped: Count,
+    fallback_partial: Count,
+    fallback_scattered: Count,
+    fallback_busy: Count,
+    fallback_no_memory: Count,
 }
 
+/// Counts 10 to 21; [`stats`](super::stats) has those before.
 static WRITE: Totals = Totals {
-    bios: Atomic::new(0),
-    bytes: Atomic::new(0),
-    folios: Atomic::new(0),
-    split_folios: Atomic::new(0),
-    failed_folios: Atomic::new(0),
-    redirtied_folios: Atomic::new(0),
-    mapper_calls: Atomic::new(0),
-    fallback_unmapped: Atomic::new(0),
-    fallback_partial: Atomic::new(0),
-    fallback_scattered: Atomic::new(0),
-    fallback_busy: Atomic::new(0),
-    fallback_no_memory: Atomic::new(0),
+    bios: Count::number(10),
+    bytes: Count::number(11),
+    folios: Count::number(12),
+    split_folios: Count::number(13),
+    failed_folios: Count::number(14),
+    redirtied_folios: Count::number(15),
+    mapper_calls: Count::number(16),
+    fallback_unmapped: Count::number(17),
+    fallback_partial: Count::number(18),
+    fallback_scattered: Count::number(19),
+    fallback_busy: Count::number(20),
+    fallback_no_memory: Count::number(21),
 };
 
 /// What one call has counted; added to the totals when it is dropped.
@@ -98,23 +95,18 @@ impl Tally {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        fn add(total: &Atomic<i64>, value: u64) {
-            if value != 0 {
-                total.fetch_add(value as i64, Relaxed);
-            }
-        }
-        add(&WRITE.bios, self.bios.into());
-        add(&WRITE.bytes, self.bytes);
-        add(&WRITE.folios, self.folios.into());
-        add(&WRITE.split_folios, self.split_folios.into());
-        add(&WRITE.failed_folios, self.failed_folios.into());
-        add(&WRITE.redirtied_folios, self.redirtied_folios.into());
-        add(&WRITE.mapper_calls, self.mapper_calls.into());
-        add(&WRITE.fallback_unmapped, self.fallback_unmapped.into());
-        add(&WRITE.fallback_partial, self.fallback_partial.into());
-        add(&WRITE.fallback_scattered, self.fallback_scattered.into());
-        add(&WRITE.fallback_busy, self.fallback_busy.into());
-        add(&WRITE.fallback_no_memory, self.fallback_no_memory.into());
+        WRITE.bios.add(self.bios.into());
+        WRITE.bytes.add(self.bytes);
+        WRITE.folios.add(self.folios.into());
+        WRITE.split_folios.add(self.split_folios.into());
+        WRITE.failed_folios.add(self.failed_folios.into());
+        WRITE.redirtied_folios.add(self.redirtied_folios.into());
+        WRITE.mapper_calls.add(self.mapper_calls.into());
+        WRITE.fallback_unmapped.add(self.fallback_unmapped.into());
+        WRITE.fallback_partial.add(self.fallback_partial.into());
+        WRITE.fallback_scattered.add(self.fallback_scattered.into());
+        WRITE.fallback_busy.add(self.fallback_busy.into());
+        WRITE.fallback_no_memory.add(self.fallback_no_memory.into());
     }
 }
 

@@ -11,6 +11,8 @@ from . import command, modules, rustrules, siblings, ui
 from .prepare import Built
 
 MAX_LINES = 500
+# one cache line for all; abstractions/counts.rs has one for each processor
+_SHARED = re.compile(r"^\s*(?:pub(?:\(\w+\))? )?static \w+:[^=]*\bAtomic", re.M)
 _TEXT = (".rs", ".c", ".h", ".py", ".config")
 _NAMES = ("Kbuild", "Makefile", "run", "bindgen_parameters")
 
@@ -42,6 +44,8 @@ def house_rules(top, paths):
         lines = text.count("\n")
         if lines > MAX_LINES and path.endswith((".rs", ".c", ".h", ".py")):
             found.append(f"{path}: {lines} lines, more than {MAX_LINES}")
+        if path.endswith(".rs") and _SHARED.search(text):
+            found.append(f"{path}: an atomic that all processors share: use Count")
         if path.endswith(".py"):
             try:
                 ast.parse(text, path)
