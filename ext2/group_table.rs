@@ -39,6 +39,7 @@ use kernel::{
     },
 };
 use rust_mpage_core::abstractions::{
+    block::plugged,
     fs::{
         Buffer,
         Level,
@@ -76,6 +77,7 @@ impl GroupTable {
             descriptors_per_block: geometry.descriptors_per_block() as usize,
         };
 
+        read_ahead(sb, geometry);
         for nr in 0..geometry.descriptor_blocks() {
             let block = geometry.descriptor_block(nr).ok_or(EUCLEAN)?;
             let buffer = sb.bread(block.into()).inspect_err(|_| {
@@ -132,9 +134,10 @@ impl GroupTable {
 
     /// Whether the group's block bitmap is looked at for the first time.
     pub(crate) fn is_bitmap_new(&self, group: u32) -> bool {
-        self.groups
-            .get(group as usize)
-            .is_some_and(|group| !group.bitmap_checked.xchg(true, Relaxed))
+        self.groups.get(group as usize).is_some_and(|group| {
+            // Mostly it has been: a look leaves the cache line with everybody.
+            !group.bitmap_checked.load(Relaxed) && !group.bitmap_checked.xchg(true, Relaxed)
+        })
     }
 
     /// The block and the index in it of a group's descriptor.
@@ -189,6 +192,16 @@ impl GroupTable {
             group.debt.store(change(group.debt.load(Relaxed)), Relaxed);
         }
     }
+}
+
+/// Begins to read all blocks of descriptors, so that the device may read them in any order and at
+/// once. C reads one after the other. What fails here fails again when it is waited for.
+fn read_ahead(sb: &NewSuperBlock<'_, Ext2>, geometry: &Geometry) {
+    plugged(|| {
+        (0..geometry.descriptor_blocks())
+            .filter_map(|nr| geometry.descriptor_block(nr))
+            .for_each(|block| sb.readahead_block(block.into()));
+    });
 }
 
 /// Checks the descriptor of group `group`, number `index` of the block in `buffer`.

@@ -6,6 +6,7 @@ be checked, and a block of another file in it is noticed.
 """
 
 import os
+import select
 import traceback
 
 _STEP = 512  # a sector
@@ -69,6 +70,10 @@ class Child:
             os.write(sink, traceback.format_exc().encode()[:60000])
         finally:
             os._exit(code)
+
+    def ends_within(self, seconds):
+        """Whether the call comes to an end in that time; result() is still to be asked."""
+        return bool(select.select([self._source], [], [], seconds)[0])
 
     def wait(self):
         """(text, exit status or minus the signal)."""
