@@ -12,6 +12,10 @@ use crate::{
         self,
         Known, //
     },
+    cuts::{
+        CutCount,
+        Cuts, //
+    },
     disk::{
         inode_flags,
         INODE_POINTERS, //
@@ -34,11 +38,6 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        barrier::{
-            smp_mb,
-            Read,
-            Write, //
-        },
         Mutex,
         MutexGuard,
         SpinLock, //
@@ -54,7 +53,7 @@ pub(crate) struct InodeData {
     /// again afterwards. They change under `tree`.
     pointers: [Atomic<u32>; INODE_POINTERS],
     /// Counts the cuts of truncations, each before what it cut off is freed.
-    cuts: Atomic<u32>,
+    cuts: CutCount,
     /// For each pointer, its bit if the branch that it leads to has not been on disk yet. Changes
     /// under `tree`.
     fresh: Atomic<u32>,
@@ -165,7 +164,7 @@ impl InodeData {
 
         try_pin_init!(Self {
             pointers: pointers.map(Atomic::new),
-            cuts: Atomic::new(0),
+            cuts: CutCount::new(),
             fresh: Atomic::new(0),
             on_disk: Atomic::new(u32::from(!only.is_new)),
             flags: Atomic::new(flags),
@@ -212,26 +211,21 @@ impl InodeData {
 
     /// How many cuts there were, to be asked before looking at the tree.
     #[inline(always)]
-    pub(crate) fn cuts(&self) -> u32 {
-        self.cuts.load(Acquire)
+    pub(crate) fn cuts(&self) -> Cuts {
+        self.cuts.now()
     }
 
     /// Whether there were cuts since [`Self::cuts`] gave `cuts`: what was seen may be another
     /// file's.
     #[inline(always)]
-    pub(crate) fn has_been_cut_since(&self, cuts: u32) -> bool {
-        // What was read of the tree was read before this.
-        smp_mb(Read);
-        self.cuts.load(Relaxed) != cuts
+    pub(crate) fn has_been_cut_since(&self, cuts: Cuts) -> bool {
+        self.cuts.has_changed_since(cuts)
     }
 
     /// Counts a cut: pointers were set to null, what they pointed to is about to be freed. The tree
     /// is locked.
     pub(crate) fn count_cut(&self) {
-        self.cuts
-            .store(self.cuts.load(Relaxed).wrapping_add(1), Release);
-        // Before what is freed is used again.
-        smp_mb(Write);
+        self.cuts.count();
     }
 
     /// Notes, before pointer `root` is set, that the branch that it leads to is not on disk. The
@@ -328,7 +322,17 @@ impl InodeData {
 #[kunit_tests(rust_ext2_inode_data)]
 mod tests {
     use super::*;
+    use crate::run_cache::{
+        CachedRun,
+        Search, //
+    };
     use core::pin::Pin;
+
+    const RUN: CachedRun = CachedRun {
+        start: 12,
+        first: 500,
+        count: 1000,
+    };
 
     fn fresh(flags: u32) -> Result<Pin<KBox<InodeData>>> {
         KBox::pin_init(InodeData::fresh(flags), GFP_KERNEL)
@@ -370,6 +374,23 @@ mod tests {
         data.count_cut();
         assert!(data.has_been_cut_since(before));
         assert!(!data.has_been_cut_since(data.cuts()));
+        Ok(())
+    }
+
+    /// The last cut that 32 bits can count: what was seen before the first is not believed again.
+    #[test]
+    fn cuts_are_noticed_after_any_number() -> Result {
+        let data = fresh(0)?;
+
+        let before = data.cuts();
+        data.cuts.pretend(Cuts::of(u32::MAX.into()));
+        data.count_cut();
+        assert!(data.has_been_cut_since(before));
+        assert!(data.runs.find(0, 20, data.cuts()).is_none());
+        assert_eq!(data.runs.plan(0, before), Search::Run);
+        data.runs.remember(0, RUN, before);
+        assert!(data.runs.find(0, 20, before).is_some());
+        assert!(data.runs.find(0, 20, data.cuts()).is_none());
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 
 use crate::{
     array,
+    cuts::Cuts,
     inode::Ext2Inode,
     map::{
         self,
@@ -33,29 +34,24 @@ use rust_mpage_core::{
 
 /// What block `at` and those behind it are, `max` at most.
 pub(crate) fn lookup(inode: &Ext2Inode, at: u64, max: u32) -> Result<Mapping<&BlockDevice>> {
-    let data = inode.data();
-    let size = inode.super_block().data().geometry.block_size();
-    let (array, blocks) = BlockPath::last_array(size, at);
-    let place = u32::try_from(blocks.end).ok().filter(|_| array > 0);
-    let Some(end) = place else {
-        // The pointer is in the inode, or nowhere.
+    let Some(place) = Place::of(inode, at) else {
         return search(inode, at, max);
     };
-    let place = Place {
-        array: array as u32,
-        blocks: blocks.start as u32..end,
-        at: at as u32,
-        cuts: data.cuts(),
-    };
-    if let Some(blocks) = data.runs.find(place.array, place.at, place.cuts) {
+    if let Some(blocks) = place.known(inode) {
         return Ok(place.mapping(inode, blocks, max));
     }
-    let arrays = BlockPath::last_array(size, inode.size() >> size.bits()).0 + 1;
-    let arrays = u32::try_from(arrays).unwrap_or(u32::MAX);
-    match data.runs.plan(place.array, arrays, place.cuts) {
+    match inode.data().runs.plan(place.array, place.cuts) {
         Search::Asked => search(inode, at, max),
         Search::Run => place.learn(inode, max),
     }
+}
+
+/// The block of the device that block `at` is, and how many follow it there, itself included and
+/// `max` at most; if that is known without a look at the tree.
+#[inline]
+pub(crate) fn recall(inode: &Ext2Inode, at: u64, max: u32) -> Option<(u32, u32)> {
+    let (first, left) = Place::of(inode, at)?.known(inode)?;
+    Some((first, left.min(max)))
 }
 
 /// Asks the tree.
@@ -72,10 +68,31 @@ struct Place {
     blocks: Range<u32>,
     at: u32,
     /// The inode's count of cuts before anything was looked at.
-    cuts: u32,
+    cuts: Cuts,
 }
 
 impl Place {
+    /// That of block `at`; `None` if the pointer is in the inode, or nowhere.
+    #[inline]
+    fn of(inode: &Ext2Inode, at: u64) -> Option<Self> {
+        let size = inode.super_block().data().geometry.block_size();
+        let (array, blocks) = BlockPath::last_array(size, at);
+        let end = u32::try_from(blocks.end).ok().filter(|_| array > 0)?;
+
+        Some(Self {
+            array: array as u32,
+            blocks: blocks.start as u32..end,
+            at: at as u32,
+            cuts: inode.data().cuts(),
+        })
+    }
+
+    /// What a run that was found earlier says.
+    #[inline]
+    fn known(&self, inode: &Ext2Inode) -> Option<(u32, u32)> {
+        inode.data().runs.find(self.array, self.at, self.cuts)
+    }
+
     /// The answer that a run from the block on is.
     #[inline]
     fn mapping<'i>(

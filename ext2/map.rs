@@ -23,6 +23,7 @@ use crate::{
         self,
         PointerArray, //
     },
+    cuts::Cuts,
     geometry_error::BadBlocks,
     inode::Ext2Inode,
     known,
@@ -151,12 +152,12 @@ pub(crate) struct Missing {
 pub(crate) struct MissingBefore {
     missing: Missing,
     /// The inode's count of cuts, of before it was looked for.
-    cuts: u32,
+    cuts: Cuts,
 }
 
 impl MissingBefore {
     /// What [`look`] found to be missing, `cuts` having been asked for before.
-    pub(crate) fn new(missing: Missing, cuts: u32) -> Self {
+    pub(crate) fn new(missing: Missing, cuts: Cuts) -> Self {
         Self { missing, cuts }
     }
 }

@@ -11,15 +11,26 @@
 //! it. Blocks of a file do not move, and holes are not remembered, so nothing but a truncation can
 //! make a run wrong.
 //!
-//! Locks: none. An entry has a sequence count: odd while somebody changes it, in which case others
-//! do without it.
+//! The memory is that of whoever reads: it is charged to the reader's cgroup. It grows with use,
+//! not with the size of the file: there are more entries once as many questions as there are
+//! entries came to one that another array has. It has a bound, and goes with the inode, which
+//! reclaim frees.
+//!
+//! Locks: none. An entry that somebody is changing is one that others do without.
 //!
 //! C has no counterpart; ext4's is the extent status tree.
 
 #![deny(unsafe_code)]
 
+use crate::{
+    cuts::Cuts,
+    sequenced::Sequenced, //
+};
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
+    alloc::{
+        flags::__GFP_NOWARN,
+        Flags, //
+    },
     prelude::*,
     sync::{
         atomic::{
@@ -28,17 +39,15 @@ use kernel::{
             Relaxed,
             Release, //
         },
-        barrier::{
-            smp_mb,
-            Read,
-            Write, //
-        },
         SetOnce, //
     },
 };
 
-/// The most entries that a file has: 10 KiB.
-const MAX_ENTRIES: usize = 512;
+/// The entries that a file has at first.
+const FIRST_ENTRIES: usize = 1 << FIRST_BITS;
+const FIRST_BITS: u32 = 3;
+/// How often their number may double.
+const GROWTHS: usize = 6;
 /// One in so many searches that find their entry taken, and useless, takes it over.
 const PATIENCE: u32 = 16;
 
@@ -64,69 +73,154 @@ impl CachedRun {
     }
 }
 
-/// One run, and when it was true.
-struct Entry {
-    sequence: Atomic<u32>,
-    start: Atomic<u32>,
-    first: Atomic<u32>,
-    /// 0: nothing is known.
-    count: Atomic<u32>,
-    cuts: Atomic<u32>,
-}
+/// One run, the array that has its pointers, and when it was true.
+struct Entry(Sequenced<3>);
 
 impl Entry {
-    const fn new() -> Self {
-        Self {
-            sequence: Atomic::new(0),
-            start: Atomic::new(0),
-            first: Atomic::new(0),
-            count: Atomic::new(0),
-            cuts: Atomic::new(0),
-        }
+    fn new() -> Self {
+        // A count of 0: nothing is known.
+        Self(Sequenced::new([0; 3]))
     }
 
-    /// The run, if there is one that was true at this count of cuts.
+    /// The run and its array, if there is one that was true at this count of cuts.
     #[inline]
-    fn read(&self, cuts: u32) -> Option<CachedRun> {
-        let sequence = self.sequence.load(Acquire);
+    fn read(&self, cuts: Cuts) -> Option<(u32, CachedRun)> {
+        let [then, place, length] = self.0.read()?;
+        let (start, first) = halves(place);
+        let (array, count) = halves(length);
         let run = CachedRun {
-            start: self.start.load(Relaxed),
-            first: self.first.load(Relaxed),
-            count: self.count.load(Relaxed),
+            start,
+            first,
+            count,
         };
-        let same = self.cuts.load(Relaxed) == cuts;
-        // The fields before the second look at the count.
-        smp_mb(Read);
-        let steady = sequence & 1 == 0 && self.sequence.load(Relaxed) == sequence;
-        (steady && same && run.count > 0).then_some(run)
+        (then == cuts.number() && count > 0).then_some((array, run))
     }
 
     /// Takes a run in; not if somebody else is at it.
-    fn write(&self, run: CachedRun, cuts: u32) {
-        let sequence = self.sequence.load(Relaxed);
-        let mine = sequence & 1 == 0
-            && self
-                .sequence
-                .cmpxchg(sequence, sequence.wrapping_add(1), Acquire)
-                .is_ok();
-        if !mine {
-            return;
-        }
-        // The odd count before the fields.
-        smp_mb(Write);
-        self.start.store(run.start, Relaxed);
-        self.first.store(run.first, Relaxed);
-        self.count.store(run.count, Relaxed);
-        self.cuts.store(cuts, Relaxed);
-        self.sequence.store(sequence.wrapping_add(2), Release);
+    fn write(&self, array: u32, run: CachedRun, cuts: Cuts) {
+        self.0.write([
+            cuts.number(),
+            whole(run.start, run.first),
+            whole(array, run.count),
+        ]);
     }
 }
 
-/// The runs of one file: an entry for each array of pointers, as far as there are entries.
-pub(crate) struct RunCache {
-    entries: SetOnce<KVec<Entry>>,
+/// Two numbers as one.
+#[inline]
+fn whole(high: u32, low: u32) -> u64 {
+    u64::from(high) << u32::BITS | u64::from(low)
+}
+
+/// And back.
+#[inline]
+fn halves(whole: u64) -> (u32, u32) {
+    ((whole >> u32::BITS) as u32, whole as u32)
+}
+
+/// Where the entries of a file are.
+struct Table {
+    first: [Entry; FIRST_ENTRIES],
+    /// As many again as there are before, each time.
+    more: [SetOnce<KVec<Entry>>; GROWTHS],
+    /// How many of these there are.
+    grown: Atomic<u32>,
+    /// Questions that came to an entry of another array, since the last growth.
+    crowded: Atomic<u32>,
+    /// Questions that came to an entry that has another run.
     refused: Atomic<u32>,
 }
+
+impl Table {
+    fn new() -> Self {
+        Self {
+            first: [const { () }; FIRST_ENTRIES].map(|()| Entry::new()),
+            more: [const { SetOnce::new() }; GROWTHS],
+            grown: Atomic::new(0),
+            crowded: Atomic::new(0),
+            refused: Atomic::new(0),
+        }
+    }
+
+    /// The number of entries, a power of two.
+    #[inline]
+    fn len(&self) -> usize {
+        FIRST_ENTRIES << self.grown.load(Acquire)
+    }
+
+    /// The entry for `array`, counted from the start of the file.
+    #[inline]
+    fn entry(&self, array: u32) -> Option<&Entry> {
+        let index = array as usize & self.len().wrapping_sub(1);
+        if let Some(entry) = self.first.get(index) {
+            return Some(entry);
+        }
+        // Above the first entries the highest bit says which growth it came with.
+        let growth = index.checked_ilog2()?.checked_sub(FIRST_BITS)?;
+        self.more
+            .get(growth as usize)?
+            .as_ref()?
+            .get(index.checked_sub(FIRST_ENTRIES << growth)?)
+    }
+
+    /// What to search for, the entry for `array` having the run of `owner`.
+    fn refuse(&self, array: u32, owner: u32) -> Search {
+        let elsewhere = (array ^ owner) as usize & self.len().wrapping_sub(1) != 0;
+
+        // From before there were so many entries, or there are more now.
+        if elsewhere || (array != owner && self.is_crowded() && self.grow()) {
+            return Search::Run;
+        }
+        match self.refused.fetch_add(1, Relaxed) % PATIENCE {
+            0 => Search::Run,
+            _ => Search::Asked,
+        }
+    }
+
+    /// Counts a question that came to an entry of another array. Whether there were as many as there
+    /// are entries.
+    fn is_crowded(&self) -> bool {
+        self.crowded.fetch_add(1, Relaxed) as usize + 1 >= self.len()
+    }
+
+    /// Doubles the number of entries, if it may be doubled. Whether it did.
+    ///
+    /// The old ones stay where they are; what moves to a new one is found again.
+    #[cold]
+    fn grow(&self) -> bool {
+        let grown = self.grown.load(Acquire);
+        let Some(place) = self.more.get(grown as usize) else {
+            return false;
+        };
+        // Without memory not the next time either.
+        self.crowded.store(0, Relaxed);
+        let Ok(entries) = entries(FIRST_ENTRIES << grown) else {
+            return false;
+        };
+        // Somebody else's are as good.
+        if place.populate(entries) {
+            self.grown.store(grown + 1, Release);
+        }
+        true
+    }
+}
+
+/// So many entries in which nothing is known.
+fn entries(count: usize) -> Result<KVec<Entry>> {
+    let mut entries = KVec::with_capacity(count, flags())?;
+    for _ in 0..count {
+        entries.push_within_capacity(Entry::new())?;
+    }
+    Ok(entries)
+}
+
+/// To allocate without waiting, and without a word, at the cost of the current task's cgroup.
+fn flags() -> Flags {
+    GFP_NOWAIT | __GFP_NOWARN | (GFP_KERNEL_ACCOUNT & !GFP_KERNEL)
+}
+
+/// The runs of one file: an entry for each array of pointers, as far as there are entries.
+pub(crate) struct RunCache(SetOnce<KBox<Table>>);
 
 /// What to search for when the cache has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,74 +233,50 @@ pub(crate) enum Search {
 
 impl RunCache {
     pub(crate) const fn new() -> Self {
-        Self {
-            entries: SetOnce::new(),
-            refused: Atomic::new(0),
-        }
-    }
-
-    /// The entry for `array`, counted from the start of the file.
-    #[inline]
-    fn entry(&self, array: u32) -> Option<&Entry> {
-        let entries = self.entries.as_ref()?;
-        // The number of entries is a power of two.
-        entries.get(array as usize & entries.len().wrapping_sub(1))
+        Self(SetOnce::new())
     }
 
     /// What is known of block `at` of the file, whose pointer is in `array`, at this count of cuts:
     /// the block on the device, and how many follow it there, itself included.
     #[inline]
-    pub(crate) fn find(&self, array: u32, at: u32, cuts: u32) -> Option<(u32, u32)> {
-        self.entry(array)?.read(cuts)?.from(at)
+    pub(crate) fn find(&self, array: u32, at: u32, cuts: Cuts) -> Option<(u32, u32)> {
+        let (_, run) = self.0.as_ref()?.entry(array)?.read(cuts)?;
+        run.from(at)
     }
 
-    /// Says what to search for, for a block whose pointer is in `array`, in a file of so many
-    /// arrays, after [`Self::find`] found nothing.
+    /// Says what to search for, for a block whose pointer is in `array`, after [`Self::find`] found
+    /// nothing.
     ///
     /// An entry that has another run is left alone most of the time: in a file that is much larger
     /// than the cache, or scattered, what is remembered is hardly ever asked for, and should cost
     /// little.
-    pub(crate) fn plan(&self, array: u32, arrays: u32, cuts: u32) -> Search {
-        if self.entries.as_ref().is_none() {
-            self.set_up(arrays);
-        }
-        let Some(entry) = self.entry(array) else {
+    pub(crate) fn plan(&self, array: u32, cuts: Cuts) -> Search {
+        let Some(table) = self.table() else {
             return Search::Asked;
         };
-        if entry.read(cuts).is_none() {
-            return Search::Run;
-        }
-        match self.refused.fetch_add(1, Relaxed) % PATIENCE {
-            0 => Search::Run,
-            _ => Search::Asked,
+        match table.entry(array).map(|entry| entry.read(cuts)) {
+            None => Search::Asked,
+            Some(None) => Search::Run,
+            Some(Some((owner, _))) => table.refuse(array, owner),
         }
     }
 
     /// Remembers a run of `array`, found by a search that began at this count of cuts and was not
     /// disturbed by any.
-    pub(crate) fn remember(&self, array: u32, run: CachedRun, cuts: u32) {
-        if let Some(entry) = self.entry(array) {
-            entry.write(run, cuts);
+    pub(crate) fn remember(&self, array: u32, run: CachedRun, cuts: Cuts) {
+        if let Some(entry) = self.0.as_ref().and_then(|table| table.entry(array)) {
+            entry.write(array, run, cuts);
         }
     }
 
-    /// Makes entries for a file of so many arrays. Without memory there are none.
-    #[cold]
-    fn set_up(&self, arrays: u32) {
-        let count = (arrays.max(1) as usize)
-            .next_power_of_two()
-            .min(MAX_ENTRIES);
-        let flags = GFP_NOWAIT | __GFP_NOWARN;
-        let Ok(mut entries) = KVec::with_capacity(count, flags) else {
-            return;
-        };
-        for _ in 0..count {
-            if entries.push(Entry::new(), flags).is_err() {
-                return;
-            }
+    /// The entries. Without memory there are none.
+    fn table(&self) -> Option<&Table> {
+        if self.0.as_ref().is_none() {
+            let table = KBox::new(Table::new(), flags()).ok()?;
+            // Somebody else's is as good.
+            self.0.populate(table);
         }
-        // Somebody else's are as good.
-        self.entries.populate(entries);
+        self.0.as_ref().map(|table| &**table)
     }
 }
 
@@ -214,12 +284,37 @@ impl RunCache {
 mod tests {
     use super::*;
 
+    const NOW: Cuts = Cuts::of(0);
+    const MAX_ENTRIES: usize = FIRST_ENTRIES << GROWTHS;
+
     fn run(start: u32, first: u32, count: u32) -> CachedRun {
         CachedRun {
             start,
             first,
             count,
         }
+    }
+
+    /// The run of an array that is one run.
+    fn run_of(array: u32) -> CachedRun {
+        run(12 + array * 1024, 50_000 + array * 1024, 1024)
+    }
+
+    /// A question for the first block of an array, and what follows from it. Whether it was known.
+    fn ask(cache: &RunCache, array: u32) -> bool {
+        let run = run_of(array);
+        if let Some(found) = cache.find(array, run.start, NOW) {
+            assert_eq!(found, (run.first, run.count));
+            return true;
+        }
+        if cache.plan(array, NOW) == Search::Run {
+            cache.remember(array, run, NOW);
+        }
+        false
+    }
+
+    fn len(cache: &RunCache) -> usize {
+        cache.0.as_ref().map_or(0, |table| table.len())
     }
 
     #[test]
@@ -236,38 +331,80 @@ mod tests {
     #[test]
     fn what_is_remembered_is_found() {
         let cache = RunCache::new();
-        assert_eq!(cache.find(3, 40, 0), None);
-        assert_eq!(cache.plan(3, 8, 0), Search::Run);
-        cache.remember(3, run(40, 900, 5), 0);
-        assert_eq!(cache.find(3, 42, 0), Some((902, 3)));
-        assert_eq!(cache.find(3, 45, 0), None);
-        assert_eq!(cache.find(3, 39, 0), None);
-        assert_eq!(cache.find(4, 42, 0), None);
+        assert_eq!(cache.find(3, 40, NOW), None);
+        assert_eq!(cache.plan(3, NOW), Search::Run);
+        cache.remember(3, run(40, 900, 5), NOW);
+        assert_eq!(cache.find(3, 42, NOW), Some((902, 3)));
+        assert_eq!(cache.find(3, 45, NOW), None);
+        assert_eq!(cache.find(3, 39, NOW), None);
+        assert_eq!(cache.find(4, 42, NOW), None);
+        let high = run(u32::MAX - 1, u32::MAX, 1);
+        cache.remember(u32::MAX, high, NOW);
+        assert_eq!(cache.find(u32::MAX, high.start, NOW), Some((u32::MAX, 1)));
     }
 
     /// After a truncation nothing of before is believed, and later finds are.
     #[test]
     fn a_cut_makes_it_forget() {
         let cache = RunCache::new();
-        assert_eq!(cache.plan(0, 1, 7), Search::Run);
-        cache.remember(0, run(12, 500, 1000), 7);
-        assert_eq!(cache.find(0, 20, 7), Some((508, 992)));
-        assert_eq!(cache.find(0, 20, 8), None);
-        assert_eq!(cache.plan(0, 1, 8), Search::Run);
-        cache.remember(0, run(12, 700, 10), 8);
-        assert_eq!(cache.find(0, 20, 8), Some((708, 2)));
-        assert_eq!(cache.find(0, 20, 7), None);
+        let (before, after) = (Cuts::of(7), Cuts::of(8));
+        assert_eq!(cache.plan(0, before), Search::Run);
+        cache.remember(0, run(12, 500, 1000), before);
+        assert_eq!(cache.find(0, 20, before), Some((508, 992)));
+        assert_eq!(cache.find(0, 20, after), None);
+        assert_eq!(cache.plan(0, after), Search::Run);
+        cache.remember(0, run(12, 700, 10), after);
+        assert_eq!(cache.find(0, 20, after), Some((708, 2)));
+        assert_eq!(cache.find(0, 20, before), None);
+    }
+
+    /// 2^32 cuts later it is another run, too.
+    #[test]
+    fn no_number_of_cuts_makes_it_remember() {
+        let cache = RunCache::new();
+        assert_eq!(cache.plan(0, NOW), Search::Run);
+        cache.remember(0, run(12, 500, 1000), NOW);
+        assert_eq!(cache.find(0, 20, Cuts::of(1 << 32)), None);
     }
 
     /// A second run of the same array takes the place of the first.
     #[test]
     fn the_last_run_of_an_array_stays() {
         let cache = RunCache::new();
-        assert_eq!(cache.plan(0, 1, 0), Search::Run);
-        cache.remember(0, run(0, 500, 10), 0);
-        cache.remember(0, run(50, 900, 10), 0);
-        assert_eq!(cache.find(0, 5, 0), None);
-        assert_eq!(cache.find(0, 55, 0), Some((905, 5)));
+        assert_eq!(cache.plan(0, NOW), Search::Run);
+        cache.remember(0, run(0, 500, 10), NOW);
+        cache.remember(0, run(50, 900, 10), NOW);
+        assert_eq!(cache.find(0, 5, NOW), None);
+        assert_eq!(cache.find(0, 55, NOW), Some((905, 5)));
+    }
+
+    /// The last page of a large file, or a few pages of it, is not worth many entries.
+    #[test]
+    fn memory_is_for_what_is_read() {
+        let cache = RunCache::new();
+        assert!(!ask(&cache, 511));
+        assert!(ask(&cache, 511));
+        assert_eq!(len(&cache), FIRST_ENTRIES);
+        for array in (0..FIRST_ENTRIES as u32).map(|array| array * 8) {
+            ask(&cache, array);
+        }
+        assert_eq!(len(&cache), FIRST_ENTRIES);
+        assert!(size_of::<Table>() <= 512);
+    }
+
+    /// A file that was small when it was read first.
+    #[test]
+    fn a_file_that_grows_gets_more() {
+        let cache = RunCache::new();
+        assert!(!ask(&cache, 0) && ask(&cache, 0));
+        // Enough questions at random places.
+        for round in 0..20 {
+            for array in 0..64 {
+                ask(&cache, (array * 29 + round) % 64);
+            }
+        }
+        assert_eq!(len(&cache), 64);
+        assert!((0..64).all(|array| ask(&cache, array)));
     }
 
     /// In a file with more arrays than entries, few searches take an entry over.
@@ -275,30 +412,23 @@ mod tests {
     fn a_huge_file_is_patient() {
         let cache = RunCache::new();
         let entries = MAX_ENTRIES as u32;
-        let arrays = 4 * entries;
-        assert_eq!(cache.plan(1, arrays, 0), Search::Run);
-        cache.remember(1, run(100, 7000, 100), 0);
+        for _ in 0..8 {
+            for array in 0..4 * entries {
+                ask(&cache, array);
+            }
+        }
+        assert_eq!(len(&cache), MAX_ENTRIES);
         // The same entry, of another array.
-        let other = 1 + entries;
+        let (one, other) = (1, 1 + entries);
+        cache.remember(one, run_of(one), NOW);
         let whole = (0..2 * PATIENCE)
-            .filter(|_| cache.plan(other, arrays, 0) == Search::Run)
+            .filter(|_| cache.plan(other, NOW) == Search::Run)
             .count();
         assert_eq!(whole, 2);
-        assert_eq!(cache.find(other, 9000, 0), None);
-        cache.remember(other, run(9000, 3, 100), 0);
-        assert_eq!(cache.find(1, 100, 0), None);
-        assert_eq!(cache.find(other, 9050, 0), Some((53, 50)));
-    }
-
-    #[test]
-    fn while_an_entry_changes_others_do_without() {
-        let entry = Entry::new();
-        entry.write(run(1, 2, 3), 0);
-        assert_eq!(entry.read(0), Some(run(1, 2, 3)));
-        entry.sequence.store(5, Relaxed);
-        assert_eq!(entry.read(0), None);
-        entry.write(run(9, 9, 9), 0);
-        entry.sequence.store(6, Relaxed);
-        assert_eq!(entry.read(0), Some(run(1, 2, 3)));
+        assert!(ask(&cache, one));
+        cache.remember(other, run_of(other), NOW);
+        assert!(cache.find(one, run_of(one).start, NOW).is_none());
+        assert!(ask(&cache, other));
+        assert_eq!(len(&cache), MAX_ENTRIES);
     }
 }

@@ -138,6 +138,57 @@ def test_limit_4k(ctx):
     _beyond_the_limit(ctx, "large-4k")
 
 
+FILES, ARRAYS = 12, 128  # of pointers: one has 256 KiB of a file with 1 KiB blocks
+RUNS = 16 << 10  # bytes that are remembered of all files, at least
+
+
+def _scattered(path):
+    """A block in each array."""
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY, 0o644)
+    for array in range(ARRAYS):
+        os.pwrite(fd, b"x" * 1024, (array << 18) + (12 << 10))
+    os.close(fd)
+
+
+def _unreclaimable(group):
+    """Bytes that the cgroup has of slabs that reclaim does not shrink by themselves."""
+    with open(os.path.join(group, "memory.stat"), encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file
+                    if line.startswith("slab_unreclaimable "))
+
+
+def _read(group, paths):
+    """In the cgroup: read a page of each array; what is charged for that."""
+    _put(group, "cgroup.procs", str(os.getpid()))
+    opened = [os.open(path, os.O_RDONLY) for path in paths]
+    for fd in opened:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+    time.sleep(3)  # what is charged shows after 2 seconds
+    before = _unreclaimable(group)
+    for fd in opened:
+        for array in range(ARRAYS):
+            os.pread(fd, 1, (array << 18) + (12 << 10))
+    time.sleep(3)
+    return _unreclaimable(group) - before
+
+
+@timeout(120)
+def test_runs_are_charged(ctx):
+    """What is remembered of a file that is read is the reader's memory."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C remembers nothing")
+    disk = disks.Disk(ctx, "large-1k").mount()
+    paths = [disk.where(f"f{number}") for number in range(FILES)]
+    for path in paths:
+        _scattered(path)
+    disks.sync(disk.point)
+    ctx.drop_caches()
+    with _group(ctx, 64 << 20) as group:
+        grown = int(writers.Child(_read, group, paths).result())
+    assert grown >= RUNS, f"{grown} bytes are charged"
+    disk.finish()
+
+
 @long
 @timeout(600)
 def test_limit_1k(ctx):
