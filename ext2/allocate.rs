@@ -8,7 +8,9 @@
 //! undone but the allocation.
 //!
 //! A file that grows asks for block after block in the same array of pointers. That array is kept at
-//! hand in the [`Tree`], and questions about it are answered under the mutex at once.
+//! hand in the [`Tree`], and questions about it are answered under the mutex at once, if nobody else
+//! has it. Whoever asks for what the file has never waits for the mutex, unless something is cut off
+//! meanwhile: who has it may wait for the device.
 //!
 //! What a crash leaves is decided by two rules, both beyond C, which leaves it to e2fsck:
 //!
@@ -44,6 +46,7 @@ use crate::{
         self,
         Ext2Inode, //
     },
+    known,
     map::{
         self,
         Blocks,
@@ -91,6 +94,9 @@ impl<'a> Request<'a> {
     ///
     /// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`; no block is lost then.
     pub(crate) fn blocks(&self) -> Result<Blocks> {
+        if let Some((first, count)) = known::recall(self.inode, self.at, self.max) {
+            return self.there(first, count);
+        }
         if let Some(blocks) = self.in_kept_array()? {
             return Ok(blocks);
         }
@@ -102,9 +108,12 @@ impl<'a> Request<'a> {
     }
 
     /// Answers from the array that the file grew in last, if it is the one; nobody cuts it off
-    /// while the tree is locked.
+    /// while the tree is locked. If somebody else has locked the tree, and may be waiting for the
+    /// device, there is no answer: what the file has is found without the mutex.
     fn in_kept_array(&self) -> Result<Option<Blocks>> {
-        let mut tree = self.inode.data().lock_tree();
+        let Some(mut tree) = self.inode.data().try_lock_tree() else {
+            return Ok(None);
+        };
         let Some(array) = tree.take_array(self.array) else {
             return Ok(None);
         };
