@@ -5,8 +5,7 @@
 //! All that C ext2 has are understood, kept and shown, so that a table of mounts works with either.
 //! These do nothing yet: `acl`, `user_xattr` (attributes), `usrquota`, `grpquota` (quota).
 //!
-//! Locks: the options of a mounted filesystem are behind the lock in
-//! [`Ext2Data`](crate::super_block::Ext2Data).
+//! Locks: none; those of a mounted filesystem are [`live_options`](crate::live_options).
 
 #![deny(unsafe_code)]
 
@@ -35,8 +34,11 @@ use rust_mpage_core::abstractions::fs::{
     Value, //
 };
 
+/// How many words hold the options.
+pub(crate) const WORDS: usize = 2;
+
 /// The options of a mounted filesystem.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Options {
     pub(crate) minix_df: bool,
     grpid: bool,
@@ -70,6 +72,62 @@ impl Options {
             user_quota: false,
             group_quota: false,
             reservation: true,
+        }
+    }
+
+    /// As words, for [`live_options`](crate::live_options). The last of the options are the lowest
+    /// bits.
+    pub(crate) fn words(&self) -> [u64; WORDS] {
+        let flags = [
+            self.minix_df,
+            self.grpid,
+            self.no_uid32,
+            self.debug,
+            self.old_allocator,
+            self.user_xattr,
+            self.acl,
+            self.user_quota,
+            self.group_quota,
+            self.reservation,
+        ];
+        let flags = flags
+            .iter()
+            .fold(0, |word, flag| word << 1 | u64::from(*flag));
+        let errors = match self.errors {
+            ErrorBehaviour::Continue => ERRORS_CONTINUE,
+            ErrorBehaviour::Panic => ERRORS_PANIC,
+            ErrorBehaviour::RemountReadOnly => ERRORS_REMOUNT_RO,
+        };
+
+        [
+            u64::from(errors) << u32::BITS | flags,
+            u64::from(self.resuid.value()) << u32::BITS | u64::from(self.resgid.value()),
+        ]
+    }
+
+    /// What [`Self::words`] made words of.
+    #[inline]
+    pub(crate) fn of_words([flags, owners]: [u64; WORDS]) -> Self {
+        let flag = |bit: u32| flags >> bit & 1 != 0;
+
+        Self {
+            minix_df: flag(9),
+            grpid: flag(8),
+            no_uid32: flag(7),
+            debug: flag(6),
+            old_allocator: flag(5),
+            user_xattr: flag(4),
+            acl: flag(3),
+            user_quota: flag(2),
+            group_quota: flag(1),
+            reservation: flag(0),
+            errors: match (flags >> u32::BITS) as u32 {
+                ERRORS_CONTINUE => ErrorBehaviour::Continue,
+                ERRORS_PANIC => ErrorBehaviour::Panic,
+                _ => ErrorBehaviour::RemountReadOnly,
+            },
+            resuid: KernelUid::from_value((owners >> u32::BITS) as u32),
+            resgid: KernelGid::from_value(owners as u32),
         }
     }
 
@@ -300,3 +358,41 @@ pub(crate) static PARAMETERS: ParameterTable<MountOption, 24> = ParameterTable::
     Parameter::flag(c"usrquota", MountOption::UserQuota),
     Parameter::flag_no(c"reservation", MountOption::Reservation),
 ]);
+
+#[kunit_tests(rust_ext2_options)]
+mod tests {
+    use super::*;
+
+    fn all_of(bits: u32, errors: ErrorBehaviour) -> Options {
+        let flag = |bit: u32| bits & (1 << bit) != 0;
+        Options {
+            minix_df: flag(0),
+            grpid: flag(1),
+            resuid: KernelUid::from_value(bits ^ 0x8765_4321),
+            resgid: KernelGid::from_value(!bits),
+            errors,
+            no_uid32: flag(2),
+            debug: flag(3),
+            old_allocator: flag(4),
+            user_xattr: flag(5),
+            acl: flag(6),
+            user_quota: flag(7),
+            group_quota: flag(8),
+            reservation: flag(9),
+        }
+    }
+
+    #[test]
+    fn every_option_comes_back_from_the_words() {
+        for errors in [
+            ErrorBehaviour::Continue,
+            ErrorBehaviour::Panic,
+            ErrorBehaviour::RemountReadOnly,
+        ] {
+            for bit in 0..11 {
+                let options = all_of(1 << bit, errors);
+                assert_eq!(Options::of_words(options.words()), options);
+            }
+        }
+    }
+}

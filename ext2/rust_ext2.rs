@@ -28,6 +28,7 @@ mod inode;
 mod inode_data;
 mod inode_write;
 mod links;
+mod live_options;
 mod map;
 mod namei;
 mod options;

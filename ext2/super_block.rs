@@ -5,7 +5,7 @@
 //! The layout of the filesystem is read and checked once, at mount. What changes in the superblock
 //! is [`super_state`]'s, what changes in descriptors [`GroupTable`]'s.
 //!
-//! Locks: `options` in [`Ext2Data`], innermost, for the time of a copy.
+//! Locks: none.
 
 #![deny(unsafe_code)]
 
@@ -31,6 +31,7 @@ use crate::{
         Ext2Inode,
         InodeData, //
     },
+    live_options::LiveOptions,
     mount_state::{
         CheckAdvice,
         DefaultOptions,
@@ -55,7 +56,6 @@ use crate::{
 };
 use core::pin::Pin;
 use kernel::{
-    new_spinlock,
     prelude::*,
     seq_file::SeqFile,
     sync::{
@@ -63,8 +63,7 @@ use kernel::{
         atomic::{
             Atomic,
             Relaxed, //
-        },
-        SpinLock, //
+        }, //
     },
 };
 use rust_mpage_core::abstractions::fs::{
@@ -114,13 +113,13 @@ pub(crate) struct Ext2Data {
     super_block: u32,
     defaults: DefaultOptions,
     #[pin]
-    options: SpinLock<Options>,
+    options: LiveOptions,
 }
 
 impl Ext2Data {
-    /// The mount options, as they are now.
+    /// The mount options, as they are now. Takes no lock.
     pub(crate) fn options(&self) -> Options {
-        *self.options.lock()
+        self.options.get()
     }
 
     /// The block of the inode table that has an inode.
@@ -207,7 +206,7 @@ impl FileSystem for Ext2 {
                 id: id_of(&disk.uuid),
                 super_block: request.super_block(),
                 defaults,
-                options <- new_spinlock!(options, "ext2_options"),
+                options <- LiveOptions::new(options),
             }? Error),
             GFP_KERNEL,
         )
@@ -236,9 +235,13 @@ impl FileSystem for Ext2 {
             AccessChange::ToReadOnly => super_state::to_read_only(sb)?,
             AccessChange::ToReadWrite => super_state::to_read_write(sb)?,
         }
-        let options = request.apply(sb.data().options());
-        *sb.data().options.lock() = options;
-        if let Some(warning) = options.unsupported().filter(|_| request.names_quota()) {
+        let data = sb.data();
+        data.options.change(|options| request.apply(options));
+        if let Some(warning) = data
+            .options()
+            .unsupported()
+            .filter(|_| request.names_quota())
+        {
             sb.message(Level::Warning, fmt!("warning: {warning}"));
         }
         Ok(())

@@ -8,16 +8,22 @@
 use crate::bindings;
 
 /// A user identifier of the kernel, `kuid_t`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelUid(u32);
 
 /// A group identifier of the kernel, `kgid_t`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelGid(u32);
 
 impl KernelUid {
-    pub(super) fn from_value(value: u32) -> Self {
+    /// The one that has this value, see [`Self::value`].
+    pub const fn from_value(value: u32) -> Self {
         Self(value)
+    }
+
+    /// Its value, that of no namespace. C: `__kuid_val()`.
+    pub const fn value(self) -> u32 {
+        self.0
     }
 
     /// The identifier that is `uid` in the initial user namespace. C: `make_kuid()`.
@@ -41,8 +47,14 @@ impl KernelUid {
 }
 
 impl KernelGid {
-    pub(super) fn from_value(value: u32) -> Self {
+    /// The one that has this value, see [`Self::value`].
+    pub const fn from_value(value: u32) -> Self {
         Self(value)
+    }
+
+    /// Its value, that of no namespace. C: `__kgid_val()`.
+    pub const fn value(self) -> u32 {
+        self.0
     }
 
     /// The identifier that is `gid` in the initial user namespace. C: `make_kgid()`.
