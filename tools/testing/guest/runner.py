@@ -36,6 +36,7 @@ DEFAULT_TIMEOUT = 120
 MARKER = "rust_mpage_test:"
 NEED_REBOOT = 3
 TAINT_DIE = 1 << 7
+KUNIT = "/sys/kernel/debug/kunit"
 
 
 def timeout(seconds):
@@ -286,14 +287,20 @@ def unload_modules(job, results):
                     kind="step")
 
 
-def save_kunit(out):
-    """Copy the results of the KUnit suites out of debugfs."""
-    base = "/sys/kernel/debug/kunit"
+def kunit_suites(base=KUNIT):
+    """Names of the KUnit suites that have been run."""
+    return set(os.listdir(base)) if os.path.isdir(base) else set()
+
+
+def save_kunit(out, others, base=KUNIT):
+    """Copy the results of the KUnit suites out of debugfs.
+
+    `others`: suites that had been run before our modules came. They are built into
+    the kernel, and test the kernel.
+    """
     target = os.path.join(out, "kunit")
-    if not os.path.isdir(base):
-        return
-    os.makedirs(target, exist_ok=True)
-    for suite in sorted(os.listdir(base)):
+    for suite in sorted(kunit_suites(base) - others):
+        os.makedirs(target, exist_ok=True)
         with open(os.path.join(base, suite, "results"), "rb") as file:
             data = file.read()
         with open(os.path.join(target, suite + ".ktap"), "wb") as file:
@@ -350,8 +357,9 @@ def main(path):
     results.note(kind="plan", tests=[case.name for case in cases])
     if job.get("image_disk"):
         job["images"] = [context.mount_images(job)]
+    built_in = kunit_suites()
     load_modules(job, results)
-    save_kunit(out)
+    save_kunit(out, built_in)
     no_more_kunit()
     if not run_cases(cases, job, results):
         results.note(kind="reboot")
