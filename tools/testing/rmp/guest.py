@@ -80,6 +80,7 @@ class Guest:
         self.disks = []
         self.kernel_options = []
         self.qemu = []
+        self.boots_again = 0
 
     def share(self, name, path, writable=False):
         self.shares[name] = (path, writable)
@@ -125,7 +126,7 @@ class Guest:
         """Run a shell command in the guest; the console goes to `log`.
 
         limit() says how many seconds the guest may still take. True if the
-        guest ended by itself.
+        guest ended by itself. `boots_again` counts the boots that stood still.
         """
         argv = self.command([
             "--show-boot-console", "--verbose", "-a", "ignore_loglevel",
@@ -137,6 +138,7 @@ class Guest:
             ended = _run(argv, log, limit, console)
             if ended or limit() <= 0 or not console.stands_still():
                 break
+            self.boots_again += 1
             ui.warn(f"the guest stood still while it booted: once more ({log})")
         return ended
 

@@ -33,8 +33,11 @@ class Outcome:
     def count(self, status):
         return sum(1 for word in self.status.values() if word == status)
 
-    def close(self, logs):
-        """Print the failures and the last line; the exit status."""
+    def close(self, logs, boots_again):
+        """Print the failures and the last lines; the exit status.
+
+        What reads the last line wants the counts of tests alone in it.
+        """
         for name, messages in self.reasons.items():
             ui.say(f"\nFAIL  {name}")
             for message in messages:
@@ -43,7 +46,8 @@ class Outcome:
         failed, passed, skipped = map(self.count, ("fail", "pass", "skip"))
         if failed:
             ui.say(f"\nlogs: {logs}")
-        ui.say(f"\n{passed} passed, {failed} failed" +
+        ui.say(f"\nguests booted again: {boots_again}")
+        ui.say(f"{passed} passed, {failed} failed" +
                (f", {skipped} skipped" if skipped else ""))
         if passed + failed == 0:
             raise ui.Fail("no test was run")

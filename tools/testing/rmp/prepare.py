@@ -25,9 +25,16 @@ class Prepared(Built):
         self.objects = modules.ensure(settings, self.kernel, self.chain)
         self.virtme = virtme.ensure(settings)
         self.accel = accel.choose(settings, self.virtme, self.kernel)
+        self._guests = []
 
     def guest(self, memory="3G"):
-        return guest.Guest(self.virtme, self.kernel, self.accel, memory)
+        machine = guest.Guest(self.virtme, self.kernel, self.accel, memory)
+        self._guests.append(machine)
+        return machine
+
+    def boots_again(self):
+        """How often a guest stood still while it booted, and was booted again."""
+        return sum(machine.boots_again for machine in self._guests)
 
     def trees(self, machine):
         """The guest's paths of the modules: ours, then the kernel's."""

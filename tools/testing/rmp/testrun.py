@@ -330,4 +330,4 @@ def main(settings):
         for done in [pool.submit(solo.run, settings, prepared, pictures, out, outcome)
                      for solo in (powercut, panics) if selected(settings, solo.NAME)]:
             done.result()
-    return outcome.close(out)
+    return outcome.close(out, prepared.boots_again())

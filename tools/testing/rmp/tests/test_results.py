@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Unit tests of what is counted: whose KUnit suites."""
+"""Unit tests of what is counted: whose KUnit suites, and boots that stood still."""
 
+import contextlib
+import io
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from rmp import settings
+from rmp import guest, outcome, prepare, settings
 
 _GUEST = settings.TOP / "tools" / "testing" / "guest"
 sys.path.insert(0, str(_GUEST))
@@ -54,6 +57,50 @@ class Suites(unittest.TestCase):
         runner.save_kunit(str(self.out), runner.kunit_suites(str(self.base)),
                           str(self.base))
         self.assertFalse((self.out / "kunit").exists())
+
+
+class Again(unittest.TestCase):
+    """A boot that stood still is said at the end, and is no test."""
+
+    def prepared(self):
+        made = object.__new__(prepare.Prepared)
+        made.virtme, made.accel, made._guests = "virtme-run", "tcg", []
+        made.kernel = mock.Mock(image="bzImage")
+        return made
+
+    def boot(self, machine, still):
+        """Run a guest that stands still `still` times."""
+        boots = []
+
+        def run(_argv, _log, _limit, console):
+            boots.append(console)
+            if len(boots) > still:
+                return True
+            console._heard -= guest.STILL + 1
+            return False
+
+        with mock.patch.object(guest, "_run", run), \
+                mock.patch.object(guest.ui, "warn"):
+            ended = machine.run("true", Path("/dev/null"), lambda: 1)
+        return ended, len(boots)
+
+    def test_boots_of_all_guests(self):
+        made = self.prepared()
+        self.assertEqual(self.boot(made.guest(), 0), (True, 1))
+        self.assertEqual(made.boots_again(), 0)
+        self.assertEqual(self.boot(made.guest(), 2), (True, 3))
+        self.assertEqual(self.boot(made.guest(), 1), (True, 2))
+        self.assertEqual(made.boots_again(), 3)
+
+    def test_the_last_lines(self):
+        results = outcome.Outcome()
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            results.add("a", "pass")
+            results.add("b", "skip", "no device")
+            self.assertEqual(results.close("logs", 2), 0)
+        self.assertEqual(told.getvalue().splitlines()[-2:], [
+            "guests booted again: 2", "1 passed, 0 failed, 1 skipped"])
 
 
 if __name__ == "__main__":
