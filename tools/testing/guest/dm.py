@@ -80,12 +80,12 @@ class Device:
 
     @contextlib.contextmanager
     def suspended(self):
-        """Requests wait until this ends; nothing is flushed."""
-        _call(_SUSPEND, self.name, _SUSPEND_FLAG | _SKIP_LOCKFS | _SKIP_FLUSH)
+        """Requests wait until this ends."""
+        self.suspend()
         try:
             yield
         finally:
-            _call(_SUSPEND, self.name)
+            self.resume()
 
     def tell(self, word, text):
         """A message for the target at the first sector, and one word of text."""

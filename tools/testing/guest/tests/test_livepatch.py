@@ -264,15 +264,6 @@ def _patched():
     return found
 
 
-@contextlib.contextmanager
-def _suspended(device):
-    device.suspend()
-    try:
-        yield
-    finally:
-        device.resume()
-
-
 @timeout(240)
 def test_asleep_in_it(ctx):
     """C5: tasks that sleep in the mapper, on a disk that does not answer, have the
@@ -295,7 +286,7 @@ def test_asleep_in_it(ctx):
             # what is clean goes, indirect blocks among it
             with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as drop:
                 drop.write("1")
-            with _suspended(device):
+            with device.suspended():
                 pids = {_child(call, point): call.__name__
                         for call in (_reader, _fault, _syncer)}
                 for pid, name in pids.items():
