@@ -134,7 +134,7 @@ struct Table {
 impl Table {
     fn new() -> Self {
         Self {
-            first: [const { () }; FIRST_ENTRIES].map(|()| Entry::new()),
+            first: core::array::from_fn(|_| Entry::new()),
             more: [const { SetOnce::new() }; GROWTHS],
             grown: Atomic::new(0),
             crowded: Atomic::new(0),
