@@ -121,7 +121,19 @@ __helper struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
 
 __helper void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block)
 {
-	sb_breadahead(sb, block);
+	struct buffer_head *bh = bdev_getblk(sb->s_bdev, block, sb->s_blocksize,
+					     GFP_NOWAIT | __GFP_MOVABLE);
+
+	if (!bh)
+		return;
+	if (!buffer_uptodate(bh) && trylock_buffer(bh)) {
+		if (!buffer_uptodate(bh) && !buffer_dirty(bh) &&
+		    !buffer_write_io_error(bh))
+			__bh_read(bh, REQ_RAHEAD, false);
+		else
+			unlock_buffer(bh);
+	}
+	brelse(bh);
 }
 
 __helper void rust_mpage_helper_get_bh(struct buffer_head *bh)
@@ -137,6 +149,16 @@ __helper void rust_mpage_helper_lock_buffer(struct buffer_head *bh)
 __helper void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh)
 {
 	set_buffer_uptodate(bh);
+}
+
+__helper bool rust_mpage_helper_buffer_uptodate(struct buffer_head *bh)
+{
+	return buffer_uptodate(bh);
+}
+
+__helper void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh)
+{
+	clear_buffer_dirty(bh);
 }
 
 __helper bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh)

@@ -19,7 +19,6 @@
 #include <linux/ratelimit.h>
 #include <linux/statfs.h>
 
-static const gfp_t RUST_MPAGE_GFP_MOVABLE = __GFP_MOVABLE;
 static const fmode_t RUST_MPAGE_FMODE_CAN_ODIRECT = FMODE_CAN_ODIRECT;
 static const fmode_t RUST_MPAGE_FMODE_WRITE = FMODE_WRITE;
 static const unsigned int RUST_MPAGE_O_LARGEFILE = O_LARGEFILE;
@@ -69,10 +68,13 @@ void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *rs);
 /* Buffers */
 struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
 						sector_t block);
+/* But not over a buffer whose write has failed, or that is dirty */
 void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block);
 void rust_mpage_helper_get_bh(struct buffer_head *bh);
 void rust_mpage_helper_lock_buffer(struct buffer_head *bh);
 void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh);
+bool rust_mpage_helper_buffer_uptodate(struct buffer_head *bh);
+void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);
 /* For a caller that waits later */

@@ -87,7 +87,7 @@ fn release_block(inode: &Ext2Inode, block: u32, buffer: Buffer) {
             let changed = locked.set_le32(word::REFERENCES, references);
             drop(locked);
             inode.sub_bytes(1 << sb.block_bits());
-            buffer.mark_dirty();
+            sb.mark_dirty(&buffer);
             if changed.is_err() || (inode.is_sync() && buffer.sync().is_err()) {
                 report(inode, block, "cannot be written");
             }

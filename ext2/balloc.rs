@@ -150,7 +150,7 @@ pub(crate) fn new_blocks(
 
     let data = sb.data();
     data.groups
-        .change(found.group, GroupCount::FreeBlocks, -(count as i32));
+        .change(sb, found.group, GroupCount::FreeBlocks, -(count as i32));
     data.counters.free_blocks.add(-i64::from(count));
     write_bitmap(sb, &found.bitmap);
 
@@ -218,15 +218,18 @@ fn free_in_group(sb: &SuperBlock<Ext2>, blocks: Run) -> Result<u32> {
     }
     write_bitmap(sb, &bitmap);
     data.groups
-        .change(group, GroupCount::FreeBlocks, freed as i32);
+        .change(sb, group, GroupCount::FreeBlocks, freed as i32);
     Ok(freed)
 }
 
 /// Has a bitmap written, now if the filesystem is mounted `sync`.
 pub(crate) fn write_bitmap(sb: &SuperBlock<Ext2>, bitmap: &Buffer) {
-    bitmap.mark_dirty();
-    if sb.is_synchronous() {
-        // An error is kept in the buffer and the device's mapping, for those who sync these.
-        let _ = bitmap.sync();
+    sb.mark_dirty(bitmap);
+    if sb.is_synchronous() && bitmap.sync().is_err() {
+        // It is dirty again. For those who sync the device the error is kept in its mapping, too.
+        report::corrupt(
+            sb,
+            fmt!("cannot write the bitmap in block {}", bitmap.number()),
+        );
     }
 }

@@ -43,7 +43,8 @@ use rust_mpage_core::abstractions::{
     fs::{
         Buffer,
         Level,
-        NewSuperBlock, //
+        NewSuperBlock,
+        SuperBlock, //
     },
     percpu_counter::PercpuCounter, //
 };
@@ -166,13 +167,20 @@ impl GroupTable {
     }
 
     /// Changes a count of a group, in memory and, later, on disk.
-    pub(crate) fn change(&self, group: u32, count: GroupCount, by: i32) {
+    pub(crate) fn change(&self, sb: &SuperBlock<Ext2>, group: u32, count: GroupCount, by: i32) {
         let (block, index) = self.place(group);
         if let Some(buffer) = self.descriptors.get(block) {
             buffer.update_le32(index * DESCRIPTOR_WORDS + count.word(), |word| {
                 Some(count.changed(word, by))
             });
-            buffer.mark_dirty();
+            sb.mark_dirty(buffer);
+        }
+    }
+
+    /// Has descriptors whose write has failed written again.
+    pub(crate) fn rescue(&self, sb: &SuperBlock<Ext2>) {
+        for buffer in &self.descriptors {
+            sb.rescue(buffer);
         }
     }
 

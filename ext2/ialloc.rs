@@ -200,11 +200,11 @@ fn count_new(sb: &SuperBlock<Ext2>, group: u32, kind: Kind) {
     let data = sb.data();
 
     data.counters.free_inodes.add(-1);
-    data.groups.change(group, GroupCount::FreeInodes, -1);
+    data.groups.change(sb, group, GroupCount::FreeInodes, -1);
     match kind {
         Kind::Directory => {
             data.counters.directories.add(1);
-            data.groups.change(group, GroupCount::Directories, 1);
+            data.groups.change(sb, group, GroupCount::Directories, 1);
             data.groups.run_up_debt(group);
         }
         Kind::Other => data.groups.pay_debt(group),
@@ -236,10 +236,10 @@ fn release(sb: &SuperBlock<Ext2>, ino: u32, kind: Kind) {
 fn count_freed(sb: &SuperBlock<Ext2>, group: u32, kind: Kind) {
     let data = sb.data();
 
-    data.groups.change(group, GroupCount::FreeInodes, 1);
+    data.groups.change(sb, group, GroupCount::FreeInodes, 1);
     data.counters.free_inodes.add(1);
     if kind == Kind::Directory {
-        data.groups.change(group, GroupCount::Directories, -1);
+        data.groups.change(sb, group, GroupCount::Directories, -1);
         data.counters.directories.add(-1);
     }
 }

@@ -112,7 +112,7 @@ fn store(inode: &Ext2Inode) -> Result<bool> {
     }
     drop(disk);
 
-    buffer.mark_dirty();
+    sb.mark_dirty(&buffer);
     Ok(true)
 }
 

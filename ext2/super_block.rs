@@ -43,6 +43,7 @@ use crate::{
         Options,
         Request, //
     },
+    report,
     reservation::Windows,
     super_check::{
         self,
@@ -227,6 +228,10 @@ impl FileSystem for Ext2 {
             return Err(EUCLEAN);
         }
         Ok(root)
+    }
+
+    fn write_failed(sb: &SuperBlock<Self>, block: u64) {
+        report::corrupt(sb, fmt!("metadata block {block} could not be written"));
     }
 
     fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, change: AccessChange) -> Result {

@@ -30,6 +30,7 @@ use crate::{
         SuperWord,
         WriteSupport, //
     },
+    report,
     super_block::Ext2, //
 };
 use kernel::{
@@ -132,20 +133,17 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     let data = sb.data();
     let state = &data.state;
 
-    if state.buffer.clear_write_error() {
-        sb.message(
-            Level::Error,
-            fmt!("an earlier write of the superblock has failed"),
-        );
-    }
+    data.groups.rescue(sb);
     let free_blocks = data.groups.sum(GroupCount::FreeBlocks) as u32;
     let free_inodes = data.groups.sum(GroupCount::FreeInodes) as u32;
     state.change(SuperWord::FreeBlocks, |_| free_blocks);
     state.change(SuperWord::FreeInodes, |_| free_inodes);
     state.change(SuperWord::WriteTime, |_| fs::now() as u32);
-    state.buffer.mark_dirty();
+    sb.mark_dirty(&state.buffer);
     match wait {
-        Wait::Yes => state.buffer.sync(),
+        Wait::Yes => state.buffer.sync().inspect_err(|_| {
+            report::corrupt(sb, fmt!("the superblock could not be written"));
+        }),
         Wait::No => Ok(()),
     }
 }

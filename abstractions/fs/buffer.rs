@@ -48,25 +48,51 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// Reads block number `block`, in blocks of the superblock's block size. C: `sb_bread()`.
+    /// Reads block number `block`, in blocks of the superblock's block size, unless it is in memory.
+    /// C: `sb_bread()`, which reads the disk over a block whose write has failed, too.
+    ///
+    /// Here what is in memory is right then, and is to be written again: [`Found::Rescued`].
     ///
     /// Fails with `EIO` if the block cannot be read or is not on the device.
     #[inline]
-    pub(super) fn read(sb: &AnySuperBlock, block: u64) -> Result<Self> {
-        let raw = sb.as_raw();
+    pub(super) fn read(sb: &AnySuperBlock, block: u64) -> Result<Found> {
         // SAFETY: The superblock is valid and has an open device; the block size is the one that
-        // the device was set to. __bread_gfp() checks the block number.
-        let head = unsafe {
-            bindings::__bread_gfp(
-                (*raw).s_bdev,
-                block,
-                (*raw).s_blocksize as u32,
-                bindings::RUST_MPAGE_GFP_MOVABLE,
-            )
-        };
-        // INVARIANT: __bread_gfp() returns an uptodate buffer, referenced for the caller. Buffers
-        // of block devices are never in high memory.
-        NonNull::new(head).map(|head| Self { head }).ok_or(EIO)
+        // the device was set to. sb_getblk() checks the block number.
+        let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
+        // INVARIANT: sb_getblk() returns a buffer that is mapped and referenced for the caller, and
+        // nobody gets the value before it is uptodate. Buffers of block devices are never in high
+        // memory.
+        let buffer = NonNull::new(head).map(|head| Self { head }).ok_or(EIO)?;
+        // SAFETY: The buffer is valid and referenced.
+        if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
+            return Ok(Found::AsIs(buffer));
+        }
+        buffer.make_valid()
+    }
+
+    /// Brings valid contents into a buffer that had none when it was looked at.
+    #[cold]
+    fn make_valid(self) -> Result<Found> {
+        let raw = self.as_raw();
+        // A write or read of it has ended then.
+        let locked = self.lock();
+        if locked.rescue_locked() {
+            drop(locked);
+            return Ok(Found::Rescued(self));
+        }
+        // SAFETY: The buffer is valid and referenced.
+        let is_valid = unsafe { bindings::rust_mpage_helper_buffer_uptodate(raw) };
+        if is_valid || locked.is_dirty() {
+            locked.make_uptodate();
+            drop(locked);
+            return Ok(Found::AsIs(self));
+        }
+        // __bh_read() takes the lock over.
+        core::mem::forget(locked);
+        // SAFETY: The buffer is valid, referenced, mapped and locked, and neither has it a change
+        // that the disk does not know of, nor has a write of it failed.
+        to_result(unsafe { bindings::__bh_read(raw, 0, true) })?;
+        Ok(Found::AsIs(self))
     }
 
     /// Gets block number `block` without reading it, and fills it with zeroes. It is not dirty yet.
@@ -82,6 +108,8 @@ impl Buffer {
             bindings::rust_mpage_helper_lock_buffer(head.as_ptr());
             let bytes = (*head.as_ptr()).b_data;
             bytes.write_bytes(0, (*head.as_ptr()).b_size);
+            // Of the block's former life.
+            bindings::rust_mpage_helper_clear_buffer_write_error(head.as_ptr());
             bindings::rust_mpage_helper_set_buffer_uptodate(head.as_ptr());
             bindings::unlock_buffer(head.as_ptr());
         }
@@ -224,10 +252,20 @@ impl Buffer {
     }
 
     /// Marks the block to be written. C: `mark_buffer_dirty()`.
-    pub fn mark_dirty(&self) {
+    ///
+    /// Whether an earlier write of it has failed, of which nobody has heard.
+    pub(super) fn mark_dirty(&self) -> bool {
+        let failed = self.rescue();
         self.make_uptodate();
         // SAFETY: The buffer is valid, referenced and uptodate.
-        unsafe { bindings::mark_buffer_dirty(self.as_raw()) }
+        unsafe { bindings::mark_buffer_dirty(self.as_raw()) };
+        failed
+    }
+
+    /// If a write of the block has failed: what is in memory is right, and is to be written again.
+    /// Whether one had, and nobody has heard of it.
+    pub(super) fn rescue(&self) -> bool {
+        self.has_write_error() && self.lock().rescue_locked()
     }
 
     /// Makes the contents valid again after a write of them has failed, which has changed nothing
@@ -246,15 +284,18 @@ impl Buffer {
     /// Writes the block if it is dirty, and waits until it is on the device.
     /// C: `sync_dirty_buffer()`.
     ///
-    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has taken note of it,
-    /// see [`Self::clear_write_error`].
+    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A block
+    /// whose write has failed is to be written again.
     pub fn sync(&self) -> Result {
+        let failed_before = self.rescue();
         // SAFETY: The buffer is valid and referenced.
-        to_result(unsafe { bindings::sync_dirty_buffer(self.as_raw()) })?;
-        if self.has_write_error() {
-            return Err(EIO);
+        let written = to_result(unsafe { bindings::sync_dirty_buffer(self.as_raw()) });
+        let failed = self.rescue();
+
+        match failed_before || failed {
+            true => Err(EIO),
+            false => written,
         }
-        Ok(())
     }
 
     /// Begins to write the block if it is dirty; a write that is on its way is waited for first.
@@ -265,25 +306,28 @@ impl Buffer {
     }
 
     /// Whether a write of the block has failed. C: `buffer_write_io_error()`.
-    pub fn has_write_error(&self) -> bool {
+    fn has_write_error(&self) -> bool {
         // SAFETY: The buffer is valid; the flag is read atomically.
         unsafe { bindings::rust_mpage_helper_buffer_write_io_error(self.as_raw()) }
     }
 
-    /// Takes note that a write has failed, and makes the contents valid again, to be written once
-    /// more. Whether one had. C: `ext2_clear_super_error()`.
-    pub fn clear_write_error(&self) -> bool {
-        // SAFETY: The buffer is valid. Its contents have been valid, and a failed write has not
-        // changed them.
-        unsafe { bindings::rust_mpage_helper_clear_buffer_write_error(self.as_raw()) }
-    }
-
-    /// Gives the block up: what has not been written need not be. For blocks that have been freed.
-    /// C: `bforget()`.
+    /// Gives the block up: what has not been written need not be. For blocks that are about to be
+    /// freed. C: `bforget()`.
+    ///
+    /// A write that is on its way is waited for: if it failed later, the block would be written
+    /// again, over what its next owner has there.
     pub fn forget(self) {
         let this = ManuallyDrop::new(self);
+        let raw = this.as_raw();
+        let locked = this.lock();
+        // SAFETY: The buffer is valid, referenced and locked.
+        unsafe {
+            bindings::rust_mpage_helper_clear_buffer_dirty(raw);
+            bindings::rust_mpage_helper_clear_buffer_write_error(raw);
+        }
+        drop(locked);
         // SAFETY: The reference is ours by the type invariants and given up here.
-        unsafe { bindings::__bforget(this.as_raw()) }
+        unsafe { bindings::__bforget(raw) }
     }
 
     /// Waits for a write of the block to end, and keeps the next from beginning.
@@ -325,6 +369,15 @@ impl Drop for Buffer {
     }
 }
 
+/// A block that was asked for.
+#[must_use]
+pub(super) enum Found {
+    /// As it is on the disk, or newer.
+    AsIs(Buffer),
+    /// A write of it had failed, of which nobody has heard.
+    Rescued(Buffer),
+}
+
 /// A block that is not being written, and will not be as long as this lives.
 ///
 /// # Invariants
@@ -338,6 +391,22 @@ impl Deref for LockedBuffer<'_> {
     #[inline(always)]
     fn deref(&self) -> &Buffer {
         self.0
+    }
+}
+
+impl LockedBuffer<'_> {
+    /// As [`Buffer::rescue`]; no write is on its way that could fail yet.
+    fn rescue_locked(&self) -> bool {
+        let raw = self.0.as_raw();
+        // SAFETY: The buffer is valid. Its contents have been valid, and a failed write has not
+        // changed them. A buffer that a write has failed for is mapped.
+        unsafe {
+            let failed = bindings::rust_mpage_helper_clear_buffer_write_error(raw);
+            if failed {
+                bindings::mark_buffer_dirty(raw);
+            }
+            failed
+        }
     }
 }
 

@@ -114,6 +114,11 @@ pub trait FileSystem: Sized + 'static {
     /// The root directory of a filesystem that [`Self::fill_super`] has read.
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<FsInode<Self>>>;
 
+    /// A write of metadata block `block` has failed. What is in memory is right, and is to be written
+    /// again. Called where the filesystem asks for the block, or marks it dirty; it may sleep, and
+    /// hold what the filesystem holds there.
+    fn write_failed(sb: &SuperBlock<Self>, block: u64);
+
     /// Changes the options of a mounted filesystem, and what `change` says. If it can be written
     /// to, everything that was dirty has been written.
     fn reconfigure(

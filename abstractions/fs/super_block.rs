@@ -12,6 +12,7 @@
 //! Left out: quota, extended attributes. Writing is in `write.rs`.
 
 use super::{
+    buffer::Found,
     message,
     write,
     Access,
@@ -123,14 +124,6 @@ impl AnySuperBlock {
         self.device().sectors() >> (self.block_bits() - SECTOR_BITS)
     }
 
-    /// Reads block number `block`. C: `sb_bread()`.
-    ///
-    /// Fails with `EIO` if the block cannot be read or is not on the device.
-    #[inline]
-    pub fn bread(&self, block: u64) -> Result<Buffer> {
-        Buffer::read(self, block)
-    }
-
     /// Gets block number `block` without reading it, filled with zeroes, and not dirty yet.
     /// C: `sb_getblk()`.
     ///
@@ -222,6 +215,16 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
         }
     }
 
+    /// Reads block number `block`. C: `sb_bread()`.
+    ///
+    /// Fails with `EIO` if the block cannot be read or is not on the device.
+    pub fn bread(&self, block: u64) -> Result<Buffer> {
+        // What failed was an earlier mount's.
+        match Buffer::read(self, block)? {
+            Found::AsIs(buffer) | Found::Rescued(buffer) => Ok(buffer),
+        }
+    }
+
     /// Prints a message that names the filesystem and the device.
     pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
         // SAFETY: `s_id` is NUL-terminated.
@@ -273,6 +276,39 @@ impl<T: FileSystem> SuperBlock<T> {
     pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
         // SAFETY: `s_id` is NUL-terminated.
         unsafe { message::print(level, T::NAME, self.id().as_char_ptr(), message) }
+    }
+
+    /// Reads block number `block`, unless it is in memory. C: `sb_bread()`.
+    ///
+    /// If a write of it has failed, what is in memory is right; it is to be written again, and the
+    /// filesystem hears of it: [`FileSystem::write_failed`].
+    ///
+    /// Fails with `EIO` if the block cannot be read or is not on the device.
+    #[inline]
+    pub fn bread(&self, block: u64) -> Result<Buffer> {
+        match Buffer::read(self, block)? {
+            Found::AsIs(buffer) => Ok(buffer),
+            Found::Rescued(buffer) => {
+                T::write_failed(self, block);
+                Ok(buffer)
+            }
+        }
+    }
+
+    /// Marks a metadata block to be written. C: `mark_buffer_dirty()`.
+    ///
+    /// If an earlier write of it has failed the filesystem hears of it.
+    pub fn mark_dirty(&self, buffer: &Buffer) {
+        if buffer.mark_dirty() {
+            T::write_failed(self, buffer.number());
+        }
+    }
+
+    /// Has a metadata block whose write has failed written again, and the filesystem hear of it.
+    pub fn rescue(&self, buffer: &Buffer) {
+        if buffer.rescue() {
+            T::write_failed(self, buffer.number());
+        }
     }
 
     /// Gets inode number `ino` from the inode cache, or a new inode to be filled.
