@@ -203,7 +203,7 @@ impl<'a> Request<'a> {
         sb.data()
             .unsettled
             .settle(sb, run.first, run.count)
-            .inspect_err(|_| balloc::free_blocks(inode, run.first, run.count))?;
+            .inspect_err(|_| balloc::abandon_blocks(inode, run.first, run.count))?;
         Ok(run)
     }
 
@@ -235,6 +235,10 @@ impl<'a> Request<'a> {
         let root = self.path.offset(0);
         let splice = branch.splice().ok_or(EUCLEAN)?;
 
+        // Before there are blocks that would have to be forgotten.
+        for (index, _) in splice.iter() {
+            missing.array.get(inode, index).ok_or(EUCLEAN)?;
+        }
         make_indirect(
             inode,
             branch,

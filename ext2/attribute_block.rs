@@ -77,11 +77,12 @@ fn release_block(inode: &Ext2Inode, block: u32, buffer: Buffer) {
     ) {
         Outcome::Free => {
             drop(locked);
-            if let Ok(guard) = inode_write::block_of(inode) {
-                sb.data().unsettled.add(sb, block, 1, guard);
+            let noted = inode_write::block_of(inode)
+                .and_then(|guard| sb.data().unsettled.add(sb, block, 1, guard));
+            match noted {
+                Ok(()) => balloc::free_metadata(inode, block, buffer),
+                Err(_) => balloc::abandon_blocks(inode, block, 1),
             }
-            balloc::free_blocks(inode, block, 1);
-            buffer.forget();
         }
         Outcome::Keep(references) => {
             let changed = locked.set_le32(word::REFERENCES, references);

@@ -188,6 +188,29 @@ pub(crate) fn free_blocks(inode: &Ext2Inode, first: u32, count: u32) {
     }
 }
 
+/// Frees a metadata block of the inode. First nobody writes it any more, then it may get another
+/// owner: the other way round, what the next one has to write would be forgotten.
+pub(crate) fn free_metadata(inode: &Ext2Inode, block: u32, buffer: Buffer) {
+    buffer.forget();
+    free_blocks(inode, block, 1);
+}
+
+/// Takes `count` blocks from the inode, and leaves them in use: the disk may still say that they are
+/// the inode's, and nothing will tell it. They are e2fsck's to find. The inode is marked dirty.
+pub(crate) fn abandon_blocks(inode: &Ext2Inode, first: u32, count: u32) {
+    let sb = inode.super_block();
+
+    report::corrupt(
+        sb,
+        fmt!(
+            "inode {}: {count} blocks from {first} on cannot be freed",
+            inode.number()
+        ),
+    );
+    inode.sub_bytes(u64::from(count) << sb.block_bits());
+    inode.mark_dirty();
+}
+
 /// Frees blocks of one group. How many of them were in use.
 fn free_in_group(sb: &SuperBlock<Ext2>, blocks: Run) -> Result<u32> {
     let Run { first, count } = blocks;

@@ -15,15 +15,21 @@ use crate::{
     attribute_block,
     ialloc,
     inode::Ext2Inode,
+    inode_write,
+    report,
     truncate, //
 };
+use kernel::prelude::*;
 use rust_mpage_core::abstractions::fs::{
     self,
     Wait, //
 };
 
 /// Marks an inode without links as deleted and frees its blocks.
-pub(crate) fn delete(inode: &Ext2Inode) {
+///
+/// Fails, and frees nothing, if the inode cannot be marked: what the disk says is an inode's stays
+/// its own.
+pub(crate) fn delete(inode: &Ext2Inode) -> Result {
     inode.data().set_deletion_time(fs::now() as u32);
     inode.mark_dirty();
     let wait = if inode.needs_sync() {
@@ -31,13 +37,22 @@ pub(crate) fn delete(inode: &Ext2Inode) {
     } else {
         Wait::No
     };
-    // Nobody is there to be told of a failure; it is in the log. C ignores it, too.
-    let _ = inode.sync(wait);
+    // That it did not get to the disk now is in the log, and nobody else is there to be told. The
+    // block that it is in is dirty then, which is enough.
+    if inode.sync(wait).is_err() {
+        inode_write::write_inode(inode).inspect_err(|_| {
+            report::corrupt(
+                inode.super_block(),
+                fmt!("inode {} cannot be deleted", inode.number()),
+            );
+        })?;
+    }
     inode.clear_size();
     if inode.blocks() != 0 {
         truncate::cut_beyond_end(inode);
     }
     attribute_block::release(inode);
+    Ok(())
 }
 
 /// Gives back what an inode in memory holds of the filesystem.

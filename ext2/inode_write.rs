@@ -12,6 +12,7 @@
 
 use crate::{
     disk::RawInode,
+    fresh,
     inode::{
         self,
         Ext2Inode, //
@@ -61,12 +62,11 @@ pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
 
 /// Writes the indirect blocks of branches that the disk does not know, to the medium, for the inode
 /// to point to them.
-fn write_fresh_branches(inode: &Ext2Inode, _tree: &Tree) -> Result {
+fn write_fresh_branches(inode: &Ext2Inode, tree: &Tree) -> Result {
     let data = inode.data();
 
     if data.has_fresh_branches() {
-        inode.sync_metadata()?;
-        inode.super_block().device().flush()?;
+        fresh::write(inode, tree)?;
         data.forget_fresh_branches();
     }
     Ok(())

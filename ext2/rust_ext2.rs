@@ -62,6 +62,7 @@ mod dirent;
 mod dirent_plain;
 mod disk;
 #[allow(dead_code)]
+mod fresh;
 mod geometry;
 mod geometry_error;
 #[allow(dead_code)]

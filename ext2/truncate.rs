@@ -111,8 +111,22 @@ struct Truncation<'a> {
     tree: &'a Tree,
 }
 
-/// The metadata block that tells the disk of a cut, if the disk has to be told.
-type Guard = Option<u32>;
+/// What tells the disk of a cut.
+#[derive(Clone, Copy)]
+enum Guard {
+    /// The disk does not know what was cut off.
+    NotNeeded,
+    /// This metadata block, which is dirty.
+    Block(u32),
+    /// Nothing does: what was cut off must not be used again.
+    Missing,
+}
+
+impl From<Result<u32>> for Guard {
+    fn from(block: Result<u32>) -> Self {
+        block.map_or(Self::Missing, Self::Block)
+    }
+}
 
 impl Truncation<'_> {
     /// Cuts the tree in front of the block of `path`.
@@ -161,7 +175,7 @@ impl Truncation<'_> {
     /// pointer `index` has `height(index)` levels of indirect blocks.
     fn cut_array(&self, array: &PointerArray, range: Range<u32>, height: impl Fn(u32) -> usize) {
         let mut joiner = Joiner::default();
-        let mut guard = None;
+        let mut guard = Guard::NotNeeded;
 
         for start in range.clone().step_by(HANDFUL) {
             let taken = Taken::from(self.inode, array, start, range.end);
@@ -186,14 +200,15 @@ impl Truncation<'_> {
         inode.data().count_cut();
         array.mark_dirty(inode);
         if !inode.data().is_on_disk() {
-            return None;
+            return Guard::NotNeeded;
         }
-        match array {
-            PointerArray::Indirect(_) => array.block(),
+        let block = match array {
+            PointerArray::Indirect(_) => array.block().ok_or(EUCLEAN),
             // The image of a deleted inode has no links, which is as good.
-            PointerArray::Inode if inode.data().is_deleted() => inode_write::block_of(inode).ok(),
-            PointerArray::Inode => inode_write::store_locked(inode, self.tree).ok(),
-        }
+            PointerArray::Inode if inode.data().is_deleted() => inode_write::block_of(inode),
+            PointerArray::Inode => inode_write::store_locked(inode, self.tree),
+        };
+        block.into()
     }
 
     /// Frees an indirect block and all that hangs on it; `ext2_free_branches()`. `height` is at
@@ -237,11 +252,17 @@ impl Truncation<'_> {
 
     /// Frees blocks that nothing points to any more.
     fn free(&self, first: u32, count: u32, guard: Guard) {
-        if let Some(guard) = guard {
-            let sb = self.inode.super_block();
-            sb.data().unsettled.add(sb, first, count, guard);
+        let sb = self.inode.super_block();
+        let noted = match guard {
+            Guard::NotNeeded => Ok(()),
+            Guard::Block(guard) => sb.data().unsettled.add(sb, first, count, guard),
+            Guard::Missing => Err(EIO),
+        };
+
+        match noted {
+            Ok(()) => balloc::free_blocks(self.inode, first, count),
+            Err(_) => balloc::abandon_blocks(self.inode, first, count),
         }
-        balloc::free_blocks(self.inode, first, count);
     }
 
     fn pointers(&self) -> u32 {

@@ -55,23 +55,26 @@ impl Unsettled {
     }
 
     /// Notes blocks that are about to be freed and that `guard`, a dirty metadata block, has cut off.
-    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32, guard: u32) {
+    ///
+    /// Fails with `EIO`: the blocks must not be freed.
+    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32, guard: u32) -> Result {
         let mut pending = self.pending.lock();
 
         if pending.add(first, count, guard).is_err() {
-            // Full. Nobody waits for these blocks, so nobody is told of a failure.
-            let _ = write(sb, pending.guards());
+            write(sb, pending.guards())?;
             pending.clear();
-            let _ = pending.add(first, count, guard);
+            pending.add(first, count, guard).map_err(|_| EIO)?;
         }
         // Before the bits of the blocks are cleared, which is ordered against who sets them.
         self.any.xchg(1, Full);
+        Ok(())
     }
 
     /// Makes sure that the disk does not say of these blocks, just allocated, that they are another
     /// file's.
     ///
-    /// Fails with `EIO`: the blocks should be freed again.
+    /// Fails with `EIO`: nobody may use the blocks. They should stay allocated, so that the next one
+    /// who asks gets others.
     pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32) -> Result {
         if self.any.load(Relaxed) == 0 {
             return Ok(());
@@ -80,10 +83,10 @@ impl Unsettled {
         if !pending.has(first, count) {
             return Ok(());
         }
-        let result = write(sb, pending.guards());
+        write(sb, pending.guards())?;
         pending.clear();
         self.any.store(0, Relaxed);
-        result
+        Ok(())
     }
 }
 
@@ -106,7 +109,7 @@ fn write(sb: &SuperBlock<Ext2>, blocks: &[u32]) -> Result {
         }
     }
     // Whoever wrote them: they may be in the device's cache, which loses one write and keeps
-    // another that came later. Also if one has failed: the others are taken for settled.
+    // another that came later.
     let flushed = sb.device().flush();
     result.and(flushed)
 }

@@ -33,7 +33,7 @@ impl WritableFileSystem for Ext2 {
         inode_write::sync(inode)
     }
 
-    fn delete_inode(inode: &Ext2Inode) {
+    fn delete_inode(inode: &Ext2Inode) -> Result {
         evict::delete(inode)
     }
 

@@ -52,13 +52,15 @@ pub trait WritableFileSystem: FileSystem {
 
     /// Takes the contents of a file that has no link and no user any more from the device. Its
     /// pages are gone. Not called while the filesystem is read-only: the file is left to e2fsck.
-    fn delete_inode(inode: &FsInode<Self>);
+    ///
+    /// On an error its number stays in use.
+    fn delete_inode(inode: &FsInode<Self>) -> Result;
 
     /// Gives up what is kept for an inode that is not needed any more; after
     /// [`Self::delete_inode`], if that is called.
     fn release_inode(inode: &FsInode<Self>);
 
-    /// Lets the number of an inode be used again, after [`Self::delete_inode`].
+    /// Lets the number of an inode be used again, after [`Self::delete_inode`] has succeeded.
     fn free_inode(inode: &FsInode<Self>);
 
     /// Brings the filesystem's own metadata to its blocks, and, if asked to wait, to the device;
@@ -167,7 +169,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ) -> c_int {
         from_result(|| {
             // SAFETY: By the safety requirements.
-            T::write_inode(unsafe { FsInode::from_raw(inode) })?;
+            or_dirty_again(unsafe { FsInode::from_raw(inode) }, T::write_inode)?;
             // SAFETY: The inode is valid. A sync that waits asks for the metadata from now on.
             unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
             Ok(0)
@@ -183,7 +185,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements.
         let inode = unsafe { FsInode::from_raw(inode) };
-        from_result(|| T::sync_inode_metadata(inode).map(|()| 0))
+        from_result(|| or_dirty_again(inode, T::sync_inode_metadata).map(|()| 0))
     }
 
     /// What `ext2_evict_inode()` does, but for a file without a link in a filesystem that has
@@ -211,9 +213,11 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         if inode.nlink() == 0 && !sb.is_read_only() {
             // SAFETY: The superblock is valid.
             unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
-            T::delete_inode(inode);
+            let deleted = T::delete_inode(inode);
             T::release_inode(inode);
-            T::free_inode(inode);
+            if deleted.is_ok() {
+                T::free_inode(inode);
+            }
             // SAFETY: Started above.
             unsafe { bindings::rust_mpage_helper_sb_end_intwrite(sb.as_raw()) };
         } else {
@@ -259,6 +263,15 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         // SAFETY: By the safety requirements; the reference above has gone out of scope.
         unsafe { SuperVTable::<T>::put_super_callback(sb) }
     }
+}
+
+/// Writes an inode that the VFS does not call dirty any more. If that fails it is dirty again: the
+/// error is this caller's only, and who asks for the inode next must not hear that all is well.
+fn or_dirty_again<T: FileSystem>(
+    inode: &FsInode<T>,
+    write: impl FnOnce(&FsInode<T>) -> Result,
+) -> Result {
+    write(inode).inspect_err(|_| inode.mark_dirty())
 }
 
 /// How a reconfiguration changes whether the filesystem may be written to.
