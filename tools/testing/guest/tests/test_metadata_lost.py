@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Metadata whose write failed (B14): a device that is bad for one write and good
+afterwards takes nothing back.
+
+What is in memory is right, whatever the disk says: it is not read over, not
+dropped, and written again; errors= hears of it. No block gets two owners, no inode
+number is given out twice, and no inode is lost without a word. C ext2 reads the
+old block back.
+"""
+
+import contextlib
+import errno
+import os
+
+import disks
+import ext2disk
+import writers
+from lowlevel import error_of, fibmap
+from runner import timeout
+from test_twin import no_flusher
+from test_write_errors import Faulty
+
+ERROR_STATE = 2
+
+
+@contextlib.contextmanager
+def _prepared(ctx, image="tiny-1k", options=""):
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 reads the old block back")
+    ctx.allow_log("I/O error|lost (a|)sync page write|rust_ext2 .*error")
+    faulty = Faulty(ctx, image)
+    with no_flusher():
+        yield faulty, faulty.disk.mount(options, device=faulty.device.path)
+
+
+def _tolerant_sync(point):
+    with contextlib.suppress(OSError):
+        disks.sync(point)
+
+
+def _write_back(faulty):
+    """The device writes what is dirty in its own page cache."""
+    fd = os.open(faulty.device.path, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(fd)
+    os.close(fd)
+
+
+def _forget():
+    """Whatever is clean leaves memory; nothing is written before."""
+    for _ in range(2):  # what the filesystem gives up is dropped the second time
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+            file.write("3")
+
+
+class _Files:
+    """Files that grow, whose contents are known."""
+
+    def __init__(self, disk, block_size):
+        self._disk = disk
+        self._size = block_size
+        self._fds = {}
+        self._blocks = {}
+
+    def grow(self, name, blocks):
+        """To so many blocks; a new file if there is none."""
+        fd = self._fds.get(name)
+        if fd is None:
+            fd = os.open(self._disk.where(name), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+            self._fds[name] = fd
+        have = self._blocks.get(name, 0) * self._size
+        data = writers.content(self._seed(name), have, blocks * self._size - have)
+        while data:
+            done = os.pwrite(fd, data, have)
+            data, have = data[done:], have + done
+        self._blocks[name] = blocks
+        return fd
+
+    @staticmethod
+    def _seed(name):
+        return sum(name.encode())
+
+    def indirect(self, name):
+        """The block of a file's first indirect block, which was got with the block
+        behind it."""
+        return fibmap(self._fds[name], 12) - 1
+
+    def number(self, name):
+        return os.fstat(self._fds[name]).st_ino
+
+    def settle(self):
+        """Everything is on the disk, now that the device is good; what had failed
+        may be told once."""
+        for fd in self._fds.values():
+            assert error_of(os.fsync, fd)[1] in (0, errno.EIO)
+        for fd in self._fds.values():
+            os.fsync(fd)
+        _tolerant_sync(self._disk.point)
+        disks.sync(self._disk.point)
+
+    def check(self):
+        for name, blocks in self._blocks.items():
+            path = self._disk.where(name)
+            assert os.stat(path).st_size == blocks * self._size, name
+            writers.check(path, self._seed(name), blocks * self._size)
+
+    def close(self):
+        for fd in self._fds.values():
+            os.close(fd)
+        self._fds.clear()
+
+
+def _table_block(path, groups, number):
+    """The block of the inode table that has an inode."""
+    info = ext2disk.superblock(path)
+    group, index = divmod(number - 1, info["inodes_per_group"])
+    return groups.places[group][2] + index * info["inode_size"] // groups.size
+
+
+def _first_block(path, number):
+    """The first block of an inode, as the disk has it."""
+    info = ext2disk.superblock(path)
+    groups = ext2disk.Groups(path)
+    group, index = divmod(number - 1, info["inodes_per_group"])
+    with open(path, "rb") as file:
+        file.seek(groups.places[group][2] * groups.size + index * info["inode_size"] + 40)
+        return int.from_bytes(file.read(4), "little")
+
+
+def _block_of(kind, faulty, files):
+    groups = ext2disk.Groups(faulty.disk.path)
+    return {
+        "block bitmap": lambda: groups.places[0][0],
+        "inode bitmap": lambda: groups.places[0][1],
+        "inode table": lambda: _table_block(faulty.disk.path, groups, files.number("new")),
+        "descriptors": lambda: groups.first + 1,
+        "superblock": lambda: groups.first,
+        "indirect": lambda: files.indirect("old"),
+        "fresh indirect": lambda: files.indirect("new"),
+    }[kind]()
+
+
+def _one(ctx, kind, write, forgotten, more):
+    """A block of this kind is bad when `write` gets to it."""
+    what = f"{kind}, {write.__name__}, forgotten {forgotten}, more {more}"
+    ctx.log(what)
+    with _prepared(ctx) as (faulty, disk):
+        files = _Files(disk, faulty.block_size)
+        files.grow("old", 20)
+        files.settle()
+        files.grow("new", 30)
+        files.grow("old", 50)
+        block = _block_of(kind, faulty, files)
+        faulty.bad(block)
+        write(faulty)
+        faulty.good()
+        if forgotten:
+            _forget()
+        if more:
+            files.grow("newer", 40)
+            files.grow("old", 80)
+        files.settle()
+        files.check()
+        files.close()
+        disk.umount()
+        try:
+            disk.check()
+            disk.mount(device=faulty.device.path)
+            files.check()
+        except AssertionError as error:
+            raise AssertionError(f"{what}: {error}") from None
+        faulty.end()
+        assert ext2disk.superblock(disk.path)["state"] & ERROR_STATE, \
+            f"{what}: errors= has not heard of it"
+
+
+def _sync(faulty):
+    _tolerant_sync(faulty.disk.point)
+
+
+@timeout(240)
+def test_sync_fails(ctx):
+    """syncfs(2) meets the bad block."""
+    for kind in ("block bitmap", "inode bitmap", "inode table", "descriptors",
+                 "superblock", "indirect", "fresh indirect"):
+        _one(ctx, kind, _sync, False, True)
+    for kind in ("inode table", "descriptors", "indirect", "fresh indirect"):
+        _one(ctx, kind, _sync, False, False)
+
+
+@timeout(240)
+def test_writeback_fails(ctx):
+    """The device's own writeback does."""
+    for kind in ("block bitmap", "inode bitmap", "descriptors", "indirect",
+                 "fresh indirect"):
+        _one(ctx, kind, _write_back, False, True)
+    for kind in ("block bitmap", "fresh indirect"):
+        _one(ctx, kind, _write_back, False, False)
+
+
+def test_remount_read_only(ctx):
+    """errors=remount-ro, at the next look at the bitmap that could not be written."""
+    with _prepared(ctx, options="errors=remount-ro") as (faulty, disk):
+        files = _Files(disk, faulty.block_size)
+        files.grow("new", 30)
+        faulty.bad(_block_of("block bitmap", faulty, files))
+        _write_back(faulty)
+        faulty.good()
+        assert "rw" in disks.shown_options(disk.point)
+        error_of(files.grow, "new", 40)
+        assert "ro" in disks.shown_options(disk.point)
+        files.close()
+        faulty.end()
+
+
+def test_directory(ctx):
+    """The block of a directory: the name is not there, and then it is."""
+    with _prepared(ctx) as (faulty, disk):
+        os.mkdir(disk.where("d"))
+        writers.make(disk.where("d/old"), 1, 3000)
+        disks.sync(disk.point)
+        fd = os.open(disk.where("d"), os.O_RDONLY)
+        faulty.bad(_first_block(disk.path, os.fstat(fd).st_ino))
+        assert error_of(writers.make, disk.where("d/new"), 2, 3000)[1] == errno.EIO
+        faulty.good()
+        assert os.listdir(disk.where("d")) == ["old"]
+        writers.make(disk.where("d/new"), 2, 3000)
+        error_of(os.fsync, fd)
+        os.fsync(fd)
+        os.close(fd)
+        _forget()
+        assert sorted(os.listdir(disk.where("d"))) == ["new", "old"]
+        writers.check(disk.where("d/new"), 2, 3000)
+        faulty.end()
+        disk.check()
+
+
+def test_large_file_flag(ctx):
+    """The superblock cannot be written when it is to say that there is a large file:
+    the inode is written all the same, now or later."""
+    size = 3 << 30
+    with _prepared(ctx, "blank-old") as (faulty, disk):
+        fd = os.open(disk.where("large"), os.O_CREAT | os.O_RDWR, 0o644)
+        disks.sync(disk.point)
+        os.ftruncate(fd, size)
+        faulty.bad(1)
+        _tolerant_sync(disk.point)
+        faulty.good()
+        error_of(os.fsync, fd)
+        os.fsync(fd)
+        os.close(fd)
+        disk.umount()
+        disk.check()
+        disk.mount(device=faulty.device.path)
+        assert os.stat(disk.where("large")).st_size == size
+        faulty.end()
+
+
+class _Reuse:
+    """A file `victim`, and one that will take all free blocks, whose inode is in
+    another block of the inode table."""
+
+    def __init__(self, faulty, disk):
+        self.disk = disk
+        self.victim = os.open(disk.where("victim"), os.O_CREAT | os.O_RDWR, 0o644)
+        for number in range(16):
+            os.close(os.open(disk.where(f"between{number}"), os.O_CREAT, 0o644))
+        self.filler = os.open(disk.where("filler"), os.O_CREAT | os.O_RDWR, 0o644)
+        disks.sync(disk.point)
+        groups = ext2disk.Groups(disk.path)
+        self.table, other = (_table_block(disk.path, groups, os.fstat(fd).st_ino)
+                             for fd in (self.victim, self.filler))
+        assert self.table != other
+        self.block_size = faulty.block_size
+
+    def put(self, block, count):
+        """Give the victim blocks."""
+        os.pwrite(self.victim, b"v" * count * self.block_size, block * self.block_size)
+
+    def fill(self):
+        """All blocks that can be had are the filler's, on the disk, too."""
+        failed = 0
+        while failed < 200:
+            try:
+                os.write(self.filler, b"\xff" * self.block_size)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    break
+                assert error.errno == errno.EIO
+                failed += 1
+        error_of(os.fsync, self.filler)
+        os.fsync(self.filler)
+        assert os.fstat(self.filler).st_blocks > 1000
+
+    def crash(self, ctx):
+        """The power goes: no block has two owners."""
+        path = os.path.join(ctx.tmp, "crash")
+        with open(self.disk.path, "rb") as source, open(path, "wb") as target:
+            target.write(source.read())
+        status, text = disks.fsck(ctx, path, "-fy")
+        assert status in (0, 1), text
+        # of a block of pointers that has become data, too
+        for bad in ("ultiply-claimed", "llegal"):
+            assert bad not in text, text
+
+    def end(self, ctx, faulty):
+        for fd in (self.victim, self.filler):
+            if fd is not None:
+                os.close(fd)
+        faulty.end()
+        status, text = disks.fsck(ctx, self.disk.path, "-fy")
+        assert status in (0, 1) and "ultiply-claimed" not in text, text
+
+
+def test_cut_without_guard(ctx):
+    """A truncation that the inode cannot tell the disk of, because an indirect block
+    that it points to cannot be written first."""
+    with _prepared(ctx) as (faulty, disk):
+        reuse = _Reuse(faulty, disk)
+        reuse.put(12 + 256, 10)
+        os.fsync(reuse.victim)
+        reuse.put(12, 8)
+        faulty.bad(fibmap(reuse.victim, 12) - 1)
+        os.ftruncate(reuse.victim, 100 * faulty.block_size)
+        faulty.good()
+        reuse.fill()
+        reuse.crash(ctx)
+        reuse.end(ctx, faulty)
+
+
+def test_guard_not_written(ctx):
+    """The block that tells of a truncation cannot be written, for long: what was cut
+    off is nobody's, however often it is asked for."""
+    with _prepared(ctx) as (faulty, disk):
+        reuse = _Reuse(faulty, disk)
+        reuse.put(0, 12)
+        os.fsync(reuse.victim)
+        os.ftruncate(reuse.victim, 0)
+        faulty.bad(reuse.table)
+        reuse.fill()
+        reuse.crash(ctx)
+        faulty.good()
+        reuse.end(ctx, faulty)
+
+
+def test_deletion_not_stored(ctx):
+    """A deleted inode whose block cannot be read any more: it is not told that it is
+    deleted, so it keeps what it has."""
+    with _prepared(ctx) as (faulty, disk):
+        reuse = _Reuse(faulty, disk)
+        reuse.put(0, 12)
+        os.fsync(reuse.victim)
+        disks.sync(disk.point)
+        _forget()
+        faulty.bad(reuse.table)
+        os.unlink(disk.where("victim"))
+        os.close(reuse.victim)
+        reuse.victim = None
+        faulty.good()
+        reuse.fill()
+        reuse.crash(ctx)
+        reuse.end(ctx, faulty)
