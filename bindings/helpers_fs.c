@@ -156,11 +156,6 @@ __helper bool rust_mpage_helper_buffer_uptodate(struct buffer_head *bh)
 	return buffer_uptodate(bh);
 }
 
-__helper void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh)
-{
-	clear_buffer_dirty(bh);
-}
-
 __helper bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh)
 {
 	return buffer_dirty(bh);

@@ -74,7 +74,6 @@ void rust_mpage_helper_get_bh(struct buffer_head *bh);
 void rust_mpage_helper_lock_buffer(struct buffer_head *bh);
 void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_uptodate(struct buffer_head *bh);
-void rust_mpage_helper_clear_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);
 /* For a caller that waits later */

@@ -15,11 +15,11 @@
 //! What a crash leaves is decided by two rules, both beyond C, which leaves it to e2fsck:
 //!
 //! - A block gets a new owner only when the disk does not say any more that it is another's, see
-//!   [`unsettled`](crate::unsettled).
+//!   [`cuts`](crate::order::cuts). One that cannot be had for that reason stays in use, nobody's.
 //! - A pointer to an indirect block gets to the disk only after that block. If the pointer's array
 //!   can be found on disk, the block is written here and now, and the device flushed; if not,
-//!   because the branch hangs on the inode itself or on one that does, the branch is noted as fresh,
-//!   and [`inode_write`](crate::inode_write) writes it before it writes the pointer.
+//!   because the branch hangs on the inode itself or on one that does, it is one of the
+//!   [`branches`](crate::order::branches) that are written before the inode is.
 //!
 //! C counterpart: the second half of `ext2_get_blocks()`, `ext2_alloc_branch()` and
 //! `ext2_splice_branch()`.
@@ -65,6 +65,9 @@ use rust_mpage_core::abstractions::fs::{
     self,
     Buffer, //
 };
+
+/// How many runs of blocks are given up that nobody can have, before the error is the caller's.
+const TRIES: u32 = 8;
 
 /// A question for blocks of a file that is written to: what is missing is allocated.
 pub(crate) struct Request<'a> {
@@ -196,15 +199,24 @@ impl<'a> Request<'a> {
     /// Allocates up to `wanted` blocks in a row that the disk does not say are another file's.
     fn get_run(&self, tree: &mut Tree, goal: u32, wanted: u32) -> Result<Run> {
         let inode = self.inode;
-        let info = &mut tree.info;
-        let run = balloc::new_blocks(inode, info, goal, wanted, balloc::Reservation::Use)?;
         let sb = inode.super_block();
+        let mut tries = TRIES;
 
-        sb.data()
-            .unsettled
-            .settle(sb, run.first, run.count)
-            .inspect_err(|_| balloc::abandon_blocks(inode, run.first, run.count))?;
-        Ok(run)
+        loop {
+            let info = &mut tree.info;
+            let run = balloc::new_blocks(inode, info, goal, wanted, balloc::Reservation::Use)?;
+            let result = sb.data().order.cuts.settle(sb, run.first, run.count);
+            tries -= 1;
+            match result {
+                Ok(()) => return Ok(run),
+                // The disk cannot be told that they are not another file's: nobody gets them.
+                Err(EIO) => balloc::abandon_blocks(inode, run.first, run.count),
+                Err(_) => balloc::free_blocks(inode, run.first, run.count),
+            }
+            if tries == 0 || result != Err(EIO) {
+                return result.map(|()| run);
+            }
+        }
     }
 
     /// Where to look for free blocks first, for a pointer in `array`, which is that at `level`;
@@ -231,7 +243,6 @@ impl<'a> Request<'a> {
     /// Makes the branch part of the file. On failure, nothing points to it.
     fn hang(&self, missing: &Missing, branch: &Branch) -> Result {
         let inode = self.inode;
-        let data = inode.data();
         let root = self.path.offset(0);
         let splice = branch.splice().ok_or(EUCLEAN)?;
 
@@ -239,14 +250,7 @@ impl<'a> Request<'a> {
         for (index, _) in splice.iter() {
             missing.array.get(inode, index).ok_or(EUCLEAN)?;
         }
-        make_indirect(
-            inode,
-            branch,
-            missing.level > 0 && !data.has_fresh_branch(root),
-        )?;
-        if missing.level == 0 {
-            data.note_fresh_branch(root);
-        }
+        make_indirect(inode, branch, root, missing.level)?;
         for (index, block) in splice.iter() {
             missing.array.set(inode, index, block)?;
         }
@@ -283,36 +287,66 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Fills the branch's indirect blocks, and writes them if what they will hang on `is_on_disk`.
-fn make_indirect(inode: &Ext2Inode, branch: &Branch, is_on_disk: bool) -> Result {
+/// Fills the branch's indirect blocks, which an array at `level` behind pointer `root` will lead to,
+/// and writes them if the disk may have that array.
+fn make_indirect(inode: &Ext2Inode, branch: &Branch, root: u32, level: usize) -> Result {
     let mut made: [Option<Buffer>; MAX_INDIRECT] = [const { None }; MAX_INDIRECT];
-    let mut result = Ok(());
+    let result = fill_indirect(inode, branch, &mut made)
+        .and_then(|()| note_or_write(inode, &made, root, level));
 
-    for (slot, (block, pointers)) in made.iter_mut().zip(branch.indirect()) {
-        match inode.super_block().new_block(block.into()) {
-            Ok(buffer) => {
-                let buffer = slot.insert(buffer);
-                result = pointers
-                    .iter()
-                    .try_for_each(|(index, block)| buffer.set_le32(index as usize, block));
-                inode.mark_metadata_dirty(buffer);
-                if is_on_disk {
-                    result = result.and_then(|()| buffer.sync());
-                }
-            }
-            Err(error) => result = Err(error),
-        }
-        if result.is_err() {
-            break;
-        }
-    }
-    if is_on_disk && made.iter().any(Option::is_some) {
-        result = result.and_then(|()| inode.super_block().device().flush());
-    }
     if result.is_err() {
         for buffer in made.into_iter().flatten() {
             buffer.forget();
         }
     }
     result
+}
+
+fn fill_indirect(
+    inode: &Ext2Inode,
+    branch: &Branch,
+    made: &mut [Option<Buffer>; MAX_INDIRECT],
+) -> Result {
+    for (slot, (block, pointers)) in made.iter_mut().zip(branch.indirect()) {
+        let buffer = slot.insert(inode.super_block().new_block(block.into())?);
+        for (index, block) in pointers.iter() {
+            buffer.set_le32(index as usize, block)?;
+        }
+        inode.mark_metadata_dirty(buffer);
+    }
+    Ok(())
+}
+
+/// Has indirect blocks written before what leads to them.
+fn note_or_write(
+    inode: &Ext2Inode,
+    made: &[Option<Buffer>; MAX_INDIRECT],
+    root: u32,
+    level: usize,
+) -> Result {
+    let sb = inode.super_block();
+    let data = inode.data();
+
+    if level == 0 || data.is_fresh(root) {
+        let mut batch = 0;
+        for buffer in made.iter().flatten() {
+            let branches = &sb.data().order.branches;
+            batch = branches.add(sb, inode.number() as u32, buffer)?;
+        }
+        if level == 0 {
+            data.note_fresh(root, batch);
+            return Ok(());
+        }
+        if data.note_fresher(root, batch) {
+            return Ok(());
+        }
+        // The image has been stored meanwhile.
+    }
+    for buffer in made.iter().flatten() {
+        buffer.sync()?;
+    }
+    match made.iter().any(Option::is_some) {
+        true => sb.device().flush(),
+        false => Ok(()),
+    }
 }

@@ -68,14 +68,6 @@ impl PointerArray {
         }
     }
 
-    /// Whether it is a block that the disk does not have as it is in memory.
-    pub(crate) fn is_to_be_written(&self) -> bool {
-        match self {
-            Self::Inode => false,
-            Self::Indirect(buffer) => buffer.is_dirty(),
-        }
-    }
-
     /// The block that it is in; `None` if it is the inode's.
     pub(crate) fn block(&self) -> Option<u32> {
         match self {

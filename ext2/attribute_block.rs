@@ -78,7 +78,7 @@ fn release_block(inode: &Ext2Inode, block: u32, buffer: Buffer) {
         Outcome::Free => {
             drop(locked);
             let noted = inode_write::block_of(inode)
-                .and_then(|guard| sb.data().unsettled.add(sb, block, 1, guard));
+                .and_then(|guard| sb.data().order.cuts.add(sb, block, 1, guard));
             match noted {
                 Ok(()) => balloc::free_metadata(inode, block, buffer),
                 Err(_) => balloc::abandon_blocks(inode, block, 1),

@@ -54,11 +54,6 @@ pub(crate) struct InodeData {
     pointers: [Atomic<u32>; INODE_POINTERS],
     /// Counts the cuts of truncations, each before what it cut off is freed.
     cuts: CutCount,
-    /// For each pointer, its bit if the branch that it leads to has not been on disk yet. Changes
-    /// under `tree`.
-    fresh: Atomic<u32>,
-    /// Whether the disk may have the inode with links: 0 or 1.
-    on_disk: Atomic<u32>,
     /// The flags, `EXT2_*_FL`.
     flags: Atomic<u32>,
     /// The block of extended attributes, 0 if there is none.
@@ -96,6 +91,21 @@ pub(crate) struct DiskOnly {
     pub(crate) fsize: u8,
     /// What is on disk is of an earlier inode with the number; `EXT2_STATE_NEW`.
     pub(crate) is_new: bool,
+    /// The disk may have the inode with links.
+    pub(crate) is_on_disk: bool,
+    /// For each pointer, its bit if no image has been stored that has it and the block that it leads
+    /// to may not be on disk.
+    pub(crate) fresh: u32,
+    /// The batch of [`branches`](crate::order::branches) that the image waits for with these.
+    pub(crate) fresh_batch: u64,
+}
+
+impl DiskOnly {
+    /// Which of the pointers of an image have to wait, as bits.
+    pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS]) -> u32 {
+        let bits = (0u32..).zip(pointers).filter(|(_, &pointer)| pointer != 0);
+        bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh
+    }
 }
 
 impl InodeData {
@@ -107,7 +117,8 @@ impl InodeData {
             faddr: disk.faddr,
             frag: disk.frag,
             fsize: disk.fsize,
-            is_new: false,
+            is_on_disk: true,
+            ..DiskOnly::default()
         };
         let pointers = disk.block.map(|pointer| pointer.get());
 
@@ -165,8 +176,6 @@ impl InodeData {
         try_pin_init!(Self {
             pointers: pointers.map(Atomic::new),
             cuts: CutCount::new(),
-            fresh: Atomic::new(0),
-            on_disk: Atomic::new(u32::from(!only.is_new)),
             flags: Atomic::new(flags),
             file_acl: Atomic::new(file_acl),
             attributes,
@@ -228,40 +237,43 @@ impl InodeData {
         self.cuts.count();
     }
 
-    /// Notes, before pointer `root` is set, that the branch that it leads to is not on disk. The
-    /// tree is locked.
-    pub(crate) fn note_fresh_branch(&self, root: u32) {
-        let fresh = self.fresh.load(Relaxed) | (1 << root);
-        self.fresh.store(fresh, Release);
+    /// Notes, before pointer `root` of the inode is set, that the block that it leads to is on disk
+    /// after a batch of [`branches`](crate::order::branches). The tree is locked.
+    pub(crate) fn note_fresh(&self, root: u32, batch: u64) {
+        let mut disk = self.disk_only.lock();
+        disk.fresh |= 1 << root;
+        disk.fresh_batch = disk.fresh_batch.max(batch);
     }
 
-    /// Whether the branch behind pointer `root` is not on disk. The tree is locked.
-    pub(crate) fn has_fresh_branch(&self, root: u32) -> bool {
-        self.fresh.load(Relaxed) & (1 << root) != 0
+    /// As [`note_fresh`](Self::note_fresh), of another block behind a pointer `root` that is fresh.
+    /// Whether it is: else the disk may have what leads to the block.
+    pub(crate) fn note_fresher(&self, root: u32, batch: u64) -> bool {
+        let mut disk = self.disk_only.lock();
+        let is_fresh = disk.fresh & (1 << root) != 0;
+        if is_fresh {
+            disk.fresh_batch = disk.fresh_batch.max(batch);
+        }
+        is_fresh
     }
 
-    /// Whether a pointer, seen before this was asked, leads to a branch that is not on disk.
-    pub(crate) fn has_fresh_branches(&self) -> bool {
-        let fresh = self.fresh.load(Acquire);
-        fresh != 0
-            && (0u32..)
-                .zip(&self.pointers)
-                .any(|(root, pointer)| fresh & (1 << root) != 0 && pointer.load(Relaxed) != 0)
+    /// Whether no image has been stored with pointer `root`. The tree is locked.
+    pub(crate) fn is_fresh(&self, root: u32) -> bool {
+        self.disk_only.lock().fresh & (1 << root) != 0
     }
 
-    /// All branches are on disk. The tree is locked.
-    pub(crate) fn forget_fresh_branches(&self) {
-        self.fresh.store(0, Release);
+    /// A batch is on disk, with all that is the inode's.
+    pub(crate) fn note_settled(&self, batch: u64) {
+        let mut disk = self.disk_only.lock();
+        if disk.fresh_batch <= batch {
+            disk.fresh = 0;
+        }
     }
 
-    /// The disk may have the inode with its links.
-    pub(crate) fn note_on_disk(&self) {
-        self.on_disk.store(1, Release);
-    }
-
-    /// Whether the disk may have the inode with its links, and so its pointers.
+    /// Whether the disk may have the inode with its links, and so the pointers that it had: to be
+    /// asked after they have changed.
     pub(crate) fn is_on_disk(&self) -> bool {
-        self.on_disk.load(Acquire) != 0
+        // Who stores an image has either seen the change or said so.
+        self.disk_only.lock().is_on_disk
     }
 
     /// Sets the time of deletion; `i_dtime`.
@@ -344,7 +356,7 @@ mod tests {
 
         assert!(data.pointers() == [0; INODE_POINTERS] && data.flags() == 0x20);
         assert!(!data.is_on_disk() && data.disk_only.lock().is_new && !data.is_deleted());
-        data.note_on_disk();
+        data.disk_only.lock().is_on_disk = true;
         data.set_deletion_time(7);
         assert!(data.is_on_disk() && data.is_deleted());
         Ok(())
@@ -395,23 +407,25 @@ mod tests {
     }
 
     #[test]
-    fn fresh_branches_hold_the_inode_back_while_it_points_to_them() -> Result {
+    fn fresh_branches_hold_the_image_back_that_points_to_them() -> Result {
         let data = fresh(0)?;
-        let _tree = data.lock_tree();
+        let mut image = [0; INODE_POINTERS];
 
-        assert!(!data.has_fresh_branches() && !data.has_fresh_branch(12));
-        data.note_fresh_branch(12);
-        assert!(data.has_fresh_branch(12) && !data.has_fresh_branch(13));
+        assert!(!data.is_fresh(12) && !data.note_fresher(12, 5));
+        data.note_fresh(12, 3);
+        assert!(data.is_fresh(12) && !data.is_fresh(13));
         // Nothing leads to it yet.
-        assert!(!data.has_fresh_branches());
-        data.set_pointer(12, 700)?;
-        assert!(data.has_fresh_branches());
-        data.set_pointer(12, 0)?;
-        assert!(!data.has_fresh_branches());
-        data.set_pointer(12, 800)?;
-        data.forget_fresh_branches();
-        assert!(!data.has_fresh_branches());
-        assert!(data.set_pointer(15, 1).is_err());
+        assert_eq!(data.disk_only.lock().waiting(&image), 0);
+        image[12] = 700;
+        image[3] = 70;
+        assert_eq!(data.disk_only.lock().waiting(&image), 1 << 12);
+        // Another block behind it.
+        assert!(data.note_fresher(12, 4));
+        data.note_settled(3);
+        assert_eq!(data.disk_only.lock().waiting(&image), 1 << 12);
+        data.note_settled(4);
+        assert_eq!(data.disk_only.lock().waiting(&image), 0);
+        assert!(!data.is_fresh(12) && data.set_pointer(15, 1).is_err());
         Ok(())
     }
 }

@@ -4,15 +4,16 @@
 //!
 //! C counterpart: `ext2_write_inode()`, `ext2_sync_inode_metadata()`.
 //!
-//! Locks: the spinlock of [`DiskOnly`], innermost, from taking the image of an inode until it is
-//! in the buffer, so that an older image never replaces a newer one. The tree mutex, outside of it,
-//! if there is a fresh branch to be written first.
+//! An image has no pointer to an indirect block that the medium may not have, see
+//! [`branches`](crate::order::branches).
+//!
+//! Locks: the spinlock of [`DiskOnly`], innermost, from taking the image of an inode until it is in
+//! the buffer, so that an older image never replaces a newer one.
 
 #![deny(unsafe_code)]
 
 use crate::{
     disk::RawInode,
-    fresh,
     inode::{
         self,
         Ext2Inode, //
@@ -25,8 +26,7 @@ use crate::{
         InodeImage, //
     },
     report,
-    super_state,
-    tree::Tree, //
+    super_state, //
 };
 use kernel::prelude::*;
 use rust_mpage_core::abstractions::fs::Buffer;
@@ -39,19 +39,25 @@ pub(crate) fn write_inode(inode: &Ext2Inode) -> Result {
     if inode_encode::is_large_file(inode.mode(), inode.size()) {
         super_state::enable_large_files(sb)?;
     }
-    while !store(inode)? {
-        // Nobody adds a branch while the mutex is held.
-        write_fresh_branches(inode, &inode.data().lock_tree())?;
-    }
-    Ok(())
+    store(inode).map(|_| ())
 }
 
-/// As [`write_inode`], by who has locked the tree: pointers have been cut. The block that the inode
-/// is in.
-pub(crate) fn store_locked(inode: &Ext2Inode, tree: &Tree) -> Result<u32> {
-    write_fresh_branches(inode, tree)?;
-    store(inode)?;
-    block_of(inode)
+/// Stores the image of the inode, after the blocks that it is the first to point to. The block that
+/// it is in, which is dirty.
+pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
+    let sb = inode.super_block();
+    let number = inode.number() as u32;
+    let (block, offset) = inode::place(sb, number)?;
+    let buffer = sb.bread(block.into()).inspect_err(|_| {
+        report::corrupt(sb, fmt!("cannot read inode {number} in block {block}"));
+    })?;
+
+    while let Stored::Waits(batch) = store_image(inode, &buffer, offset as usize)? {
+        sb.data().order.branches.settle(sb, batch, number)?;
+        inode.data().note_settled(batch);
+    }
+    sb.mark_dirty(&buffer);
+    Ok(block)
 }
 
 /// The block that the inode is in.
@@ -60,21 +66,15 @@ pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
     Ok(block)
 }
 
-/// Writes the indirect blocks of branches that the disk does not know, to the medium, for the inode
-/// to point to them.
-fn write_fresh_branches(inode: &Ext2Inode, tree: &Tree) -> Result {
-    let data = inode.data();
-
-    if data.has_fresh_branches() {
-        fresh::write(inode, tree)?;
-        data.forget_fresh_branches();
-    }
-    Ok(())
+/// What became of an image.
+enum Stored {
+    Yes,
+    /// It waits for a batch of branches.
+    Waits(u64),
 }
 
-/// Stores the image of the inode, unless it points to a branch that has to be written first. Whether
-/// it did.
-fn store(inode: &Ext2Inode) -> Result<bool> {
+/// Stores the image of the inode, unless one of its pointers has to wait.
+fn store_image(inode: &Ext2Inode, buffer: &Buffer, offset: usize) -> Result<Stored> {
     let sb = inode.super_block();
     let data = inode.data();
     let ids = if sb.data().options().no_uid32 {
@@ -82,20 +82,16 @@ fn store(inode: &Ext2Inode) -> Result<bool> {
     } else {
         IdWidth::Bits32
     };
-    let (block, offset) = inode::place(sb, inode.number() as u32)?;
-    let buffer = sb.bread(block.into()).inspect_err(|_| {
-        report::corrupt(
-            sb,
-            fmt!("cannot read inode {} in block {block}", inode.number()),
-        );
-    })?;
-    let offset = offset as usize;
 
     let mut disk = data.disk_only.lock();
     let image = image(inode, &disk);
-    // After the pointers: who makes one of a branch notes the branch before.
-    if data.has_fresh_branches() && inode.nlink() != 0 {
-        return Ok(false);
+    // Of the image's pointers: who sets one of a branch notes the branch before.
+    let waiting = match image.content {
+        Content::Pointers(pointers) if image.nlink != 0 => disk.waiting(&pointers),
+        _ => 0,
+    };
+    if waiting != 0 {
+        return Ok(Stored::Waits(disk.fresh_batch));
     }
     let mut raw = RawInode::new_zeroed();
     if disk.is_new {
@@ -107,13 +103,8 @@ fn store(inode: &Ext2Inode) -> Result<bool> {
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
     disk.is_new = false;
-    if image.nlink != 0 {
-        data.note_on_disk();
-    }
-    drop(disk);
-
-    sb.mark_dirty(&buffer);
-    Ok(true)
+    disk.is_on_disk |= image.nlink != 0;
+    Ok(Stored::Yes)
 }
 
 /// The inode as it is now.

@@ -32,6 +32,7 @@ mod live_options;
 mod map;
 mod namei;
 mod options;
+mod order;
 mod rename;
 mod report;
 mod room;
@@ -41,7 +42,6 @@ mod super_block;
 mod super_state;
 mod tree;
 mod truncate;
-mod unsettled;
 mod write;
 
 // The format, as pure functions. Not all of it is used yet.
@@ -62,7 +62,6 @@ mod dirent;
 mod dirent_plain;
 mod disk;
 #[allow(dead_code)]
-mod fresh;
 mod geometry;
 mod geometry_error;
 #[allow(dead_code)]
@@ -79,8 +78,6 @@ mod limits;
 mod mount_state;
 #[allow(dead_code)]
 mod path;
-#[allow(dead_code)]
-mod pending_cuts;
 mod reservation;
 mod super_check;
 

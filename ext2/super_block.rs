@@ -43,6 +43,7 @@ use crate::{
         Options,
         Request, //
     },
+    order::Order,
     report,
     reservation::Windows,
     super_check::{
@@ -53,7 +54,6 @@ use crate::{
         self,
         SuperState, //
     },
-    unsettled::Unsettled,
 };
 use core::pin::Pin;
 use kernel::{
@@ -105,9 +105,9 @@ pub(crate) struct Ext2Data {
     pub(crate) windows: Windows,
     #[pin]
     pub(crate) state: SuperState,
-    /// Freed blocks that the disk may say are in use.
+    /// What has to be on the disk before what.
     #[pin]
-    pub(crate) unsettled: Unsettled,
+    pub(crate) order: Order,
     next_generation: Atomic<u32>,
     id: u64,
     /// The value of the mount option `sb=`.
@@ -202,7 +202,7 @@ impl FileSystem for Ext2 {
                 groups,
                 windows <- Windows::new(),
                 state <- SuperState::new(buffer, location.offset, &disk),
-                unsettled <- Unsettled::new(),
+                order <- Order::new(),
                 next_generation: Atomic::new(fs::random_u32()),
                 id: id_of(&disk.uuid),
                 super_block: request.super_block(),

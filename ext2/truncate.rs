@@ -36,8 +36,7 @@ use crate::{
         MAX_DEPTH, //
     },
     report,
-    super_block::Ext2,
-    tree::Tree, //
+    super_block::Ext2, //
 };
 use core::ops::Range;
 use kernel::prelude::*;
@@ -100,15 +99,13 @@ fn cut(inode: &Ext2Inode, _pages: &InvalidateLock<'_, Ext2>, size: u64) {
     };
 
     let mut tree = inode.data().lock_tree();
-    Truncation { inode, tree: &tree }.cut_at(&path);
+    Truncation { inode }.cut_at(&path);
     tree.give_up(&inode.super_block().data().windows);
 }
 
-/// A truncation under way.
+/// A truncation under way; the tree mutex is held.
 struct Truncation<'a> {
     inode: &'a Ext2Inode,
-    /// The tree mutex is held.
-    tree: &'a Tree,
 }
 
 /// What tells the disk of a cut.
@@ -206,7 +203,7 @@ impl Truncation<'_> {
             PointerArray::Indirect(_) => array.block().ok_or(EUCLEAN),
             // The image of a deleted inode has no links, which is as good.
             PointerArray::Inode if inode.data().is_deleted() => inode_write::block_of(inode),
-            PointerArray::Inode => inode_write::store_locked(inode, self.tree),
+            PointerArray::Inode => inode_write::store(inode),
         };
         block.into()
     }
@@ -233,9 +230,11 @@ impl Truncation<'_> {
         }
         self.free_rest(joiner, guard);
         if let PointerArray::Indirect(buffer) = array {
-            buffer.forget();
+            match self.note(block, 1, guard) {
+                Ok(()) => balloc::free_metadata(self.inode, block, buffer),
+                Err(_) => balloc::abandon_blocks(self.inode, block, 1),
+            }
         }
-        self.free(block, 1, guard);
     }
 
     fn free_joined(&self, joiner: &mut Joiner, block: u32, guard: Guard) {
@@ -252,16 +251,21 @@ impl Truncation<'_> {
 
     /// Frees blocks that nothing points to any more.
     fn free(&self, first: u32, count: u32, guard: Guard) {
-        let sb = self.inode.super_block();
-        let noted = match guard {
-            Guard::NotNeeded => Ok(()),
-            Guard::Block(guard) => sb.data().unsettled.add(sb, first, count, guard),
-            Guard::Missing => Err(EIO),
-        };
-
-        match noted {
+        match self.note(first, count, guard) {
             Ok(()) => balloc::free_blocks(self.inode, first, count),
             Err(_) => balloc::abandon_blocks(self.inode, first, count),
+        }
+    }
+
+    /// Has blocks that nothing points to any more not used again before the disk is told.
+    ///
+    /// Fails if it cannot be told.
+    fn note(&self, first: u32, count: u32, guard: Guard) -> Result {
+        let sb = self.inode.super_block();
+        match guard {
+            Guard::NotNeeded => Ok(()),
+            Guard::Block(guard) => sb.data().order.cuts.add(sb, first, count, guard),
+            Guard::Missing => Err(EIO),
         }
     }
 

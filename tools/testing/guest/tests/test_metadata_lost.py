@@ -184,7 +184,7 @@ def test_sync_fails(ctx):
     for kind in ("block bitmap", "inode bitmap", "inode table", "descriptors",
                  "superblock", "indirect", "fresh indirect"):
         _one(ctx, kind, _sync, False, True)
-    for kind in ("inode table", "descriptors", "indirect", "fresh indirect"):
+    for kind in ("inode table", "descriptors"):
         _one(ctx, kind, _sync, False, False)
 
 
@@ -194,8 +194,6 @@ def test_writeback_fails(ctx):
     for kind in ("block bitmap", "inode bitmap", "descriptors", "indirect",
                  "fresh indirect"):
         _one(ctx, kind, _write_back, False, True)
-    for kind in ("block bitmap", "fresh indirect"):
-        _one(ctx, kind, _write_back, False, False)
 
 
 def test_remount_read_only(ctx):

@@ -10,11 +10,12 @@
 //! Bounded: when it is full, the guards are to be written and all is forgotten.
 //!
 //! Pure data, no C counterpart: C leaves such files to e2fsck. Writing is in
-//! [`unsettled`](super::unsettled).
+//! [`cuts`](super::cuts).
 //!
 //! Locks: none, the owner has one.
 
 use kernel::prelude::*;
+use rust_mpage_core::abstractions::mm::without_fs_reclaim;
 
 /// How many runs, and how many guards.
 const CAPACITY: usize = 512;
@@ -97,6 +98,11 @@ impl PendingCuts {
             .is_some_and(|run| u64::from(run.first) < end)
     }
 
+    /// Whether a metadata block is one of those to be written.
+    pub(crate) fn has_guard(&self, guard: u32) -> bool {
+        self.guards.binary_search(&guard).is_ok()
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
@@ -105,6 +111,27 @@ impl PendingCuts {
     /// The metadata blocks to be written, in order.
     pub(crate) fn guards(&self) -> &[u32] {
         &self.guards
+    }
+
+    /// Takes over all of `other`, which is then empty, and grows for it.
+    ///
+    /// Fails with `ENOMEM`; then nothing has changed.
+    pub(crate) fn absorb(&mut self, other: &mut Self) -> Result {
+        without_fs_reclaim(|| {
+            self.runs.reserve(other.runs.len(), GFP_KERNEL)?;
+            self.guards.reserve(other.guards.len(), GFP_KERNEL)
+        })?;
+        for &guard in &other.guards {
+            if let Err(at) = self.guards.binary_search(&guard) {
+                // There is memory.
+                let _ = insert(&mut self.guards, at, guard);
+            }
+        }
+        for &run in &other.runs {
+            let _ = self.add_run(run);
+        }
+        other.clear();
+        Ok(())
     }
 
     /// Forgets all, as the guards are written.
@@ -203,6 +230,20 @@ mod tests {
         }
         assert_eq!(cuts.add(5, 1, 0), Err(Full));
         assert!(cuts.guards().is_sorted() && cuts.guards().len() == CAPACITY);
+        Ok(())
+    }
+
+    #[test]
+    fn takes_over_more_than_fit() -> Result {
+        let (mut cuts, mut more) = (PendingCuts::new()?, PendingCuts::new()?);
+        for i in 0..CAPACITY as u32 {
+            assert_eq!(cuts.add(i * 10, 5, i), Ok(()));
+            assert_eq!(more.add(i * 10 + 7, 1, i + 100), Ok(()));
+        }
+        cuts.absorb(&mut more)?;
+        assert!(more.is_empty() && cuts.runs.len() == 2 * CAPACITY);
+        assert!(cuts.has(7, 1) && cuts.has(5110, 1) && !cuts.has(6, 1));
+        assert!(cuts.guards().is_sorted() && cuts.guards().len() == CAPACITY + 100);
         Ok(())
     }
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Indirect blocks are on the medium before anything there points to them.
+//!
+//! Who makes a pointer of an inode lead to one adds it before, and notes its batch with the inode
+//! ([`InodeData::note_fresh`](crate::inode_data::InodeData::note_fresh)); the image of the inode is
+//! stored with the pointer after that batch only. A block whose pointer is in an indirect block that
+//! can be found on disk cannot wait: [`allocate`](crate::allocate) writes it at once.
+//!
+//! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio.
+
+#![deny(unsafe_code)]
+
+use super::{
+    batch::Batches,
+    write_blocks,
+    Waiting, //
+};
+use crate::{
+    report,
+    super_block::Ext2, //
+};
+use kernel::{
+    prelude::*,
+    static_lock_class, //
+};
+use rust_mpage_core::abstractions::fs::{
+    Buffer,
+    SuperBlock, //
+};
+
+/// A block that the medium may not have.
+struct Branch {
+    inode: u32,
+    block: Buffer,
+    has_failed: bool,
+}
+
+impl Waiting for Branch {
+    fn block(&self) -> &Buffer {
+        &self.block
+    }
+
+    fn set_failed(&mut self, failed: bool) {
+        self.has_failed = failed;
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+}
+
+/// All of a filesystem.
+#[pin_data]
+pub(crate) struct FreshBranches {
+    #[pin]
+    batches: Batches<Branch>,
+}
+
+impl FreshBranches {
+    /// None.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            batches <- Batches::new(
+                (c"ext2_branches_waiting", static_lock_class!()),
+                (c"ext2_branches_running", static_lock_class!()),
+            ),
+        })
+    }
+
+    /// Adds a block that inode number `inode` will point to. The batch to wait for.
+    ///
+    /// Fails with `ENOMEM`.
+    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, inode: u32, block: &Buffer) -> Result<u64> {
+        let (batch, many) = self.batches.add(Branch {
+            inode,
+            block: block.clone(),
+            has_failed: false,
+        })?;
+        if many {
+            // Failures are kept for those whom they concern.
+            let _ = self.write(sb, batch);
+        }
+        Ok(batch)
+    }
+
+    /// Has a batch brought to the medium.
+    ///
+    /// Fails with `EIO` if a block of inode number `inode` cannot be written, and with `ENOMEM`.
+    pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, batch: u64, inode: u32) -> Result {
+        let is_own = |branch: &Branch| branch.inode == inode;
+
+        self.write(sb, batch)?;
+        if self.batches.has_failed(is_own) {
+            self.batches.settle_failed(|branches| write(sb, branches))?;
+            if self.batches.has_failed(is_own) {
+                return Err(EIO);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, sb: &SuperBlock<Ext2>, batch: u64) -> Result {
+        if self.batches.is_done(batch) {
+            return Ok(());
+        }
+        self.batches.settle(batch, |branches| write(sb, branches))
+    }
+}
+
+fn write(sb: &SuperBlock<Ext2>, branches: &mut KVVec<Branch>) {
+    write_blocks(sb, branches);
+    for branch in branches.iter() {
+        report::corrupt(
+            sb,
+            fmt!("inode {}: cannot write its indirect blocks", branch.inode),
+        );
+    }
+}

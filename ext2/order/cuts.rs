@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Freed blocks get a new owner only when the disk knows that the old one has lost them.
+//!
+//! Who frees blocks [`add`](Cuts::add)s them with the metadata block that cuts them off, whose
+//! buffer is dirty by then; who gets blocks from the allocator [`settle`](Cuts::settle)s them before
+//! pointing to them, which writes these metadata blocks, and flushes the device, if any of the
+//! blocks is among those freed. A new file that was never written needs none of it. So what it costs
+//! is a write and a flush now and then where a disk is nearly full or files come and go; C has no
+//! such order, and e2fsck finds blocks with two owners after a crash.
+//!
+//! What is written is a batch that was taken aside: others add to the next, and allocate, unless
+//! they want one of these very blocks. A guard that is freed itself is no guard any more: what cut it
+//! off is one for all that it was the guard of, and is in the same batch.
+//!
+//! Locks: `running`, while a batch is written, inside of an inode's tree mutex; inside it `pending`,
+//! for list operations.
+
+#![deny(unsafe_code)]
+
+use super::{
+    pending_cuts::PendingCuts,
+    write_blocks,
+    Waiting, //
+};
+use crate::{
+    report,
+    super_block::Ext2, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Mutex, //
+    },
+};
+use rust_mpage_core::abstractions::{
+    fs::{
+        Buffer,
+        SuperBlock, //
+    },
+    mm::without_fs_reclaim, //
+};
+
+/// Cuts, and the buffers of their guards, which stay in memory.
+struct Batch {
+    cuts: PendingCuts,
+    guards: KVVec<Buffer>,
+}
+
+impl Batch {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            cuts: PendingCuts::new()?,
+            guards: KVVec::new(),
+        })
+    }
+
+    /// Adds a cut. Whether there was room; fails with `ENOMEM`.
+    fn add(&mut self, first: u32, count: u32, guard: &Buffer) -> Result<bool> {
+        let number = guard.number() as u32;
+        let is_new = !self.cuts.has_guard(number);
+        if is_new {
+            without_fs_reclaim(|| self.guards.push(guard.clone(), GFP_KERNEL))?;
+        }
+        let has_room = self.cuts.add(first, count, number).is_ok();
+        if is_new && !has_room {
+            let _ = self.guards.pop();
+        }
+        Ok(has_room)
+    }
+
+    fn clear(&mut self) {
+        self.cuts.clear();
+        self.guards.clear();
+    }
+
+    /// Takes over all of `other`. Fails with `ENOMEM`; then nothing has changed.
+    fn absorb(&mut self, other: &mut Self) -> Result {
+        let more = other.guards.len();
+        without_fs_reclaim(|| self.guards.reserve(more, GFP_KERNEL))?;
+        self.cuts.absorb(&mut other.cuts)?;
+        for guard in other.guards.drain_all() {
+            // There is memory.
+            let _ = self.guards.push_within_capacity(guard);
+        }
+        Ok(())
+    }
+}
+
+/// The cuts of a filesystem, by what becomes of them.
+struct Pending {
+    /// Nobody wants the blocks.
+    waiting: Batch,
+    /// Their guards are being written.
+    under_way: Batch,
+    /// A guard of theirs could not be written.
+    stuck: Batch,
+}
+
+impl Pending {
+    fn has(&self, first: u32, count: u32) -> bool {
+        [&self.waiting, &self.under_way, &self.stuck]
+            .iter()
+            .any(|batch| batch.cuts.has(first, count))
+    }
+}
+
+/// The freed blocks of a filesystem that the disk may say are in use.
+#[pin_data]
+pub(crate) struct Cuts {
+    #[pin]
+    pending: Mutex<Pending>,
+    #[pin]
+    running: Mutex<()>,
+    /// Whether there are any: 0 or 1. So that allocation need not take a lock.
+    any: Atomic<u32>,
+}
+
+/// A guard that is to be written.
+struct Guard {
+    buffer: Buffer,
+    has_failed: bool,
+}
+
+impl Waiting for Guard {
+    fn block(&self) -> &Buffer {
+        &self.buffer
+    }
+
+    fn set_failed(&mut self, failed: bool) {
+        self.has_failed = failed;
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+}
+
+impl Cuts {
+    /// None.
+    pub(super) fn new() -> impl PinInit<Self, Error> {
+        let pending = || -> Result<Pending> {
+            Ok(Pending {
+                waiting: Batch::new()?,
+                under_way: Batch::new()?,
+                stuck: Batch::new()?,
+            })
+        };
+        try_pin_init!(Self {
+            pending <- new_mutex!(pending()?, "ext2_cuts"),
+            running <- new_mutex!((), "ext2_cuts_running"),
+            any: Atomic::new(0),
+        }? Error)
+    }
+
+    /// Notes blocks that are about to be freed and that `guard`, a dirty metadata block, has cut off.
+    /// To be called before a block of them is forgotten that may be a guard itself.
+    ///
+    /// Fails with `EIO` or `ENOMEM`: the blocks must not be freed.
+    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32, guard: u32) -> Result {
+        let buffer = sb.bread(guard.into())?;
+
+        loop {
+            let mut pending = self.pending.lock();
+            if count == 1 && pending.under_way.cuts.has_guard(first) {
+                // It is written now, or what it guards waits for `guard`, too.
+                drop(pending);
+                drop(self.running.lock());
+                continue;
+            }
+            if pending.waiting.add(first, count, &buffer)? {
+                break;
+            }
+            drop(pending);
+            // Full. What cannot be written is kept elsewhere, and not this caller's.
+            match self.write(sb, |_| true) {
+                Ok(()) | Err(EIO) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        // Before the bits of the blocks are cleared, which is ordered against who sets them.
+        self.any.xchg(1, Full);
+        Ok(())
+    }
+
+    /// Makes sure that the disk does not say of these blocks, just allocated, that they are another
+    /// file's.
+    ///
+    /// Fails with `EIO`: nobody can have the blocks; and with `ENOMEM`.
+    pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32) -> Result {
+        if self.any.load(Relaxed) == 0 || !self.pending.lock().has(first, count) {
+            return Ok(());
+        }
+        self.write(sb, |pending| pending.has(first, count))?;
+        if self.pending.lock().has(first, count) {
+            return Err(EIO);
+        }
+        Ok(())
+    }
+
+    /// Brings the guards of all cuts to the medium, if they are `wanted` still once nobody else
+    /// does.
+    fn write(&self, sb: &SuperBlock<Ext2>, wanted: impl FnOnce(&Pending) -> bool) -> Result {
+        let _running = self.running.lock();
+        let mut guards = KVVec::new();
+        {
+            let mut pending = self.pending.lock();
+            let pending = &mut *pending;
+            if !wanted(pending) {
+                return Ok(());
+            }
+            for batch in [&pending.waiting, &pending.stuck] {
+                for buffer in batch.guards.iter() {
+                    let guard = Guard {
+                        buffer: buffer.clone(),
+                        has_failed: false,
+                    };
+                    without_fs_reclaim(|| guards.push(guard, GFP_KERNEL))?;
+                }
+            }
+            core::mem::swap(&mut pending.waiting, &mut pending.under_way);
+        }
+
+        guards.sort_unstable_by_key(|guard| guard.buffer.number());
+        write_blocks(sb, &mut guards);
+        for guard in guards.iter() {
+            report::corrupt(
+                sb,
+                fmt!("cannot write metadata block {}", guard.buffer.number()),
+            );
+        }
+
+        let mut pending = self.pending.lock();
+        let pending = &mut *pending;
+        if guards.is_empty() {
+            pending.under_way.clear();
+            pending.stuck.clear();
+            if pending.waiting.cuts.is_empty() {
+                self.any.store(0, Relaxed);
+            }
+            return Ok(());
+        }
+        // Which of the blocks a guard is for is not known.
+        pending.stuck.absorb(&mut pending.under_way)?;
+        Err(EIO)
+    }
+}
