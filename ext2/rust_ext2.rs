@@ -78,6 +78,7 @@ mod limits;
 mod mount_state;
 #[allow(dead_code)]
 mod path;
+#[allow(dead_code)]
 mod reservation;
 mod super_check;
 
