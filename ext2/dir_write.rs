@@ -2,11 +2,10 @@
 
 //! Directories: adding, removing and changing entries.
 //!
-//! Each change is planned by [`dir_edit`](crate::dir_edit) on bytes that are checked, and made in the
-//! page cache. With `dirsync` it is then written to the disk together with the directory's inode,
-//! which is waited for; C does so in 7.3 whether that is asked for or not. Without, it is written
-//! like data, in the order that [`order`](crate::order) keeps: so a name that is gone from a directory
-//! does not come back after a crash to find another file in its inode.
+//! Each change is planned by [`dir_edit`](crate::dir_edit) on bytes that are checked, made in the
+//! page cache, and then written to the disk together with the directory's inode, which is waited
+//! for, as C does in 7.3, whether `dirsync` is asked for or not: a name that is gone from a
+//! directory does not come back after a crash to find another file in its inode.
 //!
 //! A change whose write-out fails is taken back, so that a directory in memory is as its caller is
 //! told. C leaves it there: a failed `create()` has a name, of an inode that is free.
@@ -47,10 +46,6 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::atomic::{
-        Acquire,
-        Release, //
-    },
 };
 use rust_mpage_core::abstractions::fs::{
     ExclusiveDirectory,
@@ -66,8 +61,6 @@ pub(crate) struct Change<'n> {
     /// Where the page starts, in bytes from the start of the directory.
     page: u64,
     inverse: Edit<'n>,
-    /// What is to be taken back before.
-    before: Option<Edit<'n>>,
 }
 
 impl Change<'_> {
@@ -79,11 +72,7 @@ impl Change<'_> {
     ///
     /// This is for when something has failed: that it fails, too, can only be reported.
     pub(crate) fn take_back(self, dir: &mut DirMut<'_>) {
-        let result = match &self.before {
-            Some(edit) => apply(dir, self.page, edit),
-            None => Ok(()),
-        }
-        .and_then(|()| apply(dir, self.page, &self.inverse));
+        let result = apply(dir, self.page, &self.inverse);
         dir.mark_dirty();
         if let Err(error) = result {
             report::corrupt(
@@ -100,160 +89,15 @@ impl Change<'_> {
 
 /// Adds an entry, where there is none of this name. C: `ext2_add_link()`.
 pub(crate) fn add<'n>(dir: &mut DirMut<'_>, name: &'n [u8], target: Target) -> Result<Change<'n>> {
-    plan_addition(dir, name, target)?.commit(dir)
+    let (page, edit) = plan_addition(dir, name, target)?;
+
+    commit(dir, page, edit)
 }
 
-/// A change that can be made.
-pub(crate) struct Plan<'n> {
-    /// Where the page starts, in bytes from the start of the directory.
-    page: u64,
-    edit: Edit<'n>,
-    /// What the entry will refer to, if it refers to something else than before.
-    target: Option<Target>,
-}
-
-impl<'n> Plan<'n> {
-    /// Makes the change, which changes the times, too.
-    pub(crate) fn commit(self, dir: &mut DirMut<'_>) -> Result<Change<'n>> {
-        let change = self.make(dir)?;
-
-        dir.set_mtime_and_ctime_now();
-        finish(dir, change)
-    }
-
-    /// Whether the change is of one block with the entry at `place`, so that both can be changed at
-    /// once. C: none.
-    pub(crate) fn is_in_block_of(&self, dir: &Ext2Inode, place: Place) -> bool {
-        let bits = dir.super_block().block_bits();
-        let changed = range_of(self.page, &self.edit);
-
-        changed.end <= dir.size() && changed.start >> bits == place.position >> bits
-    }
-
-    /// Makes the change, and removes the entry at `place`, which is in the same block: on the disk
-    /// there will be both or neither.
-    pub(crate) fn commit_with_removal(
-        self,
-        dir: &mut DirMut<'_>,
-        place: Place,
-    ) -> Result<Change<'n>> {
-        let format = format(dir);
-        let end = dir.size().min(self.page + PAGE_SIZE as u64);
-        let offset = place.position.saturating_sub(self.page) as u32;
-        let mut removal = Err(EIO);
-
-        self.note(dir)?;
-        dir.data().room.changes(self.page >> PAGE_SHIFT);
-        dir.change(self.page..end, |bytes| {
-            if apply_to(bytes, &self.edit).is_none() {
-                return;
-            }
-            removal = match dir_edit::remove(format, bytes, offset) {
-                Ok(edit) => apply_to(bytes, &edit).ok_or(EIO).map(|()| edit),
-                Err(_) => Err(EUCLEAN),
-            };
-            if removal.is_err() {
-                let _ = apply_to(bytes, &self.edit.inverse());
-            }
-        })?;
-        dir.set_mtime_and_ctime_now();
-        let change = Change {
-            page: self.page,
-            inverse: self.edit.inverse(),
-            before: Some(removal?.inverse()),
-        };
-        finish(dir, change)
-    }
-
-    /// Makes the change in the page cache.
-    fn make(self, dir: &mut DirMut<'_>) -> Result<Change<'n>> {
-        self.note(dir)?;
-        apply(dir, self.page, &self.edit)?;
-        Ok(Change {
-            page: self.page,
-            inverse: self.edit.inverse(),
-            before: None,
-        })
-    }
-
-    /// Has the pages of the directory wait for what the entry will refer to, and, if that is a
-    /// directory, for the link to the directory itself.
-    fn note(&self, dir: &DirMut<'_>) -> Result {
-        let Some(target) = self.target else {
-            return Ok(());
-        };
-        let sb = dir.super_block();
-        let number = dir.number() as u32;
-        let names = &sb.data().order.names;
-
-        let mut batch = names.add(sb, number, target.inode)?;
-        if target.file_type == FileType::Directory {
-            batch = names.add(sb, number, number)?;
-        }
-        dir.data().names.store(batch, Release);
-        Ok(())
-    }
-}
-
-/// Has the inodes on disk that the names in the pages of a directory lead to. The folio to be written
-/// is locked, so that no other name comes into it.
-///
-/// Fails with `EIO` if one cannot be written.
-pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
-    let sb = dir.super_block();
-    let batch = dir.data().names.load(Acquire);
-
-    match batch {
-        0 => Ok(()),
-        _ => sb.data().order.names.settle(sb, batch, dir.number() as u32),
-    }
-}
-
-/// `inode` has lost a name in `dir`; its links have not been counted yet. The disk must not say that
-/// it has fewer links than names: if it keeps a name, the directory is written now.
-///
-/// Fails with `EIO`.
-pub(crate) fn name_lost(dir: &DirMut<'_>, inode: &Ext2Inode) -> Result {
-    let data = inode.data();
-    let sb = dir.super_block();
-
-    let own = if inode.is_directory() { 2 } else { 1 };
-    if inode.nlink() <= own {
-        if !data.lose_last_name() || sb.data().order.removals.add(dir, inode).is_ok() {
-            return Ok(());
-        }
-        data.give_up_links();
-    } else if !data.is_on_disk() {
-        return Ok(());
-    }
-    bring_to_medium(dir)
-}
-
-/// Writes the pages of a directory to the medium.
-pub(crate) fn bring_to_medium(dir: &DirMut<'_>) -> Result {
-    dir.write_and_wait()?;
-    dir.super_block().device().flush()
-}
-
-/// Keeps the number of removed names that the disk may have within bounds. Before names are removed.
-pub(crate) fn bound_removals(dir: &Ext2Inode) {
-    let sb = dir.super_block();
-    let removals = &sb.data().order.removals;
-
-    if removals.are_many() {
-        // What cannot be written is not of this caller.
-        let _ = removals.resolve(sb);
-    }
-}
-
-/// Plans to add an entry, where there is none of this name.
+/// The page and the edit that add an entry.
 ///
 /// Of a directory locked exclusively: [`Room`](crate::room::Room) is for one search at a time.
-pub(crate) fn plan_addition<'n>(
-    dir: &DirMut<'_>,
-    name: &'n [u8],
-    target: Target,
-) -> Result<Plan<'n>> {
+fn plan_addition<'n>(dir: &DirMut<'_>, name: &'n [u8], target: Target) -> Result<(u64, Edit<'n>)> {
     let room = &dir.data().room;
     let dir = dir.as_locked();
     let format = format(dir.inode());
@@ -273,41 +117,41 @@ pub(crate) fn plan_addition<'n>(
         let start = index << PAGE_SHIFT;
         if let Some(edit) = plan(&dir.page(index)?, start)? {
             room.found(index, needed);
-            return within_limit(start, edit, target);
+            return within_limit(start, edit);
         }
     }
     room.found(pages, needed);
     let start = pages << PAGE_SHIFT;
     // A block fits in a page.
-    within_limit(start, plan(&[], start)?.ok_or(EINVAL)?, target)
+    within_limit(start, plan(&[], start)?.ok_or(EINVAL)?)
 }
 
 /// The size of a directory has 32 bits on disk.
-fn within_limit(page: u64, edit: Edit<'_>, target: Target) -> Result<Plan<'_>> {
+fn within_limit(page: u64, edit: Edit<'_>) -> Result<(u64, Edit<'_>)> {
     if range_of(page, &edit).end > u32::MAX.into() {
         return Err(EFBIG);
     }
-    let target = Some(target);
-    Ok(Plan { page, edit, target })
+    Ok((page, edit))
 }
 
 /// Removes an entry. C: `ext2_delete_entry()`.
 pub(crate) fn remove(dir: &mut DirMut<'_>, place: Place) -> Result<Change<'static>> {
-    plan_at(dir.as_locked(), place, None, dir_edit::remove)?.commit(dir)
+    let (page, edit) = plan_at(dir.as_locked(), place, dir_edit::remove)?;
+
+    commit(dir, page, edit)
 }
 
-/// Plans that an entry refers to `target`. C: `ext2_set_link()`.
-pub(crate) fn plan_replacement(
-    dir: &DirMut<'_>,
+/// Makes an entry refer to `target`. C: `ext2_set_link()`.
+pub(crate) fn replace(
+    dir: &mut DirMut<'_>,
     place: Place,
     target: Target,
-) -> Result<Plan<'static>> {
-    plan_at(
-        dir.as_locked(),
-        place,
-        Some(target),
-        |format, bytes, offset| dir_edit::replace(format, bytes, offset, target),
-    )
+) -> Result<Change<'static>> {
+    let (page, edit) = plan_at(dir.as_locked(), place, |format, bytes, offset| {
+        dir_edit::replace(format, bytes, offset, target)
+    })?;
+
+    commit(dir, page, edit)
 }
 
 /// Makes `..` refer to `target`; the times stay as they are. C: `ext2_set_link()`.
@@ -316,39 +160,52 @@ pub(crate) fn set_parent(
     place: Place,
     target: Target,
 ) -> Result<Change<'static>> {
-    let change = plan_replacement(dir, place, target)?.make(dir)?;
+    let (page, edit) = plan_at(dir.as_locked(), place, |format, bytes, offset| {
+        dir_edit::replace(format, bytes, offset, target)
+    })?;
+
+    let change = make(dir, page, &edit)?;
     finish(dir, change)
 }
 
-/// What `plan` makes of the bytes of an entry's page and the entry's place in it.
+/// The page of an entry, and what `plan` makes of the page's bytes and the entry's place in it.
 fn plan_at(
     dir: Dir<'_>,
     place: Place,
-    target: Option<Target>,
     plan: impl FnOnce(DirFormat, &[u8], u32) -> Result<Edit<'static>, DirError>,
-) -> Result<Plan<'static>> {
+) -> Result<(u64, Edit<'static>)> {
     let index = place.position >> PAGE_SHIFT;
     let start = index << PAGE_SHIFT;
     let page = dir.page(index)?;
     let edit = plan(format(dir.inode()), &page, (place.position - start) as u32)
         .map_err(|error| bad_entry(dir, error, start))?;
 
-    Ok(Plan {
-        page: start,
-        edit,
-        target,
+    Ok((start, edit))
+}
+
+/// Makes a change that changes the times, too, and writes it out.
+fn commit<'n>(dir: &mut DirMut<'_>, page: u64, edit: Edit<'n>) -> Result<Change<'n>> {
+    let change = make(dir, page, &edit)?;
+
+    dir.set_mtime_and_ctime_now();
+    finish(dir, change)
+}
+
+/// Makes a change in the page cache.
+fn make<'n>(dir: &mut DirMut<'_>, page: u64, edit: &Edit<'n>) -> Result<Change<'n>> {
+    apply(dir, page, edit)?;
+    Ok(Change {
+        page,
+        inverse: edit.inverse(),
     })
 }
 
-/// Ends a change; with `dirsync` writes it out, or takes it back.
+/// Writes a change out, or takes it back.
 fn finish<'n>(dir: &mut DirMut<'_>, change: Change<'n>) -> Result<Change<'n>> {
     // What the index of a hashed directory says is not true any more.
     let data = dir.data();
     data.set_flags(data.flags() & !inode_flags::INDEX);
     dir.mark_dirty();
-    if !dir.is_dirsync() {
-        return Ok(change);
-    }
     match write_out(dir) {
         Ok(()) => Ok(change),
         Err(error) => {
@@ -373,20 +230,13 @@ fn apply(dir: &mut DirMut<'_>, page: u64, edit: &Edit<'_>) -> Result {
     done.ok_or(EIO)
 }
 
-/// Makes a change in the bytes of the page that it was planned for.
-fn apply_to(bytes: &mut [u8], edit: &Edit<'_>) -> Option<()> {
-    let range = edit.range();
-    edit.apply(bytes.get_mut(range.start as usize..range.end as usize)?)
-}
-
 /// Writes a directory and its inode to the disk. C: `ext2_handle_dirsync()`.
 fn write_out(dir: &DirMut<'_>) -> Result {
     dir.write_and_wait()?;
     dir.sync(Wait::Yes)
 }
 
-/// Makes a new directory one with the entries for itself and for `parent`, on disk before its inode
-/// is. C: `ext2_make_empty()`.
+/// Makes a new directory one with the entries for itself and for `parent`. C: `ext2_make_empty()`.
 pub(crate) fn make_empty(dir: &mut DirMut<'_>, parent: u64) -> Result {
     let format = format(dir);
     let inode = u32::try_from(dir.number()).map_err(|_| EINVAL)?;
@@ -397,22 +247,7 @@ pub(crate) fn make_empty(dir: &mut DirMut<'_>, parent: u64) -> Result {
         done = dir_edit::make_empty(format, bytes, inode, parent);
     })?;
     done.ok_or(EIO)?;
-    write_first_block(dir)
-}
-
-/// Writes the block of a new directory or symbolic link. The image of its inode waits for it to be
-/// on the medium.
-pub(crate) fn write_first_block(inode: &Ext2Inode) -> Result {
-    let sb = inode.super_block();
-
-    inode.write_and_wait()?;
-    let batch = sb
-        .data()
-        .order
-        .branches
-        .add(sb, inode.number() as u32, None)?;
-    inode.data().note_fresh(0, batch);
-    Ok(())
+    write_out(dir)
 }
 
 /// That a directory had no names in it. It has been locked since.

@@ -8,7 +8,6 @@
 
 use crate::{
     attributes,
-    dir_write,
     inode::{
         self,
         Ext2Inode, //
@@ -42,7 +41,6 @@ use rust_mpage_core::{
         BlockCount,
         BlockMapper,
         Extent,
-        Hooked,
         LogicalBlock,
         PhysicalBlock, //
     },
@@ -54,7 +52,7 @@ const USER_VISIBLE: u32 = 0x0003_dfff;
 /// The flags that the user may change, `EXT2_FL_USER_MODIFIABLE`.
 const USER_MODIFIABLE: u32 = 0x0003_80ff;
 
-/// The pages of regular files and symbolic links.
+/// The pages of regular files, directories and symbolic links.
 pub(crate) struct PageCache;
 
 impl AddressSpaceOperations for PageCache {
@@ -89,43 +87,6 @@ impl AddressSpaceWriteOperations for PageCache {
     }
 }
 
-/// The pages of directories: they are written after the inodes that the names in them lead to.
-pub(crate) struct DirectoryPages;
-
-impl AddressSpaceOperations for DirectoryPages {
-    type Inode = Ext2Inode;
-
-    fn read_folio(inode: &Ext2Inode, folio: LockedFolio) -> Result {
-        PageCache::read_folio(inode, folio)
-    }
-
-    fn readahead(inode: &Ext2Inode, request: Readahead<'_>) {
-        PageCache::readahead(inode, request)
-    }
-
-    fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
-        PageCache::bmap(inode, block)
-    }
-}
-
-impl AddressSpaceWriteOperations for DirectoryPages {
-    type Mapper = Mapper;
-
-    fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
-        mpage::writepages_with(Mapper, inode, request, |_, folio| {
-            match dir_write::settle_names(inode) {
-                Ok(()) => Hooked::Declined(folio),
-                // The folio stays dirty.
-                Err(error) => Hooked::Handled(Err(error)),
-            }
-        })
-    }
-
-    fn cut_beyond_end(inode: &Ext2Inode) {
-        truncate::cut_beyond_end(inode)
-    }
-}
-
 /// What every file can do.
 pub(crate) struct File;
 
@@ -150,14 +111,6 @@ impl FileOperations for File {
 }
 
 impl WritableInode for File {
-    fn take_new_name(inode: &Ext2Inode) -> bool {
-        inode.data().take_new_name()
-    }
-
-    fn note_new_name(inode: &Ext2Inode) {
-        inode.data().note_new_name()
-    }
-
     fn set_size(inode: &Ext2Inode, size: u64) -> Result {
         truncate::set_size(inode, size)
     }

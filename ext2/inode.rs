@@ -19,7 +19,6 @@ use crate::{
         RawInode, //
     },
     file::{
-        DirectoryPages,
         File,
         PageCache, //
     },
@@ -63,8 +62,6 @@ pub(crate) type Ext2Inode = FsInode<Ext2>;
 pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
     match sb.iget(ino.into())? {
         Iget::Cached(inode) => Ok(inode),
-        // It is deleted, though its image may not say so yet.
-        Iget::New(_) if sb.data().order.removals.has(ino) => Err(ESTALE),
         Iget::New(inode) => fill(sb, inode, ino),
     }
 }
@@ -155,7 +152,7 @@ fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
 
     Ok(match disk.kind {
         InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
-        InodeKind::Directory => Operations::writable_directory::<Directory, DirectoryPages>(),
+        InodeKind::Directory => Operations::writable_directory::<Directory, PageCache>(),
         InodeKind::SlowSymlink => Operations::writable_symlink::<File, PageCache>(),
         InodeKind::FastSymlink => {
             let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;

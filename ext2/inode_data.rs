@@ -54,10 +54,6 @@ pub(crate) struct InodeData {
     pointers: [Atomic<u32>; INODE_POINTERS],
     /// Counts the cuts of truncations, each before what it cut off is freed.
     cuts: CutCount,
-    /// Of a directory, the batch of [`names`](crate::order::names) that its pages wait for.
-    pub(crate) names: Atomic<u64>,
-    /// Whether a name of the inode may not be on disk: 0 or 1.
-    new_name: Atomic<u32>,
     /// The flags, `EXT2_*_FL`.
     flags: Atomic<u32>,
     /// The block of extended attributes, 0 if there is none.
@@ -97,8 +93,6 @@ pub(crate) struct DiskOnly {
     pub(crate) is_new: bool,
     /// The disk may have the inode with links.
     pub(crate) is_on_disk: bool,
-    /// The image keeps the links that it has, though the inode has none: the disk may have a name.
-    pub(crate) keeps_links: bool,
     /// For each pointer, its bit if no image has been stored that has it and the block that it leads
     /// to may not be on disk.
     pub(crate) fresh: u32,
@@ -182,8 +176,6 @@ impl InodeData {
         try_pin_init!(Self {
             pointers: pointers.map(Atomic::new),
             cuts: CutCount::new(),
-            names: Atomic::new(0),
-            new_name: Atomic::new(0),
             flags: Atomic::new(flags),
             file_acl: Atomic::new(file_acl),
             attributes,
@@ -282,34 +274,6 @@ impl InodeData {
     pub(crate) fn is_on_disk(&self) -> bool {
         // Who stores an image has either seen the change or said so.
         self.disk_only.lock().is_on_disk
-    }
-
-    /// The inode has lost its last name. Whether the disk may have that: then the image keeps its
-    /// links.
-    pub(crate) fn lose_last_name(&self) -> bool {
-        let mut disk = self.disk_only.lock();
-        disk.keeps_links = disk.is_on_disk;
-        disk.keeps_links
-    }
-
-    /// The disk has no name of the inode any more.
-    pub(crate) fn give_up_links(&self) {
-        self.disk_only.lock().keeps_links = false;
-    }
-
-    /// Whether the image keeps its links.
-    pub(crate) fn keeps_links(&self) -> bool {
-        self.disk_only.lock().keeps_links
-    }
-
-    /// Notes that the inode has a name that may not be on disk.
-    pub(crate) fn note_new_name(&self) {
-        self.new_name.store(1, Relaxed);
-    }
-
-    /// Whether the inode may have a name that is not on disk; it is asked once.
-    pub(crate) fn take_new_name(&self) -> bool {
-        self.new_name.load(Relaxed) != 0 && self.new_name.xchg(0, Relaxed) != 0
     }
 
     /// Sets the time of deletion; `i_dtime`.
@@ -462,18 +426,6 @@ mod tests {
         data.note_settled(4);
         assert_eq!(data.disk_only.lock().waiting(&image), 0);
         assert!(!data.is_fresh(12) && data.set_pointer(15, 1).is_err());
-        Ok(())
-    }
-
-    #[test]
-    fn links_are_kept_if_the_disk_has_a_name() -> Result {
-        let data = fresh(0)?;
-
-        assert!(!data.lose_last_name() && !data.keeps_links());
-        data.disk_only.lock().is_on_disk = true;
-        assert!(data.lose_last_name() && data.keeps_links());
-        data.give_up_links();
-        assert!(!data.keeps_links());
         Ok(())
     }
 }

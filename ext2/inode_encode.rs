@@ -89,22 +89,6 @@ pub(crate) enum Content {
 }
 
 impl InodeImage {
-    /// Keeps those pointers as they are in `raw` whose bits are in `kept`. The size of a directory
-    /// ends before them: it has no holes.
-    pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
-        let Content::Pointers(pointers) = &mut self.content else {
-            return;
-        };
-        for ((root, to), from) in (0u32..).zip(pointers).zip(&raw.block) {
-            if kept & (1 << root) != 0 {
-                *to = from.get();
-            }
-        }
-        if kept != 0 && self.mode & disk::mode::TYPE_MASK == disk::mode::DIRECTORY {
-            self.size = self.size.min(raw.size_low.get().into());
-        }
-    }
-
     /// Changes `raw` to be this inode.
     pub(crate) fn store(&self, raw: &mut RawInode, ids: IdWidth) {
         raw.mode.set(self.mode);
@@ -206,32 +190,6 @@ mod tests {
         let mut raw = RawInode::new_zeroed();
         image.store(&mut raw, ids);
         raw
-    }
-
-    #[test]
-    fn pointers_that_are_kept_are_those_of_the_disk() {
-        let mut raw = stored(&image(), IdWidth::Bits32);
-        for pointer in raw.block.iter_mut() {
-            pointer.set(5);
-        }
-        raw.size_low.set(1024);
-        let mut kept = image();
-        kept.keep(&raw, 1 << 12 | 1);
-        let Content::Pointers(pointers) = kept.content else {
-            return assert!(false);
-        };
-        assert_eq!((pointers[0], pointers[1], pointers[12]), (5, 601, 5));
-        assert_eq!(kept.size, image().size);
-
-        let mut directory = InodeImage {
-            mode: 0o40755,
-            size: 4096,
-            ..image()
-        };
-        directory.keep(&raw, 0);
-        assert_eq!(directory.size, 4096);
-        directory.keep(&raw, 2);
-        assert_eq!(directory.size, 1024);
     }
 
     #[test]

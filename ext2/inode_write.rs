@@ -4,13 +4,11 @@
 //!
 //! C counterpart: `ext2_write_inode()`, `ext2_sync_inode_metadata()`.
 //!
-//! An image has no pointer to a block of metadata that the medium may not have, see
-//! [`branches`](crate::order::branches), and keeps its links as long as the medium may have a name
-//! that leads to it, see [`removals`](crate::order::removals).
+//! An image has no pointer to an indirect block that the medium may not have, see
+//! [`branches`](crate::order::branches).
 //!
-//! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the buffer,
-//! so that an older image never replaces a newer one; inside it that of the images that lose their
-//! links.
+//! Locks: the spinlock of [`DiskOnly`], innermost, from taking the image of an inode until it is in
+//! the buffer, so that an older image never replaces a newer one.
 
 #![deny(unsafe_code)]
 
@@ -54,60 +52,18 @@ pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
         report::corrupt(sb, fmt!("cannot read inode {number} in block {block}"));
     })?;
 
-    loop {
-        let image = store_image(
-            inode,
-            &buffer,
-            offset as usize,
-            |_, waiting| match waiting {
-                0 => Pointers::All,
-                _ => Pointers::Wait,
-            },
-        )?;
-        match image {
-            Stored::Yes => break,
-            Stored::Waits(batch) => {
-                sb.data().order.branches.settle(sb, batch, number)?;
-                inode.data().note_settled(batch);
-            }
-        }
+    while let Stored::Waits(batch) = store_image(inode, &buffer, offset as usize)? {
+        sb.data().order.branches.settle(sb, batch, number)?;
+        inode.data().note_settled(batch);
     }
     sb.mark_dirty(&buffer);
     Ok(block)
-}
-
-/// Stores the image of the inode without the pointers that it cannot have yet, at once. Whether it
-/// was; an inode without links needs none.
-///
-/// May be called with a spinlock held. The buffer is to be marked dirty.
-pub(crate) fn store_known(inode: &Ext2Inode, buffer: &Buffer, offset: usize) -> Result<bool> {
-    let branches = &inode.super_block().data().order.branches;
-    let stored = store_image(inode, buffer, offset, |disk, waiting| {
-        if waiting == 0 {
-            return Pointers::All;
-        }
-        if branches.is_settled(disk.fresh_batch) {
-            disk.fresh = 0;
-            return Pointers::All;
-        }
-        Pointers::Without(waiting)
-    })?;
-    Ok(matches!(stored, Stored::Yes))
 }
 
 /// The block that the inode is in.
 pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
     let (block, _) = inode::place(inode.super_block(), inode.number() as u32)?;
     Ok(block)
-}
-
-/// Which pointers an image has.
-enum Pointers {
-    All,
-    /// It is not to be stored now.
-    Wait,
-    /// These keep what the disk has, as bits.
-    Without(u32),
 }
 
 /// What became of an image.
@@ -117,14 +73,8 @@ enum Stored {
     Waits(u64),
 }
 
-/// Stores the image of the inode, if `choose` says so of what is only of interest to the disk and of
-/// the pointers that have to wait.
-fn store_image(
-    inode: &Ext2Inode,
-    buffer: &Buffer,
-    offset: usize,
-    choose: impl FnOnce(&mut DiskOnly, u32) -> Pointers,
-) -> Result<Stored> {
+/// Stores the image of the inode, unless one of its pointers has to wait.
+fn store_image(inode: &Ext2Inode, buffer: &Buffer, offset: usize) -> Result<Stored> {
     let sb = inode.super_block();
     let data = inode.data();
     let ids = if sb.data().options().no_uid32 {
@@ -134,22 +84,15 @@ fn store_image(
     };
 
     let mut disk = data.disk_only.lock();
-    let mut image = image(inode, &disk);
-    let has_links = image.nlink != 0 || disk.keeps_links;
+    let image = image(inode, &disk);
     // Of the image's pointers: who sets one of a branch notes the branch before.
     let waiting = match image.content {
-        Content::Pointers(pointers) if has_links => disk.waiting(&pointers),
+        Content::Pointers(pointers) if image.nlink != 0 => disk.waiting(&pointers),
         _ => 0,
     };
-    let kept = match choose(&mut disk, waiting) {
-        Pointers::All => 0,
-        Pointers::Wait => return Ok(Stored::Waits(disk.fresh_batch)),
-        Pointers::Without(kept) => kept,
-    };
-
-    let _images = disk
-        .keeps_links
-        .then(|| sb.data().order.removals.lock_images());
+    if waiting != 0 {
+        return Ok(Stored::Waits(disk.fresh_batch));
+    }
     let mut raw = RawInode::new_zeroed();
     if disk.is_new {
         let size = sb.data().geometry.inode_size() as usize;
@@ -157,26 +100,11 @@ fn store_image(
     } else {
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
-    if disk.keeps_links {
-        image.nlink = raw.links_count.get().into();
-        image.dtime = raw.dtime.get();
-    }
-    image.keep(&raw, kept);
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
     disk.is_new = false;
     disk.is_on_disk |= image.nlink != 0;
     Ok(Stored::Yes)
-}
-
-/// Takes the links from the image of an inode that is not in memory any more.
-pub(crate) fn mark_deleted(buffer: &Buffer, offset: usize, seconds: u32) -> Result {
-    let mut raw = RawInode::new_zeroed();
-
-    buffer.copy_to(offset, raw.as_mut_bytes())?;
-    raw.links_count.set(0);
-    raw.dtime.set(seconds);
-    buffer.copy_from(offset, raw.as_bytes())
 }
 
 /// The inode as it is now.

@@ -24,7 +24,6 @@ use crate::{
     },
     disk::mode,
     file::{
-        DirectoryPages,
         File,
         PageCache, //
     },
@@ -91,7 +90,6 @@ impl NamespaceOperations for Directory {
             let operations = Operations::writable_symlink::<File, PageCache>();
             let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
             inode.write_target(target)?;
-            dir_write::write_first_block(&inode)?;
             inode
         };
         give_name(dir, name, inode)
@@ -118,7 +116,6 @@ impl NamespaceOperations for Directory {
         match target_of(inode).and_then(|target| dir_write::add(dir, name, target)) {
             Ok(change) => {
                 change.keep();
-                inode.data().note_new_name();
                 Ok(())
             }
             Err(error) => {
@@ -131,7 +128,8 @@ impl NamespaceOperations for Directory {
 
     /// C: `ext2_unlink()`. A file that is open is deleted when it is closed.
     fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
-        remove_name(dir, name, inode)?;
+        let place = entry_of(dir.as_locked(), name, inode)?;
+        dir_write::remove(dir, place)?.keep();
 
         inode.set_ctime_of(dir);
         links::file_lost_name(inode);
@@ -142,7 +140,8 @@ impl NamespaceOperations for Directory {
     fn rmdir(dir: &mut DirMut<'_>, name: &[u8], victim: DirMut<'_>) -> Result {
         let empty = dir_write::check_empty(victim.as_locked())?;
         let goes = links::check(dir, Subdirectory::Goes)?;
-        remove_name(dir, name, &victim)?;
+        let place = entry_of(dir.as_locked(), name, &victim)?;
+        dir_write::remove(dir, place)?.keep();
 
         victim.set_ctime_of(dir);
         links::directory_lost_name(&victim, empty);
@@ -159,14 +158,6 @@ impl NamespaceOperations for Directory {
 }
 
 impl WritableInode for Directory {
-    fn take_new_name(inode: &Ext2Inode) -> bool {
-        File::take_new_name(inode)
-    }
-
-    fn note_new_name(inode: &Ext2Inode) {
-        File::note_new_name(inode)
-    }
-
     fn set_size(inode: &Ext2Inode, size: u64) -> Result {
         File::set_size(inode, size)
     }
@@ -203,31 +194,12 @@ fn give_name(
     inode: CreatedInode<Ext2>,
 ) -> Result<CreatedInode<Ext2>> {
     dir_write::add(dir, name, target_of(&inode)?)?.keep();
-    inode.data().note_new_name();
     Ok(inode)
-}
-
-/// Removes a name of `inode`; its links are to be counted.
-fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
-    dir_write::bound_removals(dir);
-    let place = entry_of(dir.as_locked(), name, inode)?;
-    let change = dir_write::remove(dir, place)?;
-
-    match dir_write::name_lost(dir, inode) {
-        Ok(()) => {
-            change.keep();
-            Ok(())
-        }
-        Err(error) => {
-            change.take_back(dir);
-            Err(error)
-        }
-    }
 }
 
 /// Makes a directory, but for the link from it to `dir`.
 fn new_directory(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
-    let operations = Operations::writable_directory::<Directory, DirectoryPages>();
+    let operations = Operations::writable_directory::<Directory, PageCache>();
     let mut inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
 
     // For its own entry.

@@ -6,9 +6,6 @@
 //! to another, its `..` refers to that. If one of them cannot be changed, those before are taken
 //! back; links are counted when all are done. C leaves what it has done.
 //!
-//! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
-//! as no two blocks are written at once.
-//!
 //! Locks: `i_rwsem` of both parents exclusively, and of whatever else [`Rename`] says, held by the
 //! VFS, which has also made sure that no directory becomes its own ancestor.
 //!
@@ -17,7 +14,6 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    dir::Place,
     dir_edit::Target,
     dir_write::{
         self,
@@ -25,8 +21,7 @@ use crate::{
         target_of,
         Change,
         DirMut,
-        Empty,
-        Plan, //
+        Empty, //
     },
     dirent::FileType,
     links::{
@@ -101,8 +96,18 @@ fn change_entries(request: &mut Request<'_>) -> Result {
         RenameSource::File(_) | RenameSource::Directory(_) => None,
     };
 
-    dir_write::bound_removals(old_of(&mut request.directories));
-    let changes = move_name(request, old)?;
+    let placed = place(request)?;
+    let source = request.source.inode();
+    source.set_ctime_now();
+    source.mark_dirty();
+
+    let removed = match dir_write::remove(old_of(&mut request.directories), old) {
+        Ok(change) => change,
+        Err(error) => {
+            placed.take_back(new_of(&mut request.directories));
+            return Err(error);
+        }
+    };
     let parent_number = u32::try_from(new_of(&mut request.directories).number());
     if let (RenameSource::Reparented(dir), Some(parent)) = (&mut request.source, parent) {
         let result = parent_number.map_err(|_| EINVAL).and_then(|inode| {
@@ -112,83 +117,19 @@ fn change_entries(request: &mut Request<'_>) -> Result {
         match result {
             Ok(change) => change.keep(),
             Err(error) => {
-                changes.take_back(request);
+                removed.take_back(old_of(&mut request.directories));
+                placed.take_back(new_of(&mut request.directories));
                 return Err(error);
             }
         }
     }
-    if let Some(target) = &request.target {
-        let target = target.inode();
-        if let Err(error) = dir_write::name_lost(new_of(&mut request.directories), target) {
-            changes.take_back(request);
-            return Err(error);
-        }
-    }
-    request.source.inode().data().note_new_name();
-    changes.keep();
+    removed.keep();
+    placed.keep();
     Ok(())
 }
 
-/// What was done to the two names.
-struct Changes<'n> {
-    placed: Change<'n>,
-    /// `None` if that was one change with the other.
-    removed: Option<Change<'static>>,
-}
-
-impl Changes<'_> {
-    fn keep(self) {
-        self.placed.keep();
-        if let Some(removed) = self.removed {
-            removed.keep();
-        }
-    }
-
-    fn take_back(self, request: &mut Request<'_>) {
-        if let Some(removed) = self.removed {
-            removed.take_back(old_of(&mut request.directories));
-        }
-        self.placed.take_back(new_of(&mut request.directories));
-    }
-}
-
-/// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
-/// both are in one block that is written at once; else, if the disk may have the old name, the new
-/// one is brought there before.
-fn move_name<'a>(request: &mut Request<'a>, old: Place) -> Result<Changes<'a>> {
-    let plan = plan_new_name(request)?;
-    let source = request.source.inode();
-    source.set_ctime_now();
-    source.mark_dirty();
-
-    if let RenameDirectories::Same(dir) = &mut request.directories {
-        if plan.is_in_block_of(dir, old) {
-            return Ok(Changes {
-                placed: plan.commit_with_removal(dir, old)?,
-                removed: None,
-            });
-        }
-    }
-    let placed = plan.commit(new_of(&mut request.directories))?;
-    let source_on_disk = request.source.inode().data().is_on_disk();
-    let result = match source_on_disk {
-        true => dir_write::bring_to_medium(new_of(&mut request.directories)),
-        false => Ok(()),
-    };
-    match result.and_then(|()| dir_write::remove(old_of(&mut request.directories), old)) {
-        Ok(removed) => Ok(Changes {
-            placed,
-            removed: Some(removed),
-        }),
-        Err(error) => {
-            placed.take_back(new_of(&mut request.directories));
-            Err(error)
-        }
-    }
-}
-
-/// Plans that the new name refers to the file.
-fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
+/// Makes the new name refer to the file.
+fn place<'a>(request: &mut Request<'a>) -> Result<Change<'a>> {
     let name = request.new_name;
     let source = target_of(request.source.inode())?;
     let dir = new_of(&mut request.directories);
@@ -196,9 +137,9 @@ fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
     match &request.target {
         Some(target) => {
             let place = entry_of(dir.as_locked(), name, target.inode())?;
-            dir_write::plan_replacement(dir, place, source)
+            dir_write::replace(dir, place, source)
         }
-        None => dir_write::plan_addition(dir, name, source),
+        None => dir_write::add(dir, name, source),
     }
 }
 

@@ -78,7 +78,6 @@ mod limits;
 mod mount_state;
 #[allow(dead_code)]
 mod path;
-#[allow(dead_code)]
 mod reservation;
 mod super_check;
 

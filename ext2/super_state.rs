@@ -150,19 +150,14 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
 
 /// Marks the filesystem as in use, and writes the superblock. C: `ext2_sync_fs()`.
 pub(crate) fn sync_fs(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
-    let resolved = match wait {
-        Wait::Yes => sb.data().order.removals.resolve(sb),
-        Wait::No => Ok(()),
-    };
     sb.data().state.set_in_use();
-    sync_super(sb, wait).and(resolved)
+    sync_super(sb, wait)
 }
 
 /// Marks the filesystem as not in use, and writes the superblock.
 fn close(sb: &SuperBlock<Ext2>) -> Result {
-    let resolved = sb.data().order.removals.resolve(sb);
     sb.data().state.set_not_in_use();
-    sync_super(sb, Wait::Yes).and(resolved)
+    sync_super(sb, Wait::Yes)
 }
 
 /// Begins to use the filesystem for writing: warns of what the user should know, and counts the

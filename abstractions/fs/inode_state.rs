@@ -19,11 +19,7 @@ use super::{
 use crate::bindings;
 use core::ptr;
 use kernel::{
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
-    page::PAGE_SIZE,
+    error::to_result,
     prelude::*, //
 };
 
@@ -237,29 +233,6 @@ impl<T: FileSystem> FsInode<T> {
     }
 }
 
-/// The errors of writing the pages of a file, up to some time. C: `errseq_t`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorSequence(bindings::errseq_t);
-
-impl<T: FileSystem> FsInode<T> {
-    /// The errors up to now. One that nobody has been told of counts as one that comes later.
-    /// C: `filemap_sample_wb_err()`.
-    pub fn errors(&self) -> ErrorSequence {
-        // SAFETY: The inode is valid, and keeps its mapping.
-        ErrorSequence(unsafe {
-            bindings::errseq_sample(ptr::addr_of_mut!((*self.mapping()).wb_err))
-        })
-    }
-
-    /// Whether pages could not be written since. C: `filemap_check_wb_err()`.
-    pub fn has_failed_since(&self, since: ErrorSequence) -> bool {
-        // SAFETY: As above.
-        let error =
-            unsafe { bindings::errseq_check(ptr::addr_of_mut!((*self.mapping()).wb_err), since.0) };
-        error != 0
-    }
-}
-
 /// Getting it to the device.
 impl<T: FileSystem> FsInode<T> {
     /// Writes the inode if it is dirty, and, if asked to wait, its metadata blocks.
@@ -275,27 +248,6 @@ impl<T: FileSystem> FsInode<T> {
         to_result(unsafe {
             bindings::filemap_write_and_wait_range(self.mapping(), 0, bindings::loff_t::MAX)
         })
-    }
-
-    /// Has all pages written once more, those that could not be written, too. What is not in memory
-    /// is read.
-    ///
-    /// Fails with `EIO` if one cannot be read.
-    pub fn mark_pages_dirty(&self) -> Result {
-        let pages = self.size().div_ceil(PAGE_SIZE as u64);
-
-        for index in 0..usize::try_from(pages).map_err(|_| EFBIG)? {
-            // SAFETY: The inode and its mapping are valid; no filler means `read_folio`.
-            let folio = from_err_ptr(unsafe {
-                bindings::read_cache_folio(self.mapping(), index, None, ptr::null_mut())
-            })?;
-            // SAFETY: The folio is valid, and the reference ours until it is put.
-            unsafe {
-                bindings::folio_mark_dirty_lock(folio);
-                bindings::rust_mpage_helper_folio_put(folio);
-            }
-        }
-        Ok(())
     }
 
     /// Marks a metadata block of the inode, such as an indirect block, to be written, and notes

@@ -12,7 +12,6 @@
 mod address_space;
 mod buffer;
 mod buffer_bits;
-mod cached;
 mod changes;
 mod directory;
 mod directory_write;
@@ -21,7 +20,6 @@ mod fiemap;
 mod fs_inode;
 mod ids;
 mod inode;
-mod inode_flags;
 mod inode_state;
 mod link_target;
 mod message;
@@ -72,6 +70,7 @@ pub use self::fs_inode::{
     Attributes,
     FsInode,
     Iget,
+    InodeFlags,
     NewInode, //
 };
 pub use self::ids::{
@@ -83,11 +82,7 @@ pub use self::inode::{
     Inode,
     InodeType, //
 };
-pub use self::inode_flags::InodeFlags;
-pub use self::inode_state::{
-    ErrorSequence,
-    Wait, //
-};
+pub use self::inode_state::Wait;
 pub use self::link_target::LinkTarget;
 pub use self::message::{
     panic,

@@ -29,8 +29,7 @@ use super::{
     LinkTarget,
     NamespaceOperations,
     NamespaceVTable,
-    Operations,
-    Wait, //
+    Operations, //
 };
 use crate::{
     abstractions::mm::buffered_write::FaultVTable,
@@ -57,13 +56,6 @@ pub trait WritableInode: InodeOperations {
     /// Takes note of a mode that the inode gets, `i_rwsem` being held exclusively. Returns that which
     /// is to be in effect, of the same type, and without permissions that `mode` has not.
     fn set_mode(inode: &FsInode<Self::FileSystem>, mode: u16) -> u16;
-
-    /// Whether the inode may have a name that is not on the device, to be asked once before it is
-    /// brought there: `fsync(2)` of a file does that.
-    fn take_new_name(inode: &FsInode<Self::FileSystem>) -> bool;
-
-    /// The name could not be brought to the device.
-    fn note_new_name(inode: &FsInode<Self::FileSystem>);
 
     /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
@@ -171,60 +163,6 @@ impl<I: WritableInode> WritableVTable<I> {
         ..InodeVTable::<I>::SPECIAL
     };
 
-    /// As `simple_fsync()`, and with the directories that the file's name and theirs are new in:
-    /// `ext4_sync_parent()`.
-    ///
-    /// # Safety
-    ///
-    /// Called by the VFS with an open file of the filesystem.
-    pub(super) unsafe extern "C" fn fsync_callback(
-        file: *mut bindings::file,
-        start: bindings::loff_t,
-        end: bindings::loff_t,
-        datasync: c_int,
-    ) -> c_int {
-        from_result(|| {
-            // SAFETY: The arguments are passed on.
-            to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })?;
-            // SAFETY: The file is open, and so has a dentry and a device.
-            unsafe {
-                Self::sync_names((*file).__bindgen_anon_1.f_path.dentry)?;
-                let sb = (*(*file).f_inode).i_sb;
-                to_result(bindings::blkdev_issue_flush((*sb).s_bdev))?;
-            }
-            Ok(0)
-        })
-    }
-
-    /// Writes the directories that the name of an open file is in, as far as they are new.
-    ///
-    /// # Safety
-    ///
-    /// The dentry must be that of an open file of the filesystem.
-    unsafe fn sync_names(dentry: *mut bindings::dentry) -> Result {
-        let mut held: Option<DentryReference> = None;
-        let mut dentry = dentry;
-
-        loop {
-            // SAFETY: The dentry is referenced by the file, or by `held`, and is positive.
-            let inode = unsafe { FsInode::from_raw((*dentry).d_inode) };
-            if !I::take_new_name(inode) {
-                return Ok(());
-            }
-            // SAFETY: As above. The reference is passed on.
-            let parent = DentryReference(unsafe { bindings::dget_parent(dentry) });
-            // SAFETY: The parent of a dentry is positive, and a directory of the same filesystem.
-            let directory = unsafe { FsInode::<I::FileSystem>::from_raw((*parent.0).d_inode) };
-            directory
-                .write_and_wait()
-                .and_then(|()| directory.sync(Wait::Yes))
-                .inspect_err(|_| I::note_new_name(inode))?;
-            dentry = parent.0;
-            // Not before the child is done with.
-            drop(held.replace(parent));
-        }
-    }
-
     /// C: `ext2_setattr()`.
     ///
     /// # Safety
@@ -306,20 +244,6 @@ impl<I: WritableInode> WritableVTable<I> {
     }
 }
 
-/// A reference to a dentry.
-///
-/// # Invariants
-///
-/// The dentry is valid, and `self` owns a reference on it.
-struct DentryReference(*mut bindings::dentry);
-
-impl Drop for DentryReference {
-    fn drop(&mut self) {
-        // SAFETY: The reference is ours to give back.
-        unsafe { bindings::dput(self.0) }
-    }
-}
-
 /// The tables of what a regular file and an open regular file can do.
 struct WritableFileVTable<I, A>(PhantomData<(I, A)>);
 
@@ -336,7 +260,6 @@ where
     };
 
     const FILE: bindings::file_operations = bindings::file_operations {
-        fsync: Some(WritableVTable::<I>::fsync_callback),
         write_iter: Some(write_iter_callback),
         splice_write: Some(bindings::iter_file_splice_write),
         mmap_prepare: Some(Self::mmap_prepare_callback),

@@ -89,11 +89,6 @@ impl<T> Batches<T> {
         self.done.load(Acquire) >= number
     }
 
-    /// The number of the batch that whatever comes now will be in.
-    pub(super) fn current(&self) -> u64 {
-        self.waiting.lock().number
-    }
-
     /// Whether an entry with `is` could not be dealt with.
     pub(super) fn has_failed(&self, is: impl Fn(&T) -> bool) -> bool {
         if !self.has_failures() {
@@ -109,11 +104,6 @@ impl<T> Batches<T> {
     #[inline]
     pub(super) fn has_failures(&self) -> bool {
         self.failures.load(Relaxed) != 0
-    }
-
-    /// Whether there is nothing to be dealt with, failures apart.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.lock().entries.is_empty()
     }
 
     /// Has batch `number` dealt with, unless it was: `work` gets what waits, and what failed before,
@@ -141,7 +131,7 @@ impl<T> Batches<T> {
         if !self.has_failures() {
             return Ok(());
         }
-        let current = self.current();
+        let current = self.waiting.lock().number;
         self.settle(current, work)
     }
 
@@ -190,12 +180,12 @@ mod tests {
 
         assert_eq!(batches.add(7)?.0, 1);
         assert_eq!(batches.add(8)?.0, 1);
-        assert!(!batches.is_done(1) && !batches.is_empty());
+        assert!(!batches.is_done(1));
         batches.settle(1, |entries| {
             calls += entries.len();
             entries.clear();
         })?;
-        assert!(batches.is_done(1) && batches.is_empty() && !batches.is_done(2));
+        assert!(batches.is_done(1) && !batches.is_done(2));
         batches.settle(1, |_| calls += 100)?;
         assert_eq!(calls, 2);
         assert_eq!(batches.add(9)?.0, 2);
@@ -213,7 +203,7 @@ mod tests {
             entries.clear();
         })?;
         assert_eq!(added, Ok(2));
-        assert!(batches.is_done(1) && !batches.is_done(2) && !batches.is_empty());
+        assert!(batches.is_done(1) && !batches.is_done(2));
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Blocks of metadata that are on the medium before anything there points to them: indirect blocks,
-//! and the first contents of blocks of directories and of targets of symbolic links.
+//! Indirect blocks are on the medium before anything there points to them.
 //!
 //! Who makes a pointer of an inode lead to one adds it before, and notes its batch with the inode
 //! ([`InodeData::note_fresh`](crate::inode_data::InodeData::note_fresh)); the image of the inode is
@@ -33,14 +32,13 @@ use rust_mpage_core::abstractions::fs::{
 /// A block that the medium may not have.
 struct Branch {
     inode: u32,
-    /// Its buffer; `None` if it has been written, and only the device's cache has to be flushed.
-    block: Option<Buffer>,
+    block: Buffer,
     has_failed: bool,
 }
 
 impl Waiting for Branch {
-    fn block(&self) -> Option<&Buffer> {
-        self.block.as_ref()
+    fn block(&self) -> &Buffer {
+        &self.block
     }
 
     fn set_failed(&mut self, failed: bool) {
@@ -70,19 +68,13 @@ impl FreshBranches {
         })
     }
 
-    /// Adds a block that inode number `inode` will point to, written already if there is no buffer
-    /// of it. The batch to wait for.
+    /// Adds a block that inode number `inode` will point to. The batch to wait for.
     ///
     /// Fails with `ENOMEM`.
-    pub(crate) fn add(
-        &self,
-        sb: &SuperBlock<Ext2>,
-        inode: u32,
-        block: Option<&Buffer>,
-    ) -> Result<u64> {
+    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, inode: u32, block: &Buffer) -> Result<u64> {
         let (batch, many) = self.batches.add(Branch {
             inode,
-            block: block.cloned(),
+            block: block.clone(),
             has_failed: false,
         })?;
         if many {
@@ -90,11 +82,6 @@ impl FreshBranches {
             let _ = self.write(sb, batch);
         }
         Ok(batch)
-    }
-
-    /// Whether a batch is on the medium, as far as can be said at once.
-    pub(crate) fn is_settled(&self, batch: u64) -> bool {
-        self.batches.is_done(batch) && !self.batches.has_failures()
     }
 
     /// Has a batch brought to the medium.
@@ -111,15 +98,6 @@ impl FreshBranches {
             }
         }
         Ok(())
-    }
-
-    /// Has all that there is brought to the medium. Failures are kept.
-    pub(super) fn settle_all(&self, sb: &SuperBlock<Ext2>) -> Result {
-        if self.batches.is_empty() {
-            // What is under way has to be waited for all the same.
-            return self.write(sb, self.batches.current() - 1);
-        }
-        self.write(sb, self.batches.current())
     }
 
     fn write(&self, sb: &SuperBlock<Ext2>, batch: u64) -> Result {
