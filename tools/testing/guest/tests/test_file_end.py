@@ -394,11 +394,12 @@ def test_store_while_a_write_waits(ctx):
             writer = threading.Thread(target=os.pwrite, args=(fd, area, at))
             with device.suspended():
                 writer.start()
-                for _ in range(1000):
-                    if _waits(writer):
-                        break
+                # longer than a lock takes
+                seen, end = 0, time.monotonic() + 60
+                while seen < 30 and time.monotonic() < end:
+                    seen = seen + 1 if _waits(writer) else 0
                     time.sleep(0.01)
-                assert _waits(writer), "the write does not wait"
+                assert seen == 30, "the write does not wait"
                 assert os.fstat(fd).st_size == 1000
                 page.store(1000, b"S" * 3000)
             writer.join()

@@ -38,12 +38,13 @@ def _is_asleep(pid):
 
 
 def _falls_asleep(pid):
+    """Whether it waits for longer than a lock takes."""
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if _is_asleep(pid):
-            return True
+    seen = 0
+    while seen < 30 and time.monotonic() < end:
+        seen = seen + 1 if _is_asleep(pid) else 0
         time.sleep(0.01)
-    return False
+    return seen == 30
 
 
 def _held_up(ctx, image):
@@ -70,7 +71,7 @@ def _fault(ctx, image):
         assert _falls_asleep(appending.pid), "an allocation does not wait for the device"
         storing = writers.Child(_store, path)
         done = storing.ends_within(PATIENCE)
-        still = _is_asleep(appending.pid)
+        still = _falls_asleep(appending.pid)
     writers.results([appending, storing])
     assert done, "a fault in a page that has its blocks waited for an allocation"
     assert still, "the allocation did not wait as long as the device was suspended"
