@@ -58,6 +58,7 @@ clean:
 		-o -name 'built-in.a' \) -exec rm -f {} +
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 	@rm -rf doc
+	@rmdir crate 2>/dev/null || true
 
 distclean: clean
 	$(rmp) distclean

@@ -61,7 +61,7 @@ use crate::{
     tree::Tree,
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     self,
     Buffer, //
 };

@@ -14,7 +14,7 @@ use crate::{
     report, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::Buffer;
+use rust_mpage::fs::Buffer;
 
 /// An array of block pointers of an inode.
 pub(crate) enum PointerArray {

@@ -20,7 +20,7 @@ use crate::{
     report, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::Buffer;
+use rust_mpage::fs::Buffer;
 
 /// The words of the header, `struct ext2_xattr_header`.
 mod word {

@@ -35,7 +35,7 @@ use crate::{
     report, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::Buffer;
+use rust_mpage::fs::Buffer;
 
 /// What is known of the attributes of an inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -42,7 +42,7 @@ use kernel::{
         atomic::Relaxed, //
     },
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     DirectoryOperations,
     DirectoryPage,
     DirectoryReader,

@@ -47,7 +47,7 @@ use kernel::{
     },
     prelude::*,
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     ExclusiveDirectory,
     Wait, //
 };

@@ -20,7 +20,7 @@ use crate::{
     truncate, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     self,
     Wait, //
 };

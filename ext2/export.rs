@@ -19,7 +19,7 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     ExportOperations,
     LockedDirectory,
     SuperBlock, //

@@ -17,33 +17,28 @@ use crate::{
     truncate, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::{
-    abstractions::{
-        fs::{
-            AddressSpaceOperations,
-            AddressSpaceWriteOperations,
-            ExtentFlags,
-            FiemapRequest,
-            FileOperations,
-            InodeOperations,
-            StatAttributes,
-            WritableFile,
-            WritableInode, //
-        },
-        mm::{
-            LockedFolio,
-            Readahead,
-            WritebackControl, //
-        },
+use rust_mpage::{
+    fs::{
+        AddressSpaceOperations,
+        AddressSpaceWriteOperations,
+        ExtentFlags,
+        FiemapRequest,
+        FileOperations,
+        InodeOperations,
+        StatAttributes,
+        WritableFile,
+        WritableInode, //
     },
-    mpage::{
-        self,
-        BlockCount,
-        BlockMapper,
-        Extent,
-        LogicalBlock,
-        PhysicalBlock, //
+    mm::{
+        LockedFolio,
+        Readahead,
+        WritebackControl, //
     },
+    BlockCount,
+    BlockMapper,
+    Extent,
+    LogicalBlock,
+    PhysicalBlock, //
 };
 
 /// The flags that the user may see, `EXT2_FL_USER_VISIBLE`.
@@ -59,11 +54,11 @@ impl AddressSpaceOperations for PageCache {
     type Inode = Ext2Inode;
 
     fn read_folio(inode: &Ext2Inode, folio: LockedFolio) -> Result {
-        mpage::read_folio(Mapper, inode, folio)
+        rust_mpage::read_folio(Mapper, inode, folio)
     }
 
     fn readahead(inode: &Ext2Inode, request: Readahead<'_>) {
-        mpage::readahead(Mapper, inode, request)
+        rust_mpage::readahead(Mapper, inode, request)
     }
 
     fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
@@ -79,7 +74,7 @@ impl AddressSpaceWriteOperations for PageCache {
     type Mapper = Mapper;
 
     fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
-        mpage::writepages(Mapper, inode, request)
+        rust_mpage::writepages(Mapper, inode, request)
     }
 
     fn cut_beyond_end(inode: &Ext2Inode) {

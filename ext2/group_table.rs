@@ -38,7 +38,7 @@ use kernel::{
         Relaxed, //
     },
 };
-use rust_mpage_core::abstractions::{
+use rust_mpage::{
     block::plugged,
     fs::{
         Buffer,

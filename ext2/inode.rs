@@ -36,7 +36,7 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     self,
     Attributes,
     FsInode,

@@ -43,7 +43,7 @@ use kernel::{
         SpinLock, //
     },
 };
-use rust_mpage_core::abstractions::fs::StatAttributes;
+use rust_mpage::fs::StatAttributes;
 
 /// What is kept for each inode; `struct ext2_inode_info`.
 #[pin_data]

@@ -29,7 +29,7 @@ use crate::{
     super_state, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::Buffer;
+use rust_mpage::fs::Buffer;
 use zerocopy::FromZeros;
 
 /// Writes the inode into its block, which is then dirty.

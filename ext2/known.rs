@@ -23,13 +23,11 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::prelude::*;
-use rust_mpage_core::{
-    abstractions::block::BlockDevice,
-    mpage::{
-        BlockCount,
-        Mapping,
-        PhysicalBlock, //
-    }, //
+use rust_mpage::{
+    block::BlockDevice,
+    BlockCount,
+    Mapping,
+    PhysicalBlock, //
 };
 
 /// What block `at` and those behind it are, `max` at most.

@@ -35,15 +35,13 @@ use crate::{
 };
 use core::cmp;
 use kernel::prelude::*;
-use rust_mpage_core::{
-    abstractions::block::BlockDevice,
-    mpage::{
-        BlockCount,
-        BlockMapper,
-        LogicalBlock,
-        Mapping,
-        PhysicalBlock, //
-    },
+use rust_mpage::{
+    block::BlockDevice,
+    BlockCount,
+    BlockMapper,
+    LogicalBlock,
+    Mapping,
+    PhysicalBlock, //
 };
 
 /// The mapper.

@@ -39,7 +39,7 @@ use crate::{
     super_block::Ext2, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     CreatedInode,
     DeviceNumber,
     LinkTarget,

@@ -23,7 +23,7 @@ use kernel::{
     seq_file::SeqFile,
     seq_print, //
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     EnumTable,
     KernelGid,
     KernelUid,

@@ -20,7 +20,7 @@ use kernel::{
     fmt,
     prelude::*, //
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     self,
     FileSystem,
     Level,

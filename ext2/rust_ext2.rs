@@ -9,7 +9,7 @@
 #![deny(unsafe_code)]
 
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::Registration;
+use rust_mpage::fs::Registration;
 
 mod allocate;
 mod array;

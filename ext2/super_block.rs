@@ -67,7 +67,7 @@ use kernel::{
         }, //
     },
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     self,
     Access,
     AccessChange,

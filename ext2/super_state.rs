@@ -38,7 +38,7 @@ use kernel::{
     prelude::*,
     sync::SpinLock, //
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     self,
     Buffer,
     Level,

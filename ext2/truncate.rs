@@ -40,7 +40,7 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::{
+use rust_mpage::{
     fs::{
         InvalidateLock,
         Wait, //

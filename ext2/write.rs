@@ -14,7 +14,7 @@ use crate::{
     super_state, //
 };
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     SuperBlock,
     Wait,
     WritableFileSystem, //

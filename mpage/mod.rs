@@ -30,13 +30,13 @@ pub use self::mapping::{
     Mapping,
     PhysicalBlock, //
 };
+pub(crate) use self::read::readpages;
 pub use self::read::{
     read_folio,
-    readahead,
-    readpages, //
+    readahead, //
 };
+pub(crate) use self::write::writepage;
 pub use self::write::{
-    writepage,
     writepages,
     writepages_with,
     Hooked, //

@@ -13,7 +13,7 @@
 
 mod list;
 
-pub use self::list::readpages;
+pub(crate) use self::list::readpages;
 
 use super::{
     mapping::{

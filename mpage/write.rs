@@ -14,7 +14,7 @@
 
 mod one_page;
 
-pub use self::one_page::writepage;
+pub(crate) use self::one_page::writepage;
 
 use super::{
     mapping::{

@@ -38,7 +38,7 @@ module! {
 /// What reads and writes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
-    /// `rust_mpage_core::mpage` with a Rust mapper.
+    /// The crate `rust_mpage` with a Rust mapper.
     Rust,
     /// `rust_mpage_readahead()`, `rust_mpage_read_folio()` and `rust_mpage_writepages()` with a
     /// `get_block_t`.

@@ -30,7 +30,7 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
-use rust_mpage_core::abstractions::{
+use rust_mpage::{
     block::BlockDevice,
     fs::{
         Inode,

@@ -16,15 +16,13 @@ use kernel::{
     prelude::*,
     sync::Mutex, //
 };
-use rust_mpage_core::{
-    abstractions::block::BlockDevice,
-    mpage::{
-        BlockCount,
-        BlockMapper,
-        LogicalBlock,
-        Mapping,
-        PhysicalBlock, //
-    }, //
+use rust_mpage::{
+    block::BlockDevice,
+    BlockCount,
+    BlockMapper,
+    LogicalBlock,
+    Mapping,
+    PhysicalBlock, //
 };
 
 /// Number of the disk that a file is on.

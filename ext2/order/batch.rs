@@ -29,7 +29,7 @@ use kernel::{
         Mutex, //
     },
 };
-use rust_mpage_core::abstractions::mm::without_fs_reclaim;
+use rust_mpage::mm::without_fs_reclaim;
 
 /// When this many wait, whoever adds one should settle them.
 const MANY: usize = 2048;

@@ -24,7 +24,7 @@ use kernel::{
     prelude::*,
     static_lock_class, //
 };
-use rust_mpage_core::abstractions::fs::{
+use rust_mpage::fs::{
     Buffer,
     SuperBlock, //
 };

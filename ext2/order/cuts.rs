@@ -39,7 +39,7 @@ use kernel::{
         Mutex, //
     },
 };
-use rust_mpage_core::abstractions::{
+use rust_mpage::{
     fs::{
         Buffer,
         SuperBlock, //

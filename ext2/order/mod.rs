@@ -26,7 +26,7 @@ use self::{
 };
 use crate::super_block::Ext2;
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::{
+use rust_mpage::{
     block::plugged,
     fs::{
         Buffer,

@@ -15,7 +15,7 @@
 //! Locks: none, the owner has one.
 
 use kernel::prelude::*;
-use rust_mpage_core::abstractions::mm::without_fs_reclaim;
+use rust_mpage::mm::without_fs_reclaim;
 
 /// How many runs, and how many guards.
 const CAPACITY: usize = 512;

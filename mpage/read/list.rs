@@ -19,7 +19,7 @@ use crate::abstractions::mm::PageList;
 /// are read all the same, and without `REQ_RAHEAD`, as in 2017.
 ///
 /// Context: process context, may sleep.
-pub fn readpages<M: MapSource>(mapper: M, inode: &M::Inode, mut pages: PageList<'_>) {
+pub(crate) fn readpages<M: MapSource>(mapper: M, inode: &M::Inode, mut pages: PageList<'_>) {
     let mut reader = Reader::new(mapper, inode, ReadIntent::Demand);
     while let Some(folio) = pages.next() {
         reader.window.forget_hole();

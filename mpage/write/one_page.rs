@@ -28,7 +28,7 @@ use super::{
 /// mapper has allocated until then it will find again.
 ///
 /// Context: process context, may sleep.
-pub fn writepage<'w, M: MapSource>(
+pub(crate) fn writepage<'w, M: MapSource>(
     mapper: M,
     inode: &M::Inode,
     request: &WritebackControl<'_>,

@@ -14,26 +14,23 @@ use crate::table::{
 };
 use core::ptr;
 use kernel::prelude::*;
-use rust_mpage_core::{
-    abstractions::{
-        block::{
-            ReadBio,
-            ReadIntent,
-            Sector,
-            WriteBio, //
-        },
-        fs::{
-            AddressSpaceOperations,
-            AddressSpaceVTable,
-            InodeType, //
-        },
-        mm::{
-            LockedFolio,
-            Readahead,
-            WritebackControl, //
-        },
+use rust_mpage::{
+    block::{
+        ReadBio,
+        ReadIntent,
+        Sector,
+        WriteBio, //
     },
-    mpage, //
+    fs::{
+        AddressSpaceOperations,
+        AddressSpaceVTable,
+        InodeType, //
+    },
+    mm::{
+        LockedFolio,
+        Readahead,
+        WritebackControl, //
+    }, //
 };
 
 /// The table for the C mapper of `page_cache.c`, which is declared in `page_cache.h`.
@@ -101,11 +98,11 @@ impl AddressSpaceOperations for RustOperations {
     type Inode = TestInode;
 
     fn read_folio(inode: &TestInode, folio: LockedFolio) -> Result {
-        mpage::read_folio(TableMapper, inode, folio)
+        rust_mpage::read_folio(TableMapper, inode, folio)
     }
 
     fn readahead(inode: &TestInode, request: Readahead<'_>) {
-        mpage::readahead(TableMapper, inode, request)
+        rust_mpage::readahead(TableMapper, inode, request)
     }
 
     fn bmap(_inode: &TestInode, _block: u64) -> Result<Option<u64>> {
@@ -175,7 +172,8 @@ unsafe extern "C" fn rust_writepages(
             WritebackControl::from_raw(mapping, wbc),
         )
     };
-    mpage::writepages(TableMapper, inode, request).map_or_else(|error| error.to_errno(), |()| 0)
+    rust_mpage::writepages(TableMapper, inode, request)
+        .map_or_else(|error| error.to_errno(), |()| 0)
 }
 
 /// # Safety

@@ -12,7 +12,7 @@ import shutil
 from . import command, modules, ui
 from .prepare import Built
 
-CRATES = ("rust_mpage_core", "ext2/rust_ext2")
+CRATES = ("crate/rust_mpage", "ext2/rust_ext2")
 
 
 def rustdoc_words(saved, rustdoc, output):
@@ -57,5 +57,5 @@ def main(settings):
             text = log.read_text(encoding="utf-8", errors="replace")
             if "warning:" in text:
                 ui.say(f"  rustdoc has warnings: {log}")
-    ui.say(f"  {target}/rust_mpage_core/index.html")
+    ui.say(f"  {target}/rust_mpage/index.html")
     return 0

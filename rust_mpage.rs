@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Multi-page block I/O: page-cache readahead in the largest possible bios. Writeback is to come.
+//! Multi-page block I/O: page-cache readahead and writeback in the largest possible bios.
 //!
-//! The crate of `rust_mpage.ko`. Rust filesystems implement [`mpage::BlockMapper`] and get their
-//! `read_folio` and `readahead` from [`mpage`]; C filesystems call the functions that
+//! The crate of `rust_mpage.ko`. A Rust filesystem implements [`BlockMapper`], which says where the
+//! blocks of a file are, and its `read_folio`, `readahead` and `writepages` are a line each:
+//! [`read_folio()`], [`readahead()`], [`writepages()`]. What else it needs is in [`fs`], [`mm`] and
+//! [`block`], whose names are those of `rust/kernel/`. C filesystems call the functions that
 //! `include/linux/rust_mpage.h` declares, which `abi` defines.
 //!
 //! C counterpart: `fs/mpage.c`.
@@ -14,9 +16,31 @@ use kernel::{
 };
 
 mod abi;
-pub mod abstractions;
+mod abstractions;
 mod bindings;
-pub mod mpage;
+mod mpage;
+
+pub use self::abstractions::{
+    block,
+    counts,
+    fs,
+    mm,
+    percpu_counter, //
+};
+pub use self::mpage::{
+    read_folio,
+    readahead,
+    writepages,
+    writepages_with,
+    BlockCount,
+    BlockMapper,
+    Extent,
+    Hooked,
+    LogicalBlock,
+    MapSource,
+    Mapping,
+    PhysicalBlock, //
+};
 
 module! {
     type: RustMpage,
