@@ -60,7 +60,7 @@ struct RustMpage {
 impl kernel::InPlaceModule for RustMpage {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            _counters <- mpage::stats::publish(c"rust_mpage"),
+            _counters <- mpage::counters::publish(c"rust_mpage"),
         }? Error)
     }
 }

@@ -2,24 +2,19 @@
 
 //! The library itself: from "where is block N of this inode?" to bios, and back.
 //!
-//! `mapping` is the vocabulary and the one trait that a filesystem implements; `plan` and `plan_write` decide,
-//! as pure functions, what each part of a folio needs; `read` and `write` act on that; `stats`
-//! counts.
+//! `mapping` is the vocabulary and the one trait that a filesystem implements; `window` what a call
+//! knows of the mapper's answers. `read` and `write` have a room each, with what decides, what acts
+//! on that, what makes bios of it, and what counts; `counters` shows the counts.
 //!
 //! C counterpart: `fs/mpage.c`.
 
 #![deny(unsafe_code)]
 
+pub(crate) mod counters;
 mod mapping;
-mod plan;
-mod plan_test;
-mod plan_write;
-mod plan_write_test;
 mod read;
-pub(crate) mod stats;
+mod window;
 mod write;
-mod write_sink;
-mod write_stats;
 
 pub use self::mapping::{
     BlockCount,

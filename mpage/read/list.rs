@@ -2,16 +2,18 @@
 
 //! Reading a list of pages that the caller has allocated, as filesystems did until Linux 5.17.
 //!
-//! Locks: as the parent module.
+//! Locks: as those of [`engine`](super::engine).
 //!
 //! C counterpart: `mpage_readpages()` of 2017.
 
-use super::{
-    MapSource,
-    ReadIntent,
-    Reader, //
+use super::engine::Reader;
+use crate::{
+    abstractions::{
+        block::ReadIntent,
+        mm::PageList, //
+    },
+    mpage::mapping::MapSource,
 };
-use crate::abstractions::mm::PageList;
 
 /// Puts the pages of a list into the page cache, from the lowest index on, and starts their reads.
 ///

@@ -3,23 +3,35 @@
 //! Writing one folio that the caller holds, as the `writepage` operation did that Linux has no more:
 //! it goes out as one bio, or it comes back.
 //!
-//! Locks: as the parent module.
+//! Locks: as those of [`engine`](super::engine).
 //!
 //! C counterpart: `mpage_writepage()` of 2017.
 
 use super::{
-    whole_run,
-    BlockDevice,
-    DirtyFolio,
-    Folio,
-    Joined,
-    MapSource,
-    Place,
-    Run,
-    Window,
-    WritePlan,
-    WritebackControl,
-    Writer, //
+    engine::Writer,
+    plan::{
+        whole_run,
+        Place,
+        WritePlan, //
+    },
+    sink::Joined, //
+};
+use crate::{
+    abstractions::{
+        block::BlockDevice,
+        mm::{
+            DirtyFolio,
+            Folio,
+            WritebackControl, //
+        },
+    },
+    mpage::{
+        mapping::MapSource,
+        window::{
+            Run,
+            Window, //
+        },
+    },
 };
 
 /// Writes a folio whose blocks are one run on the disk; without buffers, it is given those that it

@@ -11,11 +11,13 @@ mod tests {
             Mapping,
             PhysicalBlock, //
         },
-        plan::{
+        read::plan::{
             FolioPlan,
+            Step, //
+        },
+        window::{
             Run,
             Span,
-            Step,
             Window, //
         },
     };

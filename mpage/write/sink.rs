@@ -7,28 +7,30 @@
 //! C counterpart: the second half of `mpage_write_folio()`, from `page_is_mapped` on.
 
 use super::{
+    counters::Tally,
     plan::{
-        Run,
-        Span, //
-    },
-    plan_write::{
         pages_left,
         Bounds, //
-    },
-    write_stats::Tally, //
+    }, //
 };
-use crate::abstractions::{
-    block::{
-        BlockDevice,
-        Sector,
-        SplitWriter,
-        WriteBio, //
+use crate::{
+    abstractions::{
+        block::{
+            BlockDevice,
+            Sector,
+            SplitWriter,
+            WriteBio, //
+        },
+        fs::Inode,
+        mm::{
+            ByteRange,
+            DirtyFolio,
+            WritebackControl, //
+        },
     },
-    fs::Inode,
-    mm::{
-        ByteRange,
-        DirtyFolio,
-        WritebackControl, //
+    mpage::window::{
+        Run,
+        Span, //
     },
 };
 use kernel::{

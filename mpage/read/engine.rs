@@ -11,52 +11,49 @@
 //!
 //! C counterpart: `do_mpage_readpage()`, `mpage_readahead()`, `mpage_read_folio()`.
 
-mod list;
-
-pub(crate) use self::list::readpages;
-
 use super::{
-    mapping::{
-        plain,
-        MapSource, //
-    },
+    counters::Fallback,
     plan::{
         FolioPlan,
-        Run,
-        Span,
-        Step,
-        Whole,
-        Window, //
+        Step, //
     },
-    stats::{
-        Fallback,
-        Tally, //
+    sink::{
+        Joined,
+        Sink, //
     },
 };
-use crate::abstractions::{
-    block::{
-        BlockDevice,
-        ReadBio,
-        ReadIntent,
-        Sector,
-        SplitRead, //
+use crate::{
+    abstractions::{
+        block::{
+            BlockDevice,
+            ReadIntent,
+            SplitRead, //
+        },
+        mm::{
+            Adopted,
+            BlockState,
+            ByteRange,
+            Folio,
+            LockedFolio,
+            Readahead, //
+        },
     },
-    mm::{
-        Adopted,
-        BlockState,
-        ByteRange,
-        Folio,
-        LockedFolio,
-        Readahead,
-        WatchedFolio, //
+    mpage::{
+        mapping::{
+            plain,
+            MapSource, //
+        },
+        window::{
+            Run,
+            Span,
+            Whole,
+            Window, //
+        },
     },
 };
 use kernel::{
     error::{
-        code::{
-            EIO,
-            ENOMEM, //
-        },
+        code::EIO,
         Result, //
     },
     page::PAGE_SHIFT,
@@ -97,37 +94,32 @@ pub fn read_folio<M: MapSource>(mapper: M, inode: &M::Inode, folio: LockedFolio)
 }
 
 /// The state of one call.
-struct Reader<'i, M: MapSource> {
+pub(super) struct Reader<'i, M: MapSource> {
     mapper: M,
     inode: &'i M::Inode,
-    window: Window<&'i BlockDevice>,
+    pub(super) window: Window<&'i BlockDevice>,
     sink: Sink,
 }
 
 impl<'i, M: MapSource> Reader<'i, M> {
-    fn new(mapper: M, inode: &'i M::Inode, intent: ReadIntent) -> Self {
+    pub(super) fn new(mapper: M, inode: &'i M::Inode, intent: ReadIntent) -> Self {
         let block_bits = plain(inode).block_bits();
         Self {
             mapper,
             inode,
             // Nothing is asked before `read` has set the size.
             window: Window::new(0, block_bits),
-            sink: Sink {
-                block_bits,
-                intent,
-                bio: None,
-                tally: Tally::default(),
-            },
+            sink: Sink::new(block_bits, intent),
         }
     }
 
-    fn submit(&mut self) {
+    pub(super) fn submit(&mut self) {
         self.sink.flush();
     }
 
     /// Reads one folio; the request has `pages_left` pages from its start on.
     #[inline(always)]
-    fn read(&mut self, folio: LockedFolio, pages_left: u32) -> Result {
+    pub(super) fn read(&mut self, folio: LockedFolio, pages_left: u32) -> Result {
         if folio.is_uptodate() {
             return Ok(());
         }
@@ -225,7 +217,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
                                 return self.read_through_buffers(folio, Fallback::NoMemory);
                             }
                         };
-                        self.sink.read_part(&target, part)?;
+                        target.read(&mut self.sink, part)?;
                     }
                 }
                 Ok(Some(Step::Filled(run))) => match target {
@@ -253,7 +245,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
             (split, last) => {
                 self.sink.tally.folios += 1;
                 self.sink.tally.split_folios += 1;
-                last.map_or(Ok(()), |run| self.sink.read_part(&split, run))?;
+                last.map_or(Ok(()), |run| split.read(&mut self.sink, run))?;
                 split.so_far()
             }
         }
@@ -348,124 +340,19 @@ impl Target {
         }
     }
 
+    /// Reads a run of a folio of several.
+    fn read(&self, sink: &mut Sink, run: Run<&BlockDevice>) -> Result {
+        match self {
+            Self::Whole(_) => Err(EIO),
+            Self::Split(split) => sink.read_piece(split, run),
+        }
+    }
+
     /// Whether a part has failed already, on a device that answers at once or that is gone.
     fn so_far(&self) -> Result {
         match self {
             Self::Split(split) if split.has_failed() => Err(EIO),
             _ => Ok(()),
         }
-    }
-}
-
-/// Where a folio of one run went.
-enum Joined {
-    /// The bio owns it.
-    InBio,
-    /// There is no memory for a bio.
-    NoMemory(LockedFolio),
-}
-
-/// The acting half: bios.
-struct Sink {
-    block_bits: u32,
-    intent: ReadIntent,
-    /// The bio that the next folio may join.
-    bio: Option<ReadBio>,
-    tally: Tally,
-}
-
-impl Sink {
-    fn bytes(&self, span: Span) -> ByteRange {
-        ByteRange {
-            start: (span.start as usize) << self.block_bits,
-            len: (span.len as usize) << self.block_bits,
-        }
-    }
-
-    /// The first sector of a run. `EIO` if no device can have it.
-    fn sector(&self, run: &Run<&BlockDevice>) -> Result<Sector> {
-        let shift = self.block_bits - Sector::SHIFT;
-        let sector = run.block.0 << shift;
-        if sector >> shift != run.block.0 {
-            return Err(EIO);
-        }
-        Ok(Sector(sector))
-    }
-
-    /// Submits the current bio.
-    fn flush(&mut self) {
-        if let Some(bio) = self.bio.take() {
-            self.tally.bio(bio.bytes().into());
-            bio.submit();
-        }
-    }
-
-    /// Reads a run of a folio of several.
-    fn read_part(&mut self, target: &Target, run: Run<&BlockDevice>) -> Result {
-        self.flush();
-        let range = self.bytes(run.span);
-        let sector = self.sector(&run).inspect_err(|_| target.fail())?;
-        let Target::Split(split) = target else {
-            return Err(EIO);
-        };
-        if !split.read_piece(run.device, sector, range, self.intent) {
-            return Err(ENOMEM);
-        }
-        self.tally.bio(range.len as u64);
-        Ok(())
-    }
-
-    /// Reads a folio of one run: adds it to the current bio if it continues that, and submits the
-    /// bio if nothing can continue it.
-    #[inline(always)]
-    fn join(
-        &mut self,
-        mut folio: LockedFolio,
-        run: Run<&BlockDevice>,
-        blocks: u32,
-        pages_left: u32,
-    ) -> Result<Joined> {
-        let sector = self.sector(&run)?;
-        let range = self.bytes(run.span);
-        if run.span.len == blocks {
-            folio.set_mapped_to_disk();
-        }
-        let continues = |bio: &ReadBio| bio.device() == run.device && bio.end() == sector;
-        if !self.bio.as_ref().is_some_and(continues) {
-            self.flush();
-        }
-        // If a hole follows, or metadata, no folio will continue this one.
-        let last = run.boundary || run.span.end() < blocks;
-        let last = last.then(|| folio.watch());
-        if let Some(bio) = &mut self.bio {
-            match bio.add(folio, range) {
-                Ok(()) => return self.added(last),
-                Err(back) => folio = back,
-            }
-            self.flush();
-        }
-        let Some(mut bio) = ReadBio::new(run.device, sector, pages_left, self.intent, &folio)
-        else {
-            return Ok(Joined::NoMemory(folio));
-        };
-        if let Err(folio) = bio.add(folio, range) {
-            return Ok(Joined::NoMemory(folio));
-        }
-        self.bio = Some(bio);
-        self.added(last)
-    }
-
-    /// A folio is in the current bio; if it is the `last` one, the bio goes. Says so if that has
-    /// failed already, as on a device that is gone.
-    #[inline(always)]
-    fn added(&mut self, last: Option<WatchedFolio>) -> Result<Joined> {
-        self.tally.folios += 1;
-        if let Some(folio) = last {
-            self.flush();
-            if folio.has_failed() {
-                return Err(EIO);
-            }
-        }
-        Ok(Joined::InBio)
     }
 }

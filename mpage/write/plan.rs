@@ -9,28 +9,32 @@
 //!
 //! C counterpart: the deciding half of `mpage_write_folio()`.
 
-use super::{
-    mapping::{
-        BlockCount,
-        Extent,
-        LogicalBlock,
-        Mapping,
-        PhysicalBlock, //
+use crate::{
+    abstractions::{
+        fs::Later,
+        mm::{
+            BufferState,
+            WritebackReason, //
+        }, //
     },
-    plan::{
-        FolioPlan,
-        Run,
-        Span,
-        Step,
-        Window, //
+    mpage::{
+        mapping::{
+            BlockCount,
+            Extent,
+            LogicalBlock,
+            Mapping,
+            PhysicalBlock, //
+        },
+        read::plan::{
+            FolioPlan,
+            Step, //
+        },
+        window::{
+            Run,
+            Span,
+            Window, //
+        },
     },
-};
-use crate::abstractions::{
-    fs::Later,
-    mm::{
-        BufferState,
-        WritebackReason, //
-    }, //
 };
 use kernel::error::{
     code::{

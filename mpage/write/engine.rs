@@ -12,24 +12,9 @@
 //!
 //! C counterpart: `mpage_write_folio()`, `__mpage_writepages()`.
 
-mod one_page;
-
-pub(crate) use self::one_page::writepage;
-
 use super::{
-    mapping::{
-        plain,
-        BlockCount,
-        Extent,
-        LogicalBlock,
-        MapSource,
-        Mapping, //
-    },
+    counters::Fallback,
     plan::{
-        Run,
-        Window, //
-    },
-    plan_write::{
         after_error,
         next_unmapped,
         next_writable,
@@ -38,27 +23,42 @@ use super::{
         Place,
         WritePlan, //
     },
-    write_sink::{
+    sink::{
         Joined,
         Sink, //
     },
-    write_stats::Fallback,
 };
-use crate::abstractions::{
-    block::{
-        plugged,
-        BlockDevice,
-        SplitWriter, //
+use crate::{
+    abstractions::{
+        block::{
+            plugged,
+            BlockDevice,
+            SplitWriter, //
+        },
+        fs::Inode,
+        mm::{
+            without_fs_reclaim,
+            BlockState,
+            Buffers,
+            DirtyFolio,
+            Folio,
+            GetBlockFn,
+            WritebackControl, //
+        },
     },
-    fs::Inode,
-    mm::{
-        without_fs_reclaim,
-        BlockState,
-        Buffers,
-        DirtyFolio,
-        Folio,
-        GetBlockFn,
-        WritebackControl, //
+    mpage::{
+        mapping::{
+            plain,
+            BlockCount,
+            Extent,
+            LogicalBlock,
+            MapSource,
+            Mapping, //
+        },
+        window::{
+            Run,
+            Window, //
+        },
     },
 };
 use kernel::error::{
@@ -119,14 +119,14 @@ where
 }
 
 /// The state of one call.
-struct Writer<'i, M: MapSource> {
+pub(super) struct Writer<'i, M: MapSource> {
     mapper: M,
     inode: &'i M::Inode,
-    sink: Sink<'i>,
+    pub(super) sink: Sink<'i>,
 }
 
 impl<'i, M: MapSource> Writer<'i, M> {
-    fn new(mapper: M, inode: &'i M::Inode) -> Self {
+    pub(super) fn new(mapper: M, inode: &'i M::Inode) -> Self {
         Self {
             mapper,
             inode,
@@ -160,7 +160,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
 
     /// Asks the mapper for blocks, and keeps what the device's cache has of fresh ones from being
     /// written over them. On a filesystem that may not change, asks only where blocks are.
-    fn allocate(
+    pub(super) fn allocate(
         &mut self,
         folio: &Folio,
         at: LogicalBlock,

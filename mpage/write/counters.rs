@@ -5,7 +5,7 @@
 //! A call counts in a value of its own and adds that to the totals of its processor once, at its
 //! end.
 
-use super::plan_write::Unfit;
+use super::plan::Unfit;
 use crate::abstractions::counts::Count;
 use kernel::debugfs;
 
@@ -34,7 +34,7 @@ struct Totals {
     fallback_no_memory: Count,
 }
 
-/// Counts 10 to 21; [`stats`](super::stats) has those before.
+/// Counts 10 to 21; [`read::counters`](crate::mpage::read::counters) has those before.
 static WRITE: Totals = Totals {
     bios: Count::number(10),
     bytes: Count::number(11),
@@ -111,7 +111,7 @@ impl Drop for Tally {
 }
 
 /// Shows the totals in a debugfs directory, a file each.
-pub(super) fn publish(dir: &debugfs::ScopedDir<'static, '_>) {
+pub(in crate::mpage) fn publish(dir: &debugfs::ScopedDir<'static, '_>) {
     dir.read_only_file(c"bios", &WRITE.bios);
     dir.read_only_file(c"bytes", &WRITE.bytes);
     dir.read_only_file(c"folios", &WRITE.folios);

@@ -18,12 +18,12 @@ mod tests {
                 Mapping,
                 PhysicalBlock, //
             },
-            plan::{
+            window::{
                 Run,
                 Span,
                 Window, //
             },
-            plan_write::{
+            write::plan::{
                 after_error,
                 next_unmapped,
                 next_writable,

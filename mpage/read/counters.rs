@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters: what the library did, for debugfs (`rust_mpage/`) and for tests.
+//! Counters of reading, for debugfs (`rust_mpage/`) and for tests.
 //!
 //! A call counts in a value of its own and adds that to the totals of its processor once, at its
 //! end.
 
-use super::write_stats;
 use crate::abstractions::counts::Count;
-use kernel::{
-    debugfs,
-    prelude::*, //
-};
+use kernel::debugfs;
 
 /// Why a folio was read through buffer_heads after all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fallback {
+pub(super) enum Fallback {
     /// It had buffers already.
     Buffers,
     /// The mapper had filled a part of it.
@@ -24,31 +20,31 @@ pub(crate) enum Fallback {
 }
 
 /// The totals since the module was loaded.
-pub(crate) struct Totals {
+struct Totals {
     /// Bios submitted.
-    pub(crate) bios: Count,
+    bios: Count,
     /// Bytes in them.
-    pub(crate) bytes: Count,
+    bytes: Count,
     /// Folios that were read by bios of the library, and those that were holes.
-    pub(crate) folios: Count,
+    folios: Count,
     /// Folios that were nothing but hole.
-    pub(crate) hole_folios: Count,
+    hole_folios: Count,
     /// Folios that took several bios.
-    pub(crate) split_folios: Count,
+    split_folios: Count,
     /// Folios whose mapping failed.
-    pub(crate) failed_folios: Count,
+    failed_folios: Count,
     /// Questions to mappers.
-    pub(crate) mapper_calls: Count,
+    mapper_calls: Count,
     /// [`Fallback::Buffers`].
-    pub(crate) fallback_buffers: Count,
+    fallback_buffers: Count,
     /// [`Fallback::Filled`].
-    pub(crate) fallback_filled: Count,
+    fallback_filled: Count,
     /// [`Fallback::NoMemory`].
-    pub(crate) fallback_no_memory: Count,
+    fallback_no_memory: Count,
 }
 
-/// Counts 0 to 9; [`write_stats`] has the next.
-pub(crate) static READ: Totals = Totals {
+/// Counts 0 to 9; [`write::counters`](crate::mpage::write::counters) has the next.
+static READ: Totals = Totals {
     bios: Count::number(0),
     bytes: Count::number(1),
     folios: Count::number(2),
@@ -120,19 +116,16 @@ impl Drop for Tally {
     }
 }
 
-/// Shows the totals in a debugfs directory of that name, a file each, while the value lives.
-pub(crate) fn publish(name: &CStr) -> impl PinInit<debugfs::Scope<()>> + '_ {
-    debugfs::Scope::dir((), name, |(), dir| {
-        dir.read_only_file(c"bios", &READ.bios);
-        dir.read_only_file(c"bytes", &READ.bytes);
-        dir.read_only_file(c"folios", &READ.folios);
-        dir.read_only_file(c"hole_folios", &READ.hole_folios);
-        dir.read_only_file(c"split_folios", &READ.split_folios);
-        dir.read_only_file(c"failed_folios", &READ.failed_folios);
-        dir.read_only_file(c"mapper_calls", &READ.mapper_calls);
-        dir.read_only_file(c"fallback_buffers", &READ.fallback_buffers);
-        dir.read_only_file(c"fallback_filled", &READ.fallback_filled);
-        dir.read_only_file(c"fallback_no_memory", &READ.fallback_no_memory);
-        write_stats::publish(&dir.dir(c"write"));
-    })
+/// Shows the totals in a debugfs directory, a file each.
+pub(in crate::mpage) fn publish(dir: &debugfs::ScopedDir<'static, '_>) {
+    dir.read_only_file(c"bios", &READ.bios);
+    dir.read_only_file(c"bytes", &READ.bytes);
+    dir.read_only_file(c"folios", &READ.folios);
+    dir.read_only_file(c"hole_folios", &READ.hole_folios);
+    dir.read_only_file(c"split_folios", &READ.split_folios);
+    dir.read_only_file(c"failed_folios", &READ.failed_folios);
+    dir.read_only_file(c"mapper_calls", &READ.mapper_calls);
+    dir.read_only_file(c"fallback_buffers", &READ.fallback_buffers);
+    dir.read_only_file(c"fallback_filled", &READ.fallback_filled);
+    dir.read_only_file(c"fallback_no_memory", &READ.fallback_no_memory);
 }

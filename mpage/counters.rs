@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The counters of the library in debugfs.
+
+use super::{
+    read,
+    write, //
+};
+use kernel::{
+    debugfs,
+    prelude::*, //
+};
+
+/// Shows the totals in a debugfs directory of that name, a file each, while the value lives.
+pub(crate) fn publish(name: &CStr) -> impl PinInit<debugfs::Scope<()>> + '_ {
+    debugfs::Scope::dir((), name, |(), dir| {
+        read::counters::publish(dir);
+        write::counters::publish(&dir.dir(c"write"));
+    })
+}

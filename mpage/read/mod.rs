@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room for reading: folios of the page cache get what is on the device.
+//!
+//! - [`plan`]: what each part of a folio needs; pure;
+//! - [`engine`]: carries the plans of a request out; [`list`]: the same for a list of pages;
+//! - [`sink`]: folios and runs become bios;
+//! - [`counters`]: what was done.
+//!
+//! May use: `mapping`, `window`, and the layer below.
+
+pub(super) mod counters;
+mod engine;
+mod list;
+pub(super) mod plan;
+mod plan_test;
+mod sink;
+
+pub use self::engine::{
+    read_folio,
+    readahead, //
+};
+pub(crate) use self::list::readpages;
