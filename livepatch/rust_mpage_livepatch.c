@@ -17,7 +17,7 @@
  * waited for, and both modules stay as long. So these functions have to be on the
  * stack until the last instruction of rust_mpage.ko is done, which those of the
  * library itself need not be: a call at the end of one may be a jump. `make lint`
- * looks at the object (tools/testing/rmp/siblings.py).
+ * looks at the object (tools/testing/rmp/lint/siblings.py).
  */
 
 #include <linux/livepatch.h>

@@ -36,14 +36,14 @@ def kunit_tests_in_c():
 
 def guest_tests():
     """`file.test` of every end-to-end test."""
-    for path in (ROOT / "tools/testing/guest/tests").glob("test_*.py"):
+    for path in (ROOT / "tools/testing/guest/tests").rglob("test_*.py"):
         for name in re.findall(r"^def test_(\w+)\(", path.read_text(encoding="utf-8"), re.M):
             yield f"{path.stem[5:]}.{name}"
 
 
 def host_tests():
     """`file.test` of the end-to-end tests that have a guest of their own."""
-    for path in (ROOT / "tools/testing/rmp").glob("*.py"):
+    for path in (ROOT / "tools/testing/rmp").rglob("*.py"):
         yield from re.findall(r'^NAME = "(\w+\.\w+)"', path.read_text(encoding="utf-8"), re.M)
 
 

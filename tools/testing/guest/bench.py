@@ -4,7 +4,7 @@
     bench.py JOB.json
 
 The job names the device ("brd" or "null_blk") and its size, the groups of
-filesystems, and the cells; the host wrote it (tools/testing/rmp/benchplan.py).
+filesystems, and the cells; the host wrote it (tools/testing/rmp/bench/plan.py).
 A group is what can read the same disk. Its first member makes the disk and the
 files, then each member mounts it read-only for the cells that read. After that
 each member that can write gets an empty disk for the cells that write.

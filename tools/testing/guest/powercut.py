@@ -3,7 +3,7 @@
 
     powercut.py JOB.json
 
-Works (tests/durable.py) until the guest is killed; what is durable goes to the
+Works (tests/lib/durable.py) until the guest is killed; what is durable goes to the
 kernel log, which the host reads.
 """
 

@@ -4,8 +4,8 @@
     runner.py JOB.json
 
 The job names the directories, the modules to load and the tests to run; the
-host wrote it (tools/testing/rmp/testrun.py). A test is a function
-`test_*(ctx)` in tests/test_*.py; its name is "file.function" without the
+host wrote it (tools/testing/rmp/tests/testrun.py). A test is a function
+`test_*(ctx)` in a test_*.py below tests/; its name is "file.function" without the
 prefixes "test_". See context.py for what `ctx` offers.
 
 Results go to results.jsonl, one JSON object a line, synced after each test, so
@@ -98,12 +98,27 @@ class Case:
             self.timeout += self.seconds
 
 
-def discover(folder):
+def find_files(top):
+    """Names of all files in the folders of a directory, whose names are unique: they are
+    imported by them from anywhere."""
+    found = []
+    for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        files = [name for name in names if name.endswith(".py")]
+        if files:
+            sys.path.insert(0, folder)
+        found += files
+    twice = {name for name in found if found.count(name) > 1}
+    if twice:
+        raise ImportError(f"more than one file has the name {min(twice)}")
+    return found
+
+
+def discover(top):
     """All cases of a directory, by file name and then by place in the file."""
     cases = []
-    sys.path.insert(0, folder)
-    for file in sorted(os.listdir(folder)):
-        if not (file.startswith("test_") and file.endswith(".py")):
+    for file in sorted(find_files(top)):
+        if not file.startswith("test_"):
             continue
         try:
             module = importlib.import_module(file[:-3])

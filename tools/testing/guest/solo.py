@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the scripts share that run in a guest of their own (rmp/solo.py): the
+"""What the scripts share that run in a guest of their own (rmp/tests/solo.py): the
 modules loaded, /dev/vda mounted read-write, words for the host.
 """
 
 import json
 import os
-import sys
 
 import context
+import runner
 import sysapi
 
 MARK = "rust_mpage_says:"
@@ -26,7 +26,7 @@ def begin(path, options=""):
     """(job, mount point); what goes wrong is said and raised."""
     with open(path, encoding="utf-8") as file:
         job = json.load(file)
-    sys.path.insert(0, job["tests"])
+    runner.find_files(job["tests"])
     root = os.path.join(job["scratch"], "mnt")
     os.makedirs(root)
     try:

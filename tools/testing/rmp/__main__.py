@@ -7,12 +7,14 @@ import shutil
 import signal
 import sys
 
-from . import cache, ksource, modules, packages, ui
+from . import cache, ui
+from .build import ksource, modules, packages
+from .build.toolchain import Toolchain
 from .settings import Settings
-from .toolchain import Toolchain
 
-COMMANDS = {"run": "run", "test": "testrun", "shell": "shell", "lint": "lint",
-            "doc": "doc", "dropin": "dropin", "bench": "bench"}
+COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
+            "lint": "lint.lint", "doc": "build.doc", "dropin": "build.dropin",
+            "bench": "bench.bench"}
 
 
 def build_modules(settings):

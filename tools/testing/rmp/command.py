@@ -7,6 +7,7 @@ Leaves out: guests (guest.py), which outlive their own output.
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -31,6 +32,12 @@ def environment(**more):
     result["PATH"] = result.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
     result.update({key: str(text) for key, text in more.items()})
     return result
+
+
+def which(name):
+    """Path of a program, also where only root looks; None if there is none."""
+    path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+    return shutil.which(name, path=path)
 
 
 def text(*argv, **options):

@@ -52,6 +52,13 @@ class Settings:
         self.jobs = os.cpu_count() or 1
         self.testing = self.top / "tools" / "testing"
 
+    def guest_tests(self, files="test_*.py"):
+        """Names of the guest tests in these files, "file.test" without the prefixes."""
+        return [f"{path.stem[5:]}.{name}"
+                for path in (self.testing / "guest" / "tests").rglob(files)
+                for name in re.findall(r"^def test_(\w+)\(",
+                                       path.read_text(encoding="utf-8"), re.M)]
+
     def check(self):
         """Refuse what cannot work, before anything is done."""
         if self.accel not in ("", "kvm", "tcg"):

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Unit tests of the host tool."""
+"""The room for `make test`: the guests of a run, the tests that need one of their
+own, the results. May use build, guest and images, and what is beside the rooms."""

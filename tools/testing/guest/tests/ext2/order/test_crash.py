@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Power cuts (W18): a workload with fsyncs is logged write by write, and the disk
+is looked at as it would be if the power had gone at this write or that, with any
+part of the writes lost that had not been flushed.
+
+e2fsck has to repair it, and what was fsynced, name and contents, is there
+afterwards. Beyond C: no block has two owners; C ext2 reuses the blocks of a file
+before its inode on the disk has let go of them, and e2fsck has to clone them.
+
+SEED= gives another workload and other cuts. `make test` also kills a guest that
+writes: tools/testing/rmp/tests/powercut.py. The workload of both is in durable.py.
+"""
+
+import errno
+import os
+import random
+
+import disks
+import writelog
+from durable import Durable, Worker
+from runner import long, timeout
+
+STEPS = 40
+
+
+def _record(ctx, image, seed, steps):
+    """Run the workload on a fresh disk; the log of its writes."""
+    disk = disks.Disk(ctx, image)
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    Worker(logged.mark, disk.point, random.Random(seed)).run(range(steps))
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    return disk, replay
+
+
+def _cut(ctx, disk, replay, count, chance, rng):
+    """The power goes after so many entries: repair and look."""
+    lost = set()
+
+    def lose(number):
+        if rng.random() < chance:
+            lost.add(number)
+        return number in lost
+
+    data, marks = replay.at(count, lose)
+    path = os.path.join(ctx.tmp, "cut")
+    with open(path, "wb") as file:
+        file.write(data)
+    what = f"cut after entry {count} of {len(replay.entries)}, without {sorted(lost)}"
+    status, text = disks.fsck(ctx, path, "-fy")
+    assert status in (0, 1), f"{what}: e2fsck: status {status}\n{text}"
+    if disk.fstype != disks.C_FSTYPE:
+        assert "ultiply-claimed" not in text, f"{what}: a block of two files\n{text}"
+    point = ctx.mount(path, disk.fstype)
+    try:
+        Durable(marks).check(point)
+    except AssertionError as error:
+        raise AssertionError(f"{what}: {error}\n{text}") from None
+    ctx.umount(point)
+    return bool(marks)
+
+
+def _cuts(ctx, image, count, steps=STEPS):
+    """Cut at so many of the writes, or at all of them."""
+    seed = ctx.seed(2026)
+    ctx.log(f"SEED={seed}")
+    disk, replay = _record(ctx, image, seed, steps)
+    writes = replay.writes()
+    rng = random.Random(seed)
+    chosen = writes if count is None else sorted(rng.sample(writes, min(count, len(writes))))
+    ctx.log(f"{len(writes)} writes, {len(chosen)} cuts")
+    assert len(writes) > steps // 2, f"only {len(writes)} writes were logged"
+    told = [_cut(ctx, disk, replay, number + 1, rng.choice((0, 0, 0.3, 0.7)), rng)
+            for number in chosen]
+    assert any(told), "no cut came after an fsync"
+
+
+@timeout(240)
+def test_cuts_1k(ctx):
+    """Some cuts, 1 KiB blocks."""
+    _cuts(ctx, "tiny-1k", 10)
+
+
+@timeout(240)
+def test_cuts_4k(ctx):
+    """Some cuts, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", 10)
+
+
+def _fill(path):
+    """A file in all free blocks, of bytes that are no pointer to a block."""
+    with open(path, "wb", 0) as file:
+        try:
+            while file.write(b"\xff" * 4096):
+                pass
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+        os.fsync(file.fileno())
+
+
+def _stain(disk):
+    """Leave no free block with what could be pointers."""
+    disk.mount()
+    _fill(disk.where("stain"))
+    os.unlink(disk.where("stain"))
+    disk.umount()
+
+
+def _replace(point):
+    """Files that nearly fill the disk, each in the place of an earlier one; then
+    small ones in the place of what is cut off a file's indirect block."""
+    for step in range(5):
+        with open(os.path.join(point, f"f{step % 3}"), "wb", 0) as file:
+            for _ in range(3):
+                file.write(bytes([0xf0 + step]) * 200_000)
+                os.fsync(file.fileno())
+    rest = os.path.join(point, "rest")
+    _fill(rest)
+    for number in range(3):
+        os.truncate(rest, os.stat(rest).st_size - 9000)
+        with open(os.path.join(point, f"small{number}"), "wb", 0) as file:
+            file.write(bytes([0xe0 + number]) * 8000)
+            os.fsync(file.fileno())
+    assert os.stat(rest).st_size > 20_000, "all of its pointers are in the inode"
+
+
+@timeout(240)
+def test_only_the_last_write_1k(ctx):
+    """The cache of the device keeps the last write before the cut and loses all
+    others since the last flush: no pointer leads to an indirect block that was not
+    written, and none to a block that is another file's."""
+    disk = disks.Disk(ctx, "tiny-1k")
+    _stain(disk)
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    _replace(disk.point)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    # metadata is written block by block, data seldom
+    chosen = [number for number in replay.writes()
+              if replay.entries[number].sectors == 2]
+    assert len(chosen) > 20, f"only {len(chosen)} blocks of metadata were written"
+    path = os.path.join(ctx.tmp, "cut")
+    for last in chosen:
+        data, _ = replay.at(last + 1, lambda number, last=last: number != last)
+        with open(path, "wb") as file:
+            file.write(data)
+        _, text = disks.fsck(ctx, path, "-fn")
+        for bad in ("llegal", "ultiply-claimed"):
+            assert bad not in text, f"cut after entry {last}\n{text}"
+    ctx.log(f"{len(chosen)} cuts")
+
+
+@long
+@timeout(7200)
+def test_every_cut_1k(ctx):
+    """A cut at every write, 1 KiB blocks."""
+    _cuts(ctx, "tiny-1k", None, 120)
+
+
+@long
+@timeout(7200)
+def test_every_cut_4k(ctx):
+    """A cut at every write, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", None, 120)

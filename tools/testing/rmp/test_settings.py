@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the user asked for."""
+
+import os
+import unittest
+from unittest import mock
+
+from rmp import settings, ui
+
+
+class Numbers(unittest.TestCase):
+    def check(self, **variables):
+        with mock.patch.dict(os.environ, variables):
+            made = settings.Settings()
+        made.check()
+        return made
+
+    def test_of_the_tests(self):
+        made = self.check(SECONDS="3600", SEED="7")
+        self.assertEqual((made.seconds, made.seed), ("3600", "7"))
+        self.check(SECONDS="", SEED="")
+
+    def test_what_is_none(self):
+        for text in ("0", "-1", "1h", "x", "1 2"):
+            with self.assertRaises(ui.Fail):
+                self.check(SEED=text)
+
+
+if __name__ == "__main__":
+    unittest.main()
