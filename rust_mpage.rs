@@ -30,10 +30,13 @@ pub use self::abstractions::{
 pub use self::mpage::{
     read_folio,
     readahead,
+    set_size,
+    truncate_tail,
     writepages,
     writepages_with,
     BlockCount,
     BlockMapper,
+    BufferedWrites,
     Extent,
     Hooked,
     LogicalBlock,

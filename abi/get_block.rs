@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! C's `get_block_t`, both ways: a C filesystem's function as a mapper, and a Rust mapper as a
-//! function for the kernel's buffer code.
+//! A C filesystem's `get_block_t` as a mapper.
 
 use crate::{
     abstractions::{
         block::BlockDevice,
-        fs::{
-            Inode,
-            InodeType, //
-        },
+        fs::Inode,
         mm::{
-            without_fs_reclaim,
+            Create,
             Folio,
             GetBlockFn, //
         }, //
@@ -19,7 +15,6 @@ use crate::{
     bindings,
     mpage::{
         BlockCount,
-        BlockMapper,
         Extent,
         LogicalBlock,
         MapSource,
@@ -52,13 +47,6 @@ const MAPPED: c_ulong = state(bindings::bh_state_bits_BH_Mapped);
 const BOUNDARY: c_ulong = state(bindings::bh_state_bits_BH_Boundary);
 const UPTODATE: c_ulong = state(bindings::bh_state_bits_BH_Uptodate);
 const NEW: c_ulong = state(bindings::bh_state_bits_BH_New);
-
-/// What the last argument of a `get_block_t` says.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Create {
-    No,
-    Yes,
-}
 
 /// A C filesystem's `get_block_t` as a mapper.
 #[derive(Clone, Copy)]
@@ -183,64 +171,4 @@ fn errno(value: NonZeroI32) -> Error {
     } else {
         EIO
     }
-}
-
-/// The `get_block_t` of a Rust mapper, for the kernel's buffer functions.
-pub(crate) fn get_block_of<M: BlockMapper>() -> GetBlockFn {
-    // SAFETY: `map_buffer` keeps the contract for inodes of `M::Inode`; the engine only uses it
-    // with folios of such an inode.
-    unsafe { GetBlockFn::new(Some(map_buffer::<M>)) }
-}
-
-/// Maps a block for a buffer_head: looks it up, or, to write, allocates it.
-///
-/// Others change other bits of the buffer at the same time: a store to a mapped page makes it dirty
-/// without the folio's lock (`block_dirty_folio()`). So there is no reference to it, and bits are
-/// set one by one, atomically.
-///
-/// # Safety
-///
-/// `inode` must be one that `M::Inode` stands for, and `bh` a valid buffer_head that nobody else
-/// maps: on the caller's stack, or of a folio that the caller has locked.
-unsafe extern "C" fn map_buffer<M: BlockMapper>(
-    inode: *mut bindings::inode,
-    block: bindings::sector_t,
-    bh: *mut bindings::buffer_head,
-    create: c_int,
-) -> c_int {
-    // SAFETY: By the safety requirements; the caller's folio lock keeps the inode in use.
-    let inode = unsafe { M::Inode::from_raw(inode) };
-    let bits = inode.as_ref().block_bits();
-    // SAFETY: By the safety requirements; who maps a buffer may read and set its size.
-    let size = unsafe { (*bh).b_size };
-    let max = u32::try_from(size >> bits).unwrap_or(u32::MAX).max(1);
-    let (at, max_blocks) = (LogicalBlock(block), BlockCount(max));
-    let result = match create {
-        0 => M::default().lookup(inode, at, max_blocks),
-        _ => without_fs_reclaim(|| M::default().allocate(inode, at, max_blocks)),
-    };
-    let mapping = match result {
-        Ok(mapping) => mapping,
-        Err(error) => return error.to_errno(),
-    };
-    if mapping.len().0 == 0 || (create != 0 && matches!(mapping.extent(), Extent::Hole)) {
-        return EIO.to_errno();
-    }
-    if let Extent::Mapped { device, start } = mapping.extent() {
-        // SAFETY: By the safety requirements; place and size are set before the bit that says that
-        // they are valid.
-        unsafe {
-            (*bh).b_bdev = device.as_raw();
-            (*bh).b_blocknr = start.0;
-            (*bh).b_size = (mapping.len().0.min(max) as usize) << bits;
-            if mapping.is_boundary() && mapping.len().0 <= max {
-                bindings::rust_mpage_helper_set_buffer_boundary(bh);
-            }
-            if mapping.is_new() {
-                bindings::rust_mpage_helper_set_buffer_new(bh);
-            }
-            bindings::rust_mpage_helper_set_buffer_mapped(bh);
-        }
-    }
-    0
 }

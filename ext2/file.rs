@@ -36,6 +36,7 @@ use rust_mpage::{
     },
     BlockCount,
     BlockMapper,
+    BufferedWrites,
     Extent,
     LogicalBlock,
     PhysicalBlock, //
@@ -71,7 +72,7 @@ impl AddressSpaceOperations for PageCache {
 }
 
 impl AddressSpaceWriteOperations for PageCache {
-    type Mapper = Mapper;
+    type Writes = BufferedWrites<Mapper>;
 
     fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
         rust_mpage::writepages(Mapper, inode, request)

@@ -40,12 +40,9 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::prelude::*;
-use rust_mpage::{
-    fs::{
-        InvalidateLock,
-        Wait, //
-    },
-    mm, //
+use rust_mpage::fs::{
+    InvalidateLock,
+    Wait, //
 };
 
 /// How many pointers are taken at a time.
@@ -63,10 +60,10 @@ pub(crate) fn set_size(inode: &Ext2Inode, size: u64) -> Result {
         return Err(EPERM);
     }
     inode.wait_for_direct_io();
-    mm::truncate_tail(Mapper, inode, size)?;
+    rust_mpage::truncate_tail(Mapper, inode, size)?;
 
     let pages = inode.lock_invalidate();
-    pages.truncate_setsize(Mapper, size)?;
+    rust_mpage::set_size(Mapper, &pages, size)?;
     cut(inode, &pages, size);
     drop(pages);
 

@@ -2,22 +2,26 @@
 
 //! Where the blocks of a file are: the vocabulary, and the trait that a filesystem implements.
 
-use crate::{
-    abi,
-    abstractions::{
-        block::BlockDevice,
-        fs::{
-            Inode,
-            InodeType, //
-        },
-        mm::{
-            Folio,
-            GetBlockFn, //
-        }, //
-    }, //
+use crate::abstractions::{
+    block::BlockDevice,
+    fs::{
+        Inode,
+        InodeType, //
+    },
+    mm::{
+        without_fs_reclaim,
+        BlockSource,
+        Create,
+        Folio,
+        FoundBlocks,
+        GetBlockFn, //
+    },
 };
 use kernel::error::{
-    code::EROFS,
+    code::{
+        EIO,
+        EROFS, //
+    },
     Result, //
 };
 
@@ -248,7 +252,39 @@ impl<M: BlockMapper> MapSource for M {
     }
 
     fn get_block(&self) -> GetBlockFn {
-        abi::get_block_of::<M>()
+        GetBlockFn::of::<M>()
+    }
+}
+
+/// A mapper for the kernel's buffer functions, which ask it for a block at a time or a few.
+impl<M: BlockMapper> BlockSource for M {
+    type Inode = M::Inode;
+
+    fn find(
+        inode: &M::Inode,
+        at: u64,
+        max: u32,
+        create: Create,
+    ) -> Result<Option<FoundBlocks<'_>>> {
+        let (at, max) = (LogicalBlock(at), BlockCount(max));
+        let mapping = match create {
+            Create::No => M::default().lookup(inode, at, max),
+            Create::Yes => without_fs_reclaim(|| M::default().allocate(inode, at, max)),
+        }?;
+        if mapping.len.0 == 0 {
+            return Err(EIO);
+        }
+        match mapping.extent {
+            Extent::Hole if create == Create::Yes => Err(EIO),
+            Extent::Hole => Ok(None),
+            Extent::Mapped { device, start } => Ok(Some(FoundBlocks {
+                device,
+                block: start.0,
+                len: mapping.len.0,
+                boundary: mapping.boundary,
+                new: mapping.new,
+            })),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! `mapping` is the vocabulary and the one trait that a filesystem implements; `window` what a call
 //! knows of the mapper's answers. `read` and `write` have a room each, with what decides, what acts
 //! on that, what makes bios of it, and what counts; `counters` shows the counts.
+//! `store` is how new data gets into the cache.
 //!
 //! C counterpart: `fs/mpage.c`.
 
@@ -13,6 +14,7 @@
 pub(crate) mod counters;
 mod mapping;
 mod read;
+mod store;
 mod window;
 mod write;
 
@@ -29,6 +31,11 @@ pub(crate) use self::read::readpages;
 pub use self::read::{
     read_folio,
     readahead, //
+};
+pub use self::store::{
+    set_size,
+    truncate_tail,
+    BufferedWrites, //
 };
 pub(crate) use self::write::writepage;
 pub use self::write::{

@@ -3,29 +3,25 @@
 //! What fills the page cache of a file, and what empties it to the disk.
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
-//!
-//! How a write gets into the cache is in `abstractions/mm/buffered_write.rs`.
 
 use super::InodeType;
 use crate::{
     abstractions::mm::{
-        buffered_write::{
-            self,
-            Begun, //
-        },
+        BegunWrite,
+        BlockSource,
+        GrabbedFolio,
         LockedFolio,
         Readahead,
         WritebackControl, //
     },
-    bindings,
-    mpage::BlockMapper, //
+    bindings, //
 };
 use core::{
     marker::PhantomData,
     ptr::{
         self,
         NonNull, //
-    },
+    }, //
 };
 use kernel::{
     error::from_result,
@@ -50,8 +46,9 @@ pub trait AddressSpaceOperations: 'static {
 
 /// How the pages of a file are written. C: other parts of `struct address_space_operations`.
 pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
-    /// Says where the blocks of the file are, for buffered writes and for stores to mapped pages.
-    type Mapper: BlockMapper<Inode = Self::Inode>;
+    /// How writes get into the cache: the library's
+    /// [`BufferedWrites`](crate::BufferedWrites) of the filesystem's mapper.
+    type Writes: CacheWrites<Inode = Self::Inode>;
 
     /// Writes the dirty folios of a request.
     fn writepages(inode: &Self::Inode, request: WritebackControl<'_>) -> Result;
@@ -61,6 +58,28 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     ///
     /// Called with `i_rwsem` held and without folio locks.
     fn cut_beyond_end(inode: &Self::Inode);
+}
+
+/// How a write gets into the cache of a file. Not for filesystems to implement.
+///
+/// Locks: `i_rwsem` of the inode is held; from the begin to the end of a write its folios are locked.
+pub trait CacheWrites: 'static {
+    /// The inode type.
+    type Inode: InodeType;
+
+    /// What knows the blocks of the file, for stores to mapped pages.
+    type Blocks: BlockSource<Inode = Self::Inode>;
+
+    /// Begins a write of up to `len` bytes at file position `pos`, as many as are in the folio.
+    ///
+    /// With an error, blocks that were allocated for this may be there still; behind the end of the
+    /// file they are to be cut.
+    fn begin(inode: &Self::Inode, pos: u64, len: u32) -> Result<BegunWrite>;
+
+    /// Ends a write that was begun with the same `pos` and `len`, and of which `copied` bytes were
+    /// copied: marks them dirty and moves the end of the file. Returns how many bytes of the write
+    /// count, perhaps fewer than `copied`.
+    fn end(inode: &Self::Inode, pos: u64, len: u32, copied: u32, begun: BegunWrite) -> u32;
 }
 
 /// The table of what a mapping can do.
@@ -188,17 +207,16 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         folio: *mut *mut bindings::folio,
         fsdata: *mut *mut c_void,
     ) -> c_int {
-        // SAFETY: The mapping's host has this table, and so the mapper's type; the VFS passes
-        // positions that are not negative.
-        match unsafe { buffered_write::begin::<A::Mapper>(mapping, pos as u64, len) } {
+        // SAFETY: The mapping's host has this table.
+        let inode = unsafe { A::Inode::from_raw((*mapping).host) };
+        // The VFS passes positions that are not negative.
+        match A::Writes::begin(inode, pos as u64, len) {
             Ok(begun) => {
+                let old_end = begun.old_end.map(GrabbedFolio::into_raw);
                 // SAFETY: The places are the caller's.
                 unsafe {
-                    *folio = begun.folio.as_ptr();
-                    *fsdata = begun
-                        .old_end
-                        .map_or(ptr::null_mut(), NonNull::as_ptr)
-                        .cast();
+                    *folio = begun.folio.into_raw().as_ptr();
+                    *fsdata = old_end.map_or(ptr::null_mut(), NonNull::as_ptr).cast();
                 }
                 0
             }
@@ -223,19 +241,22 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         folio: *mut bindings::folio,
         fsdata: *mut c_void,
     ) -> c_int {
-        // SAFETY: The arguments are those of the operation; the folio is not null, and `fsdata` is
-        // what `write_begin_callback` made it.
-        unsafe {
-            let begun = Begun {
-                folio: NonNull::new_unchecked(folio),
-                old_end: NonNull::new(fsdata.cast()),
-            };
-            let written = buffered_write::end(mapping, pos as u64, len, copied, begun);
-            if written < len {
-                Self::write_failed(mapping, pos as u64 + u64::from(len));
+        // SAFETY: The mapping's host has this table.
+        let inode = unsafe { A::Inode::from_raw((*mapping).host) };
+        // SAFETY: The folio and `fsdata` are what `write_begin_callback` made them, which has given
+        // locks and references away.
+        let begun = unsafe {
+            BegunWrite {
+                folio: GrabbedFolio::from_raw(NonNull::new_unchecked(folio)),
+                old_end: NonNull::new(fsdata.cast()).map(|folio| GrabbedFolio::from_raw(folio)),
             }
-            written as c_int
+        };
+        let written = A::Writes::end(inode, pos as u64, len, copied, begun);
+        if written < len {
+            // SAFETY: As this function's.
+            unsafe { Self::write_failed(mapping, pos as u64 + u64::from(len)) };
         }
+        written as c_int
     }
 
     /// A write up to file position `end` has failed or came short.

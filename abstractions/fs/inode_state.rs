@@ -141,7 +141,7 @@ impl<T: FileSystem> FsInode<T> {
 /// Changing the inode. Nothing here marks it to be written: [`Inode::mark_dirty`] does.
 impl<T: FileSystem> FsInode<T> {
     /// Sets the size to 0, and leaves pages and blocks alone. How a file grows is in
-    /// `abstractions/mm/file_end.rs`. C: `i_size_write()`.
+    /// `mpage/store/file_end.rs`. C: `i_size_write()`.
     pub fn clear_size(&self) {
         // SAFETY: The inode is valid.
         unsafe { bindings::rust_mpage_helper_i_size_write(self.as_raw(), 0) };

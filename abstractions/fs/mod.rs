@@ -39,7 +39,8 @@ mod write;
 pub use self::address_space::{
     AddressSpaceOperations,
     AddressSpaceVTable,
-    AddressSpaceWriteOperations, //
+    AddressSpaceWriteOperations,
+    CacheWrites, //
 };
 pub use self::buffer::{
     Buffer,

@@ -11,11 +11,7 @@ use super::{
     FileSystem,
     FsInode, //
 };
-use crate::{
-    abstractions::mm,
-    bindings,
-    mpage::BlockMapper, //
-};
+use crate::bindings;
 use kernel::{
     prelude::*,
     types::NotThreadSafe, //
@@ -29,20 +25,19 @@ use kernel::{
 pub struct InvalidateLock<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
 
 impl<T: FileSystem> InvalidateLock<'_, T> {
-    /// Sets the file's size and drops the pages beyond it. Where a file grows there are zeros behind
-    /// its old end; the rest of the last block of one that shrinks has been zeroed by the caller.
-    /// `i_rwsem` is held. C: `truncate_setsize()`.
+    /// The file.
+    pub(crate) fn inode(&self) -> &FsInode<T> {
+        self.0
+    }
+
+    /// Sets the file's size and drops the pages beyond it; what there is behind its old end, and in
+    /// its last block, is the caller's concern. `i_rwsem` is held. C: `truncate_setsize()`.
     ///
     /// # Errors
     ///
-    /// `EFBIG` if no file can be so large; for a file that grows `EIO` if its last block cannot be
-    /// read, `ENOMEM`, and the mapper's. The size is as it was then.
-    pub fn truncate_setsize<M>(&self, mapper: M, size: u64) -> Result
-    where
-        M: BlockMapper<Inode = FsInode<T>>,
-    {
+    /// `EFBIG` if no file can be so large.
+    pub(crate) fn truncate_setsize(&self, size: u64) -> Result {
         let len = i64::try_from(size).map_err(|_| EFBIG)?;
-        mm::extend(mapper, self.0, size)?;
         // SAFETY: The inode is valid, and the lock is held by the type invariants.
         unsafe { bindings::truncate_setsize(self.0.as_raw(), len) };
         Ok(())

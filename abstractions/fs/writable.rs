@@ -12,7 +12,10 @@
 //! through the page cache, too, and are on the device when the call returns.
 
 use super::{
-    address_space::AddressSpaceVTable,
+    address_space::{
+        AddressSpaceVTable,
+        CacheWrites, //
+    },
     operations::{
         Content,
         FileVTable,
@@ -32,7 +35,7 @@ use super::{
     Operations, //
 };
 use crate::{
-    abstractions::mm::buffered_write::FaultVTable,
+    abstractions::mm::FaultVTable,
     bindings, //
 };
 use core::marker::PhantomData;
@@ -268,7 +271,8 @@ where
     };
 
     /// What a mapping of a file does on a page fault.
-    const FAULTS: &'static bindings::vm_operations_struct = &FaultVTable::<A::Mapper>::OPERATIONS;
+    const FAULTS: &'static bindings::vm_operations_struct =
+        &FaultVTable::<<A::Writes as CacheWrites>::Blocks>::OPERATIONS;
 
     /// # Safety
     ///

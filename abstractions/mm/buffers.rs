@@ -7,71 +7,23 @@
 //! Only what a folio that already has buffers needs, or one that the filesystem filled itself;
 //! everything else is read without buffer_heads.
 
-use super::LockedFolio;
+use super::{
+    GetBlockFn,
+    LockedFolio, //
+};
 use crate::{
     abstractions::block::BlockDevice,
     bindings, //
 };
 use core::mem::ManuallyDrop;
-use kernel::{
-    error::{
-        code::{
-            EIO,
-            ENOMEM,
-            EROFS, //
-        },
-        to_result,
-        Result, //
+use kernel::error::{
+    code::{
+        EIO,
+        ENOMEM, //
     },
-    ffi::c_int, //
+    to_result,
+    Result, //
 };
-
-/// A filesystem's `get_block_t`: what the kernel's buffer functions ask for a mapping.
-///
-/// # Invariants
-///
-/// The function keeps the contract of `get_block_t` for the inodes it is used with.
-#[derive(Clone, Copy)]
-pub struct GetBlockFn(bindings::get_block_t);
-
-/// As every block that is asked for with `create` were refused.
-///
-/// # Safety
-///
-/// None; `unsafe` is part of the type.
-unsafe extern "C" fn no_blocks(
-    _inode: *mut bindings::inode,
-    _block: bindings::sector_t,
-    _bh: *mut bindings::buffer_head,
-    _create: c_int,
-) -> c_int {
-    EROFS.to_errno()
-}
-
-impl GetBlockFn {
-    /// Has no blocks for anybody: for a filesystem that may not change. What has a block already is
-    /// not asked about.
-    // INVARIANT: The function does nothing with its arguments.
-    pub const NO_BLOCKS: Self = Self(Some(no_blocks));
-
-    /// Wraps a C function.
-    ///
-    /// # Safety
-    ///
-    /// `function` must be sound to call, in process context, with any inode whose folios the
-    /// value is used for, any block, a zeroed buffer_head and `create` 0 or 1.
-    #[inline(always)]
-    pub const unsafe fn new(function: bindings::get_block_t) -> Self {
-        // INVARIANT: By the safety requirements.
-        Self(function)
-    }
-
-    /// The C function.
-    #[inline(always)]
-    pub fn as_raw(self) -> bindings::get_block_t {
-        self.0
-    }
-}
 
 /// What a mapper said of a block whose contents it has already put into the folio.
 #[derive(Clone, Copy)]

@@ -3,10 +3,11 @@
 //! Folios of the page cache and the requests that bring them.
 
 mod buffer_states;
-pub(crate) mod buffered_write;
 mod buffers;
-mod file_end;
+mod fault;
 mod folio;
+mod get_block;
+mod grabbed_folio;
 mod large_folio;
 mod page_list;
 mod readahead;
@@ -19,16 +20,24 @@ pub use self::buffer_states::{
 };
 pub use self::buffers::{
     Adopted,
-    BlockState,
-    GetBlockFn, //
+    BlockState, //
 };
-pub(super) use self::file_end::extend;
-pub use self::file_end::truncate_tail;
+pub(super) use self::fault::FaultVTable;
 pub use self::folio::{
     ByteRange,
     Folio,
     LockedFolio,
     WatchedFolio, //
+};
+pub use self::get_block::{
+    BlockSource,
+    Create,
+    FoundBlocks,
+    GetBlockFn, //
+};
+pub use self::grabbed_folio::{
+    BegunWrite,
+    GrabbedFolio, //
 };
 pub use self::page_list::PageList;
 pub use self::readahead::Readahead;

@@ -10,7 +10,7 @@ import sys
 from .. import command, ui
 from ..build import modules
 from ..build.built import Built
-from . import rooms, rustrules, siblings
+from . import layers, rooms, rustrules, siblings
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
@@ -131,6 +131,7 @@ def main(settings):
         bad = _show("files", house_rules(settings.top, paths))
         bad |= _show("rooms", rooms.complaints(settings.top))
         bad |= _show("rust beside C", rustrules.complaints(settings.top, paths))
+        bad |= _show("layers", layers.complaints(settings.top, paths))
         bad |= _show("documents", documents(settings))
         bad |= _show("rustfmt", rustfmt(settings, built.chain, paths))
         bad |= _show("checkpatch", checkpatch(settings, built.source, paths))

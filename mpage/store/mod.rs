@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room for storing: the seam between a file's page cache and how a write gets into it.
+//!
+//! Everything that puts new data into the cache goes through this room: `write(2)` and its
+//! relatives, directories too, in [`BufferedWrites`]; the first store to a mapped page asks the same
+//! mapper, see `abstractions/mm/fault.rs`; what is behind the end of a file is in `file_end`. For
+//! now it is the kernel's buffer_head code; a path without buffer_heads can take its place here and
+//! no filesystem will notice.
+//!
+//! May use: `mapping`, and the layer below.
+//!
+//! Locks: the begin of a write locks the folio, and in front of it that of the file's old end; its
+//! end releases both. The mapper is called with the folios locked.
+//!
+//! C counterpart: `block_write_begin()`, `generic_write_end()`.
+
+mod file_end;
+
+pub use self::file_end::{
+    set_size,
+    truncate_tail, //
+};
+
+use self::file_end::OldEnd;
+use super::mapping::{
+    plain,
+    BlockMapper, //
+};
+use crate::abstractions::{
+    fs::CacheWrites,
+    mm::{
+        without_fs_reclaim,
+        BegunWrite,
+        GetBlockFn,
+        GrabbedFolio, //
+    },
+};
+use core::marker::PhantomData;
+use kernel::error::Result;
+
+/// Writes to the cache of files whose blocks `M` knows, by the kernel's buffer functions.
+pub struct BufferedWrites<M>(PhantomData<M>);
+
+impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
+    type Inode = M::Inode;
+    type Blocks = M;
+
+    /// Finds or makes the folio for a write at `pos` and makes ready up to `len` bytes of it, as
+    /// many as it has: blocks that the write does not cover wholly are read, missing ones
+    /// allocated. If the write will leave a gap behind the end of the file, what is there is zero
+    /// from now on, and the folio with the end stays locked, too: both locks are held until the
+    /// size is another.
+    ///
+    /// C: `block_write_begin()`; folios may be of any order.
+    fn begin(inode: &M::Inode, pos: u64, len: u32) -> Result<BegunWrite> {
+        let (folio, old_end) =
+            match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
+                None => (GrabbedFolio::of(plain(inode), pos)?, None),
+                Some(Ok(folio)) => (folio, None),
+                // Writeback may have a bio with folios in front of the end, and wait for the lock of
+                // that; so nobody who holds it waits for writeback to get memory.
+                Some(Err(end)) => (
+                    without_fs_reclaim(|| GrabbedFolio::of(plain(inode), pos))?,
+                    Some(end),
+                ),
+            };
+        folio.make_ready(pos, len, GetBlockFn::of::<M>())?;
+        Ok(BegunWrite {
+            folio,
+            old_end: old_end.map(OldEnd::into_folio),
+        })
+    }
+
+    /// C: `generic_write_end()`, which moves the end to `pos` even if nothing was copied.
+    fn end(inode: &M::Inode, pos: u64, len: u32, copied: u32, begun: BegunWrite) -> u32 {
+        let inode = plain(inode);
+        let written = begun.folio.commit(pos, len, copied);
+        let end = pos + u64::from(written);
+        let grows = written != 0 && end > inode.size();
+        if grows {
+            // With the folio locked, or writeback would zero what is in it, and with that of the
+            // old end, or somebody could have stored behind it.
+            inode.move_end(end);
+        }
+        drop(begun);
+        if grows {
+            inode.mark_dirty();
+        }
+        written
+    }
+}
