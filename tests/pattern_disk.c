@@ -16,6 +16,7 @@
 #include <linux/timer.h>
 #include <linux/vmalloc.h>
 #include "pattern_disk.h"
+#include "test_disk.h"
 
 #define MAX_RECORDS	8192
 #define WORDS		(SECTOR_SIZE / sizeof(u64))
@@ -24,8 +25,7 @@
 #define SETTLE		msecs_to_jiffies(30)
 
 struct pattern_disk {
-	struct gendisk *gendisk;
-	struct file *file;
+	struct test_disk base;
 	u32 number;
 	/* Where this disk's bios are recorded: here, or at another disk. */
 	struct pattern_disk *recorder;
@@ -212,44 +212,6 @@ static const struct block_device_operations pattern_disk_fops = {
 	.submit_bio	= pattern_disk_submit_bio,
 };
 
-static int pattern_disk_add(struct pattern_disk *disk, u64 sectors)
-{
-	struct queue_limits lim = {
-		.logical_block_size = SECTOR_SIZE,
-	};
-	struct gendisk *gendisk;
-	int err;
-
-	gendisk = blk_alloc_disk(&lim, NUMA_NO_NODE);
-	if (IS_ERR(gendisk))
-		return PTR_ERR(gendisk);
-	gendisk->flags |= GENHD_FL_NO_PART;
-	gendisk->fops = &pattern_disk_fops;
-	gendisk->private_data = disk;
-	snprintf(gendisk->disk_name, DISK_NAME_LEN, "mpagetest%u",
-		 disk->number);
-	set_capacity(gendisk, sectors);
-	err = add_disk(gendisk);
-	if (err)
-		goto out_put;
-
-	disk->file = bdev_file_open_by_dev(disk_devt(gendisk),
-					   BLK_OPEN_READ | BLK_OPEN_WRITE,
-					   disk, NULL);
-	if (IS_ERR(disk->file)) {
-		err = PTR_ERR(disk->file);
-		goto out_del;
-	}
-	disk->gendisk = gendisk;
-	return 0;
-
-out_del:
-	del_gendisk(gendisk);
-out_put:
-	put_disk(gendisk);
-	return err;
-}
-
 /**
  * pattern_disk_create - make a disk and open it
  * @sectors: its size in sectors of 512 bytes
@@ -274,7 +236,8 @@ struct pattern_disk *pattern_disk_create(u64 sectors, u32 number,
 	disk->records = vcalloc(MAX_RECORDS, sizeof(*disk->records));
 	if (!disk->records)
 		goto out_free;
-	err = pattern_disk_add(disk, sectors);
+	err = test_disk_open(&disk->base, &pattern_disk_fops, disk, "mpagetest",
+			     number, sectors);
 	if (err)
 		goto out_free;
 	return disk;
@@ -291,10 +254,8 @@ out_free:
  */
 void pattern_disk_destroy(struct pattern_disk *disk)
 {
-	bdev_fput(disk->file);
-	del_gendisk(disk->gendisk);
+	test_disk_close(&disk->base);
 	timer_shutdown_sync(&disk->timer);
-	put_disk(disk->gendisk);
 	vfree(disk->records);
 	kfree(disk);
 }
@@ -305,7 +266,7 @@ void pattern_disk_destroy(struct pattern_disk *disk)
  */
 struct block_device *pattern_disk_bdev(struct pattern_disk *disk)
 {
-	return file_bdev(disk->file);
+	return file_bdev(disk->base.file);
 }
 
 /**
@@ -324,10 +285,10 @@ int pattern_disk_dirty_block(struct pattern_disk *disk, u64 block,
 	u32 at;
 	int err;
 
-	err = set_blocksize(disk->file, block_size);
+	err = set_blocksize(disk->base.file, block_size);
 	if (err)
 		return err;
-	bh = __getblk(file_bdev(disk->file), block, block_size);
+	bh = __getblk(file_bdev(disk->base.file), block, block_size);
 	if (!bh)
 		return -ENOMEM;
 	lock_buffer(bh);
@@ -354,13 +315,13 @@ int pattern_disk_dirty_block(struct pattern_disk *disk, u64 block,
  */
 void pattern_disk_resize(struct pattern_disk *disk, u64 sectors)
 {
-	struct address_space *mapping = file_bdev(disk->file)->bd_mapping;
+	struct address_space *mapping = file_bdev(disk->base.file)->bd_mapping;
 
 	if (!mapping_empty(mapping)) {
 		invalidate_bh_lrus();
 		truncate_inode_pages(mapping, 0);
 	}
-	set_capacity(disk->gendisk, sectors);
+	set_capacity(disk->base.gendisk, sectors);
 }
 
 /**
@@ -369,7 +330,7 @@ void pattern_disk_resize(struct pattern_disk *disk, u64 sectors)
  */
 int pattern_disk_sync(struct pattern_disk *disk)
 {
-	return sync_blockdev(file_bdev(disk->file));
+	return sync_blockdev(file_bdev(disk->base.file));
 }
 
 /**
@@ -421,18 +382,23 @@ void pattern_disk_forget(struct pattern_disk *disk)
 	spin_unlock_irq(&disk->lock);
 }
 
+static u32 locked(struct pattern_disk *disk, const u32 *counted)
+{
+	u32 count;
+
+	spin_lock_irq(&disk->lock);
+	count = *counted;
+	spin_unlock_irq(&disk->lock);
+	return count;
+}
+
 /**
  * pattern_disk_bios - how many bios are recorded
  * @disk: the disk
  */
 u32 pattern_disk_bios(struct pattern_disk *disk)
 {
-	u32 count;
-
-	spin_lock_irq(&disk->lock);
-	count = disk->records_count;
-	spin_unlock_irq(&disk->lock);
-	return count;
+	return locked(disk, &disk->records_count);
 }
 
 /**
@@ -463,12 +429,7 @@ int pattern_disk_bio(struct pattern_disk *disk, u32 index,
  */
 u32 pattern_disk_most_waiting(struct pattern_disk *disk)
 {
-	u32 count;
-
-	spin_lock_irq(&disk->lock);
-	count = disk->most_waiting;
-	spin_unlock_irq(&disk->lock);
-	return count;
+	return locked(disk, &disk->most_waiting);
 }
 
 /**
@@ -477,10 +438,5 @@ u32 pattern_disk_most_waiting(struct pattern_disk *disk)
  */
 u32 pattern_disk_unplugs(struct pattern_disk *disk)
 {
-	u32 count;
-
-	spin_lock_irq(&disk->lock);
-	count = disk->unplugs;
-	spin_unlock_irq(&disk->lock);
-	return count;
+	return locked(disk, &disk->unplugs);
 }

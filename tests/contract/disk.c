@@ -10,13 +10,13 @@
 #include <linux/bvec.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include "../test_disk.h"
 #include "contract.h"
 
 #define MAX_RECORDS	65536
 
 struct contract_disk {
-	struct gendisk *gendisk;
-	struct file *file;
+	struct test_disk base;
 	u8 *bytes;
 
 	/* Protects what is below. */
@@ -57,42 +57,6 @@ static const struct block_device_operations contract_disk_fops = {
 	.submit_bio	= contract_disk_submit_bio,
 };
 
-static int contract_disk_add(struct contract_disk *disk, unsigned int number,
-			     size_t bytes)
-{
-	struct queue_limits lim = {
-		.logical_block_size = SECTOR_SIZE,
-	};
-	struct gendisk *gendisk;
-	int err;
-
-	gendisk = blk_alloc_disk(&lim, NUMA_NO_NODE);
-	if (IS_ERR(gendisk))
-		return PTR_ERR(gendisk);
-	gendisk->flags |= GENHD_FL_NO_PART;
-	gendisk->fops = &contract_disk_fops;
-	gendisk->private_data = disk;
-	snprintf(gendisk->disk_name, DISK_NAME_LEN, "contract%u", number);
-	set_capacity(gendisk, bytes >> SECTOR_SHIFT);
-	err = add_disk(gendisk);
-	if (err)
-		goto out_put;
-	disk->file = bdev_file_open_by_dev(disk_devt(gendisk), BLK_OPEN_READ |
-					   BLK_OPEN_WRITE, disk, NULL);
-	if (IS_ERR(disk->file)) {
-		err = PTR_ERR(disk->file);
-		goto out_del;
-	}
-	disk->gendisk = gendisk;
-	return 0;
-
-out_del:
-	del_gendisk(gendisk);
-out_put:
-	put_disk(gendisk);
-	return err;
-}
-
 /**
  * contract_disk_create - make a disk, fill it with a pattern and open it
  * @number: part of its name and of its pattern
@@ -115,7 +79,8 @@ struct contract_disk *contract_disk_create(unsigned int number, size_t bytes)
 		goto out_free;
 	for (i = 0; i < bytes; i += sizeof(u64))
 		*(u64 *)(disk->bytes + i) = (i + 1) * 0x9e3779b97f4a7c15ULL + number;
-	err = contract_disk_add(disk, number, bytes);
+	err = test_disk_open(&disk->base, &contract_disk_fops, disk, "contract",
+			     number, bytes >> SECTOR_SHIFT);
 	if (err)
 		goto out_free;
 	return disk;
@@ -133,9 +98,7 @@ out_free:
  */
 void contract_disk_destroy(struct contract_disk *disk)
 {
-	bdev_fput(disk->file);
-	del_gendisk(disk->gendisk);
-	put_disk(disk->gendisk);
+	test_disk_close(&disk->base);
 	vfree(disk->bytes);
 	vfree(disk->bios);
 	kfree(disk);
@@ -147,7 +110,7 @@ void contract_disk_destroy(struct contract_disk *disk)
  */
 struct block_device *contract_disk_bdev(struct contract_disk *disk)
 {
-	return file_bdev(disk->file);
+	return file_bdev(disk->base.file);
 }
 
 /**
@@ -159,7 +122,7 @@ struct block_device *contract_disk_bdev(struct contract_disk *disk)
  */
 int contract_disk_set_block_size(struct contract_disk *disk, unsigned int size)
 {
-	return set_blocksize(disk->file, size);
+	return set_blocksize(disk->base.file, size);
 }
 
 /**
