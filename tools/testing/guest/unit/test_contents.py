@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is in files and on disks: contents, logs of writes, what is durable."""
 
+import errno
+import os
 import pathlib
 import struct
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 _GUEST = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib")]
@@ -43,6 +46,30 @@ class Content(unittest.TestCase):
     def test_a_short_file_is_found(self):
         with self.assertRaisesRegex(AssertionError, "ends at 10"):
             writers.check(file_of(self, writers.content(1, 0, 10)), 1, 11)
+
+
+class Full(unittest.TestCase):
+    """A disk with room for ten bytes."""
+
+    def fill(self, sizes):
+        with tempfile.TemporaryFile() as file:
+            def pwrite(fd, data, at, write=os.pwrite):
+                if at + len(data) > 10:
+                    raise OSError(errno.ENOSPC, "full")
+                return write(fd, data, at)
+
+            with mock.patch.object(os, "pwrite", pwrite):
+                total = writers.fill(file.fileno(), sizes)
+            self.assertEqual(file.read(), b"\xff" * total)
+        return total
+
+    def test_what_is_left_is_filled_by_smaller_pieces(self):
+        self.assertEqual(self.fill((4,)), 8)
+        self.assertEqual(self.fill((4, 1)), 10)
+
+    def test_another_error_is_none_of_its_own(self):
+        with self.assertRaises(AssertionError):
+            writers.fill(-1, (4,))
 
 
 class Log(unittest.TestCase):

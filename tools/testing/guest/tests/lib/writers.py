@@ -5,6 +5,7 @@ A file's bytes depend on its seed and on where they are, so that any part of it 
 be checked, and a block of another file in it is noticed.
 """
 
+import errno
 import os
 import select
 import traceback
@@ -20,6 +21,11 @@ def content(seed, offset, length):
                     for at in range(first, last))
     start = offset - first * _STEP
     return text[start:start + length]
+
+
+def ones(_offset, length):
+    """Bytes that are no pointers to blocks."""
+    return b"\xff" * length
 
 
 def check(path, seed, length, offset=0, what=""):
@@ -50,6 +56,21 @@ def make(path, seed, length, sync=True):
             os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def fill(fd, sizes, data=ones, append=False):
+    """Write to a file until nothing goes any more: pieces of the first size, then of the
+    next for what is left. `data(offset, length)` says what. How many bytes went in."""
+    total = 0
+    for size in sizes:
+        while True:
+            piece = data(total, size)
+            try:
+                total += os.write(fd, piece) if append else os.pwrite(fd, piece, total)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+                break
+    return total
 
 
 class Child:

@@ -8,6 +8,7 @@ twice.
 """
 
 import errno
+import functools
 import mmap
 import os
 import signal
@@ -38,17 +39,10 @@ def _fill(path, seed, append=False):
     """Write until nothing goes any more; how many bytes did."""
     flags = os.O_CREAT | os.O_WRONLY | (os.O_APPEND if append else 0)
     fd = os.open(path, flags, 0o644)
-    chunk, total = _CHUNK, 0
     try:
-        while True:
-            data = writers.content(seed, total, chunk)
-            try:
-                total += os.write(fd, data) if append else os.pwrite(fd, data, total)
-            except OSError as error:
-                assert error.errno == errno.ENOSPC, error
-                if chunk == 1:
-                    break
-                chunk = 1  # the rest of the last block
+        # the second size is for the rest of the last block
+        total = writers.fill(fd, (_CHUNK, 1), functools.partial(writers.content, seed),
+                             append)
         assert os.fstat(fd).st_size == total, "more than what was written"
         os.fsync(fd)
     finally:

@@ -12,6 +12,7 @@ import time
 import lowlevel
 import ops
 import pair
+import writers
 from runner import timeout
 
 DIR, FILE = 0o755, 0o644
@@ -449,13 +450,6 @@ def _fill(path):
     """Write until there is no room; how much went in."""
     fd = os.open(path, os.O_WRONLY)
     try:
-        total = 0
-        for size in (65536, 1024):
-            while True:
-                got = lowlevel.error_of(os.pwrite, fd, bytes(size), total)[0]
-                if not got:
-                    break
-                total += got
-        return total
+        return writers.fill(fd, (65536, 1024))
     finally:
         os.close(fd)
