@@ -6,26 +6,19 @@
 //! answers off a table stands behind three engines: the library's Rust interface, its C interface,
 //! and `fs/mpage.c`, which is the oracle wherever a row asks for the same.
 //!
-//! A failed assertion ends a KUnit test without unwinding. So [`case::Case::run`] sets up, reads,
+//! A failed assertion ends a KUnit test without unwinding. So [`read::case::Case::run`] sets up, reads,
 //! tears everything down and returns plain data; tests only look at that.
 
 use kernel::prelude::*;
 
-mod case;
-mod failure;
-mod large_folio;
-mod layout;
-mod mapper;
 mod pattern;
 mod random;
+mod read;
+mod seen;
+mod setup;
 mod support;
 mod table;
-mod write_case;
-mod write_closed;
-mod write_failure;
-mod write_layout;
-mod write_random;
-mod write_states;
+mod write;
 
 module! {
     type: RustMpageTest,

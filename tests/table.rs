@@ -25,6 +25,16 @@ use rust_mpage::{
     PhysicalBlock, //
 };
 
+/// Numbers of blocks that no disk of the tests has, and most of them no disk at all.
+pub(crate) const ABSURD: [u64; 6] = [
+    u64::MAX,
+    u64::MAX - 1,
+    u64::MAX >> 1,
+    1 << 54,
+    1 << 53,
+    1 << 40,
+];
+
 /// Number of the disk that a file is on.
 pub(crate) const MAIN: u32 = 1;
 /// Number of the disk that [`What::Other`] is on.

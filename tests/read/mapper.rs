@@ -7,14 +7,17 @@ use kernel::prelude::*;
 #[kunit_tests(rust_mpage_mapper)]
 mod tests {
     use crate::{
-        case::{
+        read::case::{
             Case,
             How, //
         },
+        seen::Seen,
+        setup::OnDisks,
         support::Completion,
         table::{
             ext,
-            What::*, //
+            What::*,
+            ABSURD, //
         },
         Engine, //
     };
@@ -283,13 +286,7 @@ mod tests {
     fn b5_mapping_of_no_length() -> Result {
         let extents = [ext(2, Run(100)), ext(1, NoLength(102)), ext(1, Run(103))];
         let case = Case::new(12, &extents);
-        for seen in case.run_each(&Engine::OURS, How::Read)? {
-            assert!(seen.results.iter().eq(&[Ok(()), Ok(()), Err(EIO), Ok(())]));
-            assert!(seen.failed(&[2]));
-        }
-        for seen in case.run_each(&Engine::OURS, How::Readahead)? {
-            assert!(seen.failed(&[2]));
-        }
+        assert!(case.fails_alone(2)?);
         Ok(())
     }
 
@@ -309,38 +306,19 @@ mod tests {
     fn b5_mapping_without_device() -> Result {
         let extents = [ext(1, Run(100)), ext(1, NoDevice(101)), ext(1, Run(102))];
         let case = Case::new(12, &extents);
-        for seen in case.run_each(&Engine::OURS, How::Read)? {
-            assert!(seen.results.iter().eq(&[Ok(()), Err(EIO), Ok(())]));
-            assert!(seen.failed(&[1]));
-        }
-        for seen in case.run_each(&Engine::OURS, How::Readahead)? {
-            assert!(seen.failed(&[1]));
-        }
+        assert!(case.fails_alone(1)?);
         Ok(())
     }
 
     /// Blocks that no device can have, whole and as a part of a scattered folio.
     #[test]
     fn b5_absurd_block_numbers() -> Result {
-        for block in [
-            u64::MAX,
-            u64::MAX - 1,
-            u64::MAX >> 1,
-            1 << 54,
-            1 << 53,
-            1 << 40,
-        ] {
+        for block in ABSURD {
             let whole = [ext(4, Run(100)), ext(4, Run(block)), ext(4, Run(104))];
             let part = [ext(6, Run(100)), ext(2, Run(block)), ext(4, Run(104))];
             for extents in [&whole, &part] {
                 let case = Case::new(10, extents);
-                for seen in case.run_each(&Engine::OURS, How::Read)? {
-                    assert!(seen.results.iter().eq(&[Ok(()), Err(EIO), Ok(())]));
-                    assert!(seen.failed(&[1]));
-                }
-                for seen in case.run_each(&Engine::OURS, How::Readahead)? {
-                    assert!(seen.failed(&[1]));
-                }
+                assert!(case.fails_alone(1)?);
             }
         }
         Ok(())

@@ -7,10 +7,12 @@ use kernel::prelude::*;
 #[kunit_tests(rust_mpage_layout)]
 mod tests {
     use crate::{
-        case::{
+        read::case::{
             Case,
             How, //
         },
+        seen::Seen,
+        setup::OnDisks,
         table::{
             ext,
             What::*, //
@@ -23,12 +25,7 @@ mod tests {
     fn r1_contiguous_folios_share_a_bio() -> Result {
         let extents = [ext(64, Run(100))];
         let case = Case::new(12, &extents);
-        let (kernel, ours) = case.compare(How::Readahead)?;
-        for seen in ours {
-            assert!(seen.all_right());
-            assert!(seen.bios_are(&[(800, 64 << 12)]));
-            assert!(seen.bios_as(&kernel));
-        }
+        assert!(case.reads_as_c(How::Readahead, &[(800, 64 << 12)])?);
         Ok(())
     }
 
@@ -38,12 +35,7 @@ mod tests {
         let extents = [ext(7, Run(100)), ext(9, Run(107)), ext(4, Run(116))];
         for bits in [10, 12] {
             let case = Case::new(bits, &extents);
-            let (kernel, ours) = case.compare(How::Readahead)?;
-            for seen in ours {
-                assert!(seen.all_right());
-                assert!(seen.bios_are(&[(100 << (bits - 9), 20 << bits)]));
-                assert!(seen.bios_as(&kernel));
-            }
+            assert!(case.reads_as_c(How::Readahead, &[(100 << (bits - 9), 20 << bits)])?);
         }
         Ok(())
     }
@@ -52,12 +44,10 @@ mod tests {
     fn r1_a_break_submits() -> Result {
         let extents = [ext(3, Run(100)), ext(2, Run(104)), ext(3, Run(50))];
         let case = Case::new(12, &extents);
-        let (kernel, ours) = case.compare(How::Readahead)?;
-        for seen in ours {
-            assert!(seen.all_right());
-            assert!(seen.bios_are(&[(800, 3 << 12), (832, 2 << 12), (400, 3 << 12)]));
-            assert!(seen.bios_as(&kernel));
-        }
+        assert!(case.reads_as_c(
+            How::Readahead,
+            &[(800, 3 << 12), (832, 2 << 12), (400, 3 << 12)]
+        )?);
         Ok(())
     }
 
@@ -123,12 +113,10 @@ mod tests {
             let blocks = (1u64 << (order + 12 - bits)) + 1;
             let case = Case::new(bits, &extents).order(order);
             let case = case.size((blocks << bits) - 100);
-            let (kernel, ours) = case.compare(How::Readahead)?;
-            for seen in ours {
-                assert!(seen.all_right());
-                assert!(seen.bios_are(&[(100 << (bits - 9), (blocks << bits) as u32)]));
-                assert!(seen.bios_as(&kernel));
-            }
+            assert!(case.reads_as_c(
+                How::Readahead,
+                &[(100 << (bits - 9), (blocks << bits) as u32)]
+            )?);
         }
         Ok(())
     }
@@ -138,12 +126,7 @@ mod tests {
     fn r4_all_hole_is_zeroed_without_io() -> Result {
         let extents = [ext(4, Run(100)), ext(4, Hole), ext(4, Run(104))];
         let case = Case::new(10, &extents);
-        let (kernel, ours) = case.compare(How::Readahead)?;
-        for seen in ours {
-            assert!(seen.all_right());
-            assert!(seen.bios_are(&[(200, 8 << 10)]));
-            assert!(seen.bios_as(&kernel));
-        }
+        assert!(case.reads_as_c(How::Readahead, &[(200, 8 << 10)])?);
         Ok(())
     }
 

@@ -7,27 +7,27 @@ use crate::{
         Contents,
         SECTOR_SIZE, //
     },
+    seen::Seen,
+    setup::{
+        self,
+        OnDisks,
+        Setup, //
+    },
     support::{
-        on_shared_bench,
         Bench,
         Bio,
         BufferArgs,
-        Completion,
         DirtyState,
-        Faults,
         File,
-        FileArgs,
         Request,
         Written,
-        OPEN,
-        SECTORS, //
+        OPEN, //
     },
     table::{
         contents,
         extent_at,
         Call,
         Extent,
-        Table,
         What,
         MAIN,
         OTHER, //
@@ -98,57 +98,40 @@ pub(crate) const FLUSH: Request = Request {
 /// A file with dirty folios, and its disks.
 #[derive(Clone, Copy)]
 pub(crate) struct WriteCase<'a> {
-    block_bits: u32,
-    extents: &'a [Extent],
-    sectors: u64,
-    size: u64,
+    setup: Setup<'a>,
     orders: &'a [u8],
     buffers: &'a [(u64, &'a [Buffer])],
     clean: &'a [u64],
     stale: &'a [u64],
     device_blocks: &'a [(u64, u8)],
     requests: &'a [Request],
-    faults: Faults,
-    completion: Completion,
-    fail_call: Option<(usize, Error)>,
     hint: u32,
     pages: Option<u64>,
     dirty_again: &'a [u64],
+}
+
+impl<'a> OnDisks<'a> for WriteCase<'a> {
+    fn setup(&mut self) -> &mut Setup<'a> {
+        &mut self.setup
+    }
 }
 
 impl<'a> WriteCase<'a> {
     /// A file of these extents, which ends where they end, in blocks of `1 << block_bits` bytes,
     /// with single-page folios that are all dirty and have no buffers.
     pub(crate) fn new(block_bits: u32, extents: &'a [Extent]) -> Self {
-        let blocks: u64 = extents.iter().map(|extent| extent.len).sum();
         Self {
-            block_bits,
-            extents,
-            sectors: SECTORS,
-            size: blocks << block_bits,
+            setup: Setup::new(block_bits, extents),
             orders: &[],
             buffers: &[],
             clean: &[],
             stale: &[],
             device_blocks: &[],
             requests: &[SYNC],
-            faults: Faults::default(),
-            completion: Completion::AtOnce,
-            fail_call: None,
             hint: 0,
             pages: None,
             dirty_again: &[],
         }
-    }
-
-    /// A file of `size` bytes.
-    pub(crate) fn size(self, size: u64) -> Self {
-        Self { size, ..self }
-    }
-
-    /// A main disk of so many sectors.
-    pub(crate) fn sectors(self, sectors: u64) -> Self {
-        Self { sectors, ..self }
     }
 
     /// Folios of these orders, and single-page ones behind them.
@@ -159,6 +142,11 @@ impl<'a> WriteCase<'a> {
     /// The folios of these pages have buffers.
     pub(crate) fn buffers(self, buffers: &'a [(u64, &'a [Buffer])]) -> Self {
         Self { buffers, ..self }
+    }
+
+    /// The case as it is, whose folios have no buffers, and the same with these.
+    pub(crate) fn without_and_with(self, buffers: &'a [(u64, &'a [Buffer])]) -> [Self; 2] {
+        [self, self.buffers(buffers)]
     }
 
     /// The folios of these pages are not dirty.
@@ -184,28 +172,6 @@ impl<'a> WriteCase<'a> {
         Self { requests, ..self }
     }
 
-    /// The nth bio to the main disk fails, from 1.
-    pub(crate) fn fail_bio(self, nth: u32) -> Self {
-        let faults = Faults {
-            nth,
-            ..Faults::default()
-        };
-        Self { faults, ..self }
-    }
-
-    /// When bios end.
-    pub(crate) fn completion(self, completion: Completion) -> Self {
-        Self { completion, ..self }
-    }
-
-    /// The nth question to the mapper fails, from 1.
-    pub(crate) fn fail_call(self, nth: usize, error: Error) -> Self {
-        Self {
-            fail_call: Some((nth, error)),
-            ..self
-        }
-    }
-
     /// How long the data will live.
     pub(crate) fn hint(self, hint: u32) -> Self {
         Self { hint, ..self }
@@ -228,42 +194,35 @@ impl<'a> WriteCase<'a> {
     }
 
     fn cached_pages(&self) -> u64 {
-        let of_file = self.size.div_ceil(PAGE_SIZE as u64);
+        let of_file = self.setup.size.div_ceil(PAGE_SIZE as u64);
         self.pages.unwrap_or(of_file)
     }
 
     /// Has each engine write the file, on the same disks.
     pub(crate) fn run_each(&self, engines: &[Engine]) -> Result<KVec<SeenWritten>> {
-        on_shared_bench(|bench| {
-            let mut seen = KVec::new();
-            for engine in engines {
-                seen.push(self.run_on(bench, *engine)?, GFP_KERNEL)?;
-            }
-            Ok(seen)
-        })
+        setup::each(engines, |bench, engine| self.run_on(bench, engine))
     }
 
     /// Has the oracle write the file, and both faces of the library.
     pub(crate) fn compare(&self) -> Result<(SeenWritten, KVec<SeenWritten>)> {
-        let mut seen = self.run_each(&[Engine::Kernel, Engine::Rust, Engine::CInterface])?;
-        let kernel = seen.remove(0).map_err(|_| EINVAL)?;
-        Ok((kernel, seen))
+        setup::compare(|bench, engine| self.run_on(bench, engine))
+    }
+
+    /// Whether both faces of the library write everything, in these bios, and the oracle has the same.
+    pub(crate) fn writes_as_c(&self, bios: &[(u64, u32)]) -> Result<bool> {
+        let (kernel, ours) = self.compare()?;
+        Ok(ours
+            .iter()
+            .all(|seen| seen.all_written() && seen.bios_are(bios) && seen.bios_as(&kernel)))
     }
 
     /// Writes the file on disks that several cases share.
     pub(crate) fn run_on(&self, bench: &Bench, engine: Engine) -> Result<SeenWritten> {
-        let table = Table::new(self.extents, self.fail_call)?;
-        let args = FileArgs {
-            engine,
-            size: self.size,
-            block_bits: self.block_bits,
-            order: 0,
-        };
-        let file = File::new(bench, &args, table)?;
+        let file = self.setup.file(bench, engine, 0)?;
         file.set_write_hint(self.hint);
-        bench.prepare(self.sectors, &self.faults, self.completion);
+        self.setup.prepare(bench);
         for (block, byte) in self.device_blocks {
-            bench.dirty_block(*block, self.block_bits, *byte)?;
+            bench.dirty_block(*block, self.setup.block_bits, *byte)?;
         }
         let folios = self.fill(&file)?;
         let mut seen = SeenWritten {
@@ -333,18 +292,18 @@ impl<'a> WriteCase<'a> {
         let (sectors, _) = bytes.as_chunks_mut::<SECTOR_SIZE>();
         let first = page * (PAGE_SIZE / SECTOR_SIZE) as u64;
         for (sector, bytes) in (first..).zip(sectors) {
-            let inside = sector * (SECTOR_SIZE as u64) < self.size;
-            let mapped = contents(self.extents, self.block_bits, sector);
+            let inside = sector * (SECTOR_SIZE as u64) < self.setup.size;
+            let mapped = contents(self.setup.extents, self.setup.block_bits, sector);
             mapped.filter(|_| inside).unwrap_or(JUNK).fill(bytes);
         }
         file.fill_page(page, &bytes)
     }
 
     fn set_buffers(&self, file: &File<'_>, page: u64, buffers: &[Buffer]) -> Result {
-        let first = page * (PAGE_SIZE as u64 >> self.block_bits);
+        let first = page * (PAGE_SIZE as u64 >> self.setup.block_bits);
         let mut args = KVec::new();
         for (block, buffer) in (first..).zip(buffers) {
-            args.push(buffer.args(self.extents, block), GFP_KERNEL)?;
+            args.push(buffer.args(self.setup.extents, block), GFP_KERNEL)?;
         }
         file.set_buffers(page, &args)
     }
@@ -370,8 +329,18 @@ pub(crate) struct SeenWritten {
     pub(crate) folios: KVec<(u64, DirtyState)>,
 }
 
-impl SeenWritten {
-    /// Shows what was seen if that is not what was expected.
+impl Seen for SeenWritten {
+    // A bio of few vectors comes from a cache, which it notes.
+    const FLAGS_ASIDE: u32 = 1 << bindings::req_flag_bits___REQ_ALLOC_CACHE;
+
+    fn bios(&self) -> &[Bio] {
+        &self.bios
+    }
+
+    fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
     fn expect(&self, what: &str, right: bool) -> bool {
         if !right {
             pr_info!("{:?}: {what}\n", self.engine);
@@ -390,7 +359,9 @@ impl SeenWritten {
         }
         right
     }
+}
 
+impl SeenWritten {
     /// Whether everything was written, with no error, and nothing is left dirty.
     pub(crate) fn all_written(&self) -> bool {
         let requests = self.written.iter();
@@ -421,27 +392,6 @@ impl SeenWritten {
         self.expect("wrong folios are dirty", right) && self.none_stuck()
     }
 
-    /// Whether these, and no others, are the bios: first sector and bytes.
-    pub(crate) fn bios_are(&self, expected: &[(u64, u32)]) -> bool {
-        let bios = self.bios.iter().map(|bio| (bio.sector, bio.bytes));
-        self.expect("wrong bios", bios.eq(expected.iter().copied()))
-    }
-
-    /// Whether the bios are those of another run: disks, sectors, sizes, flags, hints and order.
-    pub(crate) fn bios_as(&self, other: &Self) -> bool {
-        // A bio of few vectors comes from a cache, which it notes.
-        let cached = 1 << bindings::req_flag_bits___REQ_ALLOC_CACHE;
-        let plain = |bio: &Bio| (bio.disk, bio.sector, bio.bytes, bio.opf & !cached, bio.hint);
-        let right = self.bios.iter().map(plain).eq(other.bios.iter().map(plain));
-        self.expect("other bios than", right) || other.expect("these", false)
-    }
-
-    /// Whether these, and no others, were the questions: first block and blocks.
-    pub(crate) fn calls_are(&self, expected: &[(u64, u64)]) -> bool {
-        let calls = self.calls.iter().map(|call| (call.at, call.max));
-        self.expect("wrong questions", calls.eq(expected.iter().copied()))
-    }
-
     /// Whether a request came to this: what it returned, and what two calls of fsync tell.
     pub(crate) fn came_to(&self, request: usize, result: Result, first: Result) -> bool {
         let errno = |result: Result| result.map_or_else(|error| error.to_errno(), |()| 0);
@@ -449,6 +399,16 @@ impl SeenWritten {
             (it.result, it.first_error, it.second_error) == (errno(result), errno(first), 0)
         });
         self.expect("wrong errors", right)
+    }
+
+    /// Whether the first request failed with `error` and gave up what had no block: nothing is dirty,
+    /// and so many sectors were written.
+    pub(crate) fn gave_up(&self, error: Error, sectors: u32) -> bool {
+        let clean = self.folios.iter().all(|(_, it)| it.dirty_buffers == 0);
+        self.came_to(0, Err(error), Err(error))
+            && self.dirty_are(&[])
+            && self.expect("dirty buffers", clean)
+            && self.expect("wrong sectors", self.sectors() == (sectors, 0, 0))
     }
 
     /// Sectors written, of each kind: whole, cut, zero.

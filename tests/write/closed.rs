@@ -7,10 +7,10 @@ use crate::{
         Filesystem,
         Request, //
     },
-    write_case::{
+    write::case::{
         FLUSH,
         SYNC, //
-    }, //
+    },
 };
 
 /// A request by somebody who waits, of such a filesystem.
@@ -33,6 +33,8 @@ mod tests {
         sync, //
     };
     use crate::{
+        seen::Seen,
+        setup::OnDisks,
         support::{
             CLOSING,
             FREEZING,
@@ -43,7 +45,7 @@ mod tests {
             ext,
             What::*, //
         },
-        write_case::{
+        write::case::{
             Buffer::{
                 Good,
                 Stored, //
@@ -67,16 +69,9 @@ mod tests {
             flush(CLOSING),
         ] {
             let requests = [request];
-            for case in [
-                WriteCase::new(10, &extents),
-                WriteCase::new(10, &extents).buffers(&buffers),
-            ] {
+            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
                 for seen in case.requests(&requests).run_each(&Engine::OURS)? {
-                    assert!(seen.came_to(0, Err(ENOSPC), Err(ENOSPC)));
-                    assert!(seen.dirty_are(&[]));
-                    let given_up = seen.folios.iter().all(|(_, it)| it.dirty_buffers == 0);
-                    assert!(seen.is("buffers", given_up));
-                    assert!(seen.is("sectors", seen.sectors() == (4, 0, 0)));
+                    assert!(seen.gave_up(ENOSPC, 4));
                 }
             }
         }
@@ -109,10 +104,7 @@ mod tests {
         let buffers = [(0, &[Stored; 4][..]), (1, &[Stored; 4][..])];
         for filesystem in [FROZEN, READ_ONLY] {
             let requests = [sync(filesystem)];
-            for case in [
-                WriteCase::new(10, &extents),
-                WriteCase::new(10, &extents).buffers(&buffers),
-            ] {
+            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
                 for seen in case.requests(&requests).run_each(&Engine::OURS)? {
                     assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
                     assert!(seen.bios_are(&[]));
@@ -138,10 +130,7 @@ mod tests {
         let buffers = [(2, &[Good, Good, Stored, Stored][..])];
         for filesystem in [FROZEN, READ_ONLY] {
             let requests = [sync(filesystem)];
-            for case in [
-                WriteCase::new(10, &extents),
-                WriteCase::new(10, &extents).buffers(&buffers),
-            ] {
+            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
                 for seen in case.requests(&requests).run_each(&Engine::OURS)? {
                     assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
                     let bios = [

@@ -7,10 +7,11 @@ use kernel::prelude::*;
 #[kunit_tests(rust_mpage_large_folio)]
 mod tests {
     use crate::{
-        case::{
+        read::case::{
             Case,
             How, //
         },
+        setup::OnDisks,
         support::Completion,
         table::{
             ext,

@@ -7,23 +7,24 @@ use crate::{
         Contents,
         SECTOR_SIZE, //
     },
+    seen::Seen,
+    setup::{
+        self,
+        OnDisks,
+        Setup, //
+    },
     support::{
         on_shared_bench,
         Bench,
         Bio,
         BufferState,
-        Completion,
-        Faults,
         File,
-        FileArgs,
-        FolioState,
-        SECTORS, //
+        FolioState, //
     },
     table::{
         contents,
         Call,
-        Extent,
-        Table, //
+        Extent, //
     },
     Engine, //
 };
@@ -62,80 +63,31 @@ pub(crate) enum How {
 /// A file and its disks.
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
-    block_bits: u32,
-    extents: &'a [Extent],
-    size: u64,
+    setup: Setup<'a>,
     order: u32,
-    sectors: u64,
-    faults: Faults,
-    completion: Completion,
-    fail_call: Option<(usize, Error)>,
     hold_back_memory: bool,
+}
+
+impl<'a> OnDisks<'a> for Case<'a> {
+    fn setup(&mut self) -> &mut Setup<'a> {
+        &mut self.setup
+    }
 }
 
 impl<'a> Case<'a> {
     /// A file of these extents, which ends where they end, in blocks of `1 << block_bits` bytes and
     /// single-page folios, on disks of 1 GiB.
     pub(crate) fn new(block_bits: u32, extents: &'a [Extent]) -> Self {
-        let blocks: u64 = extents.iter().map(|extent| extent.len).sum();
         Self {
-            block_bits,
-            extents,
-            size: blocks << block_bits,
+            setup: Setup::new(block_bits, extents),
             order: 0,
-            sectors: SECTORS,
-            faults: Faults::default(),
-            completion: Completion::AtOnce,
-            fail_call: None,
             hold_back_memory: false,
         }
-    }
-
-    /// A file of `size` bytes.
-    pub(crate) fn size(self, size: u64) -> Self {
-        Self { size, ..self }
     }
 
     /// Folios of `order`.
     pub(crate) fn order(self, order: u32) -> Self {
         Self { order, ..self }
-    }
-
-    /// A main disk of so many sectors.
-    pub(crate) fn sectors(self, sectors: u64) -> Self {
-        Self { sectors, ..self }
-    }
-
-    /// `count` sectors of the main disk from `first` on cannot be read.
-    pub(crate) fn bad_sectors(self, first: u64, count: u64) -> Self {
-        let faults = Faults {
-            sector: first,
-            sectors: count,
-            nth: 0,
-        };
-        Self { faults, ..self }
-    }
-
-    /// The nth bio to the main disk fails, from 1.
-    pub(crate) fn fail_bio(self, nth: u32) -> Self {
-        let faults = Faults {
-            nth,
-            ..Faults::default()
-        };
-        Self { faults, ..self }
-    }
-
-    /// When bios end.
-    pub(crate) fn completion(self, completion: Completion) -> Self {
-        Self { completion, ..self }
-    }
-
-    /// The nth question to the mapper fails, from 1.
-    pub(crate) fn fail_call(self, nth: usize, error: Error) -> Self {
-        Self {
-            fail_call: Some((nth, error)),
-            ..self
-        }
     }
 
     /// Allocations for the mapping may fail.
@@ -147,50 +99,57 @@ impl<'a> Case<'a> {
     }
 
     fn pages(&self) -> u64 {
-        self.size.div_ceil(PAGE_SIZE as u64)
+        self.setup.size.div_ceil(PAGE_SIZE as u64)
     }
 
     /// Reads the file.
-    pub(crate) fn run(&self, engine: Engine, how: How) -> Result<Seen> {
+    pub(crate) fn run(&self, engine: Engine, how: How) -> Result<SeenRead> {
         on_shared_bench(|bench| self.run_on(bench, engine, how))
     }
 
     /// Has each engine read the file, on the same disks.
-    pub(crate) fn run_each(&self, engines: &[Engine], how: How) -> Result<KVec<Seen>> {
-        on_shared_bench(|bench| {
-            let mut seen = KVec::new();
-            for engine in engines {
-                seen.push(self.run_on(bench, *engine, how)?, GFP_KERNEL)?;
-            }
-            Ok(seen)
-        })
+    pub(crate) fn run_each(&self, engines: &[Engine], how: How) -> Result<KVec<SeenRead>> {
+        setup::each(engines, |bench, engine| self.run_on(bench, engine, how))
     }
 
     /// Has the oracle read the file, and both faces of the library.
-    pub(crate) fn compare(&self, how: How) -> Result<(Seen, KVec<Seen>)> {
-        let mut seen = self.run_each(&[Engine::Kernel, Engine::Rust, Engine::CInterface], how)?;
-        let kernel = seen.remove(0).map_err(|_| EINVAL)?;
-        Ok((kernel, seen))
+    pub(crate) fn compare(&self, how: How) -> Result<(SeenRead, KVec<SeenRead>)> {
+        setup::compare(|bench, engine| self.run_on(bench, engine, how))
+    }
+
+    /// Whether both faces of the library read everything, in these bios, and the oracle has the same.
+    pub(crate) fn reads_as_c(&self, how: How, bios: &[(u64, u32)]) -> Result<bool> {
+        let (kernel, ours) = self.compare(how)?;
+        Ok(ours
+            .iter()
+            .all(|seen| seen.all_right() && seen.bios_are(bios) && seen.bios_as(&kernel)))
+    }
+
+    /// Whether the folio of `page` alone fails, with `EIO`, in both faces of the library: read ahead,
+    /// and for readers that need the folios.
+    pub(crate) fn fails_alone(&self, page: u64) -> Result<bool> {
+        for seen in self.run_each(&Engine::OURS, How::Read)? {
+            let expected = (0..self.pages()).map(|at| if at == page { Err(EIO) } else { Ok(()) });
+            let right = seen.results.iter().copied().eq(expected);
+            if !seen.expect("wrong results", right) || !seen.failed(&[page]) {
+                return Ok(false);
+            }
+        }
+        let ahead = self.run_each(&Engine::OURS, How::Readahead)?;
+        Ok(ahead.iter().all(|seen| seen.failed(&[page])))
     }
 
     /// Reads the file on disks that several cases share.
-    pub(crate) fn run_on(&self, bench: &Bench, engine: Engine, how: How) -> Result<Seen> {
-        let table = Table::new(self.extents, self.fail_call)?;
-        let args = FileArgs {
-            engine,
-            size: self.size,
-            block_bits: self.block_bits,
-            order: self.order,
-        };
-        let file = File::new(bench, &args, table)?;
-        bench.prepare(self.sectors, &self.faults, self.completion);
+    pub(crate) fn run_on(&self, bench: &Bench, engine: Engine, how: How) -> Result<SeenRead> {
+        let file = self.setup.file(bench, engine, self.order)?;
+        self.setup.prepare(bench);
         if self.hold_back_memory {
             file.hold_back_memory();
         }
-        let mut seen = Seen {
+        let mut seen = SeenRead {
             engine,
             pages: self.pages(),
-            ..Seen::default()
+            ..SeenRead::default()
         };
         self.read(&file, how, &mut seen.results)?;
         seen.folios = self.folios(&file, how)?;
@@ -262,7 +221,7 @@ impl<'a> Case<'a> {
     /// What a sector of the file should hold: as the table says, but for buffers that are newer,
     /// what is behind the end of the file, and what is behind the end of the disk.
     fn contents(&self, sector: u64, how: How) -> Option<Contents> {
-        let block = sector >> (self.block_bits - 9);
+        let block = sector >> (self.setup.block_bits - 9);
         if let How::ReadWithBuffers(uptodate) | How::ReadaheadDirtyThenRead(_, uptodate) = how {
             let mask = u32::try_from(block)
                 .ok()
@@ -271,11 +230,11 @@ impl<'a> Case<'a> {
                 return Some(Contents::Byte(NEWER));
             }
         }
-        if block << self.block_bits >= self.size {
+        if block << self.setup.block_bits >= self.setup.size {
             return Some(Contents::Zero);
         }
-        match contents(self.extents, self.block_bits, sector)? {
-            Contents::Disk { sector, .. } if sector >= self.sectors => Some(Contents::Zero),
+        match contents(self.setup.extents, self.setup.block_bits, sector)? {
+            Contents::Disk { sector, .. } if sector >= self.setup.sectors => Some(Contents::Zero),
             contents => Some(contents),
         }
     }
@@ -304,7 +263,7 @@ impl Folio {
 
 /// What was seen.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct SeenRead {
     /// What read it.
     pub(crate) engine: Engine,
     pages: u64,
@@ -320,7 +279,7 @@ pub(crate) struct Seen {
     pub(crate) most_waiting: u32,
 }
 
-impl Default for Seen {
+impl Default for SeenRead {
     fn default() -> Self {
         Self {
             engine: Engine::Kernel,
@@ -334,8 +293,17 @@ impl Default for Seen {
     }
 }
 
-impl Seen {
-    /// Shows what was seen if that is not what was expected.
+impl Seen for SeenRead {
+    const FLAGS_ASIDE: u32 = 0;
+
+    fn bios(&self) -> &[Bio] {
+        &self.bios
+    }
+
+    fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
     fn expect(&self, what: &str, right: bool) -> bool {
         if !right {
             pr_info!("{:?}: {what}\n", self.engine);
@@ -360,7 +328,9 @@ impl Seen {
         }
         right
     }
+}
 
+impl SeenRead {
     /// Whether every page of the file is in the cache, read and right.
     pub(crate) fn all_right(&self) -> bool {
         let cached: u64 = self.folios.iter().map(|folio| 1 << folio.state.order).sum();
@@ -375,25 +345,6 @@ impl Seen {
         let ended = self.folios.iter().all(|it| it.is_right() || it.is_failed());
         let right = ended && indices.eq(expected.iter().copied());
         self.expect("the wrong folios failed", right)
-    }
-
-    /// Whether these, and no others, are the bios: first sector and bytes.
-    pub(crate) fn bios_are(&self, expected: &[(u64, u32)]) -> bool {
-        let bios = self.bios.iter().map(|bio| (bio.sector, bio.bytes));
-        self.expect("wrong bios", bios.eq(expected.iter().copied()))
-    }
-
-    /// Whether the bios are those of another run: disks, sectors, sizes, flags and order.
-    pub(crate) fn bios_as(&self, other: &Self) -> bool {
-        let plain = |bio: &Bio| (bio.disk, bio.sector, bio.bytes, bio.opf);
-        let right = self.bios.iter().map(plain).eq(other.bios.iter().map(plain));
-        self.expect("other bios than", right) || other.expect("these", false)
-    }
-
-    /// Whether these, and no others, were the questions: first block and blocks.
-    pub(crate) fn calls_are(&self, expected: &[(u64, u64)]) -> bool {
-        let calls = self.calls.iter().map(|call| (call.at, call.max));
-        self.expect("wrong questions", calls.eq(expected.iter().copied()))
     }
 
     /// Whether the questions are those of another run.

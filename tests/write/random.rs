@@ -5,6 +5,7 @@
 
 use crate::{
     random::Random,
+    setup::OnDisks,
     support::{
         on_shared_bench,
         Bench,
@@ -14,7 +15,7 @@ use crate::{
         Extent,
         What, //
     },
-    write_case::{
+    write::case::{
         Buffer,
         SeenWritten,
         WriteCase, //

@@ -7,6 +7,8 @@ use kernel::prelude::*;
 #[kunit_tests(rust_mpage_write_failure)]
 mod tests {
     use crate::{
+        seen::Seen,
+        setup::OnDisks,
         support::{
             Completion::{
                 AtOnce,
@@ -17,9 +19,10 @@ mod tests {
         },
         table::{
             ext,
-            What::*, //
+            What::*,
+            ABSURD, //
         },
-        write_case::{
+        write::case::{
             Buffer::{
                 Good,
                 Stored, //
@@ -178,16 +181,9 @@ mod tests {
             ..FLUSH
         }];
         let buffers = [(0, &[Stored; 4][..])];
-        for case in [
-            WriteCase::new(10, &extents),
-            WriteCase::new(10, &extents).buffers(&buffers),
-        ] {
+        for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
             for seen in case.requests(&requests).run_each(&Engine::OURS)? {
-                assert!(seen.came_to(0, Err(ENOSPC), Err(ENOSPC)));
-                assert!(seen.dirty_are(&[]));
-                let given_up = seen.folios.iter().all(|(_, it)| it.dirty_buffers == 0);
-                assert!(seen.is("buffers", given_up));
-                assert!(seen.is("sectors", seen.sectors() == (4, 0, 0)));
+                assert!(seen.gave_up(ENOSPC, 4));
             }
         }
         Ok(())
@@ -212,12 +208,7 @@ mod tests {
     fn r12_write_over_the_end_is_trimmed() -> Result {
         let extents = [ext(3, Run(123))];
         let case = WriteCase::new(12, &extents).sectors(1003);
-        let (kernel, ours) = case.compare()?;
-        for seen in ours {
-            assert!(seen.all_written());
-            assert!(seen.bios_are(&[(984, 19 << 9)]));
-            assert!(seen.bios_as(&kernel));
-        }
+        assert!(case.writes_as_c(&[(984, 19 << 9)])?);
         // The same for the last piece of a folio.
         let extents = [ext(2, Run(10)), ext(1, Run(20)), ext(1, Run(250))];
         let case = WriteCase::new(11, &extents).sectors(1003);
@@ -230,14 +221,7 @@ mod tests {
 
     #[test]
     fn b5_absurd_block_numbers() -> Result {
-        for block in [
-            u64::MAX,
-            u64::MAX - 1,
-            u64::MAX >> 1,
-            1 << 54,
-            1 << 53,
-            1 << 40,
-        ] {
+        for block in ABSURD {
             let whole = [ext(4, Run(100)), ext(4, Run(block)), ext(4, Run(104))];
             let part = [ext(6, Run(100)), ext(2, Run(block)), ext(4, Run(106))];
             for extents in [&whole, &part] {
@@ -261,10 +245,7 @@ mod tests {
         for what in [NoLength(102), NoDevice(102), Fails(EIO)] {
             let extents = [ext(2, Run(100)), ext(1, what), ext(1, Run(103))];
             let buffers = [(2, &[Stored][..])];
-            for case in [
-                WriteCase::new(12, &extents),
-                WriteCase::new(12, &extents).buffers(&buffers),
-            ] {
+            for case in WriteCase::new(12, &extents).without_and_with(&buffers) {
                 for seen in case.run_each(&Engine::OURS)? {
                     assert!(seen.came_to(0, Err(EIO), Err(EIO)));
                     assert!(seen.dirty_are(&[]));

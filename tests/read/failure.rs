@@ -7,10 +7,12 @@ use kernel::prelude::*;
 #[kunit_tests(rust_mpage_failure)]
 mod tests {
     use crate::{
-        case::{
+        read::case::{
             Case,
             How, //
         },
+        seen::Seen,
+        setup::OnDisks,
         support::Completion::{
             self,
             AtOnce,
