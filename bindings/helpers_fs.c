@@ -297,3 +297,13 @@ __helper int rust_mpage_helper_finish_open_simple(struct file *file)
 {
 	return finish_open_simple(file, 0);
 }
+
+__helper u32 rust_mpage_helper_inode_state(struct inode *inode)
+{
+	u32 state;
+
+	spin_lock(&inode->i_lock);
+	state = inode_state_read(inode);
+	spin_unlock(&inode->i_lock);
+	return state;
+}

@@ -102,6 +102,8 @@ void rust_mpage_helper_inode_init_owner_bsd(struct inode *inode,
 void rust_mpage_helper_filemap_invalidate_lock(struct address_space *mapping);
 void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping);
 
+u32 rust_mpage_helper_inode_state(struct inode *inode);
+
 /* Superblocks */
 void rust_mpage_helper_sb_start_intwrite(struct super_block *sb);
 void rust_mpage_helper_sb_end_intwrite(struct super_block *sb);

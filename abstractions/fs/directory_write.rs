@@ -102,6 +102,10 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
             return Err(EIO);
         }
 
+        // What is under way to the device is what was to be written, in the order in which it was to
+        // be written.
+        // SAFETY: The folio is locked and referenced.
+        unsafe { bindings::folio_wait_writeback(folio.raw) };
         // SAFETY: The folio is locked, and so valid; the range is in one page of it.
         let address = unsafe {
             let offset = start.saturating_sub(Folio::from_raw(folio.raw).position()) as usize;

@@ -17,6 +17,7 @@ use super::{
     DeviceNumber,
     FileSystem,
     Inode,
+    InodeFlags,
     InodeType,
     SuperBlock, //
 };
@@ -37,9 +38,16 @@ use core::{
 use kernel::{
     prelude::*,
     str::CString,
-    sync::aref::{
-        ARef,
-        AlwaysRefCounted, //
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        barrier::{
+            smp_mb,
+            Read,
+            Write, //
+        }, //
     },
 };
 
@@ -212,38 +220,6 @@ pub enum Iget<T: FileSystem> {
     New(NewInode<T>),
 }
 
-/// Flags of an inode that the VFS heeds.
-#[derive(Clone, Copy, Default)]
-pub struct InodeFlags(u32);
-
-impl InodeFlags {
-    /// All that have a name here.
-    pub(super) const ALL: Self = Self::SYNC
-        .with(Self::APPEND)
-        .with(Self::IMMUTABLE)
-        .with(Self::NO_ATIME)
-        .with(Self::DIR_SYNC);
-    /// Writes are synchronous.
-    pub const SYNC: Self = Self(bindings::S_SYNC);
-    /// It can only be appended to.
-    pub const APPEND: Self = Self(bindings::S_APPEND);
-    /// It cannot be changed.
-    pub const IMMUTABLE: Self = Self(bindings::S_IMMUTABLE);
-    /// Access times are not updated.
-    pub const NO_ATIME: Self = Self(bindings::S_NOATIME);
-    /// Changes of the directory are synchronous.
-    pub const DIR_SYNC: Self = Self(bindings::S_DIRSYNC);
-
-    /// With the flags of `other`, too.
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(super) fn into_raw(self) -> u32 {
-        self.0
-    }
-}
-
 /// What the VFS has to know about an inode.
 #[derive(Clone, Copy)]
 pub struct Attributes {
@@ -316,12 +292,13 @@ impl<T: FileSystem> NewInode<T> {
         let inode = self.inode.as_ptr();
         operations.check(attributes.mode)?;
         let size = i64::try_from(attributes.size).map_err(|_| EUCLEAN)?;
+        // Before the data: who finds the inode with that can use it.
+        self.set_attributes(attributes, size);
         // SAFETY: The inode is in a slot of ours by the type invariants, and nobody else uses it.
         // The data is not initialised.
         unsafe { init_data::<T>(inode, data)? };
         // Nothing fails from here on.
         let this = ManuallyDrop::new(self);
-        this.set_attributes(attributes, size);
         operations.apply(inode, attributes.mode);
         // INVARIANT: The data is initialised; `I_NEW` goes with the next call.
         // SAFETY: The inode is new and ours. unlock_new_inode() orders the above before others'
@@ -349,7 +326,11 @@ impl<T: FileSystem> NewInode<T> {
             (*raw).i_mtime_nsec = 0;
             (*raw).i_ctime_nsec = 0;
             (*raw).i_generation = attributes.generation;
-            bindings::inode_set_flags(raw, attributes.flags.0, attributes.flags.0);
+            bindings::inode_set_flags(
+                raw,
+                attributes.flags.into_raw(),
+                attributes.flags.into_raw(),
+            );
         }
     }
 }
@@ -375,9 +356,26 @@ pub(super) unsafe fn init_data<T: FileSystem>(
     unsafe {
         let slot = Slot::<T>::of(inode);
         pin_init::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
-        (*slot).initialised = true;
+        // After the data and the attributes, for `is_initialised`.
+        smp_mb(Write);
+        ptr::addr_of_mut!((*slot).initialised).write_volatile(true);
     }
     Ok(())
+}
+
+/// Whether an inode has its attributes and its data. It may be hashed and have neither yet.
+///
+/// # Safety
+///
+/// `inode` must come from `T`'s inode cache.
+pub(super) unsafe fn is_initialised<T: FileSystem>(inode: *mut bindings::inode) -> bool {
+    // SAFETY: By the safety requirements; the flag is written in one piece.
+    let initialised = unsafe {
+        let slot = Slot::<T>::of(inode);
+        ptr::addr_of!((*slot).initialised).read_volatile()
+    };
+    smp_mb(Read);
+    initialised
 }
 
 /// The slab cache that inodes of `T` come from.

@@ -16,10 +16,17 @@ use super::{
     FsInode,
     InodeFlags, //
 };
-use crate::bindings;
+use crate::{
+    abstractions::mm::Folio,
+    bindings, //
+};
 use core::ptr;
 use kernel::{
-    error::to_result,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -233,6 +240,43 @@ impl<T: FileSystem> FsInode<T> {
     }
 }
 
+/// The errors of writing the pages of a file, up to some time. C: `errseq_t`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ErrorSequence(bindings::errseq_t);
+
+impl<T: FileSystem> FsInode<T> {
+    /// The errors up to now. One that nobody has been told of counts as one that comes later.
+    /// C: `filemap_sample_wb_err()`.
+    pub fn errors(&self) -> ErrorSequence {
+        // SAFETY: The inode is valid, and keeps its mapping.
+        ErrorSequence(unsafe {
+            bindings::errseq_sample(ptr::addr_of_mut!((*self.mapping()).wb_err))
+        })
+    }
+
+    /// As [`errors`](Self::errors), of one who is told of all up to now: only what comes later counts
+    /// as such. C: `errseq_check_and_advance()`.
+    pub fn see_errors(&self) -> ErrorSequence {
+        let mut seen = 0;
+        // SAFETY: The inode is valid, and keeps its mapping.
+        unsafe {
+            bindings::errseq_check_and_advance(
+                ptr::addr_of_mut!((*self.mapping()).wb_err),
+                &raw mut seen,
+            )
+        };
+        ErrorSequence(seen)
+    }
+
+    /// Whether pages could not be written since. C: `filemap_check_wb_err()`.
+    pub fn has_failed_since(&self, since: ErrorSequence) -> bool {
+        // SAFETY: As above.
+        let error =
+            unsafe { bindings::errseq_check(ptr::addr_of_mut!((*self.mapping()).wb_err), since.0) };
+        error != 0
+    }
+}
+
 /// Getting it to the device.
 impl<T: FileSystem> FsInode<T> {
     /// Writes the inode if it is dirty, and, if asked to wait, its metadata blocks.
@@ -248,6 +292,37 @@ impl<T: FileSystem> FsInode<T> {
         to_result(unsafe {
             bindings::filemap_write_and_wait_range(self.mapping(), 0, bindings::loff_t::MAX)
         })
+    }
+
+    /// Has all pages written once more, as some could not be written.
+    ///
+    /// Fails with `EIO` if one is not in memory any more: it may have been such.
+    pub fn mark_pages_dirty(&self) -> Result {
+        let mapping = self.mapping();
+        let pages = self.size().div_ceil(PAGE_SIZE as u64);
+        let mut result = Ok(());
+
+        for index in 0..usize::try_from(pages).map_err(|_| EFBIG)? {
+            // SAFETY: The inode and its mapping are valid; without flags nothing is created.
+            let found = from_err_ptr(unsafe {
+                bindings::__filemap_get_folio_mpol(mapping, index, 0, 0, ptr::null_mut())
+            });
+            let Ok(folio) = found else {
+                result = Err(EIO);
+                continue;
+            };
+            // SAFETY: The folio is valid, and the reference ours until it is put. One that is not
+            // uptodate has no contents to be written.
+            unsafe {
+                if Folio::from_raw(folio).is_uptodate() {
+                    bindings::folio_mark_dirty_lock(folio);
+                } else {
+                    result = Err(EIO);
+                }
+                bindings::rust_mpage_helper_folio_put(folio);
+            }
+        }
+        result
     }
 
     /// Marks a metadata block of the inode, such as an indirect block, to be written, and notes

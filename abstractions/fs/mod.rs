@@ -12,6 +12,7 @@
 mod address_space;
 mod buffer;
 mod buffer_bits;
+mod cached;
 mod changes;
 mod directory;
 mod directory_write;
@@ -20,6 +21,7 @@ mod fiemap;
 mod fs_inode;
 mod ids;
 mod inode;
+mod inode_flags;
 mod inode_state;
 mod link_target;
 mod message;
@@ -46,6 +48,7 @@ pub use self::buffer::{
     Buffer,
     LockedBuffer, //
 };
+pub use self::cached::Cached;
 pub use self::changes::{
     ChangeGuard,
     Later, //
@@ -71,7 +74,6 @@ pub use self::fs_inode::{
     Attributes,
     FsInode,
     Iget,
-    InodeFlags,
     NewInode, //
 };
 pub use self::ids::{
@@ -83,7 +85,11 @@ pub use self::inode::{
     Inode,
     InodeType, //
 };
-pub use self::inode_state::Wait;
+pub use self::inode_flags::InodeFlags;
+pub use self::inode_state::{
+    ErrorSequence,
+    Wait, //
+};
 pub use self::link_target::LinkTarget;
 pub use self::message::{
     panic,
