@@ -19,7 +19,8 @@
 //! - A pointer to an indirect block gets to the disk only after that block. If the pointer's array
 //!   can be found on disk, the block is written here and now, and the device flushed; if not,
 //!   because the branch hangs on the inode itself or on one that does, it is one of the
-//!   [`branches`](crate::order::branches) that are written before the inode is.
+//!   [`branches`](crate::order::branches) that are written before the inode is. So is a new block of
+//!   a directory, which is written here as one without names.
 //!
 //! C counterpart: the second half of `ext2_get_blocks()`, `ext2_alloc_branch()` and
 //! `ext2_splice_branch()`.
@@ -162,8 +163,8 @@ impl<'a> Request<'a> {
         let goal = self.goal(tree, array, level);
         let run = self.get_run(tree, goal, nulls.min(self.max).max(1))?;
 
-        array
-            .set_all(self.inode, self.path.offset(level), run)
+        self.initialise(run, level)
+            .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
             .inspect_err(|_| balloc::free_blocks(self.inode, run.first, run.count))?;
         array.mark_dirty(self.inode);
         Ok(self.given(tree, run))
@@ -250,11 +251,46 @@ impl<'a> Request<'a> {
         for (index, _) in splice.iter() {
             missing.array.get(inode, index).ok_or(EUCLEAN)?;
         }
+        self.initialise(branch.data(), missing.level)?;
         make_indirect(inode, branch, root, missing.level)?;
         for (index, block) in splice.iter() {
             missing.array.set(inode, index, block)?;
         }
         missing.array.mark_dirty(inode);
+        Ok(())
+    }
+
+    /// Has new blocks of a directory on disk without names before anything leads to them, from an
+    /// array at `level`. The first of a new directory is written by who makes it.
+    fn initialise(&self, run: Run, level: usize) -> Result {
+        let inode = self.inode;
+        if !inode.is_directory() || inode.size() == 0 {
+            return Ok(());
+        }
+        let sb = inode.super_block();
+        for block in (run.first..).take(run.count as usize) {
+            let buffer = sb.new_block(block.into())?;
+            // An entry that is not in use: its inode, 0, and its length.
+            buffer.set_le32(1, sb.block_size() & u32::from(u16::MAX))?;
+            sb.mark_dirty(&buffer);
+            buffer.sync().inspect_err(|_| buffer.clone().forget())?;
+        }
+        let root = self.path.offset(0);
+        let batch = sb
+            .data()
+            .order
+            .branches
+            .add(sb, inode.number() as u32, None)?;
+        if level == 0 {
+            let roots = match self.last_level() {
+                0 => run.count,
+                _ => 1,
+            };
+            let settled = sb.data().order.branches.settled_of(inode.number() as u32);
+            (root..root + roots).for_each(|root| inode.data().note_fresh(root, batch, settled));
+        } else if !inode.data().note_fresher(root, batch) {
+            sb.device().flush()?;
+        }
         Ok(())
     }
 
@@ -331,10 +367,11 @@ fn note_or_write(
         let mut batch = 0;
         for buffer in made.iter().flatten() {
             let branches = &sb.data().order.branches;
-            batch = branches.add(sb, inode.number() as u32, buffer)?;
+            batch = branches.add(sb, inode.number() as u32, Some(buffer))?;
         }
         if level == 0 {
-            data.note_fresh(root, batch);
+            let settled = sb.data().order.branches.settled_of(inode.number() as u32);
+            data.note_fresh(root, batch, settled);
             return Ok(());
         }
         if data.note_fresher(root, batch) {

@@ -161,12 +161,25 @@ pub(crate) fn claim_run(
 
 /// Claims the first free bit of those from `from` to before `end`.
 pub(crate) fn claim_first(bitmap: &impl Bitmap, from: u32, end: u32) -> Option<u32> {
-    let range = from..end;
-    let mut at = range.start;
-    while at < range.end {
-        at = next_clear(bitmap, at, range.end)?;
-        if bitmap.claim(at) {
-            return Some(at);
+    claim_first_that(bitmap, from, end, |_| true)
+}
+
+/// As [`claim_first`], of the bits that are `wanted`.
+pub(crate) fn claim_first_that(
+    bitmap: &impl Bitmap,
+    from: u32,
+    end: u32,
+    wanted: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let mut at = from;
+    while at < end {
+        at = next_clear(bitmap, at, end)?;
+        if wanted(at) && bitmap.claim(at) {
+            // Somebody may have had it, and freed it, meanwhile.
+            if wanted(at) {
+                return Some(at);
+            }
+            bitmap.release(at);
         }
         at += 1;
     }

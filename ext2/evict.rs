@@ -14,7 +14,10 @@
 use crate::{
     attribute_block,
     ialloc,
-    inode::Ext2Inode,
+    inode::{
+        self,
+        Ext2Inode, //
+    },
     inode_write,
     report,
     truncate, //
@@ -25,18 +28,44 @@ use rust_mpage::fs::{
     Wait, //
 };
 
-/// Marks an inode without links as deleted and frees its blocks.
+/// Marks an inode without links as deleted and frees its blocks. If the disk may have a name that
+/// leads to it, it stays there with its links, as an empty file.
 ///
 /// Fails, and frees nothing, if the inode cannot be marked: what the disk says is an inode's stays
 /// its own.
 pub(crate) fn delete(inode: &Ext2Inode) -> Result {
-    inode.data().set_deletion_time(fs::now() as u32);
-    inode.mark_dirty();
+    let data = inode.data();
+
+    if data.keeps_links() {
+        free_blocks(inode);
+        store(inode)
+    } else {
+        data.set_deletion_time(fs::now() as u32);
+        store(inode)?;
+        free_blocks(inode);
+        Ok(())
+    }
+}
+
+/// Frees the blocks of an inode that is being deleted.
+fn free_blocks(inode: &Ext2Inode) {
+    if inode::has_block_tree(inode) {
+        inode.clear_size();
+        if inode.blocks() != 0 {
+            truncate::cut_beyond_end(inode);
+        }
+    }
+    attribute_block::release(inode);
+}
+
+/// Stores the image of an inode that is being deleted.
+fn store(inode: &Ext2Inode) -> Result {
     let wait = if inode.needs_sync() {
         Wait::Yes
     } else {
         Wait::No
     };
+    inode.mark_dirty();
     // That it did not get to the disk now is in the log, and nobody else is there to be told. The
     // block that it is in is dirty then, which is enough.
     if inode.sync(wait).is_err() {
@@ -47,11 +76,6 @@ pub(crate) fn delete(inode: &Ext2Inode) -> Result {
             );
         })?;
     }
-    inode.clear_size();
-    if inode.blocks() != 0 {
-        truncate::cut_beyond_end(inode);
-    }
-    attribute_block::release(inode);
     Ok(())
 }
 
@@ -59,6 +83,10 @@ pub(crate) fn delete(inode: &Ext2Inode) -> Result {
 pub(crate) fn release(inode: &Ext2Inode) {
     // Nobody else has it: the inode is not used any more. Not waiting for it says so to lockdep, as
     // memory reclaim comes here.
+    if inode.is_directory() {
+        let order = &inode.super_block().data().order;
+        order.removals.directory_goes(inode);
+    }
     if let Some(mut tree) = inode.data().try_lock_tree() {
         tree.give_up(&inode.super_block().data().windows);
     }

@@ -13,6 +13,7 @@ use crate::{
         Ext2Inode, //
     },
     map::Mapper,
+    order,
     super_block::Ext2,
     truncate, //
 };
@@ -38,6 +39,7 @@ use rust_mpage::{
     BlockMapper,
     BufferedWrites,
     Extent,
+    Hooked,
     LogicalBlock,
     PhysicalBlock, //
 };
@@ -48,7 +50,7 @@ const USER_VISIBLE: u32 = 0x0003_dfff;
 /// The flags that the user may change, `EXT2_FL_USER_MODIFIABLE`.
 const USER_MODIFIABLE: u32 = 0x0003_80ff;
 
-/// The pages of regular files, directories and symbolic links.
+/// The pages of regular files and symbolic links.
 pub(crate) struct PageCache;
 
 impl AddressSpaceOperations for PageCache {
@@ -83,6 +85,45 @@ impl AddressSpaceWriteOperations for PageCache {
     }
 }
 
+/// The pages of directories: they are written after the inodes that the names in them lead to.
+pub(crate) struct DirectoryPages;
+
+impl AddressSpaceOperations for DirectoryPages {
+    type Inode = Ext2Inode;
+
+    fn read_folio(inode: &Ext2Inode, folio: LockedFolio) -> Result {
+        PageCache::read_folio(inode, folio)
+    }
+
+    fn readahead(inode: &Ext2Inode, request: Readahead<'_>) {
+        PageCache::readahead(inode, request)
+    }
+
+    fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
+        PageCache::bmap(inode, block)
+    }
+}
+
+impl AddressSpaceWriteOperations for DirectoryPages {
+    type Writes = BufferedWrites<Mapper>;
+
+    fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
+        rust_mpage::writepages_with(Mapper, inode, request, |_, folio| {
+            let settled = order::names::settle(inode);
+            inode.data().set_held_back(settled.is_err());
+            match settled {
+                Ok(()) => Hooked::Declined(folio),
+                // The folio stays dirty.
+                Err(error) => Hooked::Handled(Err(error)),
+            }
+        })
+    }
+
+    fn cut_beyond_end(inode: &Ext2Inode) {
+        truncate::cut_beyond_end(inode)
+    }
+}
+
 /// What every file can do.
 pub(crate) struct File;
 
@@ -107,6 +148,10 @@ impl FileOperations for File {
 }
 
 impl WritableInode for File {
+    fn sync_names(inode: &Ext2Inode) -> Result {
+        order::names::sync(inode)
+    }
+
     fn set_size(inode: &Ext2Inode, size: u64) -> Result {
         truncate::set_size(inode, size)
     }

@@ -17,7 +17,7 @@ use crate::{
     attributes,
     balloc::write_bitmap,
     bitmap::{
-        claim_first,
+        claim_first_that,
         Bitmap, //
     },
     disk::{
@@ -142,8 +142,23 @@ struct Claimed {
     ino: u32,
 }
 
-/// Finds a free inode for `dir`, and marks it as in use.
+/// Finds a free inode for `dir`, and marks it as in use. One that the disk may have a name of is not
+/// taken as long as there are others.
 fn claim(dir: &Ext2Inode, kind: Kind) -> Result<Claimed> {
+    let sb = dir.super_block();
+    let removals = &sb.data().order.removals;
+
+    match claim_settled(dir, kind) {
+        Err(ENOSPC) if !removals.is_empty() => {
+            removals.resolve(sb)?;
+            claim_settled(dir, kind)
+        }
+        result => result,
+    }
+}
+
+/// Finds a free inode that the disk has no name of.
+fn claim_settled(dir: &Ext2Inode, kind: Kind) -> Result<Claimed> {
     let sb = dir.super_block();
     let data = sb.data();
     let geometry = &data.geometry;
@@ -154,7 +169,8 @@ fn claim(dir: &Ext2Inode, kind: Kind) -> Result<Claimed> {
     // The group may have filled up since.
     for group in Iterator::chain(first..groups, 0..first) {
         let bitmap = inode_bitmap(sb, group)?;
-        let Some(index) = claim_first(&bitmap, 0, per_group) else {
+        let is_free = |index| !data.order.removals.has(group * per_group + index + 1);
+        let Some(index) = claim_first_that(&bitmap, 0, per_group, is_free) else {
             continue;
         };
         write_bitmap(sb, &bitmap);

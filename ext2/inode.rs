@@ -19,6 +19,7 @@ use crate::{
         RawInode, //
     },
     file::{
+        DirectoryPages,
         File,
         PageCache, //
     },
@@ -29,6 +30,7 @@ use crate::{
         InodeError,
         InodeKind, //
     },
+    inode_encode,
     report,
     super_block::Ext2, //
 };
@@ -66,17 +68,24 @@ pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
     }
 }
 
-/// Reads inode number `ino` from disk, and looks at its attributes.
-fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known)> {
+/// Reads inode number `ino` from disk, and looks at its attributes. The inode has the links that it
+/// should have; the image has so many more as is said.
+fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known, u32)> {
     let (block, offset) = place(sb, ino)?;
     let buffer = sb.bread(block.into()).inspect_err(|_| {
         report::corrupt(sb, fmt!("cannot read inode {ino} in block {block}"));
     })?;
     let mut raw = RawInode::new_zeroed();
-    buffer.copy_to(offset as usize, raw.as_mut_bytes())?;
+    let kept = sb.data().order.removals.reading(ino, |kept| {
+        buffer
+            .copy_to(offset as usize, raw.as_mut_bytes())
+            .map(|()| kept)
+    })?;
+    let links = inode_encode::without_links(&raw, kept);
+    raw.links_count.set(links);
     let size = sb.data().geometry.inode_size();
     let known = attributes::look(&buffer, offset, size, raw.file_acl.get())?;
-    Ok((raw, known))
+    Ok((raw, known, kept))
 }
 
 /// The block that has inode number `ino`, and where in it, in bytes.
@@ -134,7 +143,7 @@ fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<E
     } else {
         IdWidth::Bits32
     };
-    let (raw, known) = read(sb, ino)?;
+    let (raw, known, kept) = read(sb, ino)?;
     let disk = DiskInode::decode(&raw, &data.geometry, ids).map_err(|error| match error {
         // NFS asks for them. Who has found it in a directory reports it.
         InodeError::Deleted => error.errno(),
@@ -144,7 +153,12 @@ fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<E
         }
     })?;
     let attributes = vfs_attributes(&disk, known);
-    inode.init(&attributes, operations(&disk)?, InodeData::of(&disk, known))
+    let changed = !data.order.removals.is_empty();
+    inode.init(
+        &attributes,
+        operations(&disk)?,
+        InodeData::of(&disk, known, kept, changed),
+    )
 }
 
 fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
@@ -152,7 +166,7 @@ fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
 
     Ok(match disk.kind {
         InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
-        InodeKind::Directory => Operations::writable_directory::<Directory, PageCache>(),
+        InodeKind::Directory => Operations::writable_directory::<Directory, DirectoryPages>(),
         InodeKind::SlowSymlink => Operations::writable_symlink::<File, PageCache>(),
         InodeKind::FastSymlink => {
             let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;

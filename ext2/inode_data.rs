@@ -20,10 +20,16 @@ use crate::{
         inode_flags,
         INODE_POINTERS, //
     },
+    disk_only::{
+        DiskOnly,
+        GivenNames,
+        NewNames, //
+    },
     inode_disk::{
         DiskInode,
         FAST_SYMLINK_LIMIT, //
     },
+    order::branches::Settled,
     room::Room,
     run_cache::RunCache,
     tree::Tree, //
@@ -54,6 +60,10 @@ pub(crate) struct InodeData {
     pointers: [Atomic<u32>; INODE_POINTERS],
     /// Counts the cuts of truncations, each before what it cut off is freed.
     cuts: CutCount,
+    /// Of a directory, the batch of [`names`](crate::order::names) that its pages wait for.
+    pub(crate) names: Atomic<u64>,
+    /// Whether a page of a directory could not be written: 0 or 1.
+    held_back: Atomic<u32>,
     /// The flags, `EXT2_*_FL`.
     flags: Atomic<u32>,
     /// The block of extended attributes, 0 if there is none.
@@ -76,41 +86,15 @@ pub(crate) struct InodeData {
     pub(crate) disk_only: SpinLock<DiskOnly>,
 }
 
-/// What of an inode is only of interest to the disk.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct DiskOnly {
-    /// Time of deletion.
-    pub(crate) dtime: u32,
-    /// Kept as read.
-    pub(crate) dir_acl: u32,
-    /// Kept as read.
-    pub(crate) faddr: u32,
-    /// Kept as read.
-    pub(crate) frag: u8,
-    /// Kept as read.
-    pub(crate) fsize: u8,
-    /// What is on disk is of an earlier inode with the number; `EXT2_STATE_NEW`.
-    pub(crate) is_new: bool,
-    /// The disk may have the inode with links.
-    pub(crate) is_on_disk: bool,
-    /// For each pointer, its bit if no image has been stored that has it and the block that it leads
-    /// to may not be on disk.
-    pub(crate) fresh: u32,
-    /// The batch of [`branches`](crate::order::branches) that the image waits for with these.
-    pub(crate) fresh_batch: u64,
-}
-
-impl DiskOnly {
-    /// Which of the pointers of an image have to wait, as bits.
-    pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS]) -> u32 {
-        let bits = (0u32..).zip(pointers).filter(|(_, &pointer)| pointer != 0);
-        bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh
-    }
-}
-
 impl InodeData {
-    /// Of an inode read from disk, with these attributes.
-    pub(crate) fn of(disk: &DiskInode, known: Known) -> impl PinInit<Self, Error> {
+    /// Of an inode read from disk, with these attributes, and with links that the image has in
+    /// addition. Directories may have changes that are not on the disk.
+    pub(crate) fn of(
+        disk: &DiskInode,
+        known: Known,
+        kept_links: u32,
+        directories_changed: bool,
+    ) -> impl PinInit<Self, Error> {
         let only = DiskOnly {
             dtime: 0,
             dir_acl: disk.dir_acl,
@@ -118,6 +102,8 @@ impl InodeData {
             frag: disk.frag,
             fsize: disk.fsize,
             is_on_disk: true,
+            kept_links,
+            names: GivenNames::when_read(directories_changed),
             ..DiskOnly::default()
         };
         let pointers = disk.block.map(|pointer| pointer.get());
@@ -176,6 +162,8 @@ impl InodeData {
         try_pin_init!(Self {
             pointers: pointers.map(Atomic::new),
             cuts: CutCount::new(),
+            names: Atomic::new(0),
+            held_back: Atomic::new(0),
             flags: Atomic::new(flags),
             file_acl: Atomic::new(file_acl),
             attributes,
@@ -238,9 +226,17 @@ impl InodeData {
     }
 
     /// Notes, before pointer `root` of the inode is set, that the block that it leads to is on disk
-    /// after a batch of [`branches`](crate::order::branches). The tree is locked.
-    pub(crate) fn note_fresh(&self, root: u32, batch: u64) {
+    /// after a batch of [`branches`](crate::order::branches), of which the inode's are up to `settled`.
+    /// The tree is locked.
+    pub(crate) fn note_fresh(&self, root: u32, batch: u64, settled: Settled) {
         let mut disk = self.disk_only.lock();
+        // They do not have to wait with this one.
+        if settled.has(disk.fresh_batch) {
+            disk.fresh = 0;
+        }
+        if root == 0 {
+            disk.first_batch = batch;
+        }
         disk.fresh |= 1 << root;
         disk.fresh_batch = disk.fresh_batch.max(batch);
     }
@@ -274,6 +270,46 @@ impl InodeData {
     pub(crate) fn is_on_disk(&self) -> bool {
         // Who stores an image has either seen the change or said so.
         self.disk_only.lock().is_on_disk
+    }
+
+    /// Has images with so many links more than the inode has.
+    pub(crate) fn keep_links(&self, links: u32) {
+        self.disk_only.lock().kept_links += links;
+    }
+
+    /// Has images with so many links less again.
+    pub(crate) fn give_up_links(&self, links: u32) {
+        let mut disk = self.disk_only.lock();
+        disk.kept_links = disk.kept_links.saturating_sub(links);
+    }
+
+    /// Whether images have more links than the inode.
+    pub(crate) fn keeps_links(&self) -> bool {
+        self.disk_only.lock().kept_links != 0
+    }
+
+    /// Notes whether a page of a directory could not be written for want of what its names lead to.
+    pub(crate) fn set_held_back(&self, is: bool) {
+        self.held_back.store(is.into(), Relaxed);
+    }
+    /// Whether that is so.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.held_back.load(Relaxed) != 0
+    }
+
+    /// Notes that the inode has got a name in a directory, after it has.
+    pub(crate) fn note_new_name(&self, directory: u32) {
+        self.disk_only.lock().names.add(directory);
+    }
+
+    /// The names that may not be on the disk, if there are any.
+    pub(crate) fn new_names(&self) -> Option<NewNames> {
+        self.disk_only.lock().names.new_names()
+    }
+
+    /// These names are on the disk.
+    pub(crate) fn note_names_on_disk(&self, names: NewNames) {
+        self.disk_only.lock().names.note_on_disk(names);
     }
 
     /// Sets the time of deletion; `i_dtime`.
@@ -412,7 +448,7 @@ mod tests {
         let mut image = [0; INODE_POINTERS];
 
         assert!(!data.is_fresh(12) && !data.note_fresher(12, 5));
-        data.note_fresh(12, 3);
+        data.note_fresh(12, 3, Settled::up_to(0));
         assert!(data.is_fresh(12) && !data.is_fresh(13));
         // Nothing leads to it yet.
         assert_eq!(data.disk_only.lock().waiting(&image), 0);
@@ -423,9 +459,41 @@ mod tests {
         assert!(data.note_fresher(12, 4));
         data.note_settled(3);
         assert_eq!(data.disk_only.lock().waiting(&image), 1 << 12);
-        data.note_settled(4);
+        // Or one that comes when these are there.
+        data.note_fresh(3, 5, Settled::up_to(4));
+        assert_eq!(data.disk_only.lock().waiting(&image), 1 << 3);
+        data.note_settled(5);
         assert_eq!(data.disk_only.lock().waiting(&image), 0);
         assert!(!data.is_fresh(12) && data.set_pointer(15, 1).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn kept_links_are_counted() -> Result {
+        let data = fresh(0)?;
+
+        assert!(!data.keeps_links());
+        data.keep_links(3);
+        data.give_up_links(1);
+        assert!(data.keeps_links());
+        data.give_up_links(2);
+        assert!(!data.keeps_links());
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_comes_meanwhile_is_new() -> Result {
+        let data = fresh(0)?;
+
+        assert_eq!(data.new_names(), None);
+        data.note_new_name(7);
+        let first = data.new_names().ok_or(EINVAL)?;
+        data.note_new_name(7);
+        data.note_names_on_disk(first);
+        let second = data.new_names().ok_or(EINVAL)?;
+        data.note_names_on_disk(second);
+        data.note_names_on_disk(first);
+        assert_eq!(data.new_names(), None);
         Ok(())
     }
 }

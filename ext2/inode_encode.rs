@@ -29,6 +29,9 @@ const OVERFLOW_ID: u16 = 65534;
 /// The largest size of a file on a filesystem without the feature `large_file`.
 const LARGEST_SMALL_FILE: u64 = 0x7fff_ffff;
 
+/// Where a symbolic link leads that has been removed, of whole words.
+const REMOVED: &[u8; 12] = b"removed-link";
+
 /// What an inode has on disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InodeImage {
@@ -88,12 +91,59 @@ pub(crate) enum Content {
     Device(DeviceNumber),
 }
 
+/// How many links are left in an image without some that are not the inode's any more.
+pub(crate) fn without_links(raw: &RawInode, links: u32) -> u16 {
+    u32::from(raw.links_count.get()).saturating_sub(links) as u16
+}
+
 impl InodeImage {
+    /// Makes it what an inode without a name leaves on a disk that may have one: a file or directory
+    /// without contents, as e2fsck clears it without asking; a symbolic link to something else, as one
+    /// without a target is not valid. `has_blocks` says whether its pointers are such.
+    pub(crate) fn bury(&mut self, has_blocks: bool) {
+        self.sectors = 0;
+        self.file_acl = 0;
+        let has_gone = has_blocks || self.size == 0;
+        match self.mode & disk::mode::TYPE_MASK {
+            disk::mode::REGULAR | disk::mode::DIRECTORY => {
+                self.size = 0;
+                self.content = Content::Pointers([0; INODE_POINTERS]);
+            }
+            disk::mode::SYMLINK if has_gone => {
+                let mut pointers = [0; INODE_POINTERS];
+                let words = REMOVED.chunks_exact(size_of::<u32>());
+                for (pointer, word) in pointers.iter_mut().zip(words) {
+                    let bytes = word.iter().rev();
+                    *pointer = bytes.fold(0, |word, &byte| word << 8 | u32::from(byte));
+                }
+                self.size = REMOVED.len() as u64;
+                self.content = Content::Pointers(pointers);
+            }
+            _ => (),
+        }
+    }
+
+    /// Keeps those pointers as they are in `raw` whose bits are in `kept`. The size of a directory
+    /// ends before them: it has no holes.
+    pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
+        let Content::Pointers(pointers) = &mut self.content else {
+            return;
+        };
+        for ((root, to), from) in (0u32..).zip(pointers).zip(&raw.block) {
+            if kept & (1 << root) != 0 {
+                *to = from.get();
+            }
+        }
+        if kept != 0 && self.mode & disk::mode::TYPE_MASK == disk::mode::DIRECTORY {
+            self.size = self.size.min(raw.size_low.get().into());
+        }
+    }
+
     /// Changes `raw` to be this inode.
     pub(crate) fn store(&self, raw: &mut RawInode, ids: IdWidth) {
         raw.mode.set(self.mode);
         self.store_owner(raw, ids);
-        raw.links_count.set(self.nlink as u16);
+        raw.links_count.set(self.nlink.min(u16::MAX.into()) as u16);
         raw.size_low.set(self.size as u32);
         raw.atime.set(self.atime as u32);
         raw.ctime.set(self.ctime as u32);
@@ -190,6 +240,84 @@ mod tests {
         let mut raw = RawInode::new_zeroed();
         image.store(&mut raw, ids);
         raw
+    }
+
+    #[test]
+    fn what_is_left_of_a_removed_inode() {
+        let mut file = image();
+        file.bury(true);
+        assert_eq!((file.size, file.sectors, file.file_acl), (0, 0, 0));
+        assert!(
+            matches!(file.content, Content::Pointers(pointers) if pointers.iter().all(|&p| p == 0))
+        );
+        assert_eq!((file.nlink, file.uid), (image().nlink, image().uid));
+
+        // It may have given up its blocks.
+        for (size, has_blocks) in [(200, true), (0, false)] {
+            let mut link = InodeImage {
+                mode: 0o120777,
+                size,
+                ..image()
+            };
+            link.bury(has_blocks);
+            let raw = stored(&link, IdWidth::Bits32);
+            assert_eq!(link.size, 12);
+            assert_eq!(
+                raw.block.as_bytes().get(..16),
+                Some(&b"removed-link\0\0\0\0"[..])
+            );
+        }
+
+        let mut fast = InodeImage {
+            mode: 0o120777,
+            ..image()
+        };
+        fast.bury(false);
+        assert_eq!((fast.size, fast.sectors), (image().size, 0));
+        assert!(matches!(fast.content, Content::Pointers(pointers) if pointers[1] == 601));
+    }
+
+    #[test]
+    fn links_are_taken_from_an_image() {
+        let mut raw = stored(&image(), IdWidth::Bits32);
+
+        raw.links_count.set(3);
+        assert_eq!(without_links(&raw, 0), 3);
+        assert_eq!(without_links(&raw, 2), 1);
+        assert_eq!(without_links(&raw, 3), 0);
+        assert_eq!(without_links(&raw, u32::MAX), 0);
+
+        let many = InodeImage {
+            nlink: 70_000,
+            ..image()
+        };
+        assert_eq!(stored(&many, IdWidth::Bits32).links_count.get(), u16::MAX);
+    }
+
+    #[test]
+    fn pointers_that_are_kept_are_those_of_the_disk() {
+        let mut raw = stored(&image(), IdWidth::Bits32);
+        for pointer in raw.block.iter_mut() {
+            pointer.set(5);
+        }
+        raw.size_low.set(1024);
+        let mut kept = image();
+        kept.keep(&raw, 1 << 12 | 1);
+        let Content::Pointers(pointers) = kept.content else {
+            return assert!(false);
+        };
+        assert_eq!((pointers[0], pointers[1], pointers[12]), (5, 601, 5));
+        assert_eq!(kept.size, image().size);
+
+        let mut directory = InodeImage {
+            mode: 0o40755,
+            size: 4096,
+            ..image()
+        };
+        directory.keep(&raw, 0);
+        assert_eq!(directory.size, 4096);
+        directory.keep(&raw, 2);
+        assert_eq!(directory.size, 1024);
     }
 
     #[test]

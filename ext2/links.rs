@@ -70,7 +70,8 @@ pub(crate) fn check(dir: &Ext2Inode, change: Subdirectory) -> Result<Checked> {
     Ok(Checked(change))
 }
 
-/// Counts a subdirectory that has come or gone.
+/// Counts a subdirectory that comes, before it has its name, or one that has gone, after its name
+/// has; the images keep the link of that.
 pub(crate) fn count(dir: &DirMut<'_>, change: Checked) {
     match change.0 {
         Subdirectory::Comes => dir.inc_nlink(),
@@ -83,6 +84,14 @@ pub(crate) fn count(dir: &DirMut<'_>, change: Checked) {
 pub(crate) fn uncount(dir: &DirMut<'_>) {
     dir.drop_nlink();
     dir.mark_dirty();
+}
+
+/// How many links go with the last name of an inode, that of its own entry with a directory's.
+pub(crate) fn of_last_name(inode: &Ext2Inode) -> u32 {
+    match inode.is_directory() {
+        true => OF_EMPTY_DIRECTORY,
+        false => 1,
+    }
 }
 
 /// Checks that a file that is known by a name has a link.

@@ -24,6 +24,7 @@ use crate::{
     },
     disk::mode,
     file::{
+        DirectoryPages,
         File,
         PageCache, //
     },
@@ -35,6 +36,7 @@ use crate::{
         self,
         Subdirectory, //
     },
+    order::kept_links::KeptLinks,
     rename,
     super_block::Ext2, //
 };
@@ -90,6 +92,7 @@ impl NamespaceOperations for Directory {
             let operations = Operations::writable_symlink::<File, PageCache>();
             let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
             inode.write_target(target)?;
+            dir_write::write_first_block(&inode)?;
             inode
         };
         give_name(dir, name, inode)
@@ -98,9 +101,17 @@ impl NamespaceOperations for Directory {
     /// C: `ext2_mkdir()`.
     fn mkdir(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
         let comes = links::check(dir, Subdirectory::Comes)?;
-        // Before the directory is written out: the link is the new directory's `..`.
+        let spare = Spare::new(dir, dir)?;
+        // Before the name is there: the link is the new directory's `..`.
         links::count(dir, comes);
-        new_directory(dir, name, mode).inspect_err(|_| links::uncount(dir))
+        match new_directory(dir, name, mode) {
+            Ok(inode) => Ok(inode),
+            Err(error) => {
+                spare.keep(1, dir);
+                links::uncount(dir);
+                Err(error)
+            }
+        }
     }
 
     /// C: `ext2_tmpfile()`.
@@ -110,15 +121,20 @@ impl NamespaceOperations for Directory {
 
     /// C: `ext2_link()`.
     fn link(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+        let target = target_of(inode)?;
+        dir.super_block().data().order.removals.bound(dir);
+        let spare = Spare::new(dir, inode)?;
         inode.set_ctime_now();
         inode.inc_nlink();
         inode.mark_dirty();
-        match target_of(inode).and_then(|target| dir_write::add(dir, name, target)) {
+        match dir_write::add(dir, name, target) {
             Ok(change) => {
                 change.keep();
+                inode.data().note_new_name(dir.number() as u32);
                 Ok(())
             }
             Err(error) => {
+                spare.keep(1, dir);
                 inode.drop_nlink();
                 inode.mark_dirty();
                 Err(error)
@@ -128,27 +144,32 @@ impl NamespaceOperations for Directory {
 
     /// C: `ext2_unlink()`. A file that is open is deleted when it is closed.
     fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
-        let place = entry_of(dir.as_locked(), name, inode)?;
-        dir_write::remove(dir, place)?.keep();
+        let kept = KeptLinks::new(inode, 1)?;
+        remove_name(dir, name, inode)?;
+        kept.settle(dir);
 
         inode.set_ctime_of(dir);
         links::file_lost_name(inode);
         Ok(())
     }
 
-    /// C: `ext2_rmdir()`.
+    /// C: `ext2_rmdir()`. The directory keeps its size: its pages are written if the disk may have
+    /// names in them.
     fn rmdir(dir: &mut DirMut<'_>, name: &[u8], victim: DirMut<'_>) -> Result {
         let empty = dir_write::check_empty(victim.as_locked())?;
         let goes = links::check(dir, Subdirectory::Goes)?;
-        let place = entry_of(dir.as_locked(), name, &victim)?;
-        dir_write::remove(dir, place)?.keep();
+        let kept = KeptLinks::new(&victim, links::of_last_name(&victim))?;
+        let kept_in_parent = KeptLinks::new(dir, 1)?;
+        remove_name(dir, name, &victim)?;
+        // While the disk has the directory it has its `..`, too.
+        if victim.data().is_on_disk() {
+            kept_in_parent.until_written(dir);
+        }
+        kept.settle(dir);
 
         victim.set_ctime_of(dir);
         links::directory_lost_name(&victim, empty);
         links::count(dir, goes);
-        if victim.nlink() == 0 {
-            victim.clear_size();
-        }
         Ok(())
     }
 
@@ -158,6 +179,10 @@ impl NamespaceOperations for Directory {
 }
 
 impl WritableInode for Directory {
+    fn sync_names(inode: &Ext2Inode) -> Result {
+        File::sync_names(inode)
+    }
+
     fn set_size(inode: &Ext2Inode, size: u64) -> Result {
         File::set_size(inode, size)
     }
@@ -193,13 +218,53 @@ fn give_name(
     name: &[u8],
     inode: CreatedInode<Ext2>,
 ) -> Result<CreatedInode<Ext2>> {
-    dir_write::add(dir, name, target_of(&inode)?)?.keep();
-    Ok(inode)
+    let target = target_of(&inode)?;
+    dir.super_block().data().order.removals.bound(dir);
+    let spare = Spare::new(dir, &inode)?;
+    match dir_write::add(dir, name, target) {
+        Ok(change) => {
+            change.keep();
+            inode.data().note_new_name(dir.number() as u32);
+            Ok(inode)
+        }
+        Err(error) => {
+            spare.keep(links::of_last_name(&inode), dir);
+            Err(error)
+        }
+    }
+}
+
+/// For a name that is written out at once: if that fails the name is taken back, but the disk may
+/// have it.
+struct Spare(Option<KeptLinks>);
+
+impl Spare {
+    /// For a name that `inode` is about to get in `dir`.
+    fn new(dir: &DirMut<'_>, inode: &Ext2Inode) -> Result<Self> {
+        let kept = dir.is_dirsync().then(|| KeptLinks::none(inode));
+        Ok(Self(kept.transpose()?))
+    }
+
+    /// Keeps links until the directory is written without the name.
+    fn keep(self, links: u32, dir: &DirMut<'_>) {
+        if let Some(mut kept) = self.0 {
+            kept.keep(links);
+            kept.until_written(dir);
+        }
+    }
+}
+
+/// Removes a name of `inode`, whose links are kept, and are to be counted.
+fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+    dir.super_block().data().order.removals.bound(dir);
+    let place = entry_of(dir.as_locked(), name, inode)?;
+    dir_write::remove(dir, place)?.keep();
+    Ok(())
 }
 
 /// Makes a directory, but for the link from it to `dir`.
 fn new_directory(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
-    let operations = Operations::writable_directory::<Directory, PageCache>();
+    let operations = Operations::writable_directory::<Directory, DirectoryPages>();
     let mut inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
 
     // For its own entry.

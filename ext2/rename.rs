@@ -4,7 +4,11 @@
 //!
 //! Three entries change: the new name refers to the file, the old one goes, and if a directory moves
 //! to another, its `..` refers to that. If one of them cannot be changed, those before are taken
-//! back; links are counted when all are done. C leaves what it has done.
+//! back. Links that come are counted before, and those that go when all is done. C leaves what it has
+//! done.
+//!
+//! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
+//! as no two blocks are written at once.
 //!
 //! Locks: `i_rwsem` of both parents exclusively, and of whatever else [`Rename`] says, held by the
 //! VFS, which has also made sure that no directory becomes its own ancestor.
@@ -14,6 +18,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    dir::Place,
     dir_edit::Target,
     dir_write::{
         self,
@@ -21,7 +26,8 @@ use crate::{
         target_of,
         Change,
         DirMut,
-        Empty, //
+        Empty,
+        Plan, //
     },
     dirent::FileType,
     links::{
@@ -29,6 +35,7 @@ use crate::{
         Checked,
         Subdirectory, //
     },
+    order::kept_links::KeptLinks,
     super_block::Ext2, //
 };
 use kernel::prelude::*;
@@ -44,9 +51,29 @@ type Request<'a> = Rename<'a, Ext2>;
 /// C: `ext2_rename()`.
 pub(crate) fn rename(mut request: Request<'_>) -> Result {
     let links = check_links(&mut request)?;
-    change_entries(&mut request)?;
-    count_links(&mut request, links);
-    Ok(())
+    let mut kept = Kept::new(&mut request, &links)?;
+    let comes = links.comes.is_some();
+
+    let source = request.source.inode();
+    source.super_block().data().order.removals.bound(source);
+    // Before a `..` is this link.
+    if let Some(comes) = links.comes {
+        links::count(new_of(&mut request.directories), comes);
+    }
+    match change_entries(&mut request, &mut kept) {
+        Ok(old_name) => {
+            kept.settle(&mut request, old_name);
+            count_links(&mut request, links.empty, links.goes);
+            Ok(())
+        }
+        Err(error) => {
+            kept.settle_failure(&mut request);
+            if comes {
+                links::uncount(new_of(&mut request.directories));
+            }
+            Err(error)
+        }
+    }
 }
 
 /// What becomes of counts of links.
@@ -87,7 +114,81 @@ fn check_links(request: &mut Request<'_>) -> Result<Links> {
     Ok(links)
 }
 
-fn change_entries(request: &mut Request<'_>) -> Result {
+/// Links of names that the disk may have though they are gone, or may have got though they are not
+/// there.
+struct Kept {
+    /// Of what is renamed.
+    source: KeptLinks,
+    /// Of what is replaced.
+    target: Option<KeptLinks>,
+    /// Of the directory that has one subdirectory less.
+    old_parent: Option<KeptLinks>,
+    /// Of the directory that a directory moves to.
+    new_parent: Option<KeptLinks>,
+}
+
+impl Kept {
+    fn new(request: &mut Request<'_>, links: &Links) -> Result<Self> {
+        let moves = matches!(request.source, RenameSource::Reparented(_));
+        let target = request.target.as_ref().map(RenameTarget::inode);
+        let in_new_parent = u32::from(target.is_some());
+
+        Ok(Self {
+            source: KeptLinks::none(request.source.inode())?,
+            target: target
+                .map(|target| KeptLinks::new(target, links::of_last_name(target)))
+                .transpose()?,
+            old_parent: match links.goes {
+                Some(_) => Some(KeptLinks::new(old_of(&mut request.directories), 1)?),
+                None => None,
+            },
+            new_parent: match moves {
+                // The `..` of the old one, and that of the new one.
+                true => Some(KeptLinks::new(
+                    new_of(&mut request.directories),
+                    in_new_parent,
+                )?),
+                false => None,
+            },
+        })
+    }
+
+    fn settle(self, request: &mut Request<'_>, old_name: OldName) {
+        match old_name {
+            OldName::NeverOnDisk => drop(self.source),
+            OldName::MaybeOnDisk => self.source.until_written(old_of(&mut request.directories)),
+        }
+        if let Some(target) = self.target {
+            target.settle(new_of(&mut request.directories));
+        }
+        match (self.old_parent, &request.source) {
+            (Some(parent), RenameSource::Reparented(dir)) => parent.until_written(dir),
+            (Some(parent), _) => parent.until_written(new_of(&mut request.directories)),
+            (None, _) => (),
+        }
+        if let Some(parent) = self.new_parent {
+            parent.until_written(new_of(&mut request.directories));
+        }
+    }
+
+    /// All has been taken back.
+    fn settle_failure(self, request: &mut Request<'_>) {
+        self.source.until_written(new_of(&mut request.directories));
+        if let Some(mut parent) = self.new_parent {
+            parent.keep(1);
+            parent.until_written(request.source.inode());
+        }
+    }
+}
+
+/// The old name, when it was removed.
+#[derive(Clone, Copy)]
+enum OldName {
+    NeverOnDisk,
+    MaybeOnDisk,
+}
+
+fn change_entries(request: &mut Request<'_>, kept: &mut Kept) -> Result<OldName> {
     let source = request.source.inode();
     let old_dir = old_of(&mut request.directories);
     let old = entry_of(old_dir.as_locked(), request.old_name, source)?;
@@ -96,18 +197,12 @@ fn change_entries(request: &mut Request<'_>) -> Result {
         RenameSource::File(_) | RenameSource::Directory(_) => None,
     };
 
-    let placed = place(request)?;
-    let source = request.source.inode();
-    source.set_ctime_now();
-    source.mark_dirty();
-
-    let removed = match dir_write::remove(old_of(&mut request.directories), old) {
-        Ok(change) => change,
-        Err(error) => {
-            placed.take_back(new_of(&mut request.directories));
-            return Err(error);
-        }
-    };
+    let changes = move_name(request, old, kept)?;
+    // What is replaced loses its contents now.
+    if let Err(error) = bring_replacement(request) {
+        changes.take_back(request);
+        return Err(error);
+    }
     let parent_number = u32::try_from(new_of(&mut request.directories).number());
     if let (RenameSource::Reparented(dir), Some(parent)) = (&mut request.source, parent) {
         let result = parent_number.map_err(|_| EINVAL).and_then(|inode| {
@@ -117,19 +212,105 @@ fn change_entries(request: &mut Request<'_>) -> Result {
         match result {
             Ok(change) => change.keep(),
             Err(error) => {
-                removed.take_back(old_of(&mut request.directories));
-                placed.take_back(new_of(&mut request.directories));
+                changes.take_back(request);
                 return Err(error);
             }
         }
     }
-    removed.keep();
-    placed.keep();
-    Ok(())
+    let number = new_of(&mut request.directories).number() as u32;
+    request.source.inode().data().note_new_name(number);
+    Ok(changes.keep())
 }
 
-/// Makes the new name refer to the file.
-fn place<'a>(request: &mut Request<'a>) -> Result<Change<'a>> {
+/// If something on the disk is replaced that has no other name, brings the new name to the medium: a
+/// crash leaves the old contents or the new ones.
+fn bring_replacement(request: &mut Request<'_>) -> Result {
+    match &request.target {
+        Some(target) if target.inode().nlink() > links::of_last_name(target.inode()) => Ok(()),
+        Some(target) if target.inode().data().is_on_disk() => {
+            dir_write::bring_to_medium(new_of(&mut request.directories))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was done to the two names.
+struct Changes<'n> {
+    placed: Change<'n>,
+    /// `None` if that was one change with the other.
+    removed: Option<Change<'static>>,
+    old_name: OldName,
+}
+
+impl Changes<'_> {
+    fn keep(self) -> OldName {
+        self.placed.keep();
+        if let Some(removed) = self.removed {
+            removed.keep();
+        }
+        self.old_name
+    }
+
+    fn take_back(self, request: &mut Request<'_>) {
+        if let Some(removed) = self.removed {
+            let old_dir = old_of(&mut request.directories);
+            removed.take_back(old_dir);
+            // Before the new name goes. That it fails is in the log, and what was asked for has failed,
+            // too.
+            let _ = dir_write::bring_to_medium(old_dir);
+        }
+        self.placed.take_back(new_of(&mut request.directories));
+    }
+}
+
+/// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
+/// both are in one block that is written at once; else, if the disk may have the old name, the new
+/// one is brought there before.
+fn move_name<'a>(request: &mut Request<'a>, old: Place, kept: &mut Kept) -> Result<Changes<'a>> {
+    let plan = plan_new_name(request)?;
+    let source = request.source.inode();
+    source.set_ctime_now();
+    source.mark_dirty();
+
+    if let RenameDirectories::Same(dir) = &mut request.directories {
+        if plan.is_in_block_of(dir, old) {
+            return Ok(Changes {
+                placed: plan.commit_with_removal(dir, old)?,
+                removed: None,
+                old_name: OldName::NeverOnDisk,
+            });
+        }
+    }
+    // The disk may have both.
+    kept.source.keep(1);
+    let placed = plan.commit(new_of(&mut request.directories))?;
+    match remove_old_name(request, old) {
+        Ok((removed, old_name)) => Ok(Changes {
+            placed,
+            removed: Some(removed),
+            old_name,
+        }),
+        Err(error) => {
+            placed.take_back(new_of(&mut request.directories));
+            Err(error)
+        }
+    }
+}
+
+/// Removes the old name, after the new one is on the medium if the disk may have the old one.
+fn remove_old_name(request: &mut Request<'_>, old: Place) -> Result<(Change<'static>, OldName)> {
+    let source = request.source.inode();
+    let old_dir = old_of(&mut request.directories);
+    if let Some(removed) = dir_write::remove_unless_on_disk(old_dir, old, source)? {
+        return Ok((removed, OldName::NeverOnDisk));
+    }
+    dir_write::bring_to_medium(new_of(&mut request.directories))?;
+    let removed = dir_write::remove(old_of(&mut request.directories), old)?;
+    Ok((removed, OldName::MaybeOnDisk))
+}
+
+/// Plans that the new name refers to the file.
+fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
     let name = request.new_name;
     let source = target_of(request.source.inode())?;
     let dir = new_of(&mut request.directories);
@@ -137,27 +318,24 @@ fn place<'a>(request: &mut Request<'a>) -> Result<Change<'a>> {
     match &request.target {
         Some(target) => {
             let place = entry_of(dir.as_locked(), name, target.inode())?;
-            dir_write::replace(dir, place, source)
+            dir_write::plan_replacement(dir, place, source)
         }
-        None => dir_write::add(dir, name, source),
+        None => dir_write::plan_addition(dir, name, source),
     }
 }
 
-/// Counts the links that the changed entries are.
-fn count_links(request: &mut Request<'_>, links: Links) {
+/// Counts the links that are gone with the changed entries.
+fn count_links(request: &mut Request<'_>, empty: Option<Empty>, goes: Option<Checked>) {
     if let Some(target) = &request.target {
         let inode = target.inode();
         inode.set_ctime_now();
-        match links.empty {
+        match empty {
             Some(empty) => links::directory_lost_name(inode, empty),
             None => links::file_lost_name(inode),
         }
     }
     // The link of `..` is that of another directory now, or of a removed one.
-    if let Some(comes) = links.comes {
-        links::count(new_of(&mut request.directories), comes);
-    }
-    if let Some(goes) = links.goes {
+    if let Some(goes) = goes {
         links::count(old_of(&mut request.directories), goes);
     }
 }

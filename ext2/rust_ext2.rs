@@ -61,6 +61,7 @@ mod dir_edit;
 mod dirent;
 mod dirent_plain;
 mod disk;
+mod disk_only;
 #[allow(dead_code)]
 mod geometry;
 mod geometry_error;

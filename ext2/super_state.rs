@@ -148,14 +148,33 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     }
 }
 
-/// Marks the filesystem as in use, and writes the superblock. C: `ext2_sync_fs()`.
+/// Marks the filesystem as in use, and writes the superblock, and, if that is to be waited for,
+/// deletes what is to be deleted. C: `ext2_sync_fs()`.
 pub(crate) fn sync_fs(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+    let resolved = match wait {
+        Wait::Yes => sb.data().order.removals.resolve(sb),
+        Wait::No => Ok(()),
+    };
+    write_in_use(sb, wait).and(resolved)
+}
+
+fn write_in_use(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     sb.data().state.set_in_use();
     sync_super(sb, wait)
 }
 
-/// Marks the filesystem as not in use, and writes the superblock.
+/// Deletes what is to be deleted, and marks the filesystem as not in use.
 fn close(sb: &SuperBlock<Ext2>) -> Result {
+    let removals = &sb.data().order.removals;
+    let resolved = removals.resolve(sb);
+
+    if !removals.is_empty() {
+        removals.report(sb);
+    }
+    write_not_in_use(sb).and(resolved)
+}
+
+fn write_not_in_use(sb: &SuperBlock<Ext2>) -> Result {
     sb.data().state.set_not_in_use();
     sync_super(sb, Wait::Yes)
 }
@@ -237,11 +256,12 @@ pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
 /// Makes what is on disk a filesystem that need not be checked, unless files without a name are in
 /// use. C: `ext2_freeze()`.
 pub(crate) fn freeze(sb: &SuperBlock<Ext2>) -> Result {
-    if sb.removals_pending() {
-        return sync_fs(sb, Wait::Yes);
+    // What is removed has been synced before; inodes cannot be evicted now.
+    if sb.removals_pending() || !sb.data().order.removals.is_empty() {
+        return write_in_use(sb, Wait::Yes);
     }
     // It will not be frozen if this fails.
-    close(sb).inspect_err(|_| sb.data().state.set_in_use())
+    write_not_in_use(sb).inspect_err(|_| sb.data().state.set_in_use())
 }
 
 /// The filesystem is in use again. C: `ext2_unfreeze()`.

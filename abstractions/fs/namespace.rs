@@ -145,7 +145,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         ..DirectoryVTable::<D>::INODE
     };
 
-    pub(super) const FILE: bindings::file_operations = DirectoryVTable::<D>::FILE;
+    pub(super) const FILE: bindings::file_operations = bindings::file_operations {
+        fsync: Some(WritableVTable::<D>::fsync_callback),
+        ..DirectoryVTable::<D>::FILE
+    };
 
     /// The directory and the name of an entry in it.
     ///

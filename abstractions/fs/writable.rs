@@ -60,6 +60,10 @@ pub trait WritableInode: InodeOperations {
     /// is to be in effect, of the same type, and without permissions that `mode` has not.
     fn set_mode(inode: &FsInode<Self::FileSystem>, mode: u16) -> u16;
 
+    /// Brings the names of the inode, and those that lead to them, to the device, as far as they are
+    /// new. The inode is there. `fsync(2)` calls it.
+    fn sync_names(inode: &FsInode<Self::FileSystem>) -> Result;
+
     /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
 
@@ -166,6 +170,37 @@ impl<I: WritableInode> WritableVTable<I> {
         ..InodeVTable::<I>::SPECIAL
     };
 
+    /// As `simple_fsync()`, except that a directory that could not be written is dirty again, and with the names:
+    /// `ext4_sync_parent()`.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS with an open file of the filesystem.
+    pub(super) unsafe extern "C" fn fsync_callback(
+        file: *mut bindings::file,
+        start: bindings::loff_t,
+        end: bindings::loff_t,
+        datasync: c_int,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The arguments are passed on.
+            to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })
+                .inspect_err(|_| {
+                    // SAFETY: The file is open, and of the filesystem.
+                    let inode = unsafe { FsInode::<I::FileSystem>::from_raw((*file).f_inode) };
+                    if inode.is_directory() {
+                        // The next one tries again. This has failed in any case.
+                        let _ = inode.mark_pages_dirty();
+                    }
+                })?;
+            // SAFETY: The file is open, and of the filesystem.
+            I::sync_names(unsafe { FsInode::from_raw((*file).f_inode) })?;
+            // SAFETY: The filesystem of an open file is on a device.
+            to_result(unsafe { bindings::blkdev_issue_flush((*(*(*file).f_inode).i_sb).s_bdev) })?;
+            Ok(0)
+        })
+    }
+
     /// C: `ext2_setattr()`.
     ///
     /// # Safety
@@ -263,6 +298,7 @@ where
     };
 
     const FILE: bindings::file_operations = bindings::file_operations {
+        fsync: Some(WritableVTable::<I>::fsync_callback),
         write_iter: Some(write_iter_callback),
         splice_write: Some(bindings::iter_file_splice_write),
         mmap_prepare: Some(Self::mmap_prepare_callback),

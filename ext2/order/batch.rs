@@ -86,7 +86,18 @@ impl<T> Batches<T> {
     /// Whether a batch has been dealt with. What failed in it counts.
     #[inline]
     pub(super) fn is_done(&self, number: u64) -> bool {
-        self.done.load(Acquire) >= number
+        self.done() >= number
+    }
+
+    /// The last batch that has been dealt with.
+    #[inline]
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Acquire)
+    }
+
+    /// The number of the batch that whatever comes now will be in.
+    pub(super) fn current(&self) -> u64 {
+        self.waiting.lock().number
     }
 
     /// Whether an entry with `is` could not be dealt with.
@@ -104,6 +115,11 @@ impl<T> Batches<T> {
     #[inline]
     pub(super) fn has_failures(&self) -> bool {
         self.failures.load(Relaxed) != 0
+    }
+
+    /// Whether there is nothing to be dealt with, failures apart.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().entries.is_empty()
     }
 
     /// Has batch `number` dealt with, unless it was: `work` gets what waits, and what failed before,
@@ -131,7 +147,7 @@ impl<T> Batches<T> {
         if !self.has_failures() {
             return Ok(());
         }
-        let current = self.waiting.lock().number;
+        let current = self.current();
         self.settle(current, work)
     }
 
@@ -180,12 +196,12 @@ mod tests {
 
         assert_eq!(batches.add(7)?.0, 1);
         assert_eq!(batches.add(8)?.0, 1);
-        assert!(!batches.is_done(1));
+        assert!(!batches.is_done(1) && !batches.is_empty());
         batches.settle(1, |entries| {
             calls += entries.len();
             entries.clear();
         })?;
-        assert!(batches.is_done(1) && !batches.is_done(2));
+        assert!(batches.is_done(1) && batches.is_empty() && !batches.is_done(2));
         batches.settle(1, |_| calls += 100)?;
         assert_eq!(calls, 2);
         assert_eq!(batches.add(9)?.0, 2);
@@ -203,7 +219,7 @@ mod tests {
             entries.clear();
         })?;
         assert_eq!(added, Ok(2));
-        assert!(batches.is_done(1) && !batches.is_done(2));
+        assert!(batches.is_done(1) && !batches.is_done(2) && !batches.is_empty());
         Ok(())
     }
 

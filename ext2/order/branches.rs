@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Indirect blocks are on the medium before anything there points to them.
+//! Blocks of metadata that are on the medium before anything there points to them: indirect blocks,
+//! and the first contents of blocks of directories and of targets of symbolic links.
 //!
 //! Who makes a pointer of an inode lead to one adds it before, and notes its batch with the inode
 //! ([`InodeData::note_fresh`](crate::inode_data::InodeData::note_fresh)); the image of the inode is
@@ -32,13 +33,14 @@ use rust_mpage::fs::{
 /// A block that the medium may not have.
 struct Branch {
     inode: u32,
-    block: Buffer,
+    /// Its buffer; `None` if it has been written, and only the device's cache has to be flushed.
+    block: Option<Buffer>,
     has_failed: bool,
 }
 
 impl Waiting for Branch {
-    fn block(&self) -> &Buffer {
-        &self.block
+    fn block(&self) -> Option<&Buffer> {
+        self.block.as_ref()
     }
 
     fn set_failed(&mut self, failed: bool) {
@@ -47,6 +49,31 @@ impl Waiting for Branch {
 
     fn has_failed(&self) -> bool {
         self.has_failed
+    }
+}
+
+/// What of an inode's branches is on the medium, as it was seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Settled {
+    /// The last batch that was dealt with.
+    batch: u64,
+    /// Something of it could not be written.
+    has_failed: bool,
+}
+
+impl Settled {
+    /// All batches up to one.
+    #[cfg(CONFIG_KUNIT)]
+    pub(crate) fn up_to(batch: u64) -> Self {
+        Self {
+            batch,
+            has_failed: false,
+        }
+    }
+
+    /// Whether all is that is in batches up to `batch`.
+    pub(crate) fn has(self, batch: u64) -> bool {
+        !self.has_failed && batch <= self.batch
     }
 }
 
@@ -68,13 +95,19 @@ impl FreshBranches {
         })
     }
 
-    /// Adds a block that inode number `inode` will point to. The batch to wait for.
+    /// Adds a block that inode number `inode` will point to, written already if there is no buffer
+    /// of it. The batch to wait for.
     ///
     /// Fails with `ENOMEM`.
-    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, inode: u32, block: &Buffer) -> Result<u64> {
+    pub(crate) fn add(
+        &self,
+        sb: &SuperBlock<Ext2>,
+        inode: u32,
+        block: Option<&Buffer>,
+    ) -> Result<u64> {
         let (batch, many) = self.batches.add(Branch {
             inode,
-            block: block.clone(),
+            block: block.cloned(),
             has_failed: false,
         })?;
         if many {
@@ -82,6 +115,16 @@ impl FreshBranches {
             let _ = self.write(sb, batch);
         }
         Ok(batch)
+    }
+
+    /// What of the branches of inode number `inode` is on the medium now.
+    pub(crate) fn settled_of(&self, inode: u32) -> Settled {
+        // In this order: failures are known before their batch is done.
+        let batch = self.batches.done();
+        Settled {
+            batch,
+            has_failed: self.batches.has_failed(|branch| branch.inode == inode),
+        }
     }
 
     /// Has a batch brought to the medium.
@@ -98,6 +141,15 @@ impl FreshBranches {
             }
         }
         Ok(())
+    }
+
+    /// Has all that there is brought to the medium. Failures are kept.
+    pub(super) fn settle_all(&self, sb: &SuperBlock<Ext2>) -> Result {
+        if self.batches.is_empty() {
+            // What is under way has to be waited for all the same.
+            return self.write(sb, self.batches.current() - 1);
+        }
+        self.write(sb, self.batches.current())
     }
 
     fn write(&self, sb: &SuperBlock<Ext2>, batch: u64) -> Result {

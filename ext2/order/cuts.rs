@@ -129,8 +129,8 @@ struct Guard {
 }
 
 impl Waiting for Guard {
-    fn block(&self) -> &Buffer {
-        &self.buffer
+    fn block(&self) -> Option<&Buffer> {
+        Some(&self.buffer)
     }
 
     fn set_failed(&mut self, failed: bool) {

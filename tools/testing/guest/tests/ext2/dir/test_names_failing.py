@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Names on a device that does not take writes (E5): each change of a directory is
-written out, so each fails; afterwards the names, the counts of links and the free
+"""Names on a device that does not take writes (E5): with dirsync each change of a
+directory is written out, so each fails; afterwards the names, the counts of links and the free
 counts are what they were, and when the device works again, so does the call, and
 e2fsck has nothing to say. C ext2 leaves half of it done.
 """
@@ -29,7 +29,7 @@ class _Device:
         self._sectors = dm.sectors(self.disk.device)
         self._mapped = dm.Device(f"names-{os.getpid()}", self._table("linear", "0"))
         ctx.afterwards(self._mapped.remove)
-        self.disk.mount(device=self._mapped.path)
+        self.disk.mount("dirsync", device=self._mapped.path)
 
     def _table(self, target, words):
         return [(0, self._sectors, target, f"{self.disk.device} {words}")]

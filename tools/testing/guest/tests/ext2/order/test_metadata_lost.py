@@ -212,23 +212,29 @@ def test_remount_read_only(ctx):
 
 
 def test_directory(ctx):
-    """The block of a directory: the name is not there, and then it is."""
+    """The block of a directory: fsync fails, and the next one brings the name there; so
+    does syncfs."""
     with _prepared(ctx) as (faulty, disk):
         os.mkdir(disk.where("d"))
         writers.make(disk.where("d/old"), 1, 3000)
         disks.sync(disk.point)
         fd = os.open(disk.where("d"), os.O_RDONLY)
         faulty.bad(_first_block(disk.path, os.fstat(fd).st_ino))
+        # which has its own fsync, which is for the name, too
         assert error_of(writers.make, disk.where("d/new"), 2, 3000)[1] == errno.EIO
+        assert error_of(os.fsync, fd)[1] == errno.EIO
         faulty.good()
-        assert os.listdir(disk.where("d")) == ["old"]
-        writers.make(disk.where("d/new"), 2, 3000)
-        error_of(os.fsync, fd)
         os.fsync(fd)
+        faulty.bad(_first_block(disk.path, os.fstat(fd).st_ino))
+        assert error_of(writers.make, disk.where("d/newer"), 3, 3000)[1] == errno.EIO
+        assert error_of(disks.sync, disk.point)[1] == errno.EIO
+        faulty.good()
+        disks.sync(disk.point)
         os.close(fd)
         _forget()
-        assert sorted(os.listdir(disk.where("d"))) == ["new", "old"]
+        assert sorted(os.listdir(disk.where("d"))) == ["new", "newer", "old"]
         writers.check(disk.where("d/new"), 2, 3000)
+        writers.check(disk.where("d/newer"), 3, 3000)
         faulty.end()
         disk.check()
 

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A name is on the medium only after the inode that it leads to.
+//!
+//! Who changes an entry of a directory to lead to an inode [`add`](NewNames::add)s that before; who
+//! writes a page of the directory [`settle`](NewNames::settle)s it, with the folio locked, so that
+//! no other name comes into it. The inode's image is then stored as it is in memory, with at least
+//! as many links as it has names, and without the pointers that would lead to what is not on the
+//! medium: it is written again with them in time.
+//!
+//! Locks: those of [`Batches`]; taken inside of the lock of a folio of a directory. While an image is
+//! taken, the lock of the hash of inodes, a spinlock, and in it the inode's
+//! [`DiskOnly`](crate::disk_only::DiskOnly).
+
+#![deny(unsafe_code)]
+
+use super::{
+    batch::Batches,
+    write_blocks,
+    Waiting, //
+};
+use crate::{
+    inode::{
+        self,
+        Ext2Inode, //
+    },
+    inode_write,
+    report,
+    super_block::Ext2, //
+};
+use kernel::{
+    prelude::*,
+    static_lock_class,
+    sync::{
+        aref::ARef,
+        atomic::Acquire, //
+    }, //
+};
+use rust_mpage::{
+    fs::{
+        Buffer,
+        Cached,
+        SuperBlock, //
+    },
+    mm::without_fs_reclaim, //
+};
+
+/// An inode that has a name, or one more.
+struct NewName {
+    inode: u32,
+    directory: u32,
+    /// The block of the inode's image, once that is stored.
+    block: Option<Buffer>,
+    has_failed: bool,
+}
+
+impl Waiting for NewName {
+    fn block(&self) -> Option<&Buffer> {
+        self.block.as_ref()
+    }
+
+    fn set_failed(&mut self, failed: bool) {
+        self.has_failed = failed;
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+}
+
+/// All of a filesystem.
+#[pin_data]
+pub(crate) struct NewNames {
+    #[pin]
+    batches: Batches<NewName>,
+}
+
+impl NewNames {
+    /// None.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            batches <- Batches::new(
+                (c"ext2_names_waiting", static_lock_class!()),
+                (c"ext2_names_running", static_lock_class!()),
+            ),
+        })
+    }
+
+    /// Notes that a name in `directory` is about to lead to `inode`, both numbers. The batch to wait
+    /// for before the name is written.
+    ///
+    /// Fails with `ENOMEM`.
+    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, directory: u32, inode: u32) -> Result<u64> {
+        let (batch, many) = self.batches.add(NewName {
+            inode,
+            directory,
+            block: None,
+            has_failed: false,
+        })?;
+        if many {
+            // Failures are kept for those whom they concern.
+            let _ = self.write(sb, batch);
+        }
+        Ok(batch)
+    }
+
+    /// Has the inodes that names of `directory`, up to a batch, lead to brought to the medium.
+    ///
+    /// Fails with `EIO` if one of them cannot be written, and with `ENOMEM`.
+    pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, batch: u64, directory: u32) -> Result {
+        let is_own = |name: &NewName| name.directory == directory;
+
+        self.write(sb, batch)?;
+        if self.batches.has_failed(is_own) {
+            self.batches.settle_failed(|names| write(sb, names))?;
+            if self.batches.has_failed(is_own) {
+                return Err(EIO);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, sb: &SuperBlock<Ext2>, batch: u64) -> Result {
+        if self.batches.is_done(batch) {
+            return Ok(());
+        }
+        self.batches.settle(batch, |names| write(sb, names))
+    }
+}
+
+/// Stores the images of inodes, and writes them.
+fn write(sb: &SuperBlock<Ext2>, names: &mut KVVec<NewName>) {
+    names.sort_unstable_by_key(|name| (name.inode, name.directory));
+    // Names that failed are here again with each try to write the directory.
+    let mut last = None;
+    names.retain(|name| {
+        last.replace((name.inode, name.directory)) != Some((name.inode, name.directory))
+    });
+    // A directory has its first entries before it has a name.
+    if sb.data().order.branches.settle_all(sb).is_err() {
+        names.iter_mut().for_each(|name| name.has_failed = true);
+        return;
+    }
+    let mut last: Option<(u32, Option<Buffer>)> = None;
+    for name in names.iter_mut() {
+        let block = match &last {
+            Some((inode, block)) if *inode == name.inode => block.clone(),
+            _ => store(sb, name.inode).ok(),
+        };
+        last = Some((name.inode, block.clone()));
+        name.has_failed = block.is_none();
+        name.block = block;
+    }
+    write_blocks(sb, names);
+    for name in names.iter() {
+        report::corrupt(
+            sb,
+            fmt!(
+                "inode {}: cannot be written, and so the name in directory {} neither",
+                name.inode,
+                name.directory
+            ),
+        );
+    }
+}
+
+/// Stores the image of an inode as it is in memory, if it is there. Else its image was stored when
+/// it left.
+///
+/// A file may be without its latest blocks. So may a directory: their names are not on the disk. But
+/// it has its first block, with its own entry.
+fn store(sb: &SuperBlock<Ext2>, number: u32) -> Result<Buffer> {
+    let (block, offset) = inode::place(sb, number)?;
+    let buffer = sb.bread(block.into())?;
+    let settled = sb.data().order.branches.settled_of(number);
+
+    let stored = sb.with_cached_inode(number.into(), |inode| {
+        let has_first = inode_write::store_known(inode, &buffer, offset as usize, settled)?;
+        Ok::<_, Error>(has_first || !inode.is_directory())
+    });
+    match stored {
+        Cached::Absent | Cached::Busy => Ok(buffer),
+        Cached::Here(is_enough) => {
+            let is_enough = is_enough?;
+            sb.mark_dirty(&buffer);
+            is_enough.then_some(buffer).ok_or(EIO)
+        }
+    }
+}
+
+/// Has the pages of a directory, the folio of one of which is locked, wait for the inodes that the
+/// names in it lead to: no other name comes into it.
+///
+/// Fails with `EIO` if one cannot be written.
+pub(crate) fn settle(dir: &Ext2Inode) -> Result {
+    let sb = dir.super_block();
+    let batch = dir.data().names.load(Acquire);
+
+    match batch {
+        0 => Ok(()),
+        _ => sb.data().order.names.settle(sb, batch, dir.number() as u32),
+    }
+}
+
+/// Brings the names of an inode that may not be on the disk there, and those of the directories that
+/// they are in. The inodes themselves are stored with them. For `fsync(2)`.
+pub(crate) fn sync(inode: &Ext2Inode) -> Result {
+    let sb = inode.super_block();
+    let removals = &sb.data().order.removals;
+    let mut way = KVVec::new();
+    let mut inode = ARef::from(inode);
+
+    while let Some(names) = inode.data().new_names() {
+        let directory = match names.directory {
+            Some(number) => removals.write_directory(sb, number)?,
+            None => None,
+        };
+        without_fs_reclaim(|| way.push((inode.clone(), names), GFP_KERNEL))?;
+        match directory {
+            Some(directory) => inode = directory,
+            // It has left memory, or there are several.
+            None => {
+                removals.write_all(sb)?;
+                break;
+            }
+        }
+    }
+    // Not before all of the way is there.
+    for (inode, names) in way.iter() {
+        inode.data().note_names_on_disk(*names);
+    }
+    Ok(())
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A link is taken from an inode on the medium, and its number gets a new owner, only after the name
+//! that the link was is gone from there.
+//!
+//! Who removes a name of an inode [keeps its link](super::kept_links) before: images of the inode
+//! have it in addition to those that are counted in memory. If the disk may have the name, that is so
+//! until the directory is written. An inode that has lost its last name is an empty file there at
+//! once; its number is not used again. [`resolve`](Removals::resolve) writes the directories, flushes
+//! the device, and then gives up the links. That happens at each sync of the filesystem, when many
+//! wait, or for long, and when there is no other number for a new inode.
+//!
+//! A name may be the `..` of a directory. A directory that is gone itself has lost its blocks, and so
+//! its names, with the image that is in its block of the inode table: that is written, too.
+//!
+//! A directory that has changed is remembered, too, as one that is waited for with no links: if a page
+//! of it could not be written it is written again. One that could not be written and has left memory
+//! has names on the disk that nobody knows of. Their links are not given up as long as the filesystem
+//! is mounted.
+//!
+//! C counterpart: none; `recently_deleted()` of ext4 is for a part of the same purpose.
+//!
+//! Locks: `running`, while directories are written, outside of the lock of a folio of a directory;
+//! inside it `records`, for list operations, and while an inode is looked for that is read or loses
+//! links; inside that the lock of the hash of inodes and [`DiskOnly`](crate::disk_only::DiskOnly).
+
+#![deny(unsafe_code)]
+
+use super::records::{
+    Record,
+    Records,
+    NO_INODE, //
+};
+use crate::{
+    inode::{
+        self,
+        Ext2Inode, //
+    },
+    inode_write,
+    report,
+    super_block::Ext2, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
+        Mutex, //
+    },
+};
+use rust_mpage::{
+    fs::{
+        Buffer,
+        Cached,
+        ErrorSequence,
+        SuperBlock,
+        Wait, //
+    },
+    mm::without_fs_reclaim, //
+};
+
+/// How often an inode is waited for that is being read or evicted each time.
+const TRIES: u32 = 8;
+
+/// All of a filesystem.
+#[pin_data]
+pub(crate) struct Removals {
+    #[pin]
+    pub(super) records: Mutex<Records>,
+    #[pin]
+    running: Mutex<()>,
+    /// How many records there are.
+    count: Atomic<u64>,
+}
+
+impl Removals {
+    /// None.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            records <- new_mutex!(Records::new(), "ext2_removals"),
+            running <- new_mutex!((), "ext2_removals_running"),
+            count: Atomic::new(0),
+        })
+    }
+
+    /// Whether names of an inode that has none, or names in it, may be on the medium still.
+    #[inline]
+    pub(crate) fn has(&self, inode: u32) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let records = self.records.lock();
+        records.links_of(inode).is_some() || records.has((NO_INODE, inode))
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Acquire) == 0
+    }
+
+    /// Resolves them if so many links are kept, or for so long, or so many directories have changed,
+    /// that it should be done. Before a name in a directory of the filesystem of `inode` changes.
+    pub(crate) fn bound(&self, inode: &Ext2Inode) {
+        if self.is_empty() || !self.records.lock().are_due() {
+            return;
+        }
+        // What cannot be written is not of this caller.
+        let _ = self.resolve(inode.super_block());
+    }
+
+    /// Notes that a directory changes: before, and, as it may be written meanwhile, after it has.
+    ///
+    /// Fails with `ENOMEM`, and with `EIO` if very many changes cannot be written.
+    pub(crate) fn note_change(&self, directory: &Ext2Inode) -> Result {
+        let mut records = self.records.lock();
+        if !records.has((NO_INODE, directory.number() as u32)) {
+            records.reserve()?;
+            records.reserved -= 1;
+        }
+        records.add(Record::new(NO_INODE, directory, 0));
+        self.publish(&records);
+        Ok(())
+    }
+
+    /// Tells those who do not lock how many there are.
+    pub(super) fn publish(&self, records: &Records) {
+        self.count.store(records.list.len() as u64, Release);
+    }
+
+    /// Calls `read`, which reads the image of inode number `inode`, with how many links are kept in
+    /// it. They are not given up meanwhile.
+    pub(crate) fn reading<R>(&self, inode: u32, read: impl FnOnce(u32) -> R) -> R {
+        if self.is_empty() {
+            return read(0);
+        }
+        let records = self.records.lock();
+        read(records.links_of(inode).unwrap_or(0))
+    }
+
+    /// A directory leaves memory. If its pages could not be written nobody will know that later; if it
+    /// is deleted it is written as an inode without blocks.
+    pub(crate) fn directory_goes(&self, directory: &Ext2Inode) {
+        if self.is_empty() {
+            return;
+        }
+        let number = directory.number() as u32;
+        let is_deleted = directory.nlink() == 0;
+        let is_held_back = directory.data().is_held_back();
+        let mut records = self.records.lock();
+        records.set_stuck(number, |record| {
+            !is_deleted
+                && (record.is_stuck || is_held_back || directory.has_failed_since(record.errors))
+        });
+        let mut own = records
+            .list
+            .iter()
+            .filter(|record| record.directory == number);
+        if is_deleted && own.all(|record| record.inode == NO_INODE) {
+            if let Some(change) = records.find((NO_INODE, number)) {
+                // Nothing waits for it.
+                records.remove(&change);
+                self.publish(&records);
+            }
+        }
+    }
+
+    /// Writes the directories that have lost names, and then gives up the links.
+    ///
+    /// Fails with `EIO` if some cannot be written, and with `ENOMEM`. Nobody calls this who has
+    /// locked a folio of a directory or a tree, or while the filesystem is being frozen, when inodes
+    /// cannot be evicted.
+    pub(crate) fn resolve(&self, sb: &SuperBlock<Ext2>) -> Result {
+        if self.is_empty() || sb.is_read_only() {
+            return Ok(());
+        }
+        let _running = self.running.lock();
+        self.records.lock().try_begins();
+        let (mut directories, serial) = self.directories(|record| !record.is_stuck)?;
+        if directories.is_empty() {
+            return Ok(());
+        }
+        // Those that cannot be written stay.
+        directories.retain(|&mut number| self.write_directory(sb, number).is_err());
+        sb.device().flush()?;
+
+        let mut result = Ok(());
+        // What is of no inode goes last: the number of a directory is not used again before.
+        let mut key = (NO_INODE + 1, 0);
+        while let Some(record) = self.next(key, serial) {
+            if directories.binary_search(&record.directory).is_err() {
+                // It is reported, and stays.
+                result = self.give_up(sb, &record).and(result);
+            }
+            key = (record.inode, record.directory.saturating_add(1));
+        }
+        self.forget_changes(&directories, serial)?;
+        match directories.is_empty() {
+            true => result,
+            false => Err(EIO),
+        }
+    }
+
+    /// Forgets changes of directories, but for those that could not be written, and those that links
+    /// are kept for.
+    fn forget_changes(&self, unwritten: &[u32], serial: u64) -> Result {
+        let mut records = self.records.lock();
+        let records = &mut *records;
+        let with_links = records.list.iter().filter(|record| record.links != 0);
+        let len = with_links.clone().count();
+        let mut needed = without_fs_reclaim(|| KVVec::with_capacity(len, GFP_KERNEL))?;
+        for record in with_links {
+            // There is memory.
+            let _ = needed.push_within_capacity(record.directory);
+        }
+        needed.sort_unstable();
+        records.list.retain(|record| {
+            record.inode != NO_INODE
+                || record.serial > serial
+                || record.is_stuck
+                || unwritten.binary_search(&record.directory).is_ok()
+                || needed.binary_search(&record.directory).is_ok()
+        });
+        self.publish(records);
+        Ok(())
+    }
+
+    /// Brings all directories that have changed, and their inodes, to the device. For `fsync(2)`.
+    ///
+    /// Fails with `EIO` if one cannot be written, and with `ENOMEM`.
+    pub(super) fn write_all(&self, sb: &SuperBlock<Ext2>) -> Result {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let _running = self.running.lock();
+        let (directories, _) = self.directories(|_| true)?;
+        let mut result = Ok(());
+        for &number in directories.iter() {
+            let written = self.write_directory(sb, number);
+            result = result.and(written.map(|_| ()));
+        }
+        result
+    }
+
+    /// Reports, at the end, what could not be resolved.
+    pub(crate) fn report(&self, sb: &SuperBlock<Ext2>) {
+        let records = self.records.lock();
+        for record in records.list.iter().filter(|record| record.links != 0) {
+            report::corrupt(
+                sb,
+                fmt!(
+                    "directory {}: cannot be written; it may have a name of inode {} on the disk",
+                    record.directory,
+                    record.inode
+                ),
+            );
+        }
+    }
+
+    /// The directories of some records, in order, each once; and the number of the last record that
+    /// there is.
+    fn directories(&self, of: impl Fn(&Record) -> bool) -> Result<(KVVec<u32>, u64)> {
+        let records = self.records.lock();
+        let len = records.list.len();
+        let mut numbers = without_fs_reclaim(|| KVVec::with_capacity(len, GFP_KERNEL))?;
+        for record in records.list.iter().filter(|record| of(record)) {
+            // There is memory.
+            let _ = numbers.push_within_capacity(record.directory);
+        }
+        numbers.sort_unstable();
+        let mut last = None;
+        numbers.retain(|&mut number| last.replace(number) != Some(number));
+        Ok((numbers, records.serial))
+    }
+
+    fn next(&self, key: (u32, u32), serial: u64) -> Option<Record> {
+        self.records.lock().next(key, serial)
+    }
+
+    /// Brings a directory and its inode to the device. Of one that has left memory the pages have been
+    /// written, unless it is deleted, which the inode says. The directory, if it is in memory.
+    ///
+    /// Fails with `EIO` if it cannot be written, and with `EBUSY` if it comes and goes.
+    pub(super) fn write_directory(
+        &self,
+        sb: &SuperBlock<Ext2>,
+        number: u32,
+    ) -> Result<Option<ARef<Ext2Inode>>> {
+        for _ in 0..TRIES {
+            match sb.cached_inode(number.into()) {
+                Cached::Here(directory) => {
+                    self.write_pages(&directory)?;
+                    directory.sync(Wait::Yes)?;
+                    return Ok(Some(directory));
+                }
+                Cached::Absent => {
+                    let (block, _) = inode::place(sb, number)?;
+                    let buffer = sb.bread(block.into())?;
+                    sb.rescue(&buffer);
+                    buffer.sync()?;
+                    return Ok(None);
+                }
+                Cached::Busy => sb.wait_for_inode(number.into()),
+            }
+        }
+        Err(EBUSY)
+    }
+
+    fn write_pages(&self, directory: &Ext2Inode) -> Result {
+        let written = directory.write_and_wait();
+        if written.is_err() || self.has_failed(directory) {
+            // A page that could not be written is not dirty any more. Nor is it known whether an
+            // error is of now.
+            let number = directory.number() as u32;
+            let errors = directory.see_errors();
+            directory.mark_pages_dirty().inspect_err(|_| {
+                // It may be one that has left memory: names that were removed stay on the disk.
+                self.records.lock().set_stuck(number, |_| true);
+            })?;
+            directory.write_and_wait()?;
+            self.note_written(number, errors);
+        }
+        Ok(())
+    }
+
+    /// All pages of a directory have been written since it had these errors.
+    fn note_written(&self, directory: u32, errors: ErrorSequence) {
+        let mut records = self.records.lock();
+        let own = records
+            .list
+            .iter_mut()
+            .filter(|record| record.directory == directory);
+        own.for_each(|record| record.errors = errors);
+    }
+
+    /// Whether pages of a directory could not be written since it has changed.
+    fn has_failed(&self, directory: &Ext2Inode) -> bool {
+        let number = directory.number() as u32;
+        let records = self.records.lock();
+        let mut own = records
+            .list
+            .iter()
+            .filter(|record| record.directory == number && !record.is_stuck);
+        own.any(|record| directory.has_failed_since(record.errors))
+    }
+
+    /// Gives up the links of a record, in the inode or, if that is not in memory, in its image.
+    fn give_up(&self, sb: &SuperBlock<Ext2>, record: &Record) -> Result {
+        let (block, offset) = inode::place(sb, record.inode)?;
+        let buffer = sb.bread(block.into()).inspect_err(|_| {
+            report::corrupt(
+                sb,
+                fmt!("cannot read inode {} in block {block}", record.inode),
+            );
+        })?;
+        for _ in 0..TRIES {
+            if self.try_give_up(sb, record, &buffer, offset as usize)? {
+                sb.mark_dirty(&buffer);
+                return Ok(());
+            }
+            sb.wait_for_inode(record.inode.into());
+        }
+        Err(EBUSY)
+    }
+
+    /// As [`give_up`](Self::give_up), unless the inode is being read or evicted.
+    fn try_give_up(
+        &self,
+        sb: &SuperBlock<Ext2>,
+        record: &Record,
+        buffer: &Buffer,
+        offset: usize,
+    ) -> Result<bool> {
+        let settled = sb.data().order.branches.settled_of(record.inode);
+        let mut records = self.records.lock();
+        match records.find(record.key()) {
+            Some(now) if now.serial == record.serial && !now.is_stuck => (),
+            // There is another name, for the next time.
+            _ => return Ok(true),
+        }
+        let known = sb.with_cached_inode(record.inode.into(), |inode| {
+            inode.data().give_up_links(record.links);
+            inode_write::store_known(inode, buffer, offset, settled)
+        });
+        match known {
+            Cached::Here(stored) => {
+                stored?;
+            }
+            Cached::Absent => inode_write::take_links(buffer, offset, record.links)?,
+            Cached::Busy => return Ok(false),
+        }
+        records.remove(record);
+        self.publish(&records);
+        Ok(true)
+    }
+}
