@@ -152,31 +152,29 @@ static void w16_last_page(struct kunit *test)
 	contract_file_close(file);
 }
 
-static void w16_scattered(struct kunit *test)
+/* The only page of a file comes back. */
+static void comes_back(struct kunit *test, get_block_t *get_block)
 {
 	struct contract_file *file = make_file(test, PAGE_SIZE);
 	struct folio *folio = picked(test, file, 0);
 
-	KUNIT_EXPECT_EQ(test, -EAGAIN, writepage(file, folio, backwards));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, writepage(file, folio, get_block));
 	expect_back(test, file, folio);
+}
+
+static void w16_scattered(struct kunit *test)
+{
+	comes_back(test, backwards);
 }
 
 static void w16_no_space(struct kunit *test)
 {
-	struct contract_file *file = make_file(test, PAGE_SIZE);
-	struct folio *folio = picked(test, file, 0);
-
-	KUNIT_EXPECT_EQ(test, -EAGAIN, writepage(file, folio, full));
-	expect_back(test, file, folio);
+	comes_back(test, full);
 }
 
 static void w16_unmapped_after_create(struct kunit *test)
 {
-	struct contract_file *file = make_file(test, PAGE_SIZE);
-	struct folio *folio = picked(test, file, 0);
-
-	KUNIT_EXPECT_EQ(test, -EAGAIN, writepage(file, folio, forgotten));
-	expect_back(test, file, folio);
+	comes_back(test, forgotten);
 }
 
 static void w16_behind_the_end(struct kunit *test)

@@ -203,59 +203,66 @@ static long extents(int fd)
 	return ioctl(fd, FS_IOC_FIEMAP, &map) ? -1 : map.fm_mapped_extents;
 }
 
-/*
- * Two files take blocks in turn. For filesystems that give out blocks at the
- * write, and keep none back.
- */
-static void make_scattered_in_turn(const char *path, long mib)
-{
-	char other[4096];
+/* Two files that take blocks in turn; the second is of no use afterwards. */
+struct turns {
 	int fd, second;
-	long block, at;
+	long block;
+};
+
+static struct turns open_turns(const char *path)
+{
+	struct turns turns;
+	char other[4096];
 	struct statvfs fs;
 
 	snprintf(other, sizeof(other), "%s.other", path);
-	fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
-	second = check(open(other, O_CREAT | O_TRUNC | O_RDWR, 0644), other);
-	check(fstatvfs(fd, &fs), path);
-	block = fs.f_bsize;
-	for (at = 0; at < mib * MIB; at += block) {
-		if (write(fd, buffer, block) != block)
+	turns.fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+	turns.second = check(open(other, O_CREAT | O_TRUNC | O_RDWR, 0644),
+			     other);
+	check(fstatvfs(turns.fd, &fs), path);
+	turns.block = fs.f_bsize;
+	return turns;
+}
+
+static void close_turns(const struct turns *turns, long mib)
+{
+	check(fsync(turns->fd), "fsync");
+	printf("extents %ld %ld\n", extents(turns->fd),
+	       mib * MIB / turns->block);
+	close(turns->second);
+	close(turns->fd);
+}
+
+/* For filesystems that give out blocks at the write, and keep none back. */
+static void make_scattered_in_turn(const char *path, long mib)
+{
+	struct turns turns = open_turns(path);
+	long at;
+
+	for (at = 0; at < mib * MIB; at += turns.block) {
+		if (write(turns.fd, buffer, turns.block) != turns.block)
 			fail("write");
-		if (write(second, buffer, block) != block)
+		if (write(turns.second, buffer, turns.block) != turns.block)
 			fail("write");
 	}
-	check(fsync(fd), "fsync");
-	printf("extents %ld %ld\n", extents(fd), mib * MIB / block);
-	close(second);
-	close(fd);
+	close_turns(&turns, mib);
 }
 
 /*
- * The same for filesystems that give out blocks later: two files are allotted
- * one block each in turn, and then written.
+ * For filesystems that give out blocks later: both files are allotted one block
+ * in turn, and then one is written.
  */
 static void make_scattered_by_allotment(const char *path, long mib)
 {
-	char other[4096];
-	struct statvfs fs;
-	int fd, second;
-	long block, at;
+	struct turns turns = open_turns(path);
+	long at;
 
-	snprintf(other, sizeof(other), "%s.other", path);
-	fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
-	second = check(open(other, O_CREAT | O_TRUNC | O_RDWR, 0644), other);
-	check(fstatvfs(fd, &fs), path);
-	block = fs.f_bsize;
-	for (at = 0; at < mib * MIB; at += block) {
-		check(fallocate(fd, 0, at, block), "fallocate");
-		check(fallocate(second, 0, at, block), "fallocate");
+	for (at = 0; at < mib * MIB; at += turns.block) {
+		check(fallocate(turns.fd, 0, at, turns.block), "fallocate");
+		check(fallocate(turns.second, 0, at, turns.block), "fallocate");
 	}
-	put(fd, mib * MIB, MIB);
-	check(fsync(fd), "fsync");
-	printf("extents %ld %ld\n", extents(fd), mib * MIB / block);
-	close(second);
-	close(fd);
+	put(turns.fd, mib * MIB, MIB);
+	close_turns(&turns, mib);
 }
 
 static void cell_make_small(const char *path, long count)
