@@ -12,15 +12,16 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    attribute_block,
-    ialloc,
+    alloc::{
+        attribute_block,
+        ialloc, //
+    },
     inode::{
         self,
         Ext2Inode, //
     },
-    inode_write,
-    report,
-    truncate, //
+    map::truncate,
+    mount::report, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
@@ -69,7 +70,7 @@ fn store(inode: &Ext2Inode) -> Result {
     // That it did not get to the disk now is in the log, and nobody else is there to be told. The
     // block that it is in is dirty then, which is enough.
     if inode.sync(wait).is_err() {
-        inode_write::write_inode(inode).inspect_err(|_| {
+        inode::write_inode(inode).inspect_err(|_| {
             report::corrupt(
                 inode.super_block(),
                 fmt!("inode {} cannot be deleted", inode.number()),

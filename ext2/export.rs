@@ -13,7 +13,7 @@ use crate::{
         self,
         Ext2Inode, //
     },
-    super_block::Ext2, //
+    mount::Ext2, //
 };
 use kernel::{
     prelude::*,

@@ -7,15 +7,18 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    attributes,
     inode::{
         self,
-        Ext2Inode, //
+        Directory,
+        DirectoryPages,
+        Ext2Inode,
+        File,
+        PageCache, //
     },
-    map::Mapper,
-    order,
-    super_block::Ext2,
-    truncate, //
+    map::{
+        truncate,
+        Mapper, //
+    },
 };
 use kernel::prelude::*;
 use rust_mpage::{
@@ -25,8 +28,6 @@ use rust_mpage::{
         ExtentFlags,
         FiemapRequest,
         FileOperations,
-        InodeOperations,
-        StatAttributes,
         WritableFile,
         WritableInode, //
     },
@@ -49,9 +50,6 @@ const USER_VISIBLE: u32 = 0x0003_dfff;
 
 /// The flags that the user may change, `EXT2_FL_USER_MODIFIABLE`.
 const USER_MODIFIABLE: u32 = 0x0003_80ff;
-
-/// The pages of regular files and symbolic links.
-pub(crate) struct PageCache;
 
 impl AddressSpaceOperations for PageCache {
     type Inode = Ext2Inode;
@@ -85,9 +83,6 @@ impl AddressSpaceWriteOperations for PageCache {
     }
 }
 
-/// The pages of directories: they are written after the inodes that the names in them lead to.
-pub(crate) struct DirectoryPages;
-
 impl AddressSpaceOperations for DirectoryPages {
     type Inode = Ext2Inode;
 
@@ -109,7 +104,7 @@ impl AddressSpaceWriteOperations for DirectoryPages {
 
     fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
         rust_mpage::writepages_with(Mapper, inode, request, |_, folio| {
-            let settled = order::names::settle(inode);
+            let settled = inode::settle_names(inode);
             inode.data().set_held_back(settled.is_err());
             match settled {
                 Ok(()) => Hooked::Declined(folio),
@@ -124,23 +119,6 @@ impl AddressSpaceWriteOperations for DirectoryPages {
     }
 }
 
-/// What every file can do.
-pub(crate) struct File;
-
-impl InodeOperations for File {
-    type FileSystem = Ext2;
-
-    const ATTRIBUTES: StatAttributes = StatAttributes::APPEND
-        .with(StatAttributes::COMPRESSED)
-        .with(StatAttributes::ENCRYPTED)
-        .with(StatAttributes::IMMUTABLE)
-        .with(StatAttributes::NO_DUMP);
-
-    fn attributes(inode: &Ext2Inode) -> StatAttributes {
-        inode.data().stat_attributes()
-    }
-}
-
 impl FileOperations for File {
     fn fiemap(inode: &Ext2Inode, request: &mut FiemapRequest<'_>) -> Result {
         fiemap(inode, request)
@@ -149,7 +127,7 @@ impl FileOperations for File {
 
 impl WritableInode for File {
     fn sync_names(inode: &Ext2Inode) -> Result {
-        order::names::sync(inode)
+        inode::sync_names(inode)
     }
 
     fn set_size(inode: &Ext2Inode, size: u64) -> Result {
@@ -157,7 +135,7 @@ impl WritableInode for File {
     }
 
     fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
-        attributes::set_mode(inode, mode)
+        inode::set_mode(inode, mode)
     }
 
     fn file_flags(inode: &Ext2Inode) -> u32 {
@@ -174,6 +152,28 @@ impl WritableInode for File {
         inode.set_ctime_now();
         inode.mark_dirty();
         Ok(())
+    }
+}
+
+impl WritableInode for Directory {
+    fn sync_names(inode: &Ext2Inode) -> Result {
+        File::sync_names(inode)
+    }
+
+    fn set_size(inode: &Ext2Inode, size: u64) -> Result {
+        File::set_size(inode, size)
+    }
+
+    fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
+        File::set_mode(inode, mode)
+    }
+
+    fn file_flags(inode: &Ext2Inode) -> u32 {
+        File::file_flags(inode)
+    }
+
+    fn set_file_flags(inode: &Ext2Inode, flags: u32) -> Result {
+        File::set_file_flags(inode, flags)
     }
 }
 

@@ -11,95 +11,31 @@
 use kernel::prelude::*;
 use rust_mpage::fs::Registration;
 
-mod allocate;
-mod array;
-mod attribute_block;
-mod attributes;
-mod balloc;
-mod cuts;
+// The rooms, from the ground up.
+mod disk;
+mod sync;
+
+mod groups;
+mod order;
+mod tree;
+
+mod mount;
+
+mod inode;
+
+mod alloc;
+
+mod map;
+
 mod dir;
-mod dir_write;
+
+// What the VFS calls.
 mod evict;
 mod export;
 mod file;
-mod group_table;
-mod ialloc;
-mod inode;
-mod inode_data;
-mod inode_write;
-mod links;
-mod live_options;
-mod map;
-mod namei;
-mod options;
-mod order;
-mod rename;
-mod report;
-mod room;
-mod run_cache;
-mod sequenced;
-mod super_block;
-mod super_state;
-mod tree;
-mod truncate;
-mod write;
+mod vfs;
 
-// The format, as pure functions. Not all of it is used yet.
-mod acl;
-mod attribute_list;
-mod backups;
-mod bitmap;
-mod block_search;
-#[allow(dead_code)]
-mod block_size;
-#[allow(dead_code)]
-mod branch;
-#[allow(dead_code)]
-mod cut;
-mod dir_edit;
-#[allow(dead_code)]
-mod dirent;
-mod dirent_plain;
-mod disk;
-mod disk_only;
-#[allow(dead_code)]
-mod geometry;
-mod geometry_error;
-#[allow(dead_code)]
-mod group;
-mod group_bitmap;
-mod group_choice;
-mod group_count;
-#[allow(dead_code)]
-mod inode_disk;
-#[allow(dead_code)]
-mod inode_encode;
-mod known;
-mod limits;
-mod mount_state;
-#[allow(dead_code)]
-mod path;
-mod reservation;
-mod super_check;
-
-#[cfg(CONFIG_KUNIT)]
-mod block_search_tests;
-#[cfg(CONFIG_KUNIT)]
-mod dir_edit_tests;
-#[cfg(CONFIG_KUNIT)]
-mod dirent_tests;
-#[cfg(CONFIG_KUNIT)]
-mod geometry_random_tests;
-#[cfg(CONFIG_KUNIT)]
-mod geometry_tests;
-#[cfg(CONFIG_KUNIT)]
-mod group_tests;
-#[cfg(CONFIG_KUNIT)]
-mod inode_tests;
-#[cfg(CONFIG_KUNIT)]
-mod test_images;
-
-use self::super_block::Ext2;
+use self::mount::Ext2;
 
 // What the macro makes of this contains unsafe code.
 #[allow(unsafe_code)]

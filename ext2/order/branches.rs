@@ -4,9 +4,9 @@
 //! and the first contents of blocks of directories and of targets of symbolic links.
 //!
 //! Who makes a pointer of an inode lead to one adds it before, and notes its batch with the inode
-//! ([`InodeData::note_fresh`](crate::inode_data::InodeData::note_fresh)); the image of the inode is
+//! ([`InodeData::note_fresh`](crate::inode::data::InodeData::note_fresh)); the image of the inode is
 //! stored with the pointer after that batch only. A block whose pointer is in an indirect block that
-//! can be found on disk cannot wait: [`allocate`](crate::allocate) writes it at once.
+//! can be found on disk cannot wait: [`allocate`](crate::map::allocate) writes it at once.
 //!
 //! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio.
 
@@ -14,12 +14,11 @@
 
 use super::{
     batch::Batches,
-    write_blocks,
-    Waiting, //
-};
-use crate::{
-    report,
-    super_block::Ext2, //
+    ordered::Ordered,
+    write::{
+        write_blocks,
+        Waiting, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -99,9 +98,9 @@ impl FreshBranches {
     /// of it. The batch to wait for.
     ///
     /// Fails with `ENOMEM`.
-    pub(crate) fn add(
+    pub(crate) fn add<F: Ordered>(
         &self,
-        sb: &SuperBlock<Ext2>,
+        sb: &SuperBlock<F>,
         inode: u32,
         block: Option<&Buffer>,
     ) -> Result<u64> {
@@ -130,7 +129,7 @@ impl FreshBranches {
     /// Has a batch brought to the medium.
     ///
     /// Fails with `EIO` if a block of inode number `inode` cannot be written, and with `ENOMEM`.
-    pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, batch: u64, inode: u32) -> Result {
+    pub(crate) fn settle<F: Ordered>(&self, sb: &SuperBlock<F>, batch: u64, inode: u32) -> Result {
         let is_own = |branch: &Branch| branch.inode == inode;
 
         self.write(sb, batch)?;
@@ -144,7 +143,7 @@ impl FreshBranches {
     }
 
     /// Has all that there is brought to the medium. Failures are kept.
-    pub(super) fn settle_all(&self, sb: &SuperBlock<Ext2>) -> Result {
+    pub(super) fn settle_all<F: Ordered>(&self, sb: &SuperBlock<F>) -> Result {
         if self.batches.is_empty() {
             // What is under way has to be waited for all the same.
             return self.write(sb, self.batches.current() - 1);
@@ -152,7 +151,7 @@ impl FreshBranches {
         self.write(sb, self.batches.current())
     }
 
-    fn write(&self, sb: &SuperBlock<Ext2>, batch: u64) -> Result {
+    fn write<F: Ordered>(&self, sb: &SuperBlock<F>, batch: u64) -> Result {
         if self.batches.is_done(batch) {
             return Ok(());
         }
@@ -160,10 +159,10 @@ impl FreshBranches {
     }
 }
 
-fn write(sb: &SuperBlock<Ext2>, branches: &mut KVVec<Branch>) {
+fn write<F: Ordered>(sb: &SuperBlock<F>, branches: &mut KVVec<Branch>) {
     write_blocks(sb, branches);
     for branch in branches.iter() {
-        report::corrupt(
+        F::corrupt(
             sb,
             fmt!("inode {}: cannot write its indirect blocks", branch.inode),
         );

@@ -19,13 +19,12 @@
 #![deny(unsafe_code)]
 
 use super::{
+    ordered::Ordered,
     pending_cuts::PendingCuts,
-    write_blocks,
-    Waiting, //
-};
-use crate::{
-    report,
-    super_block::Ext2, //
+    write::{
+        write_blocks,
+        Waiting, //
+    },
 };
 use kernel::{
     new_mutex,
@@ -163,7 +162,13 @@ impl Cuts {
     /// To be called before a block of them is forgotten that may be a guard itself.
     ///
     /// Fails with `EIO` or `ENOMEM`: the blocks must not be freed.
-    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32, guard: u32) -> Result {
+    pub(crate) fn add<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        first: u32,
+        count: u32,
+        guard: u32,
+    ) -> Result {
         let buffer = sb.bread(guard.into())?;
 
         loop {
@@ -193,7 +198,7 @@ impl Cuts {
     /// file's.
     ///
     /// Fails with `EIO`: nobody can have the blocks; and with `ENOMEM`.
-    pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, first: u32, count: u32) -> Result {
+    pub(crate) fn settle<F: Ordered>(&self, sb: &SuperBlock<F>, first: u32, count: u32) -> Result {
         if self.any.load(Relaxed) == 0 || !self.pending.lock().has(first, count) {
             return Ok(());
         }
@@ -206,7 +211,11 @@ impl Cuts {
 
     /// Brings the guards of all cuts to the medium, if they are `wanted` still once nobody else
     /// does.
-    fn write(&self, sb: &SuperBlock<Ext2>, wanted: impl FnOnce(&Pending) -> bool) -> Result {
+    fn write<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        wanted: impl FnOnce(&Pending) -> bool,
+    ) -> Result {
         let _running = self.running.lock();
         let mut guards = KVVec::new();
         {
@@ -230,7 +239,7 @@ impl Cuts {
         guards.sort_unstable_by_key(|guard| guard.buffer.number());
         write_blocks(sb, &mut guards);
         for guard in guards.iter() {
-            report::corrupt(
+            F::corrupt(
                 sb,
                 fmt!("cannot write metadata block {}", guard.buffer.number()),
             );

@@ -2,33 +2,34 @@
 
 //! Links that an inode on the disk keeps though names are gone.
 //!
-//! Locks: none; inside, those of [`Removals`](super::removals::Removals).
+//! Locks: none; inside, those of [`Removals`](crate::order::removals::Removals).
 
 #![deny(unsafe_code)]
 
 use super::{
+    ordered::Ordered,
     records::Record,
     removals::Removals, //
 };
-use crate::inode::Ext2Inode;
 use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
+use rust_mpage::fs::FsInode;
 
 /// Links that the images of an inode have in addition, because names of it go that the disk may
 /// have, and memory for the record of them. They are given up when this is dropped.
 #[must_use]
-pub(crate) struct KeptLinks {
-    inode: ARef<Ext2Inode>,
+pub(crate) struct KeptLinks<F: Ordered> {
+    inode: ARef<FsInode<F>>,
     links: u32,
 }
 
-impl KeptLinks {
+impl<F: Ordered> KeptLinks<F> {
     /// None yet of an inode that is in use.
     ///
     /// Fails with `ENOMEM`, and with `EIO` if very many cannot be given up.
-    pub(crate) fn none(inode: &Ext2Inode) -> Result<Self> {
+    pub(crate) fn none(inode: &FsInode<F>) -> Result<Self> {
         removals_of(inode).records.lock().reserve()?;
         Ok(Self {
             inode: ARef::from(inode),
@@ -37,7 +38,7 @@ impl KeptLinks {
     }
 
     /// So many of an inode that is in use. Fails as [`none`](Self::none).
-    pub(crate) fn new(inode: &Ext2Inode, links: u32) -> Result<Self> {
+    pub(crate) fn new(inode: &FsInode<F>, links: u32) -> Result<Self> {
         let mut kept = Self::none(inode)?;
         kept.keep(links);
         Ok(kept)
@@ -45,12 +46,12 @@ impl KeptLinks {
 
     /// Keeps more.
     pub(crate) fn keep(&mut self, links: u32) {
-        self.inode.data().keep_links(links);
+        F::keep_links(&self.inode, links);
         self.links += links;
     }
 
     /// Keeps the links until `directory` is on the medium, as it is now.
-    pub(crate) fn until_written(mut self, directory: &Ext2Inode) {
+    pub(crate) fn until_written(mut self, directory: &FsInode<F>) {
         let links = core::mem::take(&mut self.links);
         if links == 0 {
             return;
@@ -64,24 +65,24 @@ impl KeptLinks {
     }
 
     /// Keeps them if the disk may have the names that have just been removed from `directory`.
-    pub(crate) fn settle(self, directory: &Ext2Inode) {
+    pub(crate) fn settle(self, directory: &FsInode<F>) {
         // A name is on the disk only after the inode is.
-        if self.inode.data().is_on_disk() {
+        if F::is_on_disk(&self.inode) {
             self.until_written(directory);
         }
     }
 }
 
-impl Drop for KeptLinks {
+impl<F: Ordered> Drop for KeptLinks<F> {
     fn drop(&mut self) {
         removals_of(&self.inode).records.lock().reserved -= 1;
         if self.links != 0 {
-            self.inode.data().give_up_links(self.links);
+            F::give_up_links(&self.inode, self.links);
             self.inode.mark_dirty();
         }
     }
 }
 
-fn removals_of(inode: &Ext2Inode) -> &Removals {
-    &inode.super_block().data().order.removals
+fn removals_of<F: Ordered>(inode: &FsInode<F>) -> &Removals {
+    F::removals(inode.super_block())
 }

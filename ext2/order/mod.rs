@@ -21,17 +21,23 @@
 //! inode or directory needs, others will need soon.
 //!
 //! C counterpart: none; C ext2 leaves what a crash makes of its order to e2fsck.
+//!
+//! What the rules need of a filesystem they ask for by [`Ordered`](ordered::Ordered).
+//!
+//! May use: no other room.
 
 #![deny(unsafe_code)]
 
 mod batch;
 pub(crate) mod branches;
-pub(crate) mod cuts;
+mod cuts;
 pub(crate) mod kept_links;
-pub(crate) mod names;
+mod names;
+pub(crate) mod ordered;
 mod pending_cuts;
 mod records;
 pub(crate) mod removals;
+mod write;
 
 use self::{
     branches::FreshBranches,
@@ -39,15 +45,7 @@ use self::{
     names::NewNames,
     removals::Removals, //
 };
-use crate::super_block::Ext2;
 use kernel::prelude::*;
-use rust_mpage::{
-    block::plugged,
-    fs::{
-        Buffer,
-        SuperBlock, //
-    }, //
-};
 
 /// What of a filesystem waits for what.
 #[pin_data]
@@ -71,56 +69,5 @@ impl Order {
             names <- NewNames::new(),
             removals <- Removals::new(),
         }? Error)
-    }
-}
-
-/// What waits for a block of metadata to be on the medium.
-trait Waiting {
-    /// The block to be written. `None` if it is only to be flushed, or cannot be had, as
-    /// [`has_failed`](Self::has_failed) says.
-    fn block(&self) -> Option<&Buffer>;
-
-    /// Notes whether it could be written.
-    fn set_failed(&mut self, failed: bool);
-
-    /// Whether it could not be had or written.
-    fn has_failed(&self) -> bool;
-}
-
-/// Writes the blocks that `items` wait for, all at a time, and flushes the device. Those that could
-/// not be written stay; all if the device cannot be flushed.
-///
-/// Items with the same block are next to each other.
-fn write_blocks<T: Waiting>(sb: &SuperBlock<Ext2>, items: &mut KVVec<T>) {
-    if items.is_empty() {
-        return;
-    }
-    // All are under way before the first is waited for.
-    plugged(|| {
-        let mut last = None;
-        for buffer in items.iter().filter_map(T::block) {
-            if last.replace(buffer.number()) != Some(buffer.number()) {
-                sb.rescue(buffer);
-                buffer.start_write();
-            }
-        }
-    });
-    let mut last = None;
-    for item in items.iter_mut() {
-        let Some(buffer) = item.block() else {
-            continue;
-        };
-        let number = buffer.number();
-        let failed = match last {
-            Some((same, failed)) if same == number => failed,
-            _ => buffer.sync().is_err(),
-        };
-        last = Some((number, failed));
-        item.set_failed(failed);
-    }
-    // Whoever wrote them: they may be in the device's cache, which loses one write and keeps
-    // another that came later.
-    if sb.device().flush().is_ok() {
-        items.retain(|item| item.has_failed());
     }
 }

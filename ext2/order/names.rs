@@ -10,39 +10,26 @@
 //!
 //! Locks: those of [`Batches`]; taken inside of the lock of a folio of a directory. While an image is
 //! taken, the lock of the hash of inodes, a spinlock, and in it the inode's
-//! [`DiskOnly`](crate::disk_only::DiskOnly).
+//! [`DiskOnly`](crate::inode::disk_only::DiskOnly).
 
 #![deny(unsafe_code)]
 
 use super::{
     batch::Batches,
-    write_blocks,
-    Waiting, //
-};
-use crate::{
-    inode::{
-        self,
-        Ext2Inode, //
+    ordered::Ordered,
+    write::{
+        write_blocks,
+        Waiting, //
     },
-    inode_write,
-    report,
-    super_block::Ext2, //
 };
 use kernel::{
     prelude::*,
-    static_lock_class,
-    sync::{
-        aref::ARef,
-        atomic::Acquire, //
-    }, //
+    static_lock_class, //
 };
-use rust_mpage::{
-    fs::{
-        Buffer,
-        Cached,
-        SuperBlock, //
-    },
-    mm::without_fs_reclaim, //
+use rust_mpage::fs::{
+    Buffer,
+    Cached,
+    SuperBlock, //
 };
 
 /// An inode that has a name, or one more.
@@ -90,7 +77,12 @@ impl NewNames {
     /// for before the name is written.
     ///
     /// Fails with `ENOMEM`.
-    pub(crate) fn add(&self, sb: &SuperBlock<Ext2>, directory: u32, inode: u32) -> Result<u64> {
+    pub(crate) fn add<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        directory: u32,
+        inode: u32,
+    ) -> Result<u64> {
         let (batch, many) = self.batches.add(NewName {
             inode,
             directory,
@@ -107,7 +99,12 @@ impl NewNames {
     /// Has the inodes that names of `directory`, up to a batch, lead to brought to the medium.
     ///
     /// Fails with `EIO` if one of them cannot be written, and with `ENOMEM`.
-    pub(crate) fn settle(&self, sb: &SuperBlock<Ext2>, batch: u64, directory: u32) -> Result {
+    pub(crate) fn settle<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        batch: u64,
+        directory: u32,
+    ) -> Result {
         let is_own = |name: &NewName| name.directory == directory;
 
         self.write(sb, batch)?;
@@ -120,7 +117,7 @@ impl NewNames {
         Ok(())
     }
 
-    fn write(&self, sb: &SuperBlock<Ext2>, batch: u64) -> Result {
+    fn write<F: Ordered>(&self, sb: &SuperBlock<F>, batch: u64) -> Result {
         if self.batches.is_done(batch) {
             return Ok(());
         }
@@ -129,7 +126,7 @@ impl NewNames {
 }
 
 /// Stores the images of inodes, and writes them.
-fn write(sb: &SuperBlock<Ext2>, names: &mut KVVec<NewName>) {
+fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
     names.sort_unstable_by_key(|name| (name.inode, name.directory));
     // Names that failed are here again with each try to write the directory.
     let mut last = None;
@@ -137,7 +134,7 @@ fn write(sb: &SuperBlock<Ext2>, names: &mut KVVec<NewName>) {
         last.replace((name.inode, name.directory)) != Some((name.inode, name.directory))
     });
     // A directory has its first entries before it has a name.
-    if sb.data().order.branches.settle_all(sb).is_err() {
+    if F::branches(sb).settle_all(sb).is_err() {
         names.iter_mut().for_each(|name| name.has_failed = true);
         return;
     }
@@ -153,7 +150,7 @@ fn write(sb: &SuperBlock<Ext2>, names: &mut KVVec<NewName>) {
     }
     write_blocks(sb, names);
     for name in names.iter() {
-        report::corrupt(
+        F::corrupt(
             sb,
             fmt!(
                 "inode {}: cannot be written, and so the name in directory {} neither",
@@ -169,13 +166,13 @@ fn write(sb: &SuperBlock<Ext2>, names: &mut KVVec<NewName>) {
 ///
 /// A file may be without its latest blocks. So may a directory: their names are not on the disk. But
 /// it has its first block, with its own entry.
-fn store(sb: &SuperBlock<Ext2>, number: u32) -> Result<Buffer> {
-    let (block, offset) = inode::place(sb, number)?;
+fn store<F: Ordered>(sb: &SuperBlock<F>, number: u32) -> Result<Buffer> {
+    let (block, offset) = F::place(sb, number)?;
     let buffer = sb.bread(block.into())?;
-    let settled = sb.data().order.branches.settled_of(number);
+    let settled = F::branches(sb).settled_of(number);
 
     let stored = sb.with_cached_inode(number.into(), |inode| {
-        let has_first = inode_write::store_known(inode, &buffer, offset as usize, settled)?;
+        let has_first = F::store_known(inode, &buffer, offset as usize, settled)?;
         Ok::<_, Error>(has_first || !inode.is_directory())
     });
     match stored {
@@ -186,48 +183,4 @@ fn store(sb: &SuperBlock<Ext2>, number: u32) -> Result<Buffer> {
             is_enough.then_some(buffer).ok_or(EIO)
         }
     }
-}
-
-/// Has the pages of a directory, the folio of one of which is locked, wait for the inodes that the
-/// names in it lead to: no other name comes into it.
-///
-/// Fails with `EIO` if one cannot be written.
-pub(crate) fn settle(dir: &Ext2Inode) -> Result {
-    let sb = dir.super_block();
-    let batch = dir.data().names.load(Acquire);
-
-    match batch {
-        0 => Ok(()),
-        _ => sb.data().order.names.settle(sb, batch, dir.number() as u32),
-    }
-}
-
-/// Brings the names of an inode that may not be on the disk there, and those of the directories that
-/// they are in. The inodes themselves are stored with them. For `fsync(2)`.
-pub(crate) fn sync(inode: &Ext2Inode) -> Result {
-    let sb = inode.super_block();
-    let removals = &sb.data().order.removals;
-    let mut way = KVVec::new();
-    let mut inode = ARef::from(inode);
-
-    while let Some(names) = inode.data().new_names() {
-        let directory = match names.directory {
-            Some(number) => removals.write_directory(sb, number)?,
-            None => None,
-        };
-        without_fs_reclaim(|| way.push((inode.clone(), names), GFP_KERNEL))?;
-        match directory {
-            Some(directory) => inode = directory,
-            // It has left memory, or there are several.
-            None => {
-                removals.write_all(sb)?;
-                break;
-            }
-        }
-    }
-    // Not before all of the way is there.
-    for (inode, names) in way.iter() {
-        inode.data().note_names_on_disk(*names);
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@
 //! Bounded: when it is full, the guards are to be written and all is forgotten.
 //!
 //! Pure data, no C counterpart: C leaves such files to e2fsck. Writing is in
-//! [`cuts`](super::cuts).
+//! [`cuts`](crate::order::cuts).
 //!
 //! Locks: none, the owner has one.
 

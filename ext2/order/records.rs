@@ -2,11 +2,10 @@
 
 //! Which links are kept until which directories are written, and which directories have changed.
 //!
-//! Locks: the mutex of [`Removals`](super::removals::Removals) that they are in.
+//! Locks: the mutex of [`Removals`](crate::order::removals::Removals) that they are in.
 
 #![deny(unsafe_code)]
 
-use crate::inode::Ext2Inode;
 use kernel::{
     prelude::*,
     time::{
@@ -16,7 +15,11 @@ use kernel::{
     }, //
 };
 use rust_mpage::{
-    fs::ErrorSequence,
+    fs::{
+        ErrorSequence,
+        FileSystem,
+        FsInode, //
+    },
     mm::without_fs_reclaim, //
 };
 
@@ -54,7 +57,7 @@ pub(super) struct Record {
 
 impl Record {
     /// Of links of inode number `inode`, of which `directory` has lost the names just now.
-    pub(super) fn new(inode: u32, directory: &Ext2Inode, links: u32) -> Self {
+    pub(super) fn new<F: FileSystem>(inode: u32, directory: &FsInode<F>, links: u32) -> Self {
         Self {
             inode,
             directory: directory.number() as u32,

@@ -3,8 +3,8 @@
 //! A link is taken from an inode on the medium, and its number gets a new owner, only after the name
 //! that the link was is gone from there.
 //!
-//! Who removes a name of an inode [keeps its link](super::kept_links) before: images of the inode
-//! have it in addition to those that are counted in memory. If the disk may have the name, that is so
+//! Who removes a name of an inode [keeps its link](crate::order::kept_links) before: images of the
+//! inode have it in addition to those that are counted in memory. If the disk may have the name, that is so
 //! until the directory is written. An inode that has lost its last name is an empty file there at
 //! once; its number is not used again. [`resolve`](Removals::resolve) writes the directories, flushes
 //! the device, and then gives up the links. That happens at each sync of the filesystem, when many
@@ -22,23 +22,18 @@
 //!
 //! Locks: `running`, while directories are written, outside of the lock of a folio of a directory;
 //! inside it `records`, for list operations, and while an inode is looked for that is read or loses
-//! links; inside that the lock of the hash of inodes and [`DiskOnly`](crate::disk_only::DiskOnly).
+//! links; inside that the lock of the hash of inodes and
+//! [`DiskOnly`](crate::inode::disk_only::DiskOnly).
 
 #![deny(unsafe_code)]
 
-use super::records::{
-    Record,
-    Records,
-    NO_INODE, //
-};
-use crate::{
-    inode::{
-        self,
-        Ext2Inode, //
+use super::{
+    ordered::Ordered,
+    records::{
+        Record,
+        Records,
+        NO_INODE, //
     },
-    inode_write,
-    report,
-    super_block::Ext2, //
 };
 use kernel::{
     new_mutex,
@@ -58,6 +53,7 @@ use rust_mpage::{
         Buffer,
         Cached,
         ErrorSequence,
+        FsInode,
         SuperBlock,
         Wait, //
     },
@@ -106,7 +102,7 @@ impl Removals {
 
     /// Resolves them if so many links are kept, or for so long, or so many directories have changed,
     /// that it should be done. Before a name in a directory of the filesystem of `inode` changes.
-    pub(crate) fn bound(&self, inode: &Ext2Inode) {
+    pub(crate) fn bound<F: Ordered>(&self, inode: &FsInode<F>) {
         if self.is_empty() || !self.records.lock().are_due() {
             return;
         }
@@ -117,7 +113,7 @@ impl Removals {
     /// Notes that a directory changes: before, and, as it may be written meanwhile, after it has.
     ///
     /// Fails with `ENOMEM`, and with `EIO` if very many changes cannot be written.
-    pub(crate) fn note_change(&self, directory: &Ext2Inode) -> Result {
+    pub(crate) fn note_change<F: Ordered>(&self, directory: &FsInode<F>) -> Result {
         let mut records = self.records.lock();
         if !records.has((NO_INODE, directory.number() as u32)) {
             records.reserve()?;
@@ -145,13 +141,13 @@ impl Removals {
 
     /// A directory leaves memory. If its pages could not be written nobody will know that later; if it
     /// is deleted it is written as an inode without blocks.
-    pub(crate) fn directory_goes(&self, directory: &Ext2Inode) {
+    pub(crate) fn directory_goes<F: Ordered>(&self, directory: &FsInode<F>) {
         if self.is_empty() {
             return;
         }
         let number = directory.number() as u32;
         let is_deleted = directory.nlink() == 0;
-        let is_held_back = directory.data().is_held_back();
+        let is_held_back = F::is_held_back(directory);
         let mut records = self.records.lock();
         records.set_stuck(number, |record| {
             !is_deleted
@@ -175,7 +171,7 @@ impl Removals {
     /// Fails with `EIO` if some cannot be written, and with `ENOMEM`. Nobody calls this who has
     /// locked a folio of a directory or a tree, or while the filesystem is being frozen, when inodes
     /// cannot be evicted.
-    pub(crate) fn resolve(&self, sb: &SuperBlock<Ext2>) -> Result {
+    pub(crate) fn resolve<F: Ordered>(&self, sb: &SuperBlock<F>) -> Result {
         if self.is_empty() || sb.is_read_only() {
             return Ok(());
         }
@@ -233,7 +229,7 @@ impl Removals {
     /// Brings all directories that have changed, and their inodes, to the device. For `fsync(2)`.
     ///
     /// Fails with `EIO` if one cannot be written, and with `ENOMEM`.
-    pub(super) fn write_all(&self, sb: &SuperBlock<Ext2>) -> Result {
+    pub(crate) fn write_all<F: Ordered>(&self, sb: &SuperBlock<F>) -> Result {
         if self.is_empty() {
             return Ok(());
         }
@@ -248,10 +244,10 @@ impl Removals {
     }
 
     /// Reports, at the end, what could not be resolved.
-    pub(crate) fn report(&self, sb: &SuperBlock<Ext2>) {
+    pub(crate) fn report<F: Ordered>(&self, sb: &SuperBlock<F>) {
         let records = self.records.lock();
         for record in records.list.iter().filter(|record| record.links != 0) {
-            report::corrupt(
+            F::corrupt(
                 sb,
                 fmt!(
                     "directory {}: cannot be written; it may have a name of inode {} on the disk",
@@ -286,11 +282,11 @@ impl Removals {
     /// written, unless it is deleted, which the inode says. The directory, if it is in memory.
     ///
     /// Fails with `EIO` if it cannot be written, and with `EBUSY` if it comes and goes.
-    pub(super) fn write_directory(
+    pub(crate) fn write_directory<F: Ordered>(
         &self,
-        sb: &SuperBlock<Ext2>,
+        sb: &SuperBlock<F>,
         number: u32,
-    ) -> Result<Option<ARef<Ext2Inode>>> {
+    ) -> Result<Option<ARef<FsInode<F>>>> {
         for _ in 0..TRIES {
             match sb.cached_inode(number.into()) {
                 Cached::Here(directory) => {
@@ -299,7 +295,7 @@ impl Removals {
                     return Ok(Some(directory));
                 }
                 Cached::Absent => {
-                    let (block, _) = inode::place(sb, number)?;
+                    let (block, _) = F::place(sb, number)?;
                     let buffer = sb.bread(block.into())?;
                     sb.rescue(&buffer);
                     buffer.sync()?;
@@ -311,7 +307,7 @@ impl Removals {
         Err(EBUSY)
     }
 
-    fn write_pages(&self, directory: &Ext2Inode) -> Result {
+    fn write_pages<F: Ordered>(&self, directory: &FsInode<F>) -> Result {
         let written = directory.write_and_wait();
         if written.is_err() || self.has_failed(directory) {
             // A page that could not be written is not dirty any more. Nor is it known whether an
@@ -339,7 +335,7 @@ impl Removals {
     }
 
     /// Whether pages of a directory could not be written since it has changed.
-    fn has_failed(&self, directory: &Ext2Inode) -> bool {
+    fn has_failed<F: Ordered>(&self, directory: &FsInode<F>) -> bool {
         let number = directory.number() as u32;
         let records = self.records.lock();
         let mut own = records
@@ -350,10 +346,10 @@ impl Removals {
     }
 
     /// Gives up the links of a record, in the inode or, if that is not in memory, in its image.
-    fn give_up(&self, sb: &SuperBlock<Ext2>, record: &Record) -> Result {
-        let (block, offset) = inode::place(sb, record.inode)?;
+    fn give_up<F: Ordered>(&self, sb: &SuperBlock<F>, record: &Record) -> Result {
+        let (block, offset) = F::place(sb, record.inode)?;
         let buffer = sb.bread(block.into()).inspect_err(|_| {
-            report::corrupt(
+            F::corrupt(
                 sb,
                 fmt!("cannot read inode {} in block {block}", record.inode),
             );
@@ -369,14 +365,14 @@ impl Removals {
     }
 
     /// As [`give_up`](Self::give_up), unless the inode is being read or evicted.
-    fn try_give_up(
+    fn try_give_up<F: Ordered>(
         &self,
-        sb: &SuperBlock<Ext2>,
+        sb: &SuperBlock<F>,
         record: &Record,
         buffer: &Buffer,
         offset: usize,
     ) -> Result<bool> {
-        let settled = sb.data().order.branches.settled_of(record.inode);
+        let settled = F::branches(sb).settled_of(record.inode);
         let mut records = self.records.lock();
         match records.find(record.key()) {
             Some(now) if now.serial == record.serial && !now.is_stuck => (),
@@ -384,14 +380,14 @@ impl Removals {
             _ => return Ok(true),
         }
         let known = sb.with_cached_inode(record.inode.into(), |inode| {
-            inode.data().give_up_links(record.links);
-            inode_write::store_known(inode, buffer, offset, settled)
+            F::give_up_links(inode, record.links);
+            F::store_known(inode, buffer, offset, settled)
         });
         match known {
             Cached::Here(stored) => {
                 stored?;
             }
-            Cached::Absent => inode_write::take_links(buffer, offset, record.links)?,
+            Cached::Absent => F::take_links(buffer, offset, record.links)?,
             Cached::Busy => return Ok(false),
         }
         records.remove(record);

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # folders with rooms, and the file that their paths begin at
-TREES = {"mpage": "crate::mpage"}
+TREES = {"ext2": "crate", "mpage": "crate::mpage"}
 MOST_IN_CIRCLE = 3
 
 _COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.S)

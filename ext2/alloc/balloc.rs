@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Getting and freeing blocks.
+//!
+//! Where blocks are found is decided in [`search`](crate::groups::search); here bitmaps are
+//! read and checked, counts are kept, and what is freed is checked: never a block outside the
+//! filesystem, never one of its own metadata, and no block twice.
+//!
+//! C counterpart: `fs/ext2/balloc.c`. Checked beyond it: that blocks are not over the superblock or
+//! the group descriptors in use.
+//!
+//! Locks: the caller has the inode's truncate mutex when it gets blocks. Bits are changed
+//! atomically, so nothing else is locked but what [`windows`](crate::groups::windows) locks.
+//!
+//! Left out: quota.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    disk::{
+        geometry::Geometry,
+        run::Run, //
+    },
+    groups::{
+        bitmap::Bitmap,
+        count::GroupCount,
+        own_blocks::unmarked_metadata,
+        search::{
+            self,
+            Space, //
+        },
+        windows::{
+            BlockAllocInfo,
+            Windows, //
+        },
+    },
+    inode::Ext2Inode,
+    mount::{
+        report,
+        Ext2, //
+    },
+};
+use kernel::prelude::*;
+use rust_mpage::fs::{
+    self,
+    Buffer,
+    SuperBlock, //
+};
+
+pub(crate) use crate::groups::search::Reservation;
+
+impl Bitmap for Buffer {
+    #[inline]
+    fn word(&self, index: u32) -> Option<u32> {
+        self.le32(index as usize)
+    }
+
+    #[inline]
+    fn claim(&self, bit: u32) -> bool {
+        self.test_and_set_le_bit(bit) == Some(false)
+    }
+
+    #[inline]
+    fn release(&self, bit: u32) -> bool {
+        self.test_and_clear_le_bit(bit) == Some(true)
+    }
+}
+
+impl Space for SuperBlock<Ext2> {
+    type Bitmap = Buffer;
+
+    fn geometry(&self) -> &Geometry {
+        &self.data().geometry
+    }
+
+    fn windows(&self) -> &Windows {
+        &self.data().windows
+    }
+
+    fn free_blocks(&self, group: u32) -> u32 {
+        self.data().groups.count(group, GroupCount::FreeBlocks)
+    }
+
+    /// C: `read_block_bitmap()`.
+    fn block_bitmap(&self, group: u32) -> Result<Buffer> {
+        let data = self.data();
+        let layout = data.groups.layout(group).ok_or(EUCLEAN)?;
+        let block = layout.block_bitmap();
+        let bitmap = self.bread(block.into()).inspect_err(|_| {
+            report::corrupt(
+                self,
+                fmt!("cannot read the bitmap of group {group} in block {block}"),
+            )
+        })?;
+
+        if data.groups.is_bitmap_new(group) {
+            if let Some(block) = unmarked_metadata(&bitmap, &data.geometry, group, layout) {
+                report::corrupt(
+                    self,
+                    fmt!("metadata in block {block} is free in the bitmap of group {group}"),
+                );
+            }
+        }
+        Ok(bitmap)
+    }
+
+    fn may_hold_data(&self, group: u32, blocks: Run) -> bool {
+        let Run { first, count } = blocks;
+        let data = self.data();
+        let is_metadata = data.geometry.check_data_blocks(first, count).is_err()
+            || data
+                .groups
+                .layout(group)
+                .is_none_or(|layout| layout.overlaps(first, count));
+
+        if is_metadata {
+            report::corrupt(
+                self,
+                fmt!("{count} blocks from {first} on are metadata, and free in the bitmap"),
+            );
+        }
+        !is_metadata
+    }
+}
+
+/// Whether the current task may have one more block. C: `ext2_has_free_blocks()`.
+fn has_free_blocks(sb: &SuperBlock<Ext2>) -> bool {
+    let data = sb.data();
+    let free = data.counters.free_blocks.read_positive();
+
+    free > u64::from(data.state.reserved_blocks())
+        || fs::capable_sys_resource()
+        || data.options().is_privileged()
+}
+
+/// Gets up to `count` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
+/// marked dirty. C: `ext2_new_blocks()`.
+///
+/// Fails with `ENOSPC` if there are none for the current task, or with the error of a bitmap that
+/// cannot be read.
+pub(crate) fn new_blocks(
+    inode: &Ext2Inode,
+    info: &mut BlockAllocInfo,
+    goal: u32,
+    count: u32,
+    reservation: Reservation,
+) -> Result<Run> {
+    let sb = inode.super_block();
+    if !has_free_blocks(sb) {
+        return Err(ENOSPC);
+    }
+    let found = search::allocate(sb, info, goal, count, reservation)?;
+    let count = found.blocks.count;
+
+    let data = sb.data();
+    data.groups
+        .change(sb, found.group, GroupCount::FreeBlocks, -(count as i32));
+    data.counters.free_blocks.add(-i64::from(count));
+    write_bitmap(sb, &found.bitmap);
+
+    inode.add_bytes(u64::from(count) << sb.block_bits());
+    inode.mark_dirty();
+    Ok(found.blocks)
+}
+
+/// Frees `count` blocks from `first` on, which are the inode's. The inode is marked dirty.
+/// C: `ext2_free_blocks()`.
+///
+/// What must not or cannot be freed is reported, and stays in use.
+pub(crate) fn free_blocks(inode: &Ext2Inode, first: u32, count: u32) {
+    let sb = inode.super_block();
+    let data = sb.data();
+
+    if let Err(error) = data.geometry.check_data_blocks(first, count) {
+        report::corrupt(
+            sb,
+            fmt!("inode {}: freeing blocks: {error}", inode.number()),
+        );
+        return;
+    }
+    let mut freed = 0;
+    for blocks in data.geometry.by_group(first, count) {
+        match free_in_group(sb, blocks) {
+            Ok(count) => freed += count,
+            Err(_) => break,
+        }
+    }
+    if freed > 0 {
+        data.counters.free_blocks.add(freed.into());
+        inode.sub_bytes(u64::from(freed) << sb.block_bits());
+        inode.mark_dirty();
+    }
+}
+
+/// Frees a metadata block of the inode. First nobody writes it any more, then it may get another
+/// owner: the other way round, what the next one has to write would be forgotten.
+pub(crate) fn free_metadata(inode: &Ext2Inode, block: u32, buffer: Buffer) {
+    buffer.forget();
+    free_blocks(inode, block, 1);
+}
+
+/// Takes `count` blocks from the inode, and leaves them in use: the disk may still say that they are
+/// the inode's, and nothing will tell it. They are e2fsck's to find. The inode is marked dirty.
+pub(crate) fn abandon_blocks(inode: &Ext2Inode, first: u32, count: u32) {
+    let sb = inode.super_block();
+
+    report::corrupt(
+        sb,
+        fmt!(
+            "inode {}: {count} blocks from {first} on cannot be freed",
+            inode.number()
+        ),
+    );
+    inode.sub_bytes(u64::from(count) << sb.block_bits());
+    inode.mark_dirty();
+}
+
+/// Frees blocks of one group. How many of them were in use.
+fn free_in_group(sb: &SuperBlock<Ext2>, blocks: Run) -> Result<u32> {
+    let Run { first, count } = blocks;
+    let data = sb.data();
+    let group = data.geometry.group_of_block(first).ok_or(EUCLEAN)?;
+    let start = data.geometry.group_first_block(group).ok_or(EUCLEAN)?;
+    let bitmap = sb.block_bitmap(group)?;
+
+    if data
+        .groups
+        .layout(group)
+        .ok_or(EUCLEAN)?
+        .overlaps(first, count)
+    {
+        report::corrupt(
+            sb,
+            fmt!("{count} blocks from {first} on are metadata, and not to be freed"),
+        );
+        return Err(EUCLEAN);
+    }
+    let mut freed = 0;
+    for block in first..first + count {
+        if bitmap.release(block - start) {
+            freed += 1;
+        } else {
+            report::corrupt(sb, fmt!("block {block} is freed, and was free before"));
+        }
+    }
+    write_bitmap(sb, &bitmap);
+    data.groups
+        .change(sb, group, GroupCount::FreeBlocks, freed as i32);
+    Ok(freed)
+}
+
+/// Has a bitmap written, now if the filesystem is mounted `sync`.
+pub(crate) fn write_bitmap(sb: &SuperBlock<Ext2>, bitmap: &Buffer) {
+    sb.mark_dirty(bitmap);
+    if sb.is_synchronous() && bitmap.sync().is_err() {
+        // It is dirty again. For those who sync the device the error is kept in its mapping, too.
+        report::corrupt(
+            sb,
+            fmt!("cannot write the bitmap in block {}", bitmap.number()),
+        );
+    }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names: files that come, go, and get more names.
+//!
+//! What the VFS checks before (permissions, immutable directories, whether a name exists, how many
+//! links there may be) is not checked again. What fails leaves things as they were: a new inode that
+//! gets no name is deleted when it is dropped, and changes of a directory that cannot be written out
+//! are taken back, see [`write`].
+//!
+//! Locks: `i_rwsem` of the directory exclusively, and of a file that gets or loses a name, held by
+//! the VFS.
+//!
+//! Left out: renaming, which is in [`rename`]; quota and attributes, which new inodes have none of.
+
+#![deny(unsafe_code)]
+
+use super::{
+    links::{
+        self,
+        Subdirectory, //
+    },
+    rename,
+    write::{
+        self,
+        entry_of,
+        target_of,
+        DirMut, //
+    },
+};
+use crate::{
+    alloc::ialloc,
+    disk::{
+        inode_decode::FAST_SYMLINK_LIMIT,
+        mode, //
+    },
+    inode::{
+        Directory,
+        DirectoryPages,
+        Ext2Inode,
+        File,
+        InodeData,
+        KeptLinks,
+        PageCache, //
+    },
+    mount::Ext2, //
+};
+use kernel::prelude::*;
+use rust_mpage::fs::{
+    CreatedInode,
+    DeviceNumber,
+    LinkTarget,
+    NamespaceOperations,
+    Operations,
+    Rename, //
+};
+
+/// Permissions of a symbolic link, `S_IRWXUGO`.
+const EVERYBODY: u16 = 0o777;
+
+impl NamespaceOperations for Directory {
+    /// C: `ext2_create()`.
+    fn create(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+        let inode = new_file(dir, mode)?;
+
+        give_name(dir, name, inode)
+    }
+
+    /// C: `ext2_mknod()`.
+    fn mknod(
+        dir: &mut DirMut<'_>,
+        name: &[u8],
+        mode: u16,
+        device: DeviceNumber,
+    ) -> Result<CreatedInode<Ext2>> {
+        let operations = Operations::writable_special::<File>(device);
+        let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+
+        give_name(dir, name, inode)
+    }
+
+    /// C: `ext2_symlink()`. The target is in the inode, or with its NUL in one block.
+    fn symlink(dir: &mut DirMut<'_>, name: &[u8], target: &[u8]) -> Result<CreatedInode<Ext2>> {
+        let block_size = dir.super_block().data().geometry.block_size();
+        if target.len() >= block_size.bytes() as usize {
+            return Err(ENAMETOOLONG);
+        }
+
+        let mode = mode::SYMLINK | EVERYBODY;
+        let inode = if target.len() < FAST_SYMLINK_LIMIT {
+            let operations = Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?);
+            ialloc::new_inode(dir, mode, operations, |flags| {
+                InodeData::fresh_fast_symlink(flags, target)
+            })?
+        } else {
+            let operations = Operations::writable_symlink::<File, PageCache>();
+            let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+            inode.write_target(target)?;
+            write::write_first_block(&inode)?;
+            inode
+        };
+        give_name(dir, name, inode)
+    }
+
+    /// C: `ext2_mkdir()`.
+    fn mkdir(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+        let comes = links::check(dir, Subdirectory::Comes)?;
+        let spare = Spare::new(dir, dir)?;
+        // Before the name is there: the link is the new directory's `..`.
+        links::count(dir, comes);
+        match new_directory(dir, name, mode) {
+            Ok(inode) => Ok(inode),
+            Err(error) => {
+                spare.keep(1, dir);
+                links::uncount(dir);
+                Err(error)
+            }
+        }
+    }
+
+    /// C: `ext2_tmpfile()`.
+    fn tmpfile(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<Ext2>> {
+        new_file(dir, mode)
+    }
+
+    /// C: `ext2_link()`.
+    fn link(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+        let target = target_of(inode)?;
+        dir.super_block().data().order.removals.bound(dir);
+        let spare = Spare::new(dir, inode)?;
+        inode.set_ctime_now();
+        inode.inc_nlink();
+        inode.mark_dirty();
+        match write::add(dir, name, target) {
+            Ok(change) => {
+                change.keep();
+                inode.data().note_new_name(dir.number() as u32);
+                Ok(())
+            }
+            Err(error) => {
+                spare.keep(1, dir);
+                inode.drop_nlink();
+                inode.mark_dirty();
+                Err(error)
+            }
+        }
+    }
+
+    /// C: `ext2_unlink()`. A file that is open is deleted when it is closed.
+    fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+        let kept = KeptLinks::new(inode, 1)?;
+        remove_name(dir, name, inode)?;
+        kept.settle(dir);
+
+        inode.set_ctime_of(dir);
+        links::file_lost_name(inode);
+        Ok(())
+    }
+
+    /// C: `ext2_rmdir()`. The directory keeps its size: its pages are written if the disk may have
+    /// names in them.
+    fn rmdir(dir: &mut DirMut<'_>, name: &[u8], victim: DirMut<'_>) -> Result {
+        let empty = write::check_empty(victim.as_locked())?;
+        let goes = links::check(dir, Subdirectory::Goes)?;
+        let kept = KeptLinks::new(&victim, links::of_last_name(&victim))?;
+        let kept_in_parent = KeptLinks::new(dir, 1)?;
+        remove_name(dir, name, &victim)?;
+        // While the disk has the directory it has its `..`, too.
+        if victim.data().is_on_disk() {
+            kept_in_parent.until_written(dir);
+        }
+        kept.settle(dir);
+
+        victim.set_ctime_of(dir);
+        links::directory_lost_name(&victim, empty);
+        links::count(dir, goes);
+        Ok(())
+    }
+
+    fn rename(request: Rename<'_, Ext2>) -> Result {
+        rename::rename(request)
+    }
+}
+
+/// Makes a regular file without a name.
+fn new_file(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<Ext2>> {
+    let operations = Operations::writable_regular::<File, PageCache>();
+
+    ialloc::new_inode(dir, mode, operations, no_blocks)
+}
+
+/// What is kept for a new inode without blocks, but with flags.
+fn no_blocks(flags: u32) -> Result<impl PinInit<InodeData, Error>> {
+    Ok(InodeData::fresh(flags))
+}
+
+/// Gives a new inode its name. C: `ext2_add_nondir()`.
+fn give_name(
+    dir: &mut DirMut<'_>,
+    name: &[u8],
+    inode: CreatedInode<Ext2>,
+) -> Result<CreatedInode<Ext2>> {
+    let target = target_of(&inode)?;
+    dir.super_block().data().order.removals.bound(dir);
+    let spare = Spare::new(dir, &inode)?;
+    match write::add(dir, name, target) {
+        Ok(change) => {
+            change.keep();
+            inode.data().note_new_name(dir.number() as u32);
+            Ok(inode)
+        }
+        Err(error) => {
+            spare.keep(links::of_last_name(&inode), dir);
+            Err(error)
+        }
+    }
+}
+
+/// For a name that is written out at once: if that fails the name is taken back, but the disk may
+/// have it.
+struct Spare(Option<KeptLinks>);
+
+impl Spare {
+    /// For a name that `inode` is about to get in `dir`.
+    fn new(dir: &DirMut<'_>, inode: &Ext2Inode) -> Result<Self> {
+        let kept = dir.is_dirsync().then(|| KeptLinks::none(inode));
+        Ok(Self(kept.transpose()?))
+    }
+
+    /// Keeps links until the directory is written without the name.
+    fn keep(self, links: u32, dir: &DirMut<'_>) {
+        if let Some(mut kept) = self.0 {
+            kept.keep(links);
+            kept.until_written(dir);
+        }
+    }
+}
+
+/// Removes a name of `inode`, whose links are kept, and are to be counted.
+fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+    dir.super_block().data().order.removals.bound(dir);
+    let place = entry_of(dir.as_locked(), name, inode)?;
+    write::remove(dir, place)?.keep();
+    Ok(())
+}
+
+/// Makes a directory, but for the link from it to `dir`.
+fn new_directory(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+    let operations = Operations::writable_directory::<Directory, DirectoryPages>();
+    let mut inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+
+    // For its own entry.
+    inode.inc_nlink();
+    write::make_empty(&mut inode.as_directory()?, dir.number())?;
+    give_name(dir, name, inode)
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Renaming files and directories.
+//!
+//! Three entries change: the new name refers to the file, the old one goes, and if a directory moves
+//! to another, its `..` refers to that. If one of them cannot be changed, those before are taken
+//! back. Links that come are counted before, and those that go when all is done. C leaves what it has
+//! done.
+//!
+//! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
+//! as no two blocks are written at once.
+//!
+//! Locks: `i_rwsem` of both parents exclusively, and of whatever else [`Rename`] says, held by the
+//! VFS, which has also made sure that no directory becomes its own ancestor.
+//!
+//! Left out: exchanging two names, and leaving a whiteout, as in C: the wrapper refuses them.
+
+#![deny(unsafe_code)]
+
+use super::{
+    edit::Target,
+    links::{
+        self,
+        Checked,
+        Subdirectory, //
+    },
+    read::Place,
+    write::{
+        self,
+        entry_of,
+        target_of,
+        Change,
+        DirMut,
+        Empty,
+        Plan, //
+    },
+};
+use crate::{
+    disk::dirent::FileType,
+    inode::KeptLinks,
+    mount::Ext2, //
+};
+use kernel::prelude::*;
+use rust_mpage::fs::{
+    Rename,
+    RenameDirectories,
+    RenameSource,
+    RenameTarget, //
+};
+
+type Request<'a> = Rename<'a, Ext2>;
+
+/// C: `ext2_rename()`.
+pub(crate) fn rename(mut request: Request<'_>) -> Result {
+    let links = check_links(&mut request)?;
+    let mut kept = Kept::new(&mut request, &links)?;
+    let comes = links.comes.is_some();
+
+    let source = request.source.inode();
+    source.super_block().data().order.removals.bound(source);
+    // Before a `..` is this link.
+    if let Some(comes) = links.comes {
+        links::count(new_of(&mut request.directories), comes);
+    }
+    match change_entries(&mut request, &mut kept) {
+        Ok(old_name) => {
+            kept.settle(&mut request, old_name);
+            count_links(&mut request, links.empty, links.goes);
+            Ok(())
+        }
+        Err(error) => {
+            kept.settle_failure(&mut request);
+            if comes {
+                links::uncount(new_of(&mut request.directories));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What becomes of counts of links.
+struct Links {
+    /// The target has no names in it.
+    empty: Option<Empty>,
+    /// The old directory has one subdirectory less.
+    goes: Option<Checked>,
+    /// The new directory has one more.
+    comes: Option<Checked>,
+}
+
+/// Checks that counts of links can become what they have to, and that a directory that is replaced
+/// is empty.
+fn check_links(request: &mut Request<'_>) -> Result<Links> {
+    let empty = match &request.target {
+        Some(RenameTarget::Directory(victim)) => Some(write::check_empty(victim.as_locked())?),
+        Some(RenameTarget::File(_)) | None => None,
+    };
+    let mut links = Links {
+        empty,
+        goes: None,
+        comes: None,
+    };
+    links::check_file(request.source.inode())?;
+    if !request.source.is_directory() {
+        return Ok(links);
+    }
+    let moves = matches!(request.directories, RenameDirectories::Different { .. });
+    if moves || request.target.is_some() {
+        let old_dir = old_of(&mut request.directories);
+        links.goes = Some(links::check(old_dir, Subdirectory::Goes)?);
+    }
+    if moves && request.target.is_none() {
+        let new_dir = new_of(&mut request.directories);
+        links.comes = Some(links::check(new_dir, Subdirectory::Comes)?);
+    }
+    Ok(links)
+}
+
+/// Links of names that the disk may have though they are gone, or may have got though they are not
+/// there.
+struct Kept {
+    /// Of what is renamed.
+    source: KeptLinks,
+    /// Of what is replaced.
+    target: Option<KeptLinks>,
+    /// Of the directory that has one subdirectory less.
+    old_parent: Option<KeptLinks>,
+    /// Of the directory that a directory moves to.
+    new_parent: Option<KeptLinks>,
+}
+
+impl Kept {
+    fn new(request: &mut Request<'_>, links: &Links) -> Result<Self> {
+        let moves = matches!(request.source, RenameSource::Reparented(_));
+        let target = request.target.as_ref().map(RenameTarget::inode);
+        let in_new_parent = u32::from(target.is_some());
+
+        Ok(Self {
+            source: KeptLinks::none(request.source.inode())?,
+            target: target
+                .map(|target| KeptLinks::new(target, links::of_last_name(target)))
+                .transpose()?,
+            old_parent: match links.goes {
+                Some(_) => Some(KeptLinks::new(old_of(&mut request.directories), 1)?),
+                None => None,
+            },
+            new_parent: match moves {
+                // The `..` of the old one, and that of the new one.
+                true => Some(KeptLinks::new(
+                    new_of(&mut request.directories),
+                    in_new_parent,
+                )?),
+                false => None,
+            },
+        })
+    }
+
+    fn settle(self, request: &mut Request<'_>, old_name: OldName) {
+        match old_name {
+            OldName::NeverOnDisk => drop(self.source),
+            OldName::MaybeOnDisk => self.source.until_written(old_of(&mut request.directories)),
+        }
+        if let Some(target) = self.target {
+            target.settle(new_of(&mut request.directories));
+        }
+        match (self.old_parent, &request.source) {
+            (Some(parent), RenameSource::Reparented(dir)) => parent.until_written(dir),
+            (Some(parent), _) => parent.until_written(new_of(&mut request.directories)),
+            (None, _) => (),
+        }
+        if let Some(parent) = self.new_parent {
+            parent.until_written(new_of(&mut request.directories));
+        }
+    }
+
+    /// All has been taken back.
+    fn settle_failure(self, request: &mut Request<'_>) {
+        self.source.until_written(new_of(&mut request.directories));
+        if let Some(mut parent) = self.new_parent {
+            parent.keep(1);
+            parent.until_written(request.source.inode());
+        }
+    }
+}
+
+/// The old name, when it was removed.
+#[derive(Clone, Copy)]
+enum OldName {
+    NeverOnDisk,
+    MaybeOnDisk,
+}
+
+fn change_entries(request: &mut Request<'_>, kept: &mut Kept) -> Result<OldName> {
+    let source = request.source.inode();
+    let old_dir = old_of(&mut request.directories);
+    let old = entry_of(old_dir.as_locked(), request.old_name, source)?;
+    let parent = match &request.source {
+        RenameSource::Reparented(dir) => Some(write::parent_entry(dir.as_locked())?),
+        RenameSource::File(_) | RenameSource::Directory(_) => None,
+    };
+
+    let changes = move_name(request, old, kept)?;
+    // What is replaced loses its contents now.
+    if let Err(error) = bring_replacement(request) {
+        changes.take_back(request);
+        return Err(error);
+    }
+    let parent_number = u32::try_from(new_of(&mut request.directories).number());
+    if let (RenameSource::Reparented(dir), Some(parent)) = (&mut request.source, parent) {
+        let result = parent_number.map_err(|_| EINVAL).and_then(|inode| {
+            let file_type = FileType::Directory;
+            write::set_parent(dir, parent, Target { inode, file_type })
+        });
+        match result {
+            Ok(change) => change.keep(),
+            Err(error) => {
+                changes.take_back(request);
+                return Err(error);
+            }
+        }
+    }
+    let number = new_of(&mut request.directories).number() as u32;
+    request.source.inode().data().note_new_name(number);
+    Ok(changes.keep())
+}
+
+/// If something on the disk is replaced that has no other name, brings the new name to the medium: a
+/// crash leaves the old contents or the new ones.
+fn bring_replacement(request: &mut Request<'_>) -> Result {
+    match &request.target {
+        Some(target) if target.inode().nlink() > links::of_last_name(target.inode()) => Ok(()),
+        Some(target) if target.inode().data().is_on_disk() => {
+            write::bring_to_medium(new_of(&mut request.directories))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was done to the two names.
+struct Changes<'n> {
+    placed: Change<'n>,
+    /// `None` if that was one change with the other.
+    removed: Option<Change<'static>>,
+    old_name: OldName,
+}
+
+impl Changes<'_> {
+    fn keep(self) -> OldName {
+        self.placed.keep();
+        if let Some(removed) = self.removed {
+            removed.keep();
+        }
+        self.old_name
+    }
+
+    fn take_back(self, request: &mut Request<'_>) {
+        if let Some(removed) = self.removed {
+            let old_dir = old_of(&mut request.directories);
+            removed.take_back(old_dir);
+            // Before the new name goes. That it fails is in the log, and what was asked for has failed,
+            // too.
+            let _ = write::bring_to_medium(old_dir);
+        }
+        self.placed.take_back(new_of(&mut request.directories));
+    }
+}
+
+/// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
+/// both are in one block that is written at once; else, if the disk may have the old name, the new
+/// one is brought there before.
+fn move_name<'a>(request: &mut Request<'a>, old: Place, kept: &mut Kept) -> Result<Changes<'a>> {
+    let plan = plan_new_name(request)?;
+    let source = request.source.inode();
+    source.set_ctime_now();
+    source.mark_dirty();
+
+    if let RenameDirectories::Same(dir) = &mut request.directories {
+        if plan.is_in_block_of(dir, old) {
+            return Ok(Changes {
+                placed: plan.commit_with_removal(dir, old)?,
+                removed: None,
+                old_name: OldName::NeverOnDisk,
+            });
+        }
+    }
+    // The disk may have both.
+    kept.source.keep(1);
+    let placed = plan.commit(new_of(&mut request.directories))?;
+    match remove_old_name(request, old) {
+        Ok((removed, old_name)) => Ok(Changes {
+            placed,
+            removed: Some(removed),
+            old_name,
+        }),
+        Err(error) => {
+            placed.take_back(new_of(&mut request.directories));
+            Err(error)
+        }
+    }
+}
+
+/// Removes the old name, after the new one is on the medium if the disk may have the old one.
+fn remove_old_name(request: &mut Request<'_>, old: Place) -> Result<(Change<'static>, OldName)> {
+    let source = request.source.inode();
+    let old_dir = old_of(&mut request.directories);
+    if let Some(removed) = write::remove_unless_on_disk(old_dir, old, source)? {
+        return Ok((removed, OldName::NeverOnDisk));
+    }
+    write::bring_to_medium(new_of(&mut request.directories))?;
+    let removed = write::remove(old_of(&mut request.directories), old)?;
+    Ok((removed, OldName::MaybeOnDisk))
+}
+
+/// Plans that the new name refers to the file.
+fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
+    let name = request.new_name;
+    let source = target_of(request.source.inode())?;
+    let dir = new_of(&mut request.directories);
+
+    match &request.target {
+        Some(target) => {
+            let place = entry_of(dir.as_locked(), name, target.inode())?;
+            write::plan_replacement(dir, place, source)
+        }
+        None => write::plan_addition(dir, name, source),
+    }
+}
+
+/// Counts the links that are gone with the changed entries.
+fn count_links(request: &mut Request<'_>, empty: Option<Empty>, goes: Option<Checked>) {
+    if let Some(target) = &request.target {
+        let inode = target.inode();
+        inode.set_ctime_now();
+        match empty {
+            Some(empty) => links::directory_lost_name(inode, empty),
+            None => links::file_lost_name(inode),
+        }
+    }
+    // The link of `..` is that of another directory now, or of a removed one.
+    if let Some(goes) = goes {
+        links::count(old_of(&mut request.directories), goes);
+    }
+}
+
+fn old_of<'r, 'a>(directories: &'r mut RenameDirectories<'a, Ext2>) -> &'r mut DirMut<'a> {
+    match directories {
+        RenameDirectories::Same(dir) | RenameDirectories::Different { old: dir, .. } => dir,
+    }
+}
+
+fn new_of<'r, 'a>(directories: &'r mut RenameDirectories<'a, Ext2>) -> &'r mut DirMut<'a> {
+    match directories {
+        RenameDirectories::Same(dir) | RenameDirectories::Different { new: dir, .. } => dir,
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The search for free blocks: which groups are looked at, in which order, and where in each.
+//!
+//! First the goal's group at the goal, then all groups after it, and at last the goal's group
+//! anew. A file with a reservation window gets blocks from its window, and moves the window on when
+//! there are none; when no group has room for a window, the search begins again without.
+//!
+//! What was found is claimed in the bitmap already. The counts of the group and the filesystem are
+//! for the caller to adjust, see [`balloc`](crate::alloc::balloc).
+//!
+//! C counterparts: `ext2_new_blocks()`, `ext2_try_to_allocate_with_rsv()`.
+//!
+//! Locks: as in [`windows`](crate::groups::windows). Searches of different files are concurrent.
+
+use super::{
+    bitmap::{
+        claim_run,
+        Bitmap,
+        Range, //
+    },
+    windows::{
+        BlockAllocInfo,
+        GroupSpan,
+        Prepared,
+        Windows, //
+    },
+};
+use crate::disk::{
+    geometry::Geometry,
+    run::Run, //
+};
+use kernel::prelude::*;
+
+/// Where blocks can be found.
+pub(crate) trait Space {
+    /// The block bitmap of a group.
+    type Bitmap: Bitmap;
+
+    /// The layout of the filesystem.
+    fn geometry(&self) -> &Geometry;
+
+    /// All reservation windows.
+    fn windows(&self) -> &Windows;
+
+    /// Free blocks in the group, if its descriptor is right.
+    fn free_blocks(&self, group: u32) -> u32;
+
+    /// Reads the group's bitmap.
+    fn block_bitmap(&self, group: u32) -> Result<Self::Bitmap>;
+
+    /// Whether blocks that the bitmap said were free may hold data. If not, the bitmap is corrupt,
+    /// and this reports it.
+    fn may_hold_data(&self, group: u32, blocks: Run) -> bool;
+}
+
+/// Whether to allocate in the file's reservation window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reservation {
+    /// In it, if the file has windows.
+    Use,
+    /// Without it, `EXT2_ALLOC_NORESERVE`: for blocks of attributes, which nobody makes yet.
+    #[allow(dead_code)]
+    Ignore,
+}
+
+/// Blocks that have been claimed.
+pub(crate) struct Found<B> {
+    /// The group that they are in.
+    pub(crate) group: u32,
+    /// Its bitmap, to be written.
+    pub(crate) bitmap: B,
+    /// The blocks.
+    pub(crate) blocks: Run,
+}
+
+/// Claims up to `count` blocks in a row, near `goal`.
+///
+/// Fails with `ENOSPC` if there are none, with `EUCLEAN` or an I/O error if a bitmap cannot be had.
+pub(crate) fn allocate<S: Space>(
+    space: &S,
+    file: &mut BlockAllocInfo,
+    goal: u32,
+    count: u32,
+    reservation: Reservation,
+) -> Result<Found<S::Bitmap>> {
+    let geometry = space.geometry();
+    let goal_group = geometry.group_of_block(goal);
+    let goal_in_group = goal_group
+        .and_then(|group| goal.checked_sub(geometry.group_first_block(group)?))
+        .unwrap_or(0);
+    let goal_group = goal_group.unwrap_or(0);
+    let mut search = Search {
+        space,
+        file,
+        count,
+        window_size: match reservation {
+            Reservation::Use => None,
+            Reservation::Ignore => Some(0),
+        },
+        goal_in_group,
+    };
+    search.window_size = search.window_size.or(search.file.window_size());
+    search.window_size = search.window_size.filter(|&size| size > 0);
+
+    let mut group = goal_group;
+    loop {
+        match search.pass(group)? {
+            Some(found) if space.may_hold_data(found.group, found.blocks) => return Ok(found),
+            // They stay claimed, as they should have been. So this comes to an end.
+            Some(found) => group = found.group,
+            // Everything may be reserved for others.
+            None if search.window_size.take().is_some() => group = goal_group,
+            None => return Err(ENOSPC),
+        }
+    }
+}
+
+/// A search that goes on.
+struct Search<'a, S> {
+    space: &'a S,
+    file: &'a mut BlockAllocInfo,
+    count: u32,
+    /// The size of the file's next window; `None` to search without.
+    window_size: Option<u32>,
+    goal_in_group: u32,
+}
+
+impl<S: Space> Search<'_, S> {
+    /// Goes over all groups once, from `start` on.
+    fn pass(&mut self, start: u32) -> Result<Option<Found<S::Bitmap>>> {
+        let groups = self.space.geometry().groups_count();
+        let free = self.space.free_blocks(start);
+
+        // Too little for a new window.
+        if self.window_size.is_some_and(|size| free < size)
+            && free > 0
+            && self.file.window().is_none()
+        {
+            self.window_size = None;
+        }
+        if free > 0 {
+            if let Some(found) = self.in_group(start, Some(self.goal_in_group))? {
+                return Ok(Some(found));
+            }
+        }
+        for group in Iterator::chain(start + 1..groups, 0..=start) {
+            let free = self.space.free_blocks(group);
+            if free == 0 || self.window_size.is_some_and(|size| free <= size / 2) {
+                continue;
+            }
+            if let Some(found) = self.in_group(group, None)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tries to claim blocks of one group. C: `ext2_try_to_allocate_with_rsv()`.
+    fn in_group(&mut self, group: u32, goal: Option<u32>) -> Result<Option<Found<S::Bitmap>>> {
+        let geometry = self.space.geometry();
+        let (Some(first), Some(last)) = (
+            geometry.group_first_block(group),
+            geometry.group_last_block(group),
+        ) else {
+            return Err(EUCLEAN);
+        };
+        let span = GroupSpan {
+            first: first.into(),
+            last: last.into(),
+        };
+        let bitmap = self.space.block_bitmap(group)?;
+
+        let bits = if self.window_size.is_some() {
+            self.in_window(span, &bitmap, goal)
+        } else {
+            let range = Range::Group { end: span.blocks() };
+            claim_run(&bitmap, range, goal, self.count)
+        };
+        Ok(bits.map(|bits| Found {
+            group,
+            bitmap,
+            blocks: Run {
+                first: first + bits.first,
+                count: bits.count,
+            },
+        }))
+    }
+
+    /// Tries to claim blocks of one group in a window.
+    fn in_window(
+        &mut self,
+        span: GroupSpan,
+        bitmap: &S::Bitmap,
+        mut goal: Option<u32>,
+    ) -> Option<Run> {
+        let windows = self.space.windows();
+        let mut prepared = windows.prepare(self.file, span, bitmap, goal, self.count);
+
+        while let Prepared::Window(window) = prepared {
+            goal = goal.filter(|_| window.suits(span, goal));
+            if let Some(bits) = claim_run(bitmap, window.range_in(span), goal, self.count) {
+                self.file.count_hits(bits.count);
+                return Some(bits);
+            }
+            prepared = windows.renew(self.file, span, bitmap, goal, self.count);
+        }
+        if prepared == Prepared::NoMemory {
+            // Without a window from here on.
+            self.window_size = None;
+            let range = Range::Group { end: span.blocks() };
+            return claim_run(bitmap, range, goal, self.count);
+        }
+        None
+    }
+}

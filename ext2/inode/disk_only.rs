@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What of an inode in memory is only of interest to what the disk has of it. Pure.
+//!
+//! Locks: the spinlock that [`InodeData`](crate::inode::data::InodeData) has it in.
+
+#![deny(unsafe_code)]
+
+use crate::disk::INODE_POINTERS;
+use kernel::prelude::*;
+
+/// What of an inode is only of interest to the disk.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct DiskOnly {
+    /// Time of deletion.
+    pub(crate) dtime: u32,
+    /// Kept as read.
+    pub(crate) dir_acl: u32,
+    /// Kept as read.
+    pub(crate) faddr: u32,
+    /// Kept as read.
+    pub(crate) frag: u8,
+    /// Kept as read.
+    pub(crate) fsize: u8,
+    /// What is on disk is of an earlier inode with the number; `EXT2_STATE_NEW`.
+    pub(crate) is_new: bool,
+    /// The disk may have the inode with links.
+    pub(crate) is_on_disk: bool,
+    /// Links that the image has in addition to those of the inode: the disk may have names that the
+    /// directories in memory have not any more, see [`removals`](crate::order::removals).
+    pub(crate) kept_links: u32,
+    /// The names that the inode has got in memory.
+    pub(crate) names: GivenNames,
+    /// For each pointer, its bit if no image has been stored that has it and the block that it leads
+    /// to may not be on disk.
+    pub(crate) fresh: u32,
+    /// The batch of [`branches`](crate::order::branches) that the image waits for with these.
+    pub(crate) fresh_batch: u64,
+    /// And the one that it waits for with the first pointer, of a directory.
+    pub(crate) first_batch: u64,
+}
+
+/// Where the names of an inode are that may not be on the disk, as `fsync(2)` has to know.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct GivenNames {
+    /// How many it has got.
+    given: u64,
+    /// How many of them are on the disk.
+    on_disk: u64,
+    /// The directory that all others are in; `None` if they are in several, or nobody knows.
+    directory: Option<u32>,
+}
+
+/// Names that may not be on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NewNames {
+    given: u64,
+    /// The directory that they are in; `None` if they are in several, or nobody knows.
+    pub(crate) directory: Option<u32>,
+}
+
+impl GivenNames {
+    /// Of an inode that was read while directories had changes that may not be on the disk, or not.
+    pub(crate) fn when_read(directories_changed: bool) -> Self {
+        Self {
+            given: directories_changed.into(),
+            on_disk: 0,
+            directory: None,
+        }
+    }
+
+    /// Counts one more in a directory.
+    pub(crate) fn add(&mut self, directory: u32) {
+        let is_only = self.given == self.on_disk || self.directory == Some(directory);
+        self.directory = is_only.then_some(directory);
+        self.given += 1;
+    }
+
+    /// Those that may not be on the disk.
+    pub(crate) fn new_names(&self) -> Option<NewNames> {
+        (self.given != self.on_disk).then_some(NewNames {
+            given: self.given,
+            directory: self.directory,
+        })
+    }
+
+    /// These are on the disk.
+    pub(crate) fn note_on_disk(&mut self, names: NewNames) {
+        // Another may have come meanwhile.
+        self.on_disk = self.on_disk.max(names.given);
+    }
+}
+
+impl DiskOnly {
+    /// Which of the pointers of an image have to wait, as bits.
+    pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS]) -> u32 {
+        let bits = (0u32..).zip(pointers).filter(|(_, &pointer)| pointer != 0);
+        bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh
+    }
+}
+
+#[kunit_tests(rust_ext2_disk_only)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_two_directories_are_in_several() {
+        let mut names = GivenNames::default();
+        let directory = |names: &GivenNames| names.new_names().map(|new| new.directory);
+
+        names.add(7);
+        names.add(8);
+        assert_eq!(directory(&names), Some(None));
+        names.add(8);
+        assert_eq!(directory(&names), Some(None));
+        names
+            .new_names()
+            .into_iter()
+            .for_each(|new| names.note_on_disk(new));
+        names.add(9);
+        assert_eq!(directory(&names), Some(Some(9)));
+
+        assert_eq!(directory(&GivenNames::when_read(true)), Some(None));
+        assert_eq!(directory(&GivenNames::when_read(false)), None);
+    }
+}

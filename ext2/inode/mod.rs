@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of inodes: what is kept of one in memory, and how it is read and written.
+//!
+//! - [`data`]: what is kept, and the type of all inodes, [`Ext2Inode`]; in it [`tree`] and [`array`],
+//!   what the tree mutex protects, [`disk_only`], what only the disk is interested in, and [`room`],
+//!   where a directory has room;
+//! - [`kinds`]: what the VFS is told that an inode is;
+//! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
+//! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]: what
+//!   `order` asks of inodes for that;
+//! - [`attributes`], [`modes`]: what its extended attributes leave of its mode.
+//!
+//! May use: `disk`, `groups`, `mount`, `order`, `sync`, `tree`.
+
+#![deny(unsafe_code)]
+
+pub(crate) mod array;
+mod attributes;
+mod data;
+mod disk_only;
+mod kinds;
+mod modes;
+mod name_order;
+mod ordered;
+mod place;
+mod read;
+mod room;
+pub(crate) mod tree;
+mod write;
+
+pub(crate) use self::{
+    data::{
+        Ext2Inode,
+        InodeData, //
+    },
+    kinds::{
+        has_block_tree,
+        is_regular,
+        Directory,
+        DirectoryPages,
+        File,
+        PageCache, //
+    },
+    modes::{
+        mode_in,
+        set_mode, //
+    },
+    name_order::{
+        settle_names,
+        sync_names, //
+    },
+    ordered::KeptLinks,
+    place::check_own,
+    read::{
+        get,
+        vfs_flags, //
+    },
+    write::{
+        block_of,
+        store,
+        sync,
+        write_inode, //
+    },
+};

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names and inodes reach the disk in the order that they have to: what a directory's pages wait for,
+//! and what `fsync(2)` brings along.
+//!
+//! Locks: as [`names`](crate::order::names) and [`removals`](crate::order::removals).
+
+#![deny(unsafe_code)]
+
+use super::data::Ext2Inode;
+use kernel::{
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::Acquire, //
+    }, //
+};
+use rust_mpage::mm::without_fs_reclaim;
+
+/// Has the pages of a directory, the folio of one of which is locked, wait for the inodes that the
+/// names in it lead to: no other name comes into it.
+///
+/// Fails with `EIO` if one cannot be written.
+pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
+    let sb = dir.super_block();
+    let batch = dir.data().names.load(Acquire);
+
+    match batch {
+        0 => Ok(()),
+        _ => sb.data().order.names.settle(sb, batch, dir.number() as u32),
+    }
+}
+
+/// Brings the names of an inode that may not be on the disk there, and those of the directories that
+/// they are in. The inodes themselves are stored with them. For `fsync(2)`.
+pub(crate) fn sync_names(inode: &Ext2Inode) -> Result {
+    let sb = inode.super_block();
+    let removals = &sb.data().order.removals;
+    let mut way = KVVec::new();
+    let mut inode = ARef::from(inode);
+
+    while let Some(names) = inode.data().new_names() {
+        let directory = match names.directory {
+            Some(number) => removals.write_directory(sb, number)?,
+            None => None,
+        };
+        without_fs_reclaim(|| way.push((inode.clone(), names), GFP_KERNEL))?;
+        match directory {
+            Some(directory) => inode = directory,
+            // It has left memory, or there are several.
+            None => {
+                removals.write_all(sb)?;
+                break;
+            }
+        }
+    }
+    // Not before all of the way is there.
+    for (inode, names) in way.iter() {
+        inode.data().note_names_on_disk(*names);
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the order in which metadata is written asks of inodes.
+//!
+//! Locks: as in what is called.
+
+#![deny(unsafe_code)]
+
+use super::{
+    data::Ext2Inode,
+    place,
+    write, //
+};
+use crate::{
+    mount::{
+        report,
+        Ext2, //
+    },
+    order::{
+        branches::{
+            FreshBranches,
+            Settled, //
+        },
+        kept_links,
+        ordered::Ordered,
+        removals::Removals, //
+    },
+};
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+use rust_mpage::fs::{
+    Buffer,
+    SuperBlock, //
+};
+
+/// Links that the images of an inode have in addition.
+pub(crate) type KeptLinks = kept_links::KeptLinks<Ext2>;
+
+impl Ordered for Ext2 {
+    fn branches(sb: &SuperBlock<Self>) -> &FreshBranches {
+        &sb.data().order.branches
+    }
+
+    fn removals(sb: &SuperBlock<Self>) -> &Removals {
+        &sb.data().order.removals
+    }
+
+    fn corrupt(sb: &SuperBlock<Self>, what: fmt::Arguments<'_>) {
+        report::corrupt(sb, what)
+    }
+
+    fn place(sb: &SuperBlock<Self>, inode: u32) -> Result<(u32, u32)> {
+        place::place(sb, inode)
+    }
+
+    fn store_known(
+        inode: &Ext2Inode,
+        buffer: &Buffer,
+        offset: usize,
+        settled: Settled,
+    ) -> Result<bool> {
+        write::store_known(inode, buffer, offset, settled)
+    }
+
+    fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result {
+        write::take_links(buffer, offset, links)
+    }
+
+    fn keep_links(inode: &Ext2Inode, links: u32) {
+        inode.data().keep_links(links)
+    }
+
+    fn give_up_links(inode: &Ext2Inode, links: u32) {
+        inode.data().give_up_links(links)
+    }
+
+    fn is_held_back(inode: &Ext2Inode) -> bool {
+        inode.data().is_held_back()
+    }
+
+    fn is_on_disk(inode: &Ext2Inode) -> bool {
+        inode.data().is_on_disk()
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading inodes, and what can be asked of every inode.
+//!
+//! Left out: what is kept of them in memory, which is [`InodeData`]; writing, which is
+//! [`write`](crate::inode::write); extended attributes.
+
+#![deny(unsafe_code)]
+
+use super::{
+    attributes::{
+        self,
+        Known, //
+    },
+    data::{
+        Ext2Inode,
+        InodeData, //
+    },
+    kinds::{
+        Directory,
+        DirectoryPages,
+        File,
+        PageCache, //
+    },
+    place::place, //
+};
+use crate::{
+    disk::{
+        inode_decode::{
+            DeviceNumber,
+            DiskInode,
+            IdWidth,
+            InodeError,
+            InodeKind, //
+        },
+        inode_encode,
+        inode_flags,
+        RawInode, //
+    },
+    mount::{
+        report,
+        Ext2, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::aref::ARef, //
+};
+use rust_mpage::fs::{
+    self,
+    Attributes,
+    Iget,
+    InodeFlags,
+    LinkTarget,
+    NewInode,
+    Operations,
+    SuperBlock, //
+};
+
+use zerocopy::FromZeros;
+
+/// Gets inode number `ino`. C: `ext2_iget()`.
+///
+/// Fails with `ESTALE` if the inode has been deleted, with `EUCLEAN` if there cannot be such an
+/// inode or it is corrupt, and with `EIO` if it cannot be read.
+pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
+    match sb.iget(ino.into())? {
+        Iget::Cached(inode) => Ok(inode),
+        Iget::New(inode) => fill(sb, inode, ino),
+    }
+}
+
+/// Reads inode number `ino` from disk, and looks at its attributes. The inode has the links that it
+/// should have; the image has so many more as is said.
+fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known, u32)> {
+    let (block, offset) = place(sb, ino)?;
+    let buffer = sb.bread(block.into()).inspect_err(|_| {
+        report::corrupt(sb, fmt!("cannot read inode {ino} in block {block}"));
+    })?;
+    let mut raw = RawInode::new_zeroed();
+    let kept = sb.data().order.removals.reading(ino, |kept| {
+        buffer
+            .copy_to(offset as usize, raw.as_mut_bytes())
+            .map(|()| kept)
+    })?;
+    let links = inode_encode::without_links(&raw, kept);
+    raw.links_count.set(links);
+    let size = sb.data().geometry.inode_size();
+    let known = attributes::look(&buffer, offset, size, raw.file_acl.get())?;
+    Ok((raw, known, kept))
+}
+
+/// Fills a new inode; giving it up is what happens on failure.
+fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
+    let data = sb.data();
+    let ids = if data.options().no_uid32 {
+        IdWidth::Bits16
+    } else {
+        IdWidth::Bits32
+    };
+    let (raw, known, kept) = read(sb, ino)?;
+    let disk = DiskInode::decode(&raw, &data.geometry, ids).map_err(|error| match error {
+        // NFS asks for them. Who has found it in a directory reports it.
+        InodeError::Deleted => error.errno(),
+        _ => {
+            report::corrupt(sb, fmt!("inode {ino} {error}"));
+            error.errno()
+        }
+    })?;
+    let attributes = vfs_attributes(&disk, known);
+    let changed = !data.order.removals.is_empty();
+    inode.init(
+        &attributes,
+        operations(&disk)?,
+        InodeData::of(&disk, known, kept, changed),
+    )
+}
+
+fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
+    let device = |number: DeviceNumber| fs::DeviceNumber::new(number.major, number.minor);
+
+    Ok(match disk.kind {
+        InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
+        InodeKind::Directory => Operations::writable_directory::<Directory, DirectoryPages>(),
+        InodeKind::SlowSymlink => Operations::writable_symlink::<File, PageCache>(),
+        InodeKind::FastSymlink => {
+            let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;
+            Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?)
+        }
+        InodeKind::CharacterDevice(number) | InodeKind::BlockDevice(number) => {
+            Operations::writable_special::<File>(device(number))
+        }
+        InodeKind::Fifo | InodeKind::Socket => {
+            Operations::writable_special::<File>(fs::DeviceNumber::new(0, 0))
+        }
+    })
+}
+
+fn vfs_attributes(disk: &DiskInode, known: Known) -> Attributes {
+    Attributes {
+        mode: attributes::mode_of(disk.mode, known).effective,
+        uid: disk.uid,
+        gid: disk.gid,
+        links: disk.nlink.into(),
+        size: disk.size,
+        blocks: disk.sectors.into(),
+        atime: disk.atime.into(),
+        mtime: disk.mtime.into(),
+        ctime: disk.ctime.into(),
+        generation: disk.generation,
+        flags: vfs_flags(disk.flags),
+    }
+}
+
+/// The flags that the VFS heeds. C: `ext2_set_inode_flags()`.
+pub(crate) fn vfs_flags(flags: u32) -> InodeFlags {
+    [
+        (inode_flags::SYNC, InodeFlags::SYNC),
+        (inode_flags::APPEND, InodeFlags::APPEND),
+        (inode_flags::IMMUTABLE, InodeFlags::IMMUTABLE),
+        (inode_flags::NO_ATIME, InodeFlags::NO_ATIME),
+        (inode_flags::DIR_SYNC, InodeFlags::DIR_SYNC),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| flags & flag != 0)
+    .fold(InodeFlags::default(), |all, (_, set)| all.with(set))
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing inodes to their block of the inode table.
+//!
+//! C counterpart: `ext2_write_inode()`, `ext2_sync_inode_metadata()`.
+//!
+//! An image has no pointer to a block of metadata that the medium may not have, see
+//! [`branches`](crate::order::branches), and has a link for each name that the medium may have, see
+//! [`removals`](crate::order::removals). If there is none in memory it has nothing but these.
+//!
+//! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the buffer,
+//! so that an older image never replaces a newer one.
+
+#![deny(unsafe_code)]
+
+use super::{
+    data::Ext2Inode,
+    disk_only::DiskOnly,
+    kinds,
+    place::place, //
+};
+use crate::{
+    disk::{
+        inode_decode::IdWidth,
+        inode_encode::{
+            self,
+            Content,
+            InodeImage, //
+        },
+        RawInode, //
+    },
+    mount::{
+        report,
+        super_state, //
+    },
+    order::branches::Settled, //
+};
+use kernel::prelude::*;
+use rust_mpage::fs::{
+    self,
+    Buffer, //
+};
+use zerocopy::FromZeros;
+
+/// Writes the inode into its block, which is then dirty.
+pub(crate) fn write_inode(inode: &Ext2Inode) -> Result {
+    let sb = inode.super_block();
+
+    if inode_encode::is_large_file(inode.mode(), inode.size()) {
+        super_state::enable_large_files(sb)?;
+    }
+    store(inode).map(|_| ())
+}
+
+/// Stores the image of the inode, after the blocks that it is the first to point to. The block that
+/// it is in, which is dirty.
+pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
+    let sb = inode.super_block();
+    let number = inode.number() as u32;
+    let (block, offset) = place(sb, number)?;
+    let buffer = sb.bread(block.into()).inspect_err(|_| {
+        report::corrupt(sb, fmt!("cannot read inode {number} in block {block}"));
+    })?;
+
+    loop {
+        let image = store_image(
+            inode,
+            &buffer,
+            offset as usize,
+            |_, waiting| match waiting {
+                0 => Pointers::All,
+                _ => Pointers::Wait,
+            },
+        )?;
+        match image {
+            Stored::Yes => break,
+            Stored::Waits(batch) => {
+                sb.data().order.branches.settle(sb, batch, number)?;
+                inode.data().note_settled(batch);
+            }
+        }
+    }
+    sb.mark_dirty(&buffer);
+    Ok(block)
+}
+
+/// Stores the image of the inode at once, without pointers that wait for a batch of branches after
+/// `settled`. Whether it has the first of them.
+///
+/// May be called with a spinlock held. The buffer is to be marked dirty.
+pub(crate) fn store_known(
+    inode: &Ext2Inode,
+    buffer: &Buffer,
+    offset: usize,
+    settled: Settled,
+) -> Result<bool> {
+    let mut without = 0;
+
+    store_image(inode, buffer, offset, |disk, mut waiting| {
+        if settled.has(disk.first_batch) {
+            disk.fresh &= !1;
+            waiting &= !1;
+        }
+        if waiting == 0 {
+            return Pointers::All;
+        }
+        if settled.has(disk.fresh_batch) {
+            disk.fresh = 0;
+            return Pointers::All;
+        }
+        without = waiting;
+        Pointers::Without(waiting)
+    })?;
+    Ok(without & 1 == 0)
+}
+
+/// The block that the inode is in.
+pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
+    let (block, _) = place(inode.super_block(), inode.number() as u32)?;
+    Ok(block)
+}
+
+/// Which pointers an image has.
+enum Pointers {
+    All,
+    /// It is not to be stored now.
+    Wait,
+    /// These keep what the disk has, as bits.
+    Without(u32),
+}
+
+/// What became of an image.
+enum Stored {
+    Yes,
+    /// It waits for a batch of branches.
+    Waits(u64),
+}
+
+/// Stores the image of the inode, if `choose` says so of what is only of interest to the disk and of
+/// the pointers that have to wait.
+fn store_image(
+    inode: &Ext2Inode,
+    buffer: &Buffer,
+    offset: usize,
+    choose: impl FnOnce(&mut DiskOnly, u32) -> Pointers,
+) -> Result<Stored> {
+    let sb = inode.super_block();
+    let data = inode.data();
+    let ids = if sb.data().options().no_uid32 {
+        IdWidth::Bits16
+    } else {
+        IdWidth::Bits32
+    };
+
+    let mut disk = data.disk_only.lock();
+    let mut image = image(inode, &disk);
+    if inode.nlink() == 0 && disk.kept_links != 0 {
+        image.bury(kinds::has_block_tree(inode));
+    }
+    // Of the image's pointers: who sets one of a branch notes the branch before.
+    let waiting = match image.content {
+        Content::Pointers(pointers) if image.nlink != 0 => disk.waiting(&pointers),
+        _ => 0,
+    };
+    let kept = match choose(&mut disk, waiting) {
+        Pointers::All => 0,
+        Pointers::Wait => return Ok(Stored::Waits(disk.fresh_batch)),
+        Pointers::Without(kept) => kept,
+    };
+
+    let mut raw = RawInode::new_zeroed();
+    if disk.is_new {
+        let size = sb.data().geometry.inode_size() as usize;
+        buffer.zero(offset..offset + size)?;
+    } else {
+        buffer.copy_to(offset, raw.as_mut_bytes())?;
+    }
+    image.keep(&raw, kept);
+    image.store(&mut raw, ids);
+    buffer.copy_from(offset, raw.as_bytes())?;
+    disk.is_new = false;
+    disk.is_on_disk |= image.nlink != 0;
+    Ok(Stored::Yes)
+}
+
+/// Takes links from the image of an inode that is not in memory. One without links is deleted.
+pub(crate) fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result {
+    let mut raw = RawInode::new_zeroed();
+
+    buffer.copy_to(offset, raw.as_mut_bytes())?;
+    let left = inode_encode::without_links(&raw, links);
+    raw.links_count.set(left);
+    if left == 0 {
+        raw.dtime.set(fs::now() as u32);
+    }
+    buffer.copy_from(offset, raw.as_bytes())
+}
+
+/// The inode as it is now.
+fn image(inode: &Ext2Inode, disk: &DiskOnly) -> InodeImage {
+    let data = inode.data();
+
+    InodeImage {
+        mode: inode.mode() | data.hidden_mode(),
+        uid: inode.uid(),
+        gid: inode.gid(),
+        nlink: inode.nlink().saturating_add(disk.kept_links),
+        size: inode.size(),
+        atime: inode.atime(),
+        ctime: inode.ctime(),
+        mtime: inode.mtime(),
+        dtime: disk.dtime,
+        sectors: inode.blocks(),
+        flags: data.flags(),
+        generation: inode.generation(),
+        file_acl: data.file_acl(),
+        dir_acl: disk.dir_acl,
+        faddr: disk.faddr,
+        frag: disk.frag,
+        fsize: disk.fsize,
+        content: match kinds::device_of(inode) {
+            Some(number) => Content::Device(number),
+            None => Content::Pointers(data.pointers()),
+        },
+    }
+}
+
+/// Writes the inode's indirect blocks and its block of the inode table, and waits for them;
+/// `ext2_sync_inode_metadata()`.
+pub(crate) fn sync(inode: &Ext2Inode) -> Result {
+    let sb = inode.super_block();
+    let (block, _) = place(sb, inode.number() as u32)?;
+    let failed = |what: &str| {
+        report::corrupt(sb, fmt!("inode {}: cannot write {what}", inode.number()));
+    };
+    let buffer: Buffer = sb.bread(block.into())?;
+
+    inode
+        .sync_metadata()
+        .inspect_err(|_| failed("indirect blocks"))?;
+    buffer.sync().inspect_err(|_| failed("the inode"))
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Giving blocks to a hole.
+//!
+//! Under the tree mutex: what is missing is looked at again, the blocks are allocated at the place
+//! that C's policy names, the new indirect blocks are filled, and only then, by the store of one
+//! pointer or a run of them, all of it becomes part of the file. Nothing before that store has to be
+//! undone but the allocation.
+//!
+//! A file that grows asks for block after block in the same array of pointers. That array is kept at
+//! hand in the [`Tree`], and questions about it are answered under the mutex at once, if nobody else
+//! has it. Whoever asks for what the file has never waits for the mutex, unless something is cut off
+//! meanwhile: who has it may wait for the device.
+//!
+//! What a crash leaves is decided by two rules, both beyond C, which leaves it to e2fsck:
+//!
+//! - A block gets a new owner only when the disk does not say any more that it is another's, see
+//!   [`cuts`](crate::order::cuts). One that cannot be had for that reason stays in use, nobody's.
+//! - A pointer to an indirect block gets to the disk only after that block. If the pointer's array
+//!   can be found on disk, the block is written here and now, and the device flushed; if not,
+//!   because the branch hangs on the inode itself or on one that does, it is one of the
+//!   [`branches`](crate::order::branches) that are written before the inode is. So is a new block of
+//!   a directory, which is written here as one without names.
+//!
+//! C counterpart: the second half of `ext2_get_blocks()`, `ext2_alloc_branch()` and
+//! `ext2_splice_branch()`.
+//!
+//! Locks: takes the inode's tree mutex.
+
+#![deny(unsafe_code)]
+
+use super::{
+    known,
+    search::{
+        self,
+        Blocks,
+        Found,
+        Missing,
+        MissingBefore, //
+    },
+    way, //
+};
+use crate::{
+    alloc::balloc,
+    disk::run::Run,
+    inode::{
+        self,
+        array::PointerArray,
+        tree::Tree,
+        Ext2Inode, //
+    },
+    tree::{
+        branch::{
+            self,
+            Branch,
+            BranchPlan,
+            Gathering,
+            MAX_INDIRECT, //
+        },
+        path::{
+            BlockPath,
+            PointerRun, //
+        },
+    },
+};
+use kernel::prelude::*;
+use rust_mpage::fs::{
+    self,
+    Buffer, //
+};
+
+/// How many runs of blocks are given up that nobody can have, before the error is the caller's.
+const TRIES: u32 = 8;
+
+/// A question for blocks of a file that is written to: what is missing is allocated.
+pub(crate) struct Request<'a> {
+    inode: &'a Ext2Inode,
+    /// The first block.
+    at: u64,
+    path: &'a BlockPath,
+    /// The number of the array that has the pointer to it, see [`Tree`].
+    array: u64,
+    /// How many blocks there shall be at most, from the first on.
+    max: u32,
+}
+
+impl<'a> Request<'a> {
+    /// For block `at` of the file, whose path is `path`, and up to `max` blocks in all from it on.
+    pub(crate) fn new(inode: &'a Ext2Inode, at: u64, path: &'a BlockPath, max: u32) -> Self {
+        Self {
+            inode,
+            at,
+            path,
+            array: way::number_of_last(inode, at),
+            max,
+        }
+    }
+
+    /// The blocks, given to the file now if it has none there.
+    ///
+    /// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`; no block is lost then.
+    pub(crate) fn blocks(&self) -> Result<Blocks> {
+        if let Some((first, count)) = known::recall(self.inode, self.at, self.max) {
+            return self.there(first, count);
+        }
+        if let Some(blocks) = self.in_kept_array()? {
+            return Ok(blocks);
+        }
+        let cuts = self.inode.data().cuts();
+        match search::look(self.inode, self.path, self.max)? {
+            Found::Blocks(blocks) => self.there(blocks.first, blocks.count),
+            Found::Missing(missing) => self.fill(MissingBefore::new(missing, cuts)),
+        }
+    }
+
+    /// Answers from the array that the file grew in last, if it is the one; nobody cuts it off
+    /// while the tree is locked. If somebody else has locked the tree, and may be waiting for the
+    /// device, there is no answer: what the file has is found without the mutex.
+    fn in_kept_array(&self) -> Result<Option<Blocks>> {
+        let Some(mut tree) = self.inode.data().try_lock_tree() else {
+            return Ok(None);
+        };
+        let Some(array) = tree.take_array(self.array) else {
+            return Ok(None);
+        };
+        let blocks =
+            match search::run_at(self.inode, &array, self.path, self.last_level(), self.max) {
+                PointerRun::Null { len } => self.fill_array(&mut tree, &array, len),
+                PointerRun::Blocks { first, len } => self.there(first, len),
+            };
+        tree.keep_array(self.array, array);
+        blocks.map(Some)
+    }
+
+    /// Gives the file what is missing; or finds that somebody else just did.
+    fn fill(&self, missing: MissingBefore) -> Result<Blocks> {
+        let inode = self.inode;
+        let mut tree = inode.data().lock_tree();
+
+        let missing = match search::look_again(inode, self.path, self.max, missing)? {
+            Found::Blocks(blocks) => return self.there(blocks.first, blocks.count),
+            Found::Missing(missing) => missing,
+        };
+        if let Some(block) = missing.array.block() {
+            inode::check_own(inode, block, 1)?;
+        }
+        if inode::is_regular(inode) {
+            let windowing = inode.super_block().data().options().windowing();
+            tree.info.ensure(windowing);
+        }
+        if missing.level != self.last_level() {
+            return self.fill_branch(&mut tree, &missing);
+        }
+        let blocks = self.fill_array(&mut tree, &missing.array, missing.nulls)?;
+        // Of directories and symbolic links nobody says that they are not written to any more.
+        if inode::is_regular(inode) {
+            tree.keep_array(self.array, missing.array);
+        }
+        Ok(blocks)
+    }
+
+    /// Gives blocks to null pointers to data; there are `nulls` of them in `array`, as far as they
+    /// matter.
+    fn fill_array(&self, tree: &mut Tree, array: &PointerArray, nulls: u32) -> Result<Blocks> {
+        let level = self.last_level();
+        let goal = self.goal(tree, array, level);
+        let run = self.get_run(tree, goal, nulls.min(self.max).max(1))?;
+
+        self.initialise(run, level)
+            .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
+            .inspect_err(|_| balloc::free_blocks(self.inode, run.first, run.count))?;
+        array.mark_dirty(self.inode);
+        Ok(self.given(tree, run))
+    }
+
+    /// Gives blocks to where indirect blocks are missing, too.
+    fn fill_branch(&self, tree: &mut Tree, missing: &Missing) -> Result<Blocks> {
+        let goal = self.goal(tree, &missing.array, missing.level);
+        let plan = BranchPlan::new(self.path, missing.level, missing.nulls, self.max);
+        let mut blocks = Gathering::new(plan);
+        let branch = self
+            .gather(tree, goal, &mut blocks)
+            .and_then(|()| blocks.branch(self.path).ok_or(EUCLEAN))
+            .and_then(|branch| self.hang(missing, &branch).map(|()| branch))
+            .inspect_err(|_| {
+                for run in blocks.runs() {
+                    balloc::free_blocks(self.inode, run.first, run.count);
+                }
+            })?;
+
+        Ok(self.given(tree, branch.data()))
+    }
+
+    /// Allocates blocks until there are enough.
+    fn gather(&self, tree: &mut Tree, goal: u32, blocks: &mut Gathering) -> Result {
+        while blocks.wanted() != 0 {
+            let run = self.get_run(tree, goal, blocks.wanted())?;
+            blocks.take(run);
+        }
+        Ok(())
+    }
+
+    /// Allocates up to `wanted` blocks in a row that the disk does not say are another file's.
+    fn get_run(&self, tree: &mut Tree, goal: u32, wanted: u32) -> Result<Run> {
+        let inode = self.inode;
+        let sb = inode.super_block();
+        let mut tries = TRIES;
+
+        loop {
+            let info = &mut tree.info;
+            let run = balloc::new_blocks(inode, info, goal, wanted, balloc::Reservation::Use)?;
+            let result = sb.data().order.cuts.settle(sb, run.first, run.count);
+            tries -= 1;
+            match result {
+                Ok(()) => return Ok(run),
+                // The disk cannot be told that they are not another file's: nobody gets them.
+                Err(EIO) => balloc::abandon_blocks(inode, run.first, run.count),
+                Err(_) => balloc::free_blocks(inode, run.first, run.count),
+            }
+            if tries == 0 || result != Err(EIO) {
+                return result.map(|()| run);
+            }
+        }
+    }
+
+    /// Where to look for free blocks first, for a pointer in `array`, which is that at `level`;
+    /// `ext2_find_goal()`.
+    fn goal(&self, tree: &Tree, array: &PointerArray, level: usize) -> u32 {
+        // The size of a file in blocks fits in 32 bits: so does the count of its sectors.
+        tree.info.goal_for(self.at as u32).unwrap_or_else(|| {
+            let inode = self.inode;
+            let before = (0..self.path.offset(level))
+                .rev()
+                .map_while(|index| array.get(inode, index));
+            let geometry = &inode.super_block().data().geometry;
+            let group = geometry
+                .inode_location(inode.number() as u32)
+                .ok()
+                .and_then(|location| geometry.group_first_block(location.group))
+                .unwrap_or(geometry.first_data_block());
+            let coloured = branch::colour(group, geometry.blocks_per_group(), fs::current_pid());
+
+            branch::near(before, array.block(), coloured)
+        })
+    }
+
+    /// Makes the branch part of the file. On failure, nothing points to it.
+    fn hang(&self, missing: &Missing, branch: &Branch) -> Result {
+        let inode = self.inode;
+        let root = self.path.offset(0);
+        let splice = branch.splice().ok_or(EUCLEAN)?;
+
+        // Before there are blocks that would have to be forgotten.
+        for (index, _) in splice.iter() {
+            missing.array.get(inode, index).ok_or(EUCLEAN)?;
+        }
+        self.initialise(branch.data(), missing.level)?;
+        make_indirect(inode, branch, root, missing.level)?;
+        for (index, block) in splice.iter() {
+            missing.array.set(inode, index, block)?;
+        }
+        missing.array.mark_dirty(inode);
+        Ok(())
+    }
+
+    /// Has new blocks of a directory on disk without names before anything leads to them, from an
+    /// array at `level`. The first of a new directory is written by who makes it.
+    fn initialise(&self, run: Run, level: usize) -> Result {
+        let inode = self.inode;
+        if !inode.is_directory() || inode.size() == 0 {
+            return Ok(());
+        }
+        let sb = inode.super_block();
+        for block in (run.first..).take(run.count as usize) {
+            let buffer = sb.new_block(block.into())?;
+            // An entry that is not in use: its inode, 0, and its length.
+            buffer.set_le32(1, sb.block_size() & u32::from(u16::MAX))?;
+            sb.mark_dirty(&buffer);
+            buffer.sync().inspect_err(|_| buffer.clone().forget())?;
+        }
+        let root = self.path.offset(0);
+        let batch = sb
+            .data()
+            .order
+            .branches
+            .add(sb, inode.number() as u32, None)?;
+        if level == 0 {
+            let roots = match self.last_level() {
+                0 => run.count,
+                _ => 1,
+            };
+            let settled = sb.data().order.branches.settled_of(inode.number() as u32);
+            (root..root + roots).for_each(|root| inode.data().note_fresh(root, batch, settled));
+        } else if !inode.data().note_fresher(root, batch) {
+            sb.device().flush()?;
+        }
+        Ok(())
+    }
+
+    /// Blocks that the file has had. They will be written to, so nothing of the filesystem's own
+    /// may be there.
+    fn there(&self, first: u32, count: u32) -> Result<Blocks> {
+        inode::check_own(self.inode, first, count)?;
+        Ok(Blocks::there(first, count))
+    }
+
+    /// Blocks that are part of the file since now.
+    fn given(&self, tree: &mut Tree, run: Run) -> Blocks {
+        let Run { first, count } = run;
+        let last = self.at.saturating_add(count.into()).saturating_sub(1);
+
+        tree.info
+            .set_last(last as u32, first.saturating_add(count).saturating_sub(1));
+        self.inode.set_ctime_now();
+        self.inode.mark_dirty();
+        Blocks {
+            first,
+            count,
+            is_new: true,
+        }
+    }
+
+    /// The level of the array with the pointer to the data.
+    fn last_level(&self) -> usize {
+        self.path.depth().saturating_sub(1)
+    }
+}
+
+/// Fills the branch's indirect blocks, which an array at `level` behind pointer `root` will lead to,
+/// and writes them if the disk may have that array.
+fn make_indirect(inode: &Ext2Inode, branch: &Branch, root: u32, level: usize) -> Result {
+    let mut made: [Option<Buffer>; MAX_INDIRECT] = [const { None }; MAX_INDIRECT];
+    let result = fill_indirect(inode, branch, &mut made)
+        .and_then(|()| note_or_write(inode, &made, root, level));
+
+    if result.is_err() {
+        for buffer in made.into_iter().flatten() {
+            buffer.forget();
+        }
+    }
+    result
+}
+
+fn fill_indirect(
+    inode: &Ext2Inode,
+    branch: &Branch,
+    made: &mut [Option<Buffer>; MAX_INDIRECT],
+) -> Result {
+    for (slot, (block, pointers)) in made.iter_mut().zip(branch.indirect()) {
+        let buffer = slot.insert(inode.super_block().new_block(block.into())?);
+        for (index, block) in pointers.iter() {
+            buffer.set_le32(index as usize, block)?;
+        }
+        inode.mark_metadata_dirty(buffer);
+    }
+    Ok(())
+}
+
+/// Has indirect blocks written before what leads to them.
+fn note_or_write(
+    inode: &Ext2Inode,
+    made: &[Option<Buffer>; MAX_INDIRECT],
+    root: u32,
+    level: usize,
+) -> Result {
+    let sb = inode.super_block();
+    let data = inode.data();
+
+    if level == 0 || data.is_fresh(root) {
+        let mut batch = 0;
+        for buffer in made.iter().flatten() {
+            let branches = &sb.data().order.branches;
+            batch = branches.add(sb, inode.number() as u32, Some(buffer))?;
+        }
+        if level == 0 {
+            let settled = sb.data().order.branches.settled_of(inode.number() as u32);
+            data.note_fresh(root, batch, settled);
+            return Ok(());
+        }
+        if data.note_fresher(root, batch) {
+            return Ok(());
+        }
+        // The image has been stored meanwhile.
+    }
+    for buffer in made.iter().flatten() {
+        buffer.sync()?;
+    }
+    match made.iter().any(Option::is_some) {
+        true => sb.device().flush(),
+        false => Ok(()),
+    }
+}

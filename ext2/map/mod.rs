@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of where the blocks of files are: found, given, taken away.
+//!
+//! - [`mapper`]: answers the questions of `rust_mpage`;
+//! - [`known`]: from what earlier questions have found; [`search`]: by a walk along the tree, on a
+//!   [`way`] that the block's number says;
+//! - [`allocate`]: gives blocks to a hole; [`truncate`]: cuts off what is behind the end.
+//!
+//! May use: `alloc`, `disk`, `inode`, `mount`, `sync`, `tree`.
+
+#![deny(unsafe_code)]
+
+mod allocate;
+mod known;
+mod mapper;
+mod search;
+pub(crate) mod truncate;
+mod way;
+
+pub(crate) use self::mapper::Mapper;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mount options of a mounted filesystem, which a remount may change.
+//!
+//! They are asked for at each allocation and each write of an inode, on all processors, and hardly
+//! ever change: so to read them is to read words that nobody writes.
+//!
+//! C counterpart: `s_mount_opt` and others of `struct ext2_sb_info`, read without a lock, each by
+//! itself. Here they are read together.
+//!
+//! Locks: a spinlock for those who change them.
+
+#![deny(unsafe_code)]
+
+use super::options::{
+    Options,
+    WORDS, //
+};
+use crate::sync::sequenced::Sequenced;
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    processor::cpu_relax,
+    sync::SpinLock, //
+};
+
+/// The options, as they are now.
+#[pin_data]
+pub(crate) struct LiveOptions {
+    words: Sequenced<WORDS>,
+    #[pin]
+    writers: SpinLock<()>,
+}
+
+impl LiveOptions {
+    pub(crate) fn new(options: Options) -> impl PinInit<Self> {
+        pin_init!(Self {
+            words: Sequenced::new(options.words()),
+            writers <- new_spinlock!((), "ext2_options"),
+        })
+    }
+
+    /// The options.
+    #[inline]
+    pub(crate) fn get(&self) -> Options {
+        loop {
+            if let Some(words) = self.words.read() {
+                return Options::of_words(words);
+            }
+            // Who changes them has a spinlock, and is done in a moment.
+            cpu_relax();
+        }
+    }
+
+    /// Changes them.
+    pub(crate) fn change(&self, change: impl FnOnce(Options) -> Options) {
+        let _writer = self.writers.lock();
+        let options = change(self.get());
+        // Nobody else is at it.
+        self.words.write(options.words());
+    }
+}
+
+#[kunit_tests(rust_ext2_live_options)]
+mod tests {
+    use super::*;
+
+    /// Reading waits for nobody who is only about to change something.
+    #[test]
+    fn reading_needs_no_lock() -> Result {
+        let first = Options::of_words([0, 1]);
+        let live = KBox::pin_init(LiveOptions::new(first), GFP_KERNEL)?;
+
+        live.change(|options| {
+            assert_eq!(options, first);
+            assert_eq!(live.get(), first);
+            Options::of_words([1, 2])
+        });
+        assert_eq!(live.get(), Options::of_words([1, 2]));
+        Ok(())
+    }
+}

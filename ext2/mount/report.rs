@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens when a filesystem turns out to be corrupt.
+//!
+//! A corrupt disk can be asked about over and over, so the messages are limited in rate; what the
+//! mount option `errors=` asks for happens each time. A filesystem that can be written to is marked
+//! in its superblock, at the first error.
+//!
+//! Locks: the caller may hold folio locks and mutexes of inodes, but no spinlock: the superblock is
+//! written and waited for.
+
+#![deny(unsafe_code)]
+
+use super::{
+    data::Ext2,
+    mount_state::ErrorBehaviour,
+    super_state, //
+};
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+use rust_mpage::fs::{
+    self,
+    FileSystem,
+    Level,
+    SuperBlock, //
+};
+
+/// Reports that the filesystem is corrupt. C: `ext2_error()`.
+pub(crate) fn corrupt(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {
+    let data = sb.data();
+
+    if !sb.is_read_only() {
+        super_state::note_error(sb);
+    }
+    if data.reports.allows(c"rust_ext2") {
+        sb.message(Level::Critical, fmt!("error: {what}"));
+    }
+    match data.options().errors {
+        ErrorBehaviour::Continue => {}
+        ErrorBehaviour::Panic => fs::panic(Ext2::NAME),
+        ErrorBehaviour::RemountReadOnly if sb.is_read_only() => {}
+        ErrorBehaviour::RemountReadOnly => {
+            sb.message(
+                Level::Critical,
+                fmt!("error: making the filesystem read-only"),
+            );
+            sb.set_read_only();
+        }
+    }
+}

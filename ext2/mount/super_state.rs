@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The superblock of a mounted filesystem: its state, its counts, and how they get to the disk.
+//!
+//! While the filesystem is mounted for writing the superblock on disk does not say that it is
+//! valid. What it said before is kept, to be said again when the filesystem is unmounted, frozen or
+//! remounted read-only, unless errors were found.
+//!
+//! The buffer stays in memory, and its fields are changed where they are: whoever has the device
+//! open, e2fsck of a filesystem that is mounted read-only in particular, and this driver see what
+//! the other has written.
+//!
+//! C counterparts: `ext2_setup_super()`, `ext2_sync_super()`, `ext2_sync_fs()`, `ext2_freeze()`,
+//! `ext2_put_super()`, `ext2_reconfigure()`, `ext2_update_dynamic_rev()`.
+//!
+//! Locks: `mount_state`, a spinlock, for a change of the state in memory and in the buffer. The
+//! buffer is written without it.
+
+#![deny(unsafe_code)]
+
+use super::{
+    data::Ext2,
+    mount_state::{
+        self,
+        CheckAdvice,
+        SuperWord,
+        WriteSupport, //
+    },
+    report, //
+};
+use crate::{
+    disk::{
+        self,
+        SuperBlock as DiskSuperBlock, //
+    },
+    groups::count::GroupCount, //
+};
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::SpinLock, //
+};
+use rust_mpage::fs::{
+    self,
+    Buffer,
+    Level,
+    SuperBlock,
+    Wait, //
+};
+use zerocopy::FromZeros;
+
+/// The superblock's buffer, and what is known of its state.
+#[pin_data]
+pub(crate) struct SuperState {
+    buffer: Buffer,
+    /// Where in the buffer the superblock starts, in words.
+    start: usize,
+    /// What `s_state` is to be when the filesystem is not mounted any more, `s_mount_state`.
+    #[pin]
+    mount_state: SpinLock<u16>,
+}
+
+impl SuperState {
+    /// The superblock `disk`, which was read from byte `offset` of `buffer`.
+    pub(crate) fn new(buffer: Buffer, offset: u32, disk: &DiskSuperBlock) -> impl PinInit<Self> {
+        let state = disk.state.get();
+        pin_init!(Self {
+            buffer,
+            start: offset as usize / size_of::<u32>(),
+            mount_state <- new_spinlock!(state, "ext2_mount_state"),
+        })
+    }
+
+    /// A copy of the superblock as it is now.
+    pub(crate) fn read(&self) -> Result<DiskSuperBlock> {
+        let mut disk = DiskSuperBlock::new_zeroed();
+        self.buffer
+            .copy_to(self.start * size_of::<u32>(), disk.as_mut_bytes())?;
+        Ok(disk)
+    }
+
+    /// Blocks that only some may use, `s_r_blocks_count`.
+    pub(crate) fn reserved_blocks(&self) -> u32 {
+        self.get(SuperWord::ReservedBlocks)
+    }
+
+    fn get(&self, word: SuperWord) -> u32 {
+        // The superblock is wholly in its buffer, else mounting would have failed.
+        self.buffer.le32(self.start + word.index()).unwrap_or(0)
+    }
+
+    fn change(&self, word: SuperWord, change: impl Fn(u32) -> u32) {
+        self.buffer
+            .update_le32(self.start + word.index(), |old| Some(change(old)));
+    }
+
+    /// Marks the filesystem as not valid, for it is in use.
+    fn set_in_use(&self) {
+        let _mount_state = self.mount_state.lock();
+        self.change(SuperWord::State, |word| {
+            mount_state::with_state(word, mount_state::state_in(word) & !disk::state::VALID)
+        });
+    }
+
+    /// Marks the filesystem as it was before it was mounted, and with the errors found since.
+    fn set_not_in_use(&self) {
+        let mount_state = self.mount_state.lock();
+        self.change(SuperWord::State, |word| {
+            mount_state::with_state(word, *mount_state)
+        });
+    }
+
+    /// Marks that errors were found. Whether that is news.
+    fn set_error(&self) -> bool {
+        let mut mount_state = self.mount_state.lock();
+        let old = mount_state::state_in(self.get(SuperWord::State));
+
+        *mount_state |= disk::state::ERROR;
+        self.change(SuperWord::State, |word| {
+            mount_state::with_state(word, mount_state::state_in(word) | disk::state::ERROR)
+        });
+        old & disk::state::ERROR == 0
+    }
+
+    /// Takes the state on disk for the one before mounting.
+    fn adopt_state(&self) {
+        let mut mount_state = self.mount_state.lock();
+        *mount_state = mount_state::state_in(self.get(SuperWord::State));
+    }
+}
+
+/// Brings the counts and the time into the superblock, and that to the disk.
+/// C: `ext2_sync_super()`, which has no error to return.
+fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+    let data = sb.data();
+    let state = &data.state;
+
+    data.groups.rescue(sb);
+    let free_blocks = data.groups.sum(GroupCount::FreeBlocks) as u32;
+    let free_inodes = data.groups.sum(GroupCount::FreeInodes) as u32;
+    state.change(SuperWord::FreeBlocks, |_| free_blocks);
+    state.change(SuperWord::FreeInodes, |_| free_inodes);
+    state.change(SuperWord::WriteTime, |_| fs::now() as u32);
+    sb.mark_dirty(&state.buffer);
+    match wait {
+        Wait::Yes => state.buffer.sync().inspect_err(|_| {
+            report::corrupt(sb, fmt!("the superblock could not be written"));
+        }),
+        Wait::No => Ok(()),
+    }
+}
+
+/// Marks the filesystem as in use, and writes the superblock, and, if that is to be waited for,
+/// deletes what is to be deleted. C: `ext2_sync_fs()`.
+pub(crate) fn sync_fs(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+    let resolved = match wait {
+        Wait::Yes => sb.data().order.removals.resolve(sb),
+        Wait::No => Ok(()),
+    };
+    write_in_use(sb, wait).and(resolved)
+}
+
+fn write_in_use(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+    sb.data().state.set_in_use();
+    sync_super(sb, wait)
+}
+
+/// Deletes what is to be deleted, and marks the filesystem as not in use.
+fn close(sb: &SuperBlock<Ext2>) -> Result {
+    let removals = &sb.data().order.removals;
+    let resolved = removals.resolve(sb);
+
+    if !removals.is_empty() {
+        removals.report(sb);
+    }
+    write_not_in_use(sb).and(resolved)
+}
+
+fn write_not_in_use(sb: &SuperBlock<Ext2>) -> Result {
+    sb.data().state.set_not_in_use();
+    sync_super(sb, Wait::Yes)
+}
+
+/// Begins to use the filesystem for writing: warns of what the user should know, and counts the
+/// mount. C: `ext2_setup_super()`.
+///
+/// Fails with `EROFS` if the filesystem can only be read.
+fn open(sb: &SuperBlock<Ext2>) -> Result {
+    let data = sb.data();
+    let disk = data.state.read()?;
+
+    let support = WriteSupport::of(&disk);
+    if support != WriteSupport::Full {
+        sb.message(Level::Error, fmt!("error: {support}"));
+        return Err(EROFS);
+    }
+    if let Some(advice) = CheckAdvice::for_writing(&disk, fs::now()) {
+        sb.message(Level::Warning, fmt!("warning: {advice}"));
+    }
+    data.state
+        .change(SuperWord::Mounts, mount_state::with_mount_counted);
+    sync_fs(sb, Wait::Yes)
+}
+
+/// The filesystem has been mounted.
+pub(crate) fn mounted(sb: &SuperBlock<Ext2>) -> Result {
+    if sb.is_read_only() {
+        return Ok(());
+    }
+    match open(sb) {
+        // A revision that is too high; features have been looked at before.
+        Err(EROFS) => {
+            sb.set_read_only();
+            Ok(())
+        }
+        // It can be read, and perhaps be written later.
+        result => {
+            report_unwritten(sb, result);
+            Ok(())
+        }
+    }
+}
+
+/// The filesystem is remounted for reading only. C: `ext2_reconfigure()`.
+pub(crate) fn to_read_only(sb: &SuperBlock<Ext2>) -> Result {
+    let state = &sb.data().state;
+    let on_disk = mount_state::state_in(state.get(SuperWord::State));
+    let before = *state.mount_state.lock();
+
+    if !mount_state::is_to_be_closed(on_disk, before) {
+        return Ok(());
+    }
+    state.change(SuperWord::MountTime, |_| fs::now() as u32);
+    // On a device that fails it is to be read-only all the more.
+    report_unwritten(sb, close(sb));
+    Ok(())
+}
+
+/// The filesystem is remounted for writing. C: `ext2_reconfigure()`.
+///
+/// Fails with `EROFS` if it can only be read, with `EUCLEAN` if its groups are not where they were
+/// when it was mounted.
+pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
+    let data = sb.data();
+
+    if !data.groups.is_in_place(&data.geometry) {
+        sb.message(
+            Level::Error,
+            fmt!("error: the groups have changed, unmount the filesystem and mount it again"),
+        );
+        return Err(EUCLEAN);
+    }
+    // e2fsck may have corrected it since it was mounted.
+    data.state.adopt_state();
+    open(sb)
+}
+
+/// Makes what is on disk a filesystem that need not be checked, unless files without a name are in
+/// use. C: `ext2_freeze()`.
+pub(crate) fn freeze(sb: &SuperBlock<Ext2>) -> Result {
+    // What is removed has been synced before; inodes cannot be evicted now.
+    if sb.removals_pending() || !sb.data().order.removals.is_empty() {
+        return write_in_use(sb, Wait::Yes);
+    }
+    // It will not be frozen if this fails.
+    write_not_in_use(sb).inspect_err(|_| sb.data().state.set_in_use())
+}
+
+/// The filesystem is in use again. C: `ext2_unfreeze()`.
+pub(crate) fn unfreeze(sb: &SuperBlock<Ext2>) -> Result {
+    if sb.is_read_only() {
+        return Ok(());
+    }
+    sync_fs(sb, Wait::Yes)
+}
+
+/// The filesystem is unmounted. C: `ext2_put_super()`.
+pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
+    if !sb.is_read_only() {
+        report_unwritten(sb, close(sb));
+    }
+}
+
+/// Marks in the superblock that errors were found. C: `ext2_error()`.
+pub(crate) fn note_error(sb: &SuperBlock<Ext2>) {
+    if sb.data().state.set_error() {
+        report_unwritten(sb, sync_super(sb, Wait::Yes));
+    }
+}
+
+/// Marks in the superblock that there are files of 2 GiB or more, unless it says so.
+/// C: what `ext2_write_inode()` does about `EXT2_FEATURE_RO_COMPAT_LARGE_FILE`.
+pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
+    let state = &sb.data().state;
+    let has_revision = state.get(SuperWord::Revision) != disk::revision::GOOD_OLD;
+
+    if has_revision && state.get(SuperWord::RoCompat) & disk::ro_compat::LARGE_FILE != 0 {
+        return Ok(());
+    }
+    if !has_revision {
+        sb.message(
+            Level::Warning,
+            fmt!(
+                "warning: raising the revision to {}, running e2fsck is recommended",
+                disk::revision::DYNAMIC
+            ),
+        );
+        state.change(SuperWord::FirstInode, |_| {
+            disk::revision::GOOD_OLD_FIRST_INO
+        });
+        state.change(SuperWord::InodeSize, mount_state::with_old_inode_size);
+        state.change(SuperWord::Revision, |_| disk::revision::DYNAMIC);
+    }
+    state.change(SuperWord::RoCompat, |word| {
+        word | disk::ro_compat::LARGE_FILE
+    });
+    sync_super(sb, Wait::Yes)
+}
+
+/// Tells the user of a superblock that is not on disk as it should be.
+fn report_unwritten(sb: &SuperBlock<Ext2>, result: Result) {
+    if result.is_err() {
+        sb.message(Level::Error, fmt!("error: cannot write the superblock"));
+    }
+}

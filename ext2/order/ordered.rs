@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is asked of a filesystem whose metadata is written in order.
+
+#![deny(unsafe_code)]
+
+use super::{
+    branches::{
+        FreshBranches,
+        Settled, //
+    },
+    removals::Removals, //
+};
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+use rust_mpage::fs::{
+    Buffer,
+    FileSystem,
+    FsInode,
+    SuperBlock, //
+};
+
+/// A filesystem whose metadata is written in order.
+pub(crate) trait Ordered: FileSystem {
+    /// Its branches that wait.
+    fn branches(sb: &SuperBlock<Self>) -> &FreshBranches;
+
+    /// Its names that wait to be gone.
+    fn removals(sb: &SuperBlock<Self>) -> &Removals;
+
+    /// Reports that something could not be written.
+    fn corrupt(sb: &SuperBlock<Self>, what: fmt::Arguments<'_>);
+
+    /// Where an inode is: its block of the inode table, and the byte in that.
+    fn place(sb: &SuperBlock<Self>, inode: u32) -> Result<(u32, u32)>;
+
+    /// Stores the image of an inode, as far as it may be on the disk when its branches are as
+    /// `settled` says. Whether that is all of it.
+    fn store_known(
+        inode: &FsInode<Self>,
+        buffer: &Buffer,
+        offset: usize,
+        settled: Settled,
+    ) -> Result<bool>;
+
+    /// Takes links from the image of an inode that is not in memory.
+    fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result;
+
+    /// The images of an inode have so many links more, from now on.
+    fn keep_links(inode: &FsInode<Self>, links: u32);
+
+    /// So many of them are given up.
+    fn give_up_links(inode: &FsInode<Self>, links: u32);
+
+    /// Whether names of it are kept back from the disk.
+    fn is_held_back(inode: &FsInode<Self>) -> bool;
+
+    /// Whether the disk may have the inode.
+    fn is_on_disk(inode: &FsInode<Self>) -> bool;
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of the shape of a file's tree of block pointers, and what is remembered of it.
+//!
+//! - [`path`]: the way to a block, pointer by pointer;
+//! - [`branch`]: what it takes to give blocks to a hole; [`cut`]: which pointers a truncation cuts;
+//! - [`run_cache`]: runs of blocks that reads have found.
+//!
+//! Arithmetic, and memory. Who reads, fills and cuts trees is `map`.
+//!
+//! May use: `disk`, `sync`.
+
+#![deny(unsafe_code)]
+
+#[allow(dead_code)]
+pub(crate) mod branch;
+#[allow(dead_code)]
+pub(crate) mod cut;
+#[allow(dead_code)]
+pub(crate) mod path;
+pub(crate) mod run_cache;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the VFS calls of a filesystem: which function is for what.
+//!
+//! C counterpart: `ext2_fs_type`, `ext2_context_ops`, `ext2_sops`.
+
+#![deny(unsafe_code)]
+
+use crate::{
+    disk, evict,
+    export::Export,
+    inode::{
+        self,
+        Ext2Inode,
+        InodeData, //
+    },
+    mount::{
+        options::{
+            self,
+            MountOption,
+            Request, //
+        },
+        report,
+        super_block,
+        super_state,
+        Ext2,
+        Ext2Data, //
+    },
+};
+use core::pin::Pin;
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    sync::aref::ARef, //
+};
+use rust_mpage::fs::{
+    Access,
+    AccessChange,
+    ExportTable,
+    FileSystem,
+    Level,
+    MountRequest,
+    NewSuperBlock,
+    Parameters,
+    Purpose,
+    StatFs,
+    SuperBlock,
+    Value,
+    Wait,
+    WritableFileSystem,
+    WriteTable, //
+};
+
+impl FileSystem for Ext2 {
+    const NAME: &'static CStr = c"rust_ext2";
+    const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::new());
+    const EXPORT: Option<ExportTable<Self>> = Some(ExportTable::new::<Export>());
+
+    type Data = Ext2Data;
+    type InodeData = InodeData;
+    type Context = Request;
+    type Parameter = MountOption;
+
+    fn parameters() -> Parameters<MountOption> {
+        options::PARAMETERS.as_parameters()
+    }
+
+    fn context(_purpose: Purpose<'_, Self>) -> Result<Request> {
+        Ok(Request::default())
+    }
+
+    fn parameter(
+        request: &mut Request,
+        mount: &MountRequest<'_, Self>,
+        parameter: MountOption,
+        value: Value,
+    ) -> Result {
+        request.set(mount, parameter, value)
+    }
+
+    fn fill_super(
+        sb: &mut NewSuperBlock<'_, Self>,
+        request: &mut Request,
+    ) -> Result<Pin<KBox<Ext2Data>>> {
+        super_block::fill(sb, request)
+    }
+
+    fn root(sb: &SuperBlock<Self>) -> Result<ARef<Ext2Inode>> {
+        let root = inode::get(sb, disk::ino::ROOT).inspect_err(|_| {
+            sb.message(
+                Level::Error,
+                fmt!("error: cannot read the root directory, run e2fsck"),
+            );
+        })?;
+        if !root.is_directory() || root.blocks() == 0 || root.size() == 0 {
+            sb.message(
+                Level::Error,
+                fmt!("error: the root directory is corrupt, run e2fsck"),
+            );
+            return Err(EUCLEAN);
+        }
+        Ok(root)
+    }
+
+    fn write_failed(sb: &SuperBlock<Self>, block: u64) {
+        report::corrupt(sb, fmt!("metadata block {block} could not be written"));
+    }
+
+    fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, change: AccessChange) -> Result {
+        super_block::reconfigure(sb, request, change)
+    }
+
+    fn statfs(sb: &SuperBlock<Self>) -> Result<StatFs> {
+        super_block::statfs(sb)
+    }
+
+    fn show_options(sb: &SuperBlock<Self>, out: &SeqFile) -> Result {
+        super_block::show_options(sb, out);
+        Ok(())
+    }
+}
+
+impl WritableFileSystem for Ext2 {
+    fn mounted(sb: &SuperBlock<Self>) -> Result {
+        super_state::mounted(sb)
+    }
+
+    fn write_inode(inode: &Ext2Inode) -> Result {
+        inode::write_inode(inode)
+    }
+
+    fn sync_inode_metadata(inode: &Ext2Inode) -> Result {
+        inode::sync(inode)
+    }
+
+    fn delete_inode(inode: &Ext2Inode) -> Result {
+        evict::delete(inode)
+    }
+
+    fn release_inode(inode: &Ext2Inode) {
+        evict::release(inode)
+    }
+
+    fn free_inode(inode: &Ext2Inode) {
+        evict::free(inode)
+    }
+
+    fn sync_fs(sb: &SuperBlock<Self>, wait: Wait) -> Result {
+        super_state::sync_fs(sb, wait)
+    }
+
+    fn freeze(sb: &SuperBlock<Self>) -> Result {
+        super_state::freeze(sb)
+    }
+
+    fn unfreeze(sb: &SuperBlock<Self>) -> Result {
+        super_state::unfreeze(sb)
+    }
+
+    fn put_super(sb: &SuperBlock<Self>) {
+        super_state::put_super(sb)
+    }
+}
