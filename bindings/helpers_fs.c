@@ -151,6 +151,27 @@ __helper void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh)
 	set_buffer_uptodate(bh);
 }
 
+/*
+ * A buffer may be not uptodate here, because a write that was on its way has just
+ * failed: mark_buffer_dirty() warns of that.
+ */
+__helper void rust_mpage_helper_mark_buffer_dirty(struct buffer_head *bh)
+{
+	struct address_space *mapping;
+
+	if (buffer_dirty(bh)) {
+		/* The change of the contents comes first, then this answer. */
+		smp_mb();
+		if (buffer_dirty(bh))
+			return;
+	}
+	if (test_set_buffer_dirty(bh))
+		return;
+	mapping = READ_ONCE(bh->b_folio->mapping);
+	if (mapping)
+		filemap_dirty_folio(mapping, bh->b_folio);
+}
+
 __helper bool rust_mpage_helper_buffer_uptodate(struct buffer_head *bh)
 {
 	return buffer_uptodate(bh);

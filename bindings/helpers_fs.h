@@ -73,6 +73,7 @@ void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block);
 void rust_mpage_helper_get_bh(struct buffer_head *bh);
 void rust_mpage_helper_lock_buffer(struct buffer_head *bh);
 void rust_mpage_helper_set_buffer_uptodate(struct buffer_head *bh);
+void rust_mpage_helper_mark_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_uptodate(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);

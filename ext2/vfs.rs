@@ -45,6 +45,7 @@ use rust_mpage::fs::{
     Purpose,
     StatFs,
     SuperBlock,
+    Unwritten,
     Value,
     Wait,
     WritableFileSystem,
@@ -104,6 +105,10 @@ impl FileSystem for Ext2 {
 
     fn write_failed(sb: &SuperBlock<Self>, block: u64) {
         report::corrupt(sb, fmt!("metadata block {block} could not be written"));
+    }
+
+    fn unwritten(sb: &SuperBlock<Self>) -> &Unwritten {
+        &sb.data().unwritten
     }
 
     fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, change: AccessChange) -> Result {

@@ -5,7 +5,13 @@
 //! C header: [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
 
 use crate::bindings;
-use core::ptr;
+use core::{
+    ptr,
+    sync::atomic::{
+        AtomicU32,
+        Ordering, //
+    },
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -99,6 +105,40 @@ impl BlockDevice {
                 bindings::__brelse(bh);
             }
         }
+    }
+}
+
+/// What somebody has seen of the errors of writing what a device's own page cache has.
+/// C: `errseq_t`.
+pub struct WriteErrors(AtomicU32);
+
+impl WriteErrors {
+    /// None. Errors that nobody has heard of are new, whenever they were.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Where the device counts them.
+    fn of(device: &BlockDevice) -> *mut bindings::errseq_t {
+        // SAFETY: The device is valid and open by the type invariants, and so has its page cache.
+        unsafe { ptr::addr_of_mut!((*(*device.as_raw()).bd_mapping).wb_err) }
+    }
+
+    /// Whether there were any since [`Self::advance`]. C: `errseq_check()`.
+    #[inline]
+    pub fn has_new(&self, device: &BlockDevice) -> bool {
+        // SAFETY: The place is valid; the single access is C's READ_ONCE().
+        let now = unsafe { Self::of(device).read_volatile() };
+        now != self.0.load(Ordering::Relaxed)
+    }
+
+    /// All that there were are seen. One caller at a time. C: `errseq_check_and_advance()`.
+    pub fn advance(&self, device: &BlockDevice) {
+        let mut since = self.0.load(Ordering::Relaxed);
+        // SAFETY: Both places are valid, and the second is ours.
+        unsafe { bindings::errseq_check_and_advance(Self::of(device), &mut since) };
+        self.0.store(since, Ordering::Relaxed);
     }
 }
 

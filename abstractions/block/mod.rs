@@ -13,7 +13,8 @@ mod write_bio;
 
 pub use self::device::{
     BlockDevice,
-    Sector, //
+    Sector,
+    WriteErrors, //
 };
 pub use self::in_flight::wait_for_all as wait_for_all_bios;
 pub use self::plug::plugged;

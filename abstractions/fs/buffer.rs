@@ -19,9 +19,13 @@ use core::{
         Deref,
         Range, //
     },
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    },
     sync::atomic::{
         AtomicU32,
+        AtomicUsize,
         Ordering, //
     },
 };
@@ -115,6 +119,31 @@ impl Buffer {
         }
         // INVARIANT: Uptodate just above; the reference is the caller's.
         Ok(Self { head })
+    }
+
+    /// Takes over a buffer.
+    ///
+    /// # Safety
+    ///
+    /// The type invariants must hold for `head`, and the reference must be the caller's.
+    pub(super) unsafe fn from_raw(head: *mut bindings::buffer_head) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            // SAFETY: The buffer is valid, so it is not null.
+            head: unsafe { NonNull::new_unchecked(head) },
+        }
+    }
+
+    /// The C pointer, and the reference.
+    pub(super) fn into_raw(self) -> *mut bindings::buffer_head {
+        ManuallyDrop::new(self).as_raw()
+    }
+
+    /// The bits of its state, `enum bh_state_bits`.
+    #[inline(always)]
+    pub(super) fn state(&self) -> &AtomicUsize {
+        // SAFETY: The buffer is valid while it is referenced, and its state changes atomically.
+        unsafe { AtomicUsize::from_ptr(ptr::addr_of_mut!((*self.as_raw()).b_state).cast()) }
     }
 
     /// The C pointer.
@@ -254,12 +283,44 @@ impl Buffer {
     /// Marks the block to be written. C: `mark_buffer_dirty()`.
     ///
     /// Whether an earlier write of it has failed, of which nobody has heard.
+    #[inline]
     pub(super) fn mark_dirty(&self) -> bool {
+        self.mark_dirty_while(|| ())
+    }
+
+    /// As [`Self::mark_dirty`]. `meanwhile` is what others do, such as to fail to write what the
+    /// block was before; they are not waited for.
+    #[inline(always)]
+    pub(super) fn mark_dirty_while(&self, meanwhile: impl FnOnce()) -> bool {
         let failed = self.rescue();
         self.make_uptodate();
-        // SAFETY: The buffer is valid, referenced and uptodate.
-        unsafe { bindings::mark_buffer_dirty(self.as_raw()) };
+        meanwhile();
+        // SAFETY: The buffer is valid and referenced.
+        unsafe { bindings::rust_mpage_helper_mark_buffer_dirty(self.as_raw()) };
         failed
+    }
+
+    /// Puts the block, which is dirty, onto the list of an inode's metadata blocks, unless it is on
+    /// one. C: the second half of `mmb_mark_buffer_dirty()`.
+    ///
+    /// Whether the block was marked dirty again for that.
+    ///
+    /// # Safety
+    ///
+    /// The list must be initialised, and emptied before it is freed.
+    pub(super) unsafe fn enlist(&self, list: *mut bindings::mapping_metadata_bhs) -> bool {
+        // SAFETY: The buffer is valid. Who takes it off a list looks whether it is dirty afterwards.
+        let current = unsafe { ptr::addr_of!((*self.as_raw()).b_mmb).read_volatile() };
+        if !current.is_null() {
+            return false;
+        }
+        // A write could fail that is on its way, and the kernel warns of who marks dirty what is not
+        // uptodate then. Rare: a sync has just taken the block off the list.
+        let locked = self.lock();
+        locked.make_uptodate();
+        // SAFETY: The buffer is valid, uptodate and locked; the list by the safety requirements.
+        unsafe { bindings::mmb_mark_buffer_dirty(self.as_raw(), list) };
+        true
     }
 
     /// If a write of the block has failed: what is in memory is right, and is to be written again.
@@ -269,7 +330,7 @@ impl Buffer {
     }
 
     /// Makes the contents valid again after a write of them has failed, which has changed nothing
-    /// here: `mark_buffer_dirty()` warns of others.
+    /// here.
     pub(super) fn make_uptodate(&self) {
         // SAFETY: The buffer is valid, and has been uptodate by the type invariants.
         unsafe { bindings::rust_mpage_helper_set_buffer_uptodate(self.as_raw()) }

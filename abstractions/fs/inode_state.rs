@@ -328,11 +328,14 @@ impl<T: FileSystem> FsInode<T> {
     /// Marks a metadata block of the inode, such as an indirect block, to be written, and notes
     /// that a sync of the inode has to wait for it. C: `mmb_mark_buffer_dirty()`.
     pub fn mark_metadata_dirty(&self, buffer: &Buffer) {
-        // What it has to say is heard once.
-        self.super_block().mark_dirty(buffer);
-        // SAFETY: The buffer is valid and uptodate. The list is initialised with the inode, and
-        // emptied before that is freed, after the last use of `self`, see `write::clear()`.
-        unsafe { bindings::mmb_mark_buffer_dirty(buffer.as_raw(), self.metadata()) }
+        let sb = self.super_block();
+
+        sb.mark_dirty(buffer);
+        // SAFETY: The list is initialised with the inode, and emptied before that is freed, after
+        // the last use of `self`, see `write::clear()`.
+        if unsafe { buffer.enlist(self.metadata()) } {
+            sb.keep_unwritten(buffer);
+        }
     }
 
     /// Writes the metadata blocks and waits for them. C: `mmb_sync()`.

@@ -35,6 +35,8 @@ mod super_block;
 mod super_flags;
 mod task;
 mod truncate;
+mod unwritten;
+mod unwritten_tests;
 mod writable;
 mod write;
 
@@ -147,6 +149,7 @@ pub use self::truncate::{
     InvalidateLock,
     InvalidateLockShared, //
 };
+pub use self::unwritten::Unwritten;
 pub use self::writable::{
     WritableFile,
     WritableInode, //

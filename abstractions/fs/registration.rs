@@ -20,6 +20,7 @@ use super::{
     Parameters,
     StatFs,
     SuperBlock,
+    Unwritten,
     Value,
     WriteTable, //
 };
@@ -115,9 +116,13 @@ pub trait FileSystem: Sized + 'static {
     fn root(sb: &SuperBlock<Self>) -> Result<ARef<FsInode<Self>>>;
 
     /// A write of metadata block `block` has failed. What is in memory is right, and is to be written
-    /// again. Called where the filesystem asks for the block, or marks it dirty; it may sleep, and
-    /// hold what the filesystem holds there.
+    /// again. Called where the filesystem asks for the block, or marks it dirty, or an inode is
+    /// written, or the filesystem synced or unmounted; it may sleep, and hold what the filesystem
+    /// holds there.
     fn write_failed(sb: &SuperBlock<Self>, block: u64);
+
+    /// Where it keeps the metadata blocks that may not be on the device yet.
+    fn unwritten(sb: &SuperBlock<Self>) -> &Unwritten;
 
     /// Changes the options of a mounted filesystem, and what `change` says. If it can be written
     /// to, everything that was dirty has been written.

@@ -289,25 +289,9 @@ impl<T: FileSystem> SuperBlock<T> {
         match Buffer::read(self, block)? {
             Found::AsIs(buffer) => Ok(buffer),
             Found::Rescued(buffer) => {
-                T::write_failed(self, block);
+                self.note_rescued(&buffer);
                 Ok(buffer)
             }
-        }
-    }
-
-    /// Marks a metadata block to be written. C: `mark_buffer_dirty()`.
-    ///
-    /// If an earlier write of it has failed the filesystem hears of it.
-    pub fn mark_dirty(&self, buffer: &Buffer) {
-        if buffer.mark_dirty() {
-            T::write_failed(self, buffer.number());
-        }
-    }
-
-    /// Has a metadata block whose write has failed written again, and the filesystem hear of it.
-    pub fn rescue(&self, buffer: &Buffer) {
-        if buffer.rescue() {
-            T::write_failed(self, buffer.number());
         }
     }
 

@@ -156,6 +156,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         freeze_fs: Some(Self::freeze_callback),
         unfreeze_fs: Some(Self::unfreeze_callback),
         put_super: Some(Self::put_super_callback),
+        nr_cached_objects: Some(Self::nr_cached_objects_callback),
+        free_cached_objects: Some(Self::free_cached_objects_callback),
         ..SuperVTable::<T>::OPERATIONS
     };
 
@@ -169,7 +171,9 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ) -> c_int {
         from_result(|| {
             // SAFETY: By the safety requirements.
-            or_dirty_again(unsafe { FsInode::from_raw(inode) }, T::write_inode)?;
+            let this = unsafe { FsInode::from_raw(inode) };
+            this.super_block().rescue_after_error();
+            or_dirty_again(this, T::write_inode)?;
             // SAFETY: The inode is valid. A sync that waits asks for the metadata from now on.
             unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
             Ok(0)
@@ -184,7 +188,9 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         _wbc: *mut bindings::writeback_control,
     ) -> c_int {
         // SAFETY: By the safety requirements.
-        let inode = unsafe { FsInode::from_raw(inode) };
+        let inode = unsafe { FsInode::<T>::from_raw(inode) };
+        // What could not be written is dirty again, and this waits for it.
+        inode.super_block().rescue_after_error();
         from_result(|| or_dirty_again(inode, T::sync_inode_metadata).map(|()| 0))
     }
 
@@ -233,6 +239,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
         // SAFETY: By the safety requirements.
         let sb = unsafe { SuperBlock::from_raw(sb) };
+        sb.rescue_all();
         from_result(|| T::sync_fs(sb, Wait::from_raw(wait)).map(|()| 0))
     }
 
@@ -256,10 +263,36 @@ impl<T: WritableFileSystem> WriteVTable<T> {
 
     /// # Safety
     ///
+    /// Called by the VFS for a filesystem that has been mounted, and is not unmounted before the
+    /// call is over.
+    unsafe extern "C" fn nr_cached_objects_callback(
+        sb: *mut bindings::super_block,
+        _control: *mut bindings::shrink_control,
+    ) -> c_long {
+        // SAFETY: By the safety requirements.
+        T::unwritten(unsafe { SuperBlock::from_raw(sb) }).count() as c_long
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Self::nr_cached_objects_callback`]; `control` is the caller's.
+    unsafe extern "C" fn free_cached_objects_callback(
+        sb: *mut bindings::super_block,
+        control: *mut bindings::shrink_control,
+    ) -> c_long {
+        // SAFETY: By the safety requirements.
+        let (sb, most) = unsafe { (SuperBlock::from_raw(sb), (*control).nr_to_scan) };
+        T::unwritten(sb).give_up_written(most) as c_long
+    }
+
+    /// # Safety
+    ///
     /// As of [`SuperVTable::put_super_callback`].
     unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
-        // SAFETY: The superblock has its data until the next call.
-        T::put_super(unsafe { SuperBlock::from_raw(sb) });
+        // SAFETY: The superblock has its data until the call at the end.
+        let this = unsafe { SuperBlock::from_raw(sb) };
+        this.write_metadata();
+        T::put_super(this);
         // SAFETY: By the safety requirements; the reference above has gone out of scope.
         unsafe { SuperVTable::<T>::put_super_callback(sb) }
     }

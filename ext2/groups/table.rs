@@ -191,13 +191,6 @@ impl GroupTable {
         }
     }
 
-    /// Has descriptors whose write has failed written again.
-    pub(crate) fn rescue<F: FileSystem>(&self, sb: &SuperBlock<F>) {
-        for buffer in &self.descriptors {
-            sb.rescue(buffer);
-        }
-    }
-
     /// Takes note of a directory that was put into a group.
     pub(crate) fn run_up_debt(&self, group: u32) {
         self.change_debt(group, |debt| debt.saturating_add(1).min(MAX_DEBT));

@@ -36,7 +36,10 @@ use kernel::{
         Relaxed, //
     },
 };
-use rust_mpage::fs::RateLimit;
+use rust_mpage::fs::{
+    RateLimit,
+    Unwritten, //
+};
 
 /// The filesystem.
 pub(crate) struct Ext2;
@@ -59,6 +62,8 @@ pub(crate) struct Ext2Data {
     /// What has to be on the disk before what.
     #[pin]
     pub(crate) order: Order,
+    /// Metadata blocks that may not be on the disk yet.
+    pub(crate) unwritten: Pin<KBox<Unwritten>>,
     pub(super) next_generation: Atomic<u32>,
     /// The identifier that `statfs(2)` shows.
     pub(super) id: u64,

@@ -62,7 +62,8 @@ use rust_mpage::fs::{
     NewSuperBlock,
     RateLimit,
     StatFs,
-    SuperBlock, //
+    SuperBlock,
+    Unwritten, //
 };
 use zerocopy::FromZeros;
 
@@ -98,6 +99,7 @@ pub(crate) fn fill(
             windows <- Windows::new(),
             state <- SuperState::new(buffer, location.offset, &disk),
             order <- Order::new(),
+            unwritten: Unwritten::new()?,
             next_generation: Atomic::new(fs::random_u32()),
             id: id_of(&disk.uuid),
             super_block: request.super_block(),

@@ -135,7 +135,6 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     let data = sb.data();
     let state = &data.state;
 
-    data.groups.rescue(sb);
     let free_blocks = data.groups.sum(GroupCount::FreeBlocks) as u32;
     let free_inodes = data.groups.sum(GroupCount::FreeInodes) as u32;
     state.change(SuperWord::FreeBlocks, |_| free_blocks);

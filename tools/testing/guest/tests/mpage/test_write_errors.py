@@ -23,7 +23,7 @@ OLD, NEW = 20_000, 50_000  # bytes
 
 
 class Faulty:
-    """A disk behind device-mapper: bad(block) makes a block fail."""
+    """A disk behind device-mapper: bad(block) makes a block fail, or several."""
 
     count = 0
 
@@ -45,12 +45,14 @@ class Faulty:
         return [(start, end - start, "linear", f"{self.disk.device} {start}")] \
             if end > start else []
 
-    def bad(self, block):
+    def bad(self, *blocks):
         per = self.block_size // 512
-        start, end = block * per, (block + 1) * per
+        table, end = [], 0
         # not dm-flakey: it fails each flush of the device, too
-        self.device.change([*self._linear(0, start), (start, per, "error", ""),
-                            *self._linear(end, self._sectors)])
+        for block in sorted(blocks):
+            table += [*self._linear(end, block * per), (block * per, per, "error", "")]
+            end = (block + 1) * per
+        self.device.change([*table, *self._linear(end, self._sectors)])
 
     def all_bad(self):
         """Writes and flushes fail, reads do not."""
