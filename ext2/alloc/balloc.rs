@@ -9,7 +9,7 @@
 //! C counterpart: `fs/ext2/balloc.c`. Checked beyond it: that blocks are not over the superblock or
 //! the group descriptors in use.
 //!
-//! Locks: the caller has the inode's truncate mutex when it gets blocks. Bits are changed
+//! Locks: the caller has the inode's tree mutex when it gets blocks. Bits are changed
 //! atomically, so nothing else is locked but what [`windows`](crate::groups::windows) locks.
 //!
 //! Left out: quota.

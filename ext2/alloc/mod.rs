@@ -6,6 +6,8 @@
 //! - [`attribute_block`]: blocks of extended attributes, which inodes share.
 //!
 //! May use: `disk`, `groups`, `inode`, `mount`.
+//!
+//! Through the filesystem's data: `order`.
 
 #![deny(unsafe_code)]
 

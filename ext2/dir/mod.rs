@@ -7,6 +7,8 @@
 //! - [`links`]: counts of links; [`names`]: files that come and go; [`rename`]: that get another name.
 //!
 //! May use: `alloc`, `disk`, `inode`, `mount`.
+//!
+//! Through the filesystem's data: `order`.
 
 #![deny(unsafe_code)]
 

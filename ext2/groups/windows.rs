@@ -11,7 +11,7 @@
 //! `try_to_extend_reservation()`. The windows of C are nodes in the inodes; here the filesystem's
 //! [`Windows`] know only from where to where each goes, and the inode has a copy of its own.
 //!
-//! Locks: the inode's truncate mutex for its [`BlockAllocInfo`], inside of it `windows`, a
+//! Locks: the inode's tree mutex for its [`BlockAllocInfo`], inside of it `windows`, a
 //! spinlock, for a search among windows. Memory for a window is allocated before, without waiting
 //! for any: a file can do without a window.
 
@@ -89,7 +89,7 @@ impl Window {
 
 /// What is known about where a file gets its blocks, `struct ext2_block_alloc_info`.
 ///
-/// The inode's truncate mutex protects it. Before the inode goes away, its window has to be given
+/// The inode's tree mutex protects it. Before the inode goes away, its window has to be given
 /// up by [`Windows::discard`].
 pub(crate) struct BlockAllocInfo {
     info: Option<Info>,

@@ -83,7 +83,7 @@ pub(crate) struct InodeData {
     pub(crate) lookup_hint: Atomic<u32>,
     /// Where a directory may have room for a new name.
     pub(crate) room: Room,
-    /// The truncate mutex: the tree of pointers, and what is known of it.
+    /// The tree mutex: the tree of pointers, and what is known of it.
     #[pin]
     tree: Mutex<Tree>,
     /// See [`write`](crate::inode::write).

@@ -8,6 +8,8 @@
 //! - [`allocate`]: gives blocks to a hole; [`truncate`]: cuts off what is behind the end.
 //!
 //! May use: `alloc`, `disk`, `inode`, `mount`, `sync`, `tree`.
+//!
+//! Through the filesystem's data: `order`.
 
 #![deny(unsafe_code)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the blocks of a file are: the mapper that `rust_mpage` asks.
+//! Where the blocks of a file are: a walk along its tree.
 //!
 //! A question costs one indirect block read for each level, which the buffer cache answers, and a
 //! walk along the last array of pointers for as long as the run goes. The depth of the walk is

@@ -17,8 +17,9 @@
 //! `branches`, and none is held by who waits for the tree of an inode. `cuts` is by itself, inside of
 //! the tree mutex.
 //!
-//! Writing happens in a [`Batch`] for all that is waiting, with one flush of the device: what one
-//! inode or directory needs, others will need soon.
+//! Writing happens in a [`batch`] for all that is waiting, with one flush of the device: what one
+//! inode or directory needs, others will need soon. [`write`] does it; [`pending_cuts`] is the list of
+//! [`cuts`], [`records`] that of [`removals`], and [`kept_links`] what others see of it.
 //!
 //! C counterpart: none; C ext2 leaves what a crash makes of its order to e2fsck.
 //!
