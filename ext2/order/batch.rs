@@ -142,8 +142,30 @@ impl<T> Batches<T> {
         Ok(())
     }
 
+    /// As [`settle`](Self::settle), for one who needs those with `is_own`: what failed of them is tried
+    /// again once.
+    ///
+    /// Fails with `EIO` if some of them cannot be dealt with, and with `ENOMEM`.
+    pub(super) fn settle_own(
+        &self,
+        number: u64,
+        is_own: impl Fn(&T) -> bool,
+        work: impl Fn(&mut KVVec<T>),
+    ) -> Result {
+        if !self.is_done(number) {
+            self.settle(number, &work)?;
+        }
+        if self.has_failed(&is_own) {
+            self.settle_failed(&work)?;
+            if self.has_failed(&is_own) {
+                return Err(EIO);
+            }
+        }
+        Ok(())
+    }
+
     /// Has tried again what failed. As [`settle`](Self::settle) otherwise.
-    pub(super) fn settle_failed(&self, work: impl FnOnce(&mut KVVec<T>)) -> Result {
+    fn settle_failed(&self, work: impl FnOnce(&mut KVVec<T>)) -> Result {
         if !self.has_failures() {
             return Ok(());
         }
@@ -244,7 +266,10 @@ mod tests {
         assert_eq!(seen, 5);
         assert!(batches.has_failed(|&entry| entry == 2));
 
-        batches.settle_failed(|entries| entries.clear())?;
+        let is_two = |&entry: &u32| entry == 2;
+        assert_eq!(batches.settle_own(2, is_two, |_| ()), Err(EIO));
+        assert_eq!(batches.settle_own(2, |&entry| entry == 3, |_| ()), Ok(()));
+        batches.settle_own(2, is_two, |entries| entries.clear())?;
         assert!(!batches.has_failed(|_| true));
         batches.settle_failed(|_| seen = 0)?;
         assert_eq!(seen, 5);

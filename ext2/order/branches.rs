@@ -130,16 +130,11 @@ impl FreshBranches {
     ///
     /// Fails with `EIO` if a block of inode number `inode` cannot be written, and with `ENOMEM`.
     pub(crate) fn settle<F: Ordered>(&self, sb: &SuperBlock<F>, batch: u64, inode: u32) -> Result {
-        let is_own = |branch: &Branch| branch.inode == inode;
-
-        self.write(sb, batch)?;
-        if self.batches.has_failed(is_own) {
-            self.batches.settle_failed(|branches| write(sb, branches))?;
-            if self.batches.has_failed(is_own) {
-                return Err(EIO);
-            }
-        }
-        Ok(())
+        self.batches.settle_own(
+            batch,
+            |branch| branch.inode == inode,
+            |branches| write(sb, branches),
+        )
     }
 
     /// Has all that there is brought to the medium. Failures are kept.

@@ -105,16 +105,11 @@ impl NewNames {
         batch: u64,
         directory: u32,
     ) -> Result {
-        let is_own = |name: &NewName| name.directory == directory;
-
-        self.write(sb, batch)?;
-        if self.batches.has_failed(is_own) {
-            self.batches.settle_failed(|names| write(sb, names))?;
-            if self.batches.has_failed(is_own) {
-                return Err(EIO);
-            }
-        }
-        Ok(())
+        self.batches.settle_own(
+            batch,
+            |name| name.directory == directory,
+            |names| write(sb, names),
+        )
     }
 
     fn write<F: Ordered>(&self, sb: &SuperBlock<F>, batch: u64) -> Result {
