@@ -181,7 +181,7 @@ impl GrabbedFolio {
         }
         self.zero(from..block_end);
         // SAFETY: The buffer is valid and uptodate.
-        unsafe { bindings::mark_buffer_dirty(bh) };
+        unsafe { bindings::rust_mpage_helper_mark_buffer_dirty(bh) };
         Ok(())
     }
 
