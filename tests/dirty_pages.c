@@ -251,11 +251,15 @@ void test_writepages(struct inode *inode, const struct test_request *request,
 	/* As wbc_attach_fdatawrite_inode() would, for a device with cgroups. */
 	wbc.wb = &inode_to_bdi(inode)->wb;
 	wbc.wb_id = wbc.wb->memcg_css->id;
+	test_fail_nth(request->fail_nth);
 	written->result = writepages(mapping, &wbc);
+	test_fail_nth(0);
 	written->charged = wbc.wb_bytes + wbc.wb_lcand_bytes +
 			   wbc.wb_tcand_bytes;
 #else
+	test_fail_nth(request->fail_nth);
 	written->result = writepages(mapping, &wbc);
+	test_fail_nth(0);
 	written->charged = 0;
 #endif
 	change_filesystem_back(inode->i_sb, request->filesystem);

@@ -49,6 +49,7 @@ enum test_filesystem {
  * @leave: do not wait until all is written
  * @hook_every: a handler deals with every so manyth page; 0 for none
  * @filesystem: what the filesystem is like
+ * @fail_nth: the allocation that fails meanwhile, of those that may; 0 for none
  */
 struct test_request {
 	u64 range_start;
@@ -60,6 +61,7 @@ struct test_request {
 	bool leave;
 	u32 hook_every;
 	enum test_filesystem filesystem;
+	u32 fail_nth;
 };
 
 /**

@@ -223,8 +223,11 @@ void test_readahead(struct inode *inode, u64 index, u64 pages)
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 }
 
-/* From here on the nth allocation of this task that may fail does. */
-static void set_fail_nth(unsigned int nth)
+/**
+ * test_fail_nth - have an allocation of this task fail
+ * @nth: which, from here on, of those that may; 0 for none
+ */
+void test_fail_nth(unsigned int nth)
 {
 #ifdef CONFIG_FAULT_INJECTION
 	current->fail_nth = nth;
@@ -266,9 +269,9 @@ int test_readahead_orders(struct inode *inode, u64 index, const u8 *orders,
 			rac._nr_pages += folio_nr_pages(folio);
 	}
 	if (!err) {
-		set_fail_nth(fail_nth);
+		test_fail_nth(fail_nth);
 		mapping->a_ops->readahead(&rac);
-		set_fail_nth(0);
+		test_fail_nth(0);
 	}
 	while ((folio = readahead_folio(&rac)))
 		folio_unlock(folio);
@@ -315,9 +318,9 @@ int test_read_failing(struct inode *inode, u64 index, u32 fail_nth)
 
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	set_fail_nth(fail_nth);
+	test_fail_nth(fail_nth);
 	err = inode->i_mapping->a_ops->read_folio(NULL, folio);
-	set_fail_nth(0);
+	test_fail_nth(0);
 	folio_put(folio);
 	return err;
 }

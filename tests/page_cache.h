@@ -94,6 +94,7 @@ void test_readahead(struct inode *inode, u64 index, u64 pages);
 int test_readahead_orders(struct inode *inode, u64 index, const u8 *orders,
 			  u32 count, u32 fail_nth);
 int test_read(struct inode *inode, u64 index);
+void test_fail_nth(unsigned int nth);
 int test_read_failing(struct inode *inode, u64 index, u32 fail_nth);
 int test_add_buffers(struct inode *inode, u64 index, u64 uptodate, u8 byte,
 		     bool dirty);

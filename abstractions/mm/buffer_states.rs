@@ -136,6 +136,18 @@ impl DirtyFolio<'_> {
         unsafe { Buffers::of(self, inode) }
     }
 
+    /// Gives the folio buffers of `1 << block_bits` bytes, all dirty and uptodate, if it has none.
+    /// C: what `__block_write_full_folio()` does first.
+    pub fn make_dirty_buffers(&self, block_bits: u32) {
+        const STATE: c_ulong =
+            1 << bindings::bh_state_bits_BH_Dirty | 1 << bindings::bh_state_bits_BH_Uptodate;
+        if !self.has_buffers() {
+            // SAFETY: The folio is locked by the type invariants. create_empty_buffers() does not
+            // fail.
+            unsafe { bindings::create_empty_buffers(self.as_raw(), 1 << block_bits, STATE) };
+        }
+    }
+
     /// Notes where `len` buffers from the `start`th on live, which had no block: one behind the
     /// other from `first` on. C: `map_bh()`.
     pub fn map_buffers(&self, start: u32, len: u32, first: &BlockState<'_>) {

@@ -16,10 +16,12 @@ use super::{
     counters::Fallback,
     plan::{
         after_error,
+        may_pass,
         next_unmapped,
         next_writable,
         whole_run,
         Afterwards,
+        Answer,
         Place,
         WritePlan, //
     },
@@ -35,7 +37,10 @@ use crate::{
             BlockDevice,
             SplitWriter, //
         },
-        fs::Inode,
+        fs::{
+            Inode,
+            Later, //
+        },
         mm::{
             without_fs_reclaim,
             BlockState,
@@ -159,37 +164,44 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     /// Asks the mapper for blocks, and keeps what the device's cache has of fresh ones from being
-    /// written over them. On a filesystem that may not change, asks only where blocks are.
+    /// written over them. On a filesystem that may not change, or where what cannot be had now will
+    /// not be had later, only where blocks are.
     pub(super) fn allocate(
         &mut self,
         folio: &Folio,
         at: LogicalBlock,
         max: BlockCount,
-    ) -> Result<Mapping<&'i BlockDevice>> {
+    ) -> Result<Answer<&'i BlockDevice>> {
         self.sink.tally.mapper_calls += 1;
-        let mapping = without_fs_reclaim(|| match self.sink.inode.start_change() {
-            Some(_unfrozen) => self.mapper.map_for_write(self.inode, folio, at, max),
-            None => self.find(folio, at, max),
-        })?;
-        if let (true, Extent::Mapped { device, start }) = (mapping.is_new(), mapping.extent()) {
-            // What is behind the question is not used, and somebody else's.
-            device.forget_cached(start.0, mapping.len().0.min(max.0));
-        }
-        Ok(mapping)
+        without_fs_reclaim(|| {
+            let error = match self.sink.inode.start_change() {
+                Some(_unfrozen) => match self.mapper.map_for_write(self.inode, folio, at, max) {
+                    Ok(mapping) => return Ok(forget_cached(mapping, max).into()),
+                    Err(error) if may_pass(error) && self.sink.inode.later() == Later::Never => {
+                        error
+                    }
+                    Err(error) => return Err(error),
+                },
+                None => EROFS,
+            };
+            self.find(folio, at, max, error)
+        })
     }
 
-    /// Finds the blocks that a file has. That it has none is an error here, as of a write.
+    /// Finds the blocks that a file has. Where it has none is left out, which is `error`.
     #[cold]
     fn find(
         &self,
         folio: &Folio,
         at: LogicalBlock,
         max: BlockCount,
-    ) -> Result<Mapping<&'i BlockDevice>> {
+        error: Error,
+    ) -> Result<Answer<&'i BlockDevice>> {
         let mapping = self.mapper.map(self.inode, folio, at, max)?;
+        let len = mapping.len();
         match mapping.extent() {
-            Extent::Mapped { .. } => Ok(mapping),
-            Extent::Hole => Err(EROFS),
+            Extent::Mapped { .. } => Ok(mapping.into()),
+            Extent::Hole => Ok(Answer::LeftOut { len, error }),
         }
     }
 
@@ -220,9 +232,18 @@ impl<'i, M: MapSource> Writer<'i, M> {
         let inode = self.sink.inode;
         let first = folio.position() >> self.sink.block_bits;
         let mut at = 0;
+        let mut result = Ok(());
         while let Some(span) = next_unmapped(folio.buffers(inode), at, file_blocks) {
             let block = LogicalBlock(first + u64::from(span.start));
-            let mapping = self.allocate(folio, block, BlockCount(span.len))?;
+            let mapping = match self.allocate(folio, block, BlockCount(span.len))? {
+                Answer::Blocks(mapping) => mapping,
+                Answer::LeftOut { len, error } if len.0 > 0 => {
+                    result = result.and(Err(error));
+                    at = span.start + len.0.min(span.len);
+                    continue;
+                }
+                Answer::LeftOut { .. } => return Err(EIO),
+            };
             let Extent::Mapped { device, start } = *mapping.extent() else {
                 return Err(EIO);
             };
@@ -238,7 +259,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
             folio.map_buffers(span.start, len, &state);
             at = span.start + len;
         }
-        Ok(())
+        result
     }
 
     /// Some buffers could not get their blocks: writes the others. C: the `recover` part of
@@ -406,11 +427,30 @@ impl<'i, M: MapSource> Writer<'i, M> {
         self.sink.flush();
         self.sink.tally.fallback(reason);
         let inode = self.sink.inode;
-        without_fs_reclaim(|| match inode.start_change() {
-            Some(_unfrozen) => folio.write_through_buffers(inode, self.mapper.get_block()),
-            None => folio.write_through_buffers(inode, GetBlockFn::NO_BLOCKS),
-        })
+        let get_block = self.mapper.get_block();
+        if let Some(_unfrozen) = inode.start_change() {
+            return without_fs_reclaim(|| folio.write_through_buffers(inode, get_block));
+        }
+        // Where blocks are is asked before, and then for none.
+        let bits = self.sink.block_bits;
+        let place = Place::of(folio.position(), folio.size(), inode.size());
+        without_fs_reclaim(|| folio.make_dirty_buffers(bits));
+        let file_blocks = place.file_blocks((folio.size() >> bits) as u32, bits);
+        let mapped = self.map_buffers(&folio, file_blocks);
+        // What has none by now is refused, and given up.
+        let written = folio.write_through_buffers(inode, GetBlockFn::NO_BLOCKS);
+        mapped.and(written)
     }
+}
+
+/// Keeps what the device's cache has of fresh blocks from being written over them; `max` were asked
+/// for.
+fn forget_cached(mapping: Mapping<&BlockDevice>, max: BlockCount) -> Mapping<&BlockDevice> {
+    if let (true, Extent::Mapped { device, start }) = (mapping.is_new(), mapping.extent()) {
+        // What is behind the question is not used, and somebody else's.
+        device.forget_cached(start.0, mapping.len().0.min(max.0));
+    }
+    mapping
 }
 
 /// A folio while its plan is carried out.

@@ -193,12 +193,33 @@ fn one_block<D>(index: u32, device: D, block: u64, boundary: bool) -> Run<D> {
     }
 }
 
+/// What was said of blocks that are to be written.
+pub(super) enum Answer<D> {
+    /// Where they are.
+    Blocks(Mapping<D>),
+    /// They have none and cannot get any; what is behind them is written all the same.
+    LeftOut {
+        /// How many.
+        len: BlockCount,
+        /// Why.
+        error: Error,
+    },
+}
+
+impl<D> From<Mapping<D>> for Answer<D> {
+    fn from(mapping: Mapping<D>) -> Self {
+        Self::Blocks(mapping)
+    }
+}
+
 /// The walk through a folio without buffers.
 pub(super) struct WritePlan<'w, D> {
     plan: FolioPlan<'w, D>,
     file_blocks: u32,
     /// What comes behind the run that was told last.
     error: Option<Error>,
+    /// Why blocks were left out.
+    left_out: Option<Error>,
 }
 
 impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
@@ -211,6 +232,7 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
             plan: FolioPlan::new(window, first..end, end),
             file_blocks,
             error: None,
+            left_out: None,
         }
     }
 
@@ -220,10 +242,11 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
     /// # Errors
     ///
     /// What `allocate` says; `EIO` if its answer makes no sense, such as a hole. By then all blocks
-    /// in front of the error have been told: they may be fresh, and must not stay unwritten.
-    pub(super) fn next(
+    /// in front of the error have been told: they may be fresh, and must not stay unwritten. If
+    /// blocks were left out, the reason of the first, when all others have been told.
+    pub(super) fn next<A: Into<Answer<D>>>(
         &mut self,
-        allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
+        allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<A>,
     ) -> Result<Option<Run<D>>> {
         let result = match self.error.take() {
             Some(error) => Err(error),
@@ -238,24 +261,32 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
         })
     }
 
-    fn decide(
+    fn decide<A: Into<Answer<D>>>(
         &mut self,
-        mut allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<Mapping<D>>,
+        mut allocate: impl FnMut(LogicalBlock, BlockCount) -> Result<A>,
     ) -> Result<Option<Run<D>>> {
-        let step = self.plan.next(|at, max| {
-            let mut mapping = allocate(at, max)?;
-            // That the block is uptodate in the folio is no news to who writes it.
-            mapping.uptodate = false;
-            match mapping.extent {
-                Extent::Mapped { .. } => Ok(mapping),
-                Extent::Hole => Err(EIO),
+        loop {
+            let left_out = &mut self.left_out;
+            let step = self.plan.next(|at, max| match allocate(at, max)?.into() {
+                Answer::LeftOut { len, error } => {
+                    left_out.get_or_insert(error);
+                    Ok(Mapping::hole(len))
+                }
+                Answer::Blocks(mapping) if matches!(mapping.extent, Extent::Hole) => Err(EIO),
+                // That the block is uptodate in the folio is no news to who writes it.
+                Answer::Blocks(mapping) => Ok(Mapping {
+                    uptodate: false,
+                    ..mapping
+                }),
+            })?;
+            match step {
+                Some(Step::Read(run) | Step::Filled(run)) => return Ok(Some(run)),
+                Some(Step::Zero(span)) if span.start < self.file_blocks => {
+                    // If not left out, the file has become shorter than the window knows.
+                    self.left_out.ok_or(EIO)?;
+                }
+                Some(Step::Zero(_)) | None => return self.left_out.take().map_or(Ok(None), Err),
             }
-        })?;
-        match step {
-            Some(Step::Read(run) | Step::Filled(run)) => Ok(Some(run)),
-            // The file has become shorter than the window knows.
-            Some(Step::Zero(span)) if span.start < self.file_blocks => Err(EIO),
-            Some(Step::Zero(_)) | None => Ok(None),
         }
     }
 }
@@ -269,14 +300,19 @@ pub(super) enum Afterwards {
     Clean,
 }
 
+/// Whether blocks may be got later after `error`. So nothing is wrong with the file, nor with the
+/// mapper.
+pub(super) fn may_pass(error: Error) -> bool {
+    [ENOSPC, EDQUOT, ENOMEM, EAGAIN, EINTR].contains(&error)
+}
+
 /// What becomes of a folio after the mapper has failed with `error`.
 ///
 /// A full disk may not be full for ever, so its data waits. But not while the system is short of
 /// clean memory: everybody who writes anything would wait for a writeback that cannot succeed. And
 /// not on a filesystem that is being frozen or made read-only: no later writeback may allocate.
 pub(super) fn after_error(error: Error, reason: WritebackReason, later: Later) -> Afterwards {
-    let passes = [ENOSPC, EDQUOT, ENOMEM, EAGAIN, EINTR].contains(&error);
-    if passes && reason != WritebackReason::Memory && later == Later::Possible {
+    if may_pass(error) && reason != WritebackReason::Memory && later == Later::Possible {
         Afterwards::Dirty
     } else {
         Afterwards::Clean

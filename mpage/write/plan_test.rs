@@ -30,6 +30,7 @@ mod tests {
                 pages_left,
                 whole_run,
                 Afterwards,
+                Answer,
                 Bounds,
                 Place,
                 Unfit,
@@ -225,7 +226,7 @@ mod tests {
         })?;
         assert_eq!(first, Some(run(0, 4, 70)));
         assert_eq!(asked, Some((8, 4)));
-        assert_eq!(plan.next(|_, _| Err(EIO))?, None);
+        assert_eq!(plan.next::<Mapping<u8>>(|_, _| Err(EIO))?, None);
         Ok(())
     }
 
@@ -255,7 +256,7 @@ mod tests {
         })?;
         assert_eq!(first, Some(run(0, 3, 70)));
         assert_eq!(asked, Some((8, 3)));
-        assert_eq!(plan.next(|_, _| Err(EIO))?, None);
+        assert_eq!(plan.next::<Mapping<u8>>(|_, _| Err(EIO))?, None);
         Ok(())
     }
 
@@ -293,6 +294,31 @@ mod tests {
             let error = last.err().unwrap_or(EIO);
             assert_eq!(plan.next(&mut answer).err(), Some(error));
         }
+        Ok(())
+    }
+
+    /// Blocks that were left out are an error at the end only.
+    #[test]
+    fn w17_what_is_behind_blocks_that_are_left_out_is_told() -> Result {
+        let mut window = Window::new(1 << 20, 10);
+        let mut plan = WritePlan::new(&mut window, 8, 4);
+        let mut answer = |at: crate::mpage::LogicalBlock, _| {
+            Ok(match at.0 {
+                9 => Mapping::mapped(1, PhysicalBlock(70), BlockCount(1)).into(),
+                11 => Mapping::mapped(1, PhysicalBlock(90), BlockCount(1)).into(),
+                8 => Answer::LeftOut {
+                    len: BlockCount(1),
+                    error: EROFS,
+                },
+                _ => Answer::LeftOut {
+                    len: BlockCount(1),
+                    error: ENOSPC,
+                },
+            })
+        };
+        assert_eq!(plan.next(&mut answer)?, Some(run(1, 1, 70)));
+        assert_eq!(plan.next(&mut answer)?, Some(run(3, 1, 90)));
+        assert_eq!(plan.next(&mut answer).err(), Some(EROFS));
         Ok(())
     }
 

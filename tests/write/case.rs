@@ -87,6 +87,7 @@ pub(crate) const SYNC: Request = Request {
     leave: false,
     hook_every: 0,
     filesystem: OPEN,
+    fail_nth: 0,
 };
 
 /// A request for everything that nobody waits for.

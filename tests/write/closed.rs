@@ -36,6 +36,7 @@ mod tests {
         seen::Seen,
         setup::OnDisks,
         support::{
+            Request,
             CLOSING,
             FREEZING,
             FROZEN,
@@ -144,6 +145,87 @@ mod tests {
                     assert!(seen.right_bytes());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Also what is behind a block that has none, with buffers or without.
+    #[test]
+    fn w17_blocks_behind_a_hole_are_written() -> Result {
+        let extents = [
+            ext(1, Fresh(100)),
+            ext(1, Run(200)),
+            ext(1, Fresh(300)),
+            ext(1, Run(400)),
+        ];
+        let buffers = [(0, &[Stored; 4][..])];
+        for filesystem in [FROZEN, READ_ONLY] {
+            let requests = [sync(filesystem)];
+            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
+                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+                    assert!(seen.bios_are(&[(400, 1 << 10), (800, 1 << 10)]));
+                    assert!(seen.dirty_are(&[]));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The last writeback before nothing may change writes them, too, when the disk is full.
+    #[test]
+    fn w17_blocks_behind_one_that_cannot_be_had_are_written() -> Result {
+        let extents = [ext(1, Fresh(100)), ext(3, Run(200))];
+        let buffers = [(0, &[Stored; 4][..])];
+        for filesystem in [FREEZING, CLOSING] {
+            let requests = [sync(filesystem)];
+            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
+                let case = case.requests(&requests).fail_call(1, ENOSPC);
+                for seen in case.run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Err(ENOSPC), Err(ENOSPC)));
+                    assert!(seen.bios_are(&[(400, 3 << 10)]));
+                    assert!(seen.dirty_are(&[]));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Without memory buffers write what has its blocks there, and ask for none. Which allocation
+    /// is the one that matters depends on what the slab allocator does underneath.
+    #[test]
+    #[cfg(CONFIG_FAILSLAB)]
+    fn w17_no_memory_to_write_the_blocks_that_are_there() -> Result {
+        let whole = [ext(2, Run(100)), ext(2, Run(200))];
+        let holes = [ext(2, Run(100)), ext(1, Fresh(300)), ext(1, Run(200))];
+        for filesystem in [FROZEN, READ_ONLY] {
+            let mut through_buffers = false;
+            for fail_nth in 1..=4 {
+                let requests = [Request {
+                    fail_nth,
+                    ..sync(filesystem)
+                }];
+                let case = WriteCase::new(10, &whole).requests(&requests);
+                for seen in case.run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Ok(()), Ok(())));
+                    assert!(seen.dirty_are(&[]));
+                    assert!(seen.right_bytes());
+                    through_buffers |= seen.folios.iter().any(|(_, folio)| folio.buffers);
+                }
+                let case = WriteCase::new(10, &holes).requests(&requests);
+                for seen in case.run_each(&Engine::OURS)? {
+                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+                    let asked = seen.calls.iter().any(|call| call.create);
+                    assert!(seen.is("asked for blocks", !asked));
+                    // Without memory even for that it stays dirty.
+                    let is_dirty = seen.folios.iter().any(|(_, folio)| folio.dirty);
+                    for sector in [200, 400] {
+                        let is_written = seen.bios.iter().any(|bio| bio.sector == sector);
+                        assert!(seen.is("lost", is_dirty || is_written));
+                    }
+                }
+            }
+            assert!(through_buffers);
         }
         Ok(())
     }
