@@ -322,7 +322,7 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Writes all metadata blocks and waits for them. The filesystem hears of those that cannot be
     /// written. For the end of a mount.
-    pub(super) fn write_metadata(&self) {
+    pub fn write_metadata(&self) {
         let unwritten = T::unwritten(self);
         let _sweeping = unwritten.sweeping.lock();
         let sweep = Sweep(unwritten);

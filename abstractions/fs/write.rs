@@ -74,7 +74,8 @@ pub trait WritableFileSystem: FileSystem {
     /// The filesystem may be written to again. C: `unfreeze_fs`.
     fn unfreeze(sb: &SuperBlock<Self>) -> Result;
 
-    /// The filesystem is unmounted. All its inodes are gone. C: `put_super`.
+    /// The filesystem is unmounted. All its inodes are gone. What is left of its metadata is to be
+    /// written now, see [`SuperBlock::write_metadata`]. C: `put_super`.
     fn put_super(sb: &SuperBlock<Self>);
 }
 
@@ -289,10 +290,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ///
     /// As of [`SuperVTable::put_super_callback`].
     unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
-        // SAFETY: The superblock has its data until the call at the end.
-        let this = unsafe { SuperBlock::from_raw(sb) };
-        this.write_metadata();
-        T::put_super(this);
+        // SAFETY: The superblock has its data until the next call.
+        T::put_super(unsafe { SuperBlock::from_raw(sb) });
         // SAFETY: By the safety requirements; the reference above has gone out of scope.
         unsafe { SuperVTable::<T>::put_super_callback(sb) }
     }

@@ -164,7 +164,7 @@ fn write_in_use(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     sync_super(sb, wait)
 }
 
-/// Deletes what is to be deleted, and marks the filesystem as not in use.
+/// Deletes what is to be deleted, writes all metadata, and marks the filesystem as not in use.
 fn close(sb: &SuperBlock<Ext2>) -> Result {
     let removals = &sb.data().order.removals;
     let resolved = removals.resolve(sb);
@@ -172,6 +172,8 @@ fn close(sb: &SuperBlock<Ext2>) -> Result {
     if !removals.is_empty() {
         removals.report(sb);
     }
+    // What was deleted just now, too.
+    sb.write_metadata();
     write_not_in_use(sb).and(resolved)
 }
 
@@ -275,7 +277,10 @@ pub(crate) fn unfreeze(sb: &SuperBlock<Ext2>) -> Result {
 
 /// The filesystem is unmounted. C: `ext2_put_super()`.
 pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
-    if !sb.is_read_only() {
+    if sb.is_read_only() {
+        // It may have become so by an error.
+        sb.write_metadata();
+    } else {
         report_unwritten(sb, close(sb));
     }
 }

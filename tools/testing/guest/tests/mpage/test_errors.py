@@ -12,6 +12,7 @@ import random
 import re
 import signal
 
+import faults
 import layout
 import sides
 from lowlevel import error_of
@@ -20,7 +21,6 @@ from runner import timeout
 _LOOP_SET_CAPACITY = 0x4C07
 SHAPES = ("contiguous", "fragmented", "block-holes", "page-holes", "double", "tail",
           "size-1")
-FAULTS = "/sys/kernel/debug/fail_make_request"
 
 
 def _files(ctx, image):
@@ -169,30 +169,6 @@ def test_lost_tail_of_large_folios(ctx):
             side.umount()
 
 
-def _inject(side, **settings):
-    for name, value in settings.items():
-        with open(f"{FAULTS}/{name.replace('_', '-')}", "w", encoding="ascii") as file:
-            file.write(str(value))
-    switch = f"/sys/block/{os.path.basename(side.device)}/make-it-fail"
-    with open(switch, "w", encoding="ascii") as file:
-        file.write("1")
-
-
-@contextlib.contextmanager
-def _faults(ctx, side, probability):
-    """Requests of the side's device fail, in so many of a hundred cases."""
-    if not os.path.isdir(FAULTS):
-        ctx.skip("the kernel has no CONFIG_FAIL_MAKE_REQUEST")
-    _inject(side, verbose=0, interval=1, times=-1, space=0, probability=probability)
-    try:
-        yield
-    finally:
-        _inject(side, probability=0, times=0)
-        switch = f"/sys/block/{os.path.basename(side.device)}/make-it-fail"
-        with open(switch, "w", encoding="ascii") as file:
-            file.write("0")
-
-
 def test_every_request_fails(ctx):
     """Data, indirect blocks, directories, inodes: EIO, and then they are back."""
     files = _files(ctx, "layout-1k")
@@ -205,7 +181,7 @@ def test_every_request_fails(ctx):
     for name in names:
         os.stat(side.path(name))
         _forget(side, name)
-    with _faults(ctx, side, 100):
+    with faults.requests_fail(ctx, side.device, 100):
         for name in names:
             for at, (_, number) in _pages(side, name, files[name]).items():
                 data = any(block in files[name].data for block in range(
@@ -232,7 +208,7 @@ def test_mount_of_a_failing_device(ctx):
     side = sides.both(ctx, "small-1k")[1]
     device = side.device
     side.umount()
-    with _faults(ctx, side, 100):
+    with faults.requests_fail(ctx, side.device, 100):
         number = error_of(ctx.mount, device, ctx.fstype)[1]
     want = errno.EINVAL if side.is_c else errno.EIO
     assert number == want, number
@@ -251,7 +227,7 @@ def test_some_requests_fail(ctx):
     failed = right = 0
     for name in files:
         os.stat(side.path(name))
-    with _faults(ctx, side, 30):
+    with faults.requests_fail(ctx, side.device, 30):
         for _ in range(150):
             name = rng.choice(sorted(files))
             file = files[name]

@@ -7,6 +7,7 @@ bitmap, a descriptor or the superblock, which e2fsck counts again; umount works,
 also while the device is still bad; and e2fsck can repair the disk.
 """
 
+import contextlib
 import errno
 import os
 import random
@@ -14,6 +15,7 @@ import struct
 
 import disks
 import dm
+import faults
 import writers
 from lowlevel import error_of, fibmap
 from runner import long, timeout
@@ -59,6 +61,21 @@ class Faulty:
         # up for 0 seconds, down for as long as it takes
         self.device.change([(0, self._sectors, "flakey",
                              f"{self.disk.device} 0 0 86400 1 error_writes")])
+
+    @contextlib.contextmanager
+    def fails(self, block, times, bad):
+        """So many requests of one block fail, and another block is bad."""
+        per = self.block_size // 512
+        lone = dm.Device(f"{self.device.name}-lone",
+                         [(0, per, "linear", f"{self.disk.device} {block * per}")])
+        self.ctx.afterwards(lone.remove)
+        table, end = [], 0
+        for at, target in sorted(((block, ("linear", f"{lone.path} 0")), (bad, ("error", "")))):
+            table += [*self._linear(end, at * per), (at * per, per, *target)]
+            end = (at + 1) * per
+        self.device.change([*table, *self._linear(end, self._sectors)])
+        with faults.requests_fail(self.ctx, lone.path, times=times):
+            yield
 
     def good(self):
         self.device.change(self._linear(0, self._sectors))

@@ -24,7 +24,7 @@ ERROR_STATE = 2
 
 
 @contextlib.contextmanager
-def _prepared(ctx, image="tiny-1k", options=""):
+def prepared(ctx, image="tiny-1k", options=""):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 reads the old block back")
     ctx.allow_log("I/O error|lost (a|)sync page write|rust_ext2 .*error")
@@ -111,7 +111,7 @@ class _Files:
         self._fds.clear()
 
 
-def _table_block(path, groups, number):
+def table_block(path, groups, number):
     """The block of the inode table that has an inode."""
     info = ext2disk.superblock(path)
     group, index = divmod(number - 1, info["inodes_per_group"])
@@ -133,7 +133,7 @@ def _block_of(kind, faulty, files):
     return {
         "block bitmap": lambda: groups.places[0][0],
         "inode bitmap": lambda: groups.places[0][1],
-        "inode table": lambda: _table_block(faulty.disk.path, groups, files.number("new")),
+        "inode table": lambda: table_block(faulty.disk.path, groups, files.number("new")),
         "descriptors": lambda: groups.first + 1,
         "superblock": lambda: groups.first,
         "indirect": lambda: files.indirect("old"),
@@ -145,7 +145,7 @@ def _one(ctx, kind, write, forgotten, more):
     """A block of this kind is bad when `write` gets to it."""
     what = f"{kind}, {write.__name__}, forgotten {forgotten}, more {more}"
     ctx.log(what)
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         files = _Files(disk, faulty.block_size)
         files.grow("old", 20)
         files.settle()
@@ -237,7 +237,7 @@ def test_writeback_fails_forgotten(ctx):
 def test_fsync_after(ctx):
     """An indirect block that the device's own writeback could not write: fsync(2) says
     so once, and the one that says nothing has it on the disk."""
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         files = _Files(disk, faulty.block_size)
         files.grow("old", 20)
         files.settle()
@@ -263,7 +263,7 @@ def test_fsync_after(ctx):
 def test_unmount_fails(ctx):
     """What cannot be written when the filesystem is unmounted is said, and that the
     disk is to be checked is on it."""
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         files = _Files(disk, faulty.block_size)
         fd = files.grow("new", 30)
         os.fsync(fd)
@@ -281,17 +281,17 @@ def test_unmount_fails(ctx):
 def test_unmount_read_only(ctx):
     """A block whose write failed before an error made the filesystem read-only, which
     is not synced any more: written when it is unmounted."""
-    with _prepared(ctx, options="errors=remount-ro") as (faulty, disk):
+    with prepared(ctx, options="errors=remount-ro") as (faulty, disk):
         names = [f"before{number}" for number in range(16)]
         for name in names:
             writers.make(disk.where(name), 1, 100)
         disks.sync(disk.point)
         groups = ext2disk.Groups(disk.path)
-        table = _table_block(disk.path, groups, os.stat(disk.where(names[0])).st_ino)
+        table = table_block(disk.path, groups, os.stat(disk.where(names[0])).st_ino)
         _forget()
         files = _Files(disk, faulty.block_size)
         os.fsync(files.grow("new", 30))
-        assert _table_block(disk.path, groups, files.number("new")) != table
+        assert table_block(disk.path, groups, files.number("new")) != table
         faulty.bad(_block_of("block bitmap", faulty, files))
         _write_back(faulty)
         faulty.bad(table)
@@ -305,7 +305,7 @@ def test_unmount_read_only(ctx):
 
 def test_remount_read_only(ctx):
     """errors=remount-ro, at the next look at the bitmap that could not be written."""
-    with _prepared(ctx, options="errors=remount-ro") as (faulty, disk):
+    with prepared(ctx, options="errors=remount-ro") as (faulty, disk):
         files = _Files(disk, faulty.block_size)
         files.grow("new", 30)
         faulty.bad(_block_of("block bitmap", faulty, files))
@@ -321,7 +321,7 @@ def test_remount_read_only(ctx):
 def test_directory(ctx):
     """The block of a directory: fsync fails, and the next one brings the name there; so
     does syncfs."""
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         os.mkdir(disk.where("d"))
         writers.make(disk.where("d/old"), 1, 3000)
         disks.sync(disk.point)
@@ -350,7 +350,7 @@ def test_large_file_flag(ctx):
     """The superblock cannot be written when it is to say that there is a large file:
     the inode is written all the same, now or later."""
     size = 3 << 30
-    with _prepared(ctx, "blank-old") as (faulty, disk):
+    with prepared(ctx, "blank-old") as (faulty, disk):
         fd = os.open(disk.where("large"), os.O_CREAT | os.O_RDWR, 0o644)
         disks.sync(disk.point)
         os.ftruncate(fd, size)
@@ -379,7 +379,7 @@ class _Reuse:
         self.filler = os.open(disk.where("filler"), os.O_CREAT | os.O_RDWR, 0o644)
         disks.sync(disk.point)
         groups = ext2disk.Groups(disk.path)
-        self.table, other = (_table_block(disk.path, groups, os.fstat(fd).st_ino)
+        self.table, other = (table_block(disk.path, groups, os.fstat(fd).st_ino)
                              for fd in (self.victim, self.filler))
         assert self.table != other
         self.block_size = faulty.block_size
@@ -426,7 +426,7 @@ class _Reuse:
 def test_cut_without_guard(ctx):
     """A truncation that the inode cannot tell the disk of, because an indirect block
     that it points to cannot be written first."""
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         reuse = _Reuse(faulty, disk)
         reuse.put(12 + 256, 10)
         os.fsync(reuse.victim)
@@ -442,7 +442,7 @@ def test_cut_without_guard(ctx):
 def test_guard_not_written(ctx):
     """The block that tells of a truncation cannot be written, for long: what was cut
     off is nobody's, however often it is asked for."""
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         reuse = _Reuse(faulty, disk)
         reuse.put(0, 12)
         os.fsync(reuse.victim)
@@ -457,7 +457,7 @@ def test_guard_not_written(ctx):
 def test_deletion_not_stored(ctx):
     """A deleted inode whose block cannot be read any more: it is not told that it is
     deleted, so it keeps what it has."""
-    with _prepared(ctx) as (faulty, disk):
+    with prepared(ctx) as (faulty, disk):
         reuse = _Reuse(faulty, disk)
         reuse.put(0, 12)
         os.fsync(reuse.victim)
