@@ -8,17 +8,20 @@ console is kept whole in a log, and is what is left when a guest dies.
 
 A guest that is not done in time is killed, with everything it started. One that
 stands still before its userland has come up, which an emulated machine with two
-processors does now and then, is booted again.
+processors does now and then, is booted again; what its processors do then is
+written down first (still.py).
 """
 
 import json
 import os
 import re
 import subprocess
+import tempfile
 import threading
 import time
 
 from .. import command, ui
+from . import still
 
 IN_GUEST = "/run/rust_mpage"
 PYTHON = "/usr/bin/python3"
@@ -126,21 +129,31 @@ class Guest:
         """Run a shell command in the guest; the console goes to `log`.
 
         limit() says how many seconds the guest may still take. True if the
-        guest ended by itself. `boots_again` counts the boots that stood still.
+        guest ended by itself. `boots_again` counts the boots that stood still; the
+        log says what their processors did.
         """
-        argv = self.command([
+        words = [
             "--show-boot-console", "--verbose", "-a", "ignore_loglevel",
             "-a", "printk.devkmsg=on", "--script-sh", shell,
-        ])
+        ]
         log.parent.mkdir(parents=True, exist_ok=True)
         for boot in range(1, BOOTS + 1):
             console = _Console(on_line, patient=boot == BOOTS)
-            ended = _run(argv, log, limit, console)
+            ended = self._boot(words, log, limit, console)
             if ended or limit() <= 0 or not console.stands_still():
                 break
             self.boots_again += 1
             ui.warn(f"the guest stood still while it booted: once more ({log})")
         return ended
+
+    def _boot(self, words, log, limit, console):
+        # a short path, as a socket's must be
+        with tempfile.TemporaryDirectory(prefix="rmp-") as folder:
+            monitor = os.path.join(folder, "monitor")
+            argv = self.command([f"--qemu-opt={option}" for option in
+                                 still.options(monitor)] + words)
+            return _run(argv, log, limit, console,
+                        lambda: still.record(monitor, self._kernel.build))
 
 
 class _Console:
@@ -163,8 +176,9 @@ class _Console:
         return not self._patient and self._now() - self._heard > STILL
 
 
-def _run(argv, log, limit, console):
-    """Start a guest; True if it ended by itself."""
+def _run(argv, log, limit, console, record):
+    """Start a guest; True if it ended by itself. If it stands still, what record() says
+    of it goes to the log."""
     with open(log, "ab") as out:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -175,17 +189,21 @@ def _run(argv, log, limit, console):
             target=_copy, args=(process.stdout, out, console.line), daemon=True)
         reader.start()
         try:
-            return _wait(process, limit, console)
+            ended = _wait(process, limit, console)
+            if not ended and console.stands_still():
+                out.write(record().encode())
+            return ended
         finally:
             command.end_group(process)
             reader.join(10)
 
 
 def _copy(pipe, out, on_line):
-    for line in pipe:
-        out.write(line)
-        out.flush()
-        on_line(line.decode("utf-8", "replace").rstrip())
+    with pipe:
+        for line in pipe:
+            out.write(line)
+            out.flush()
+            on_line(line.decode("utf-8", "replace").rstrip())
 
 
 def _wait(process, limit, console):

@@ -51,7 +51,7 @@ class Again(unittest.TestCase):
         """Run a guest that stands still `still` times."""
         boots = []
 
-        def run(_argv, _log, _limit, console):
+        def run(_argv, _log, _limit, console, _record):
             boots.append(console)
             if len(boots) > still:
                 return True
