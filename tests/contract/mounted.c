@@ -7,6 +7,9 @@
  * What is read is compared with the blocks of the device; loading the module fails
  * if that differs. Bios are looked at by who loads it. It is no KUnit suite: these
  * run in a thread that does not see the mount.
+ *
+ * With unaware=1 the file is opened only, as by a program of 32 bits that does not
+ * know of files of 2 GiB: the errno of that.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -25,6 +28,10 @@
 static char *path;
 module_param(path, charp, 0400);
 MODULE_PARM_DESC(path, "file to read");
+
+static bool unaware;
+module_param(unaware, bool, 0400);
+MODULE_PARM_DESC(unaware, "only open it, without O_LARGEFILE");
 
 static int through_bmap(struct inode *inode, sector_t at,
 			struct buffer_head *bh, int create)
@@ -127,10 +134,10 @@ static int __init rust_mpage_mounted_init(void)
 
 	if (!path)
 		return -EINVAL;
-	file = filp_open(path, O_RDONLY | O_LARGEFILE, 0);
+	file = filp_open(path, O_RDONLY | (unaware ? 0 : O_LARGEFILE), 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	err = read_file(file->f_mapping);
+	err = unaware ? 0 : read_file(file->f_mapping);
 	fput(file);
 	return err;
 }

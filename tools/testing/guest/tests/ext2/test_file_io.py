@@ -17,6 +17,7 @@ import struct
 import compare
 import disks
 import lowlevel
+import sysapi
 from runner import timeout
 
 SEEK_DATA, SEEK_HOLE = 3, 4
@@ -24,6 +25,7 @@ FS_IOC_GETFLAGS = 0x80086601
 FS_IOC_SETFLAGS = 0x40086602
 FS_APPEND_FL, FS_IMMUTABLE_FL, FS_NODUMP_FL = 0x20, 0x10, 0x40
 RO_COMPAT_LARGE_FILE = 2
+MOUNTED = "rust_mpage_mounted"
 
 
 class Log:
@@ -243,6 +245,29 @@ def test_answers_1k(ctx):
 def test_answers_4k(ctx):
     """4 KiB blocks, synchronous."""
     _everything(ctx, "blank-4k", "sync")
+
+
+def _open_unaware(ctx, path):
+    """The errno of who opens a file without O_LARGEFILE, as programs of 32 bits do and,
+    for this kernel has none of these, a module does."""
+    number = lowlevel.error_of(ctx.load, MOUNTED, f"path={path} unaware=1")[1]
+    if not number:
+        sysapi.rmmod(MOUNTED)
+    return number
+
+
+def test_open_unaware_of_large_files(ctx):
+    """A program that does not know of files of 2 GiB does not get one."""
+    for disk in (disks.Disk(ctx, "blank-4k", disks.C_FSTYPE), disks.Disk(ctx, "blank-4k")):
+        disk.mount()
+        path = disk.where("large")
+        answers = []
+        for size in (5000, (1 << 31) - 1, 1 << 31, (1 << 32) + 5):
+            with open(path, "ab") as file:
+                file.truncate(size)
+            answers.append(_open_unaware(ctx, path))
+        assert answers == [0, 0, errno.EOVERFLOW, errno.EOVERFLOW], f"{disk}: {answers}"
+        disk.finish()
 
 
 def _store(path, offset):
