@@ -113,8 +113,9 @@ class Guest:
             # address for wild while the boot processor is identified.
             options += ["-accel", "tcg,thread=multi",
                         "-cpu", "max,-erms,-fsrm,la57=off"]
-            # It does not speculate either.
-            argv.append("--kopt=mitigations=off")
+            # It does not speculate either. Where the kernel is has to be known to say
+            # what it does if it stands still.
+            argv += ["--kopt=mitigations=off", "--kopt=nokaslr"]
         elif self.accel == "icount":
             # The instruction clock: a nanosecond of the guest's time is an
             # instruction, whatever the host does meanwhile.
