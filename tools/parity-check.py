@@ -3,7 +3,7 @@
 """Check that every test that Documentation/parity.rst names exists.
 
 A test is named as it reports itself: ``suite.test`` for a KUnit test,
-``file.test`` for an end-to-end test. A row that is claimed must name one.
+``file.test`` for an end-to-end test, ``file.class.test`` for one of the host. A row that is claimed must name one.
 """
 
 import pathlib
@@ -47,17 +47,28 @@ def host_tests():
         yield from re.findall(r'^NAME = "(\w+\.\w+)"', path.read_text(encoding="utf-8"), re.M)
 
 
+def unit_tests():
+    """`file.class.test` of every test of the host tool, and of what runs in guests."""
+    for folder in ("rmp", "guest/unit"):
+        for path in (ROOT / "tools/testing" / folder).rglob("test_*.py"):
+            for part in re.split(r"^class ", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
+                name = re.match(r"\w+", part)[0]
+                for test in re.findall(r"^    def (test_\w+)\(", part, re.M):
+                    yield f"{path.stem}.{name}.{test}"
+
+
 def rows():
     """(identifier, state, tests) of each row of the document's tables."""
     text = DOCUMENT.read_text(encoding="utf-8")
     for chunk in re.split(r"^   \* - ", text, flags=re.M)[1:]:
         cells = [" ".join(cell.split()) for cell in re.split(r"^     - ", chunk, flags=re.M)]
         if len(cells) >= 4 and re.fullmatch(r"[A-Z]\d+", cells[0]):
-            yield cells[0], cells[2], re.findall(r"``(\w+\.\w+)``", cells[3])
+            yield cells[0], cells[2], re.findall(r"``(\w+(?:\.\w+)+)``", cells[3])
 
 
 def main():
-    known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests(), *host_tests()}
+    known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests(), *host_tests(),
+             *unit_tests()}
     bad = 0
     for identifier, state, tests in rows():
         missing = [test for test in tests if test not in known]
