@@ -32,6 +32,15 @@ class Console(unittest.TestCase):
         self.seconds = 10 * guest.STILL
         self.assertFalse(console.stands_still())
 
+    def test_timer_measured_wrong(self):
+        """Told at once, not when it has been silent."""
+        said = "APIC delta adjusted to PM-Timer: {} (202619498)"
+        for count, wrong in ((6_249_477, False), (6_250_342, False), (840_890_179, True),
+                             (4904, True)):
+            console = self.console()
+            console.line(said.format(count))
+            self.assertEqual(console.stands_still(), wrong, count)
+
     def test_the_last_boot(self):
         console = self.console(patient=True)
         self.seconds = 10 * guest.STILL
