@@ -3,6 +3,7 @@
 bitmaps, read from the image file. Numbers only, nothing is checked.
 """
 
+import os
 import struct
 
 _SUPERBLOCK = 1024
@@ -84,3 +85,10 @@ def inode_times(path, ino):
     with open(path, "rb") as file:
         file.seek(inode_offset(path, ino) + 8)
         return struct.unpack("<III", file.read(12))
+
+
+def inode_pointers(path, ino):
+    """The 15 pointers of an inode in the image, or on a device, through its page cache."""
+    at = inode_offset(path, ino)
+    with open(path, "rb", buffering=0) as file:
+        return struct.unpack("<15I", os.pread(file.fileno(), 60, at + 40))

@@ -3,18 +3,16 @@
 
 import mmap
 import os
-import time
 
 import disks
-import dm
 import sides
+import waiting
 import writers
 from runner import timeout
 
 PAGE = 4096
 PAGES = 40  # more than there are pointers in the inode
 HOLE = PAGES + 20
-PATIENCE = 20  # seconds, in which a fault is over if it does not wait
 
 
 def _store(path):
@@ -32,33 +30,8 @@ def _append(path):
     os.close(fd)
 
 
-def _is_asleep(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] == "D"
-
-
-def _falls_asleep(pid):
-    """Whether it waits for longer than a lock takes."""
-    end = time.monotonic() + PATIENCE
-    seen = 0
-    while seen < 30 and time.monotonic() < end:
-        seen = seen + 1 if _is_asleep(pid) else 0
-        time.sleep(0.01)
-    return seen == 30
-
-
-def _held_up(ctx, image):
-    """A disk behind a device that can be suspended."""
-    ctx.load("dm-mod")
-    disk = disks.Disk(ctx, image)
-    table = [(0, dm.sectors(disk.device), "linear", f"{disk.device} 0")]
-    device = dm.Device(f"waiting-{os.getpid()}-{image}", table)
-    ctx.afterwards(device.remove)
-    return disk, device
-
-
 def _fault(ctx, image):
-    disk, device = _held_up(ctx, image)
+    disk, device = waiting.held_up(ctx, image)
     disk.mount(device=device.path)
     writers.make(disk.where("file"), 1, PAGES * PAGE)
     # again, so that no bitmap is in memory
@@ -68,10 +41,10 @@ def _fault(ctx, image):
     writers.check(path, 1, PAGES * PAGE)
     with device.suspended():
         appending = writers.Child(_append, path)
-        assert _falls_asleep(appending.pid), "an allocation does not wait for the device"
+        assert waiting.falls_asleep(appending.pid), "an allocation does not wait for the device"
         storing = writers.Child(_store, path)
-        done = storing.ends_within(PATIENCE)
-        still = _falls_asleep(appending.pid)
+        done = storing.ends_within(waiting.PATIENCE)
+        still = waiting.falls_asleep(appending.pid)
     writers.results([appending, storing])
     assert done, "a fault in a page that has its blocks waited for an allocation"
     assert still, "the allocation did not wait as long as the device was suspended"
