@@ -9,7 +9,9 @@ import disks
 import ext2disk
 import sides
 import waiting
+import writers
 from lowlevel import fibmap, sync_data
+from runner import timeout
 from test_twin import no_flusher
 
 
@@ -64,6 +66,45 @@ def test_indirect_block_is_forgotten_first(ctx):
         assert fibmap(fd, 20)
         # the direct ones are freed last
         _ends_while_written(disk, device, fd, 9, 12)
+        disk.finish()
+
+
+@timeout(240)
+def test_image_of_what_was_cut(ctx):
+    """A file is cut while its image waits for an indirect block, which was written with the
+    data, to be flushed: the image that is stored then has nothing of what was cut off and
+    may be another's."""
+    with _mounted(ctx, "tiny-1k") as (disk, device, size):
+        fds = [os.open(disk.where(f"f{number}"), os.O_CREAT | os.O_RDWR, 0o644)
+               for number in range(18)]
+        disks.sync(disk.point)
+        filler, new = fds.pop(), fds.pop(0)
+        # whose name is on the disk, or fsync(2) would bring that there, with another image
+        os.pwrite(new, b"n" * 5 * size, 0)
+        disks.sync(disk.point)
+        os.pwrite(new, b"n" * 25 * size, 5 * size)
+        assert fibmap(new, 29)
+        # of the data, which nobody has to wait for then
+        sync_data(new)
+        before = _free(disk)
+        with device.suspended():
+            storing = waiting.Task(os.fsync, new)
+            assert storing.falls_asleep(), storing
+            cutting = waiting.Task(os.ftruncate, new, 0)
+            assert not cutting.falls_asleep(), cutting
+            assert _free(disk) - before == 31
+        storing.result()
+        cutting.result()
+        writers.fill(filler, (64 * size, size), writers.ones)
+        os.fsync(filler)
+        # the power goes
+        path = os.path.join(ctx.tmp, "crash")
+        with open(disk.path, "rb") as source, open(path, "wb") as target:
+            target.write(source.read())
+        status, text = disks.fsck(ctx, path, "-fy")
+        assert status in (0, 1) and "ultiply-claimed" not in text, text
+        for fd in (new, filler, *fds):
+            os.close(fd)
         disk.finish()
 
 
