@@ -35,7 +35,7 @@ BOOTS = 3
 _BOOTED = re.compile(r"virtme-ng-init: starting script")
 # The kernel measures the local APIC's timer for 100 ms, and corrects the result by the
 # PM timer. It reads one after the other: if the emulator is held up in between, a timer
-# takes up to some thousand times too long from then on. QEMU's counts this far.
+# takes many times too long from then on (Documentation/testing.rst). QEMU's counts this far.
 _MEASURED = re.compile(r"APIC delta adjusted to PM-Timer: (\d+)")
 _COUNT = 6_250_000
 
