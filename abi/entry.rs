@@ -5,10 +5,7 @@
 use super::get_block::GetBlock;
 use crate::{
     abstractions::{
-        fs::{
-            Inode,
-            InodeType, //
-        },
+        fs::Inode,
         mm::{
             DirtyFolio,
             LockedFolio,
@@ -38,13 +35,11 @@ unsafe extern "C" fn rust_mpage_readahead(
     rac: *mut bindings::readahead_control,
     get_block: bindings::get_block_t,
 ) {
-    // SAFETY: By the safety requirements.
-    let request = unsafe { Readahead::from_raw(rac) };
-    // SAFETY: The inode is referenced by whoever reads it.
-    let inode = unsafe { Inode::from_raw(request.host()) };
+    // SAFETY: By the safety requirements; the inode is in use by whoever reads it.
+    let request = unsafe { Readahead::<'_, Inode>::from_raw(rac) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };
-    mpage::readahead(mapper, inode, request);
+    mpage::readahead(mapper, request);
 }
 
 /// C counterpart: `mpage_read_folio()`.
@@ -58,13 +53,11 @@ unsafe extern "C" fn rust_mpage_read_folio(
     folio: *mut bindings::folio,
     get_block: bindings::get_block_t,
 ) -> c_int {
-    // SAFETY: By the safety requirements.
-    let folio = unsafe { LockedFolio::from_raw(folio) };
-    // SAFETY: The inode is referenced by whoever reads it.
-    let inode = unsafe { Inode::from_raw(folio.host()) };
+    // SAFETY: By the safety requirements; the inode is in use by whoever reads it.
+    let folio = unsafe { LockedFolio::<'_, Inode>::from_raw(folio) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };
-    mpage::read_folio(mapper, inode, folio).map_or_else(|error| error.to_errno(), |()| 0)
+    mpage::read_folio(mapper, folio).map_or_else(|error| error.to_errno(), |()| 0)
 }
 
 /// C counterpart: `mpage_writepages()`.
@@ -99,15 +92,13 @@ unsafe extern "C" fn __rust_mpage_writepages(
     get_block: bindings::get_block_t,
     write_folio: Option<WriteFolio>,
 ) -> c_int {
-    // SAFETY: By the safety requirements.
-    let request = unsafe { WritebackControl::from_raw(mapping, wbc) };
-    // SAFETY: The inode is referenced by whoever writes it back.
-    let inode = unsafe { Inode::from_raw((*mapping).host) };
+    // SAFETY: By the safety requirements; the inode is in use by whoever writes it back.
+    let request = unsafe { WritebackControl::<'_, Inode>::from_raw(mapping, wbc) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };
     let result = match write_folio {
-        None => mpage::writepages(mapper, inode, request),
-        Some(write_folio) => mpage::writepages_with(mapper, inode, request, |request, folio| {
+        None => mpage::writepages(mapper, request),
+        Some(write_folio) => mpage::writepages_with(mapper, request, |request, folio| {
             let folio = folio.into_raw();
             // SAFETY: The handler may be called with a folio of the request, locked and picked.
             let answer = unsafe { write_folio(folio.as_ptr(), request.as_raw()) };

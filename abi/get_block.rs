@@ -8,6 +8,7 @@ use crate::{
         fs::Inode,
         mm::{
             Create,
+            Filled,
             Folio,
             GetBlockFn, //
         }, //
@@ -19,7 +20,8 @@ use crate::{
         LogicalBlock,
         MapSource,
         Mapping,
-        PhysicalBlock, //
+        PhysicalBlock,
+        Sealed, //
     }, //
 };
 use core::num::NonZeroI32;
@@ -50,7 +52,7 @@ const NEW: c_ulong = state(bindings::bh_state_bits_BH_New);
 
 /// A C filesystem's `get_block_t` as a mapper.
 #[derive(Clone, Copy)]
-pub(super) struct GetBlock(GetBlockFn);
+pub(super) struct GetBlock(GetBlockFn<Inode>);
 
 /// What stands in for a function that is not there: finds nothing, and says that somebody else may
 /// be able to allocate.
@@ -122,7 +124,8 @@ impl GetBlock {
             mapping = mapping.with_boundary();
         }
         if bh.b_state & UPTODATE != 0 {
-            mapping = mapping.with_uptodate();
+            // SAFETY: This is how a `get_block_t` says so.
+            mapping = mapping.with_filled(unsafe { Filled::by_mapper() });
         }
         if bh.b_state & NEW != 0 {
             mapping = mapping.with_new();
@@ -130,6 +133,8 @@ impl GetBlock {
         Ok(mapping)
     }
 }
+
+impl Sealed for GetBlock {}
 
 impl MapSource for GetBlock {
     type Inode = Inode;
@@ -159,7 +164,7 @@ impl MapSource for GetBlock {
         }
     }
 
-    fn get_block(&self) -> GetBlockFn {
+    fn get_block(&self) -> GetBlockFn<Inode> {
         self.0
     }
 }

@@ -6,10 +6,7 @@
 use super::get_block::GetBlock;
 use crate::{
     abstractions::{
-        fs::{
-            Inode,
-            InodeType, //
-        },
+        fs::Inode,
         mm::{
             DirtyFolio,
             Folio,
@@ -43,13 +40,11 @@ unsafe extern "C" fn rust_mpage_readpages(
     nr_pages: c_uint,
     get_block: bindings::get_block_t,
 ) -> c_int {
-    // SAFETY: By the safety requirements.
+    // SAFETY: By the safety requirements; the inode is in use by whoever reads it.
     let list = unsafe { PageList::from_raw(mapping, pages, nr_pages) };
-    // SAFETY: The inode is referenced by whoever reads it.
-    let inode = unsafe { Inode::from_raw((*mapping).host) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };
-    mpage::readpages(mapper, inode, list);
+    mpage::readpages(mapper, list);
     0
 }
 
@@ -65,12 +60,12 @@ unsafe extern "C" fn rust_mpage_readpage(
     get_block: bindings::get_block_t,
 ) -> c_int {
     // SAFETY: By the safety requirements.
-    let folio = unsafe { LockedFolio::from_raw(bindings::rust_mpage_helper_page_folio(page)) };
-    // SAFETY: The inode is referenced by whoever reads it.
-    let inode = unsafe { Inode::from_raw(folio.host()) };
+    let folio = unsafe { bindings::rust_mpage_helper_page_folio(page) };
+    // SAFETY: By the safety requirements; the inode is in use by whoever reads it.
+    let folio = unsafe { LockedFolio::<'_, Inode>::from_raw(folio) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };
-    mpage::read_folio(mapper, inode, folio).map_or_else(|error| error.to_errno(), |()| 0)
+    mpage::read_folio(mapper, folio).map_or_else(|error| error.to_errno(), |()| 0)
 }
 
 /// C counterpart: `mpage_writepage()` of 2017.
@@ -91,16 +86,15 @@ unsafe extern "C" fn rust_mpage_writepage(
         let raw = bindings::rust_mpage_helper_page_folio(page);
         (NonNull::new_unchecked(raw), Folio::from_raw(raw))
     };
-    // SAFETY: By the safety requirements; the caller leaves `wbc` alone meanwhile.
-    let request = unsafe { WritebackControl::from_raw(folio.mapping(), wbc) };
-    // SAFETY: The inode is referenced by whoever writes it back.
-    let inode = unsafe { Inode::from_raw(folio.host()) };
+    // SAFETY: By the safety requirements; the caller leaves `wbc` alone meanwhile, and the inode is in
+    // use by whoever writes it back.
+    let request = unsafe { WritebackControl::<'_, Inode>::from_raw(folio.mapping(), wbc) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };
     // SAFETY: By the safety requirements.
     let folio = unsafe { DirtyFolio::from_raw(&request, raw) };
     // A folio that comes back is the caller's again, its lock and the duty to write it.
-    let left = mpage::writepage(mapper, inode, &request, folio).map_err(DirtyFolio::into_raw);
+    let left = mpage::writepage(mapper, &request, folio).map_err(DirtyFolio::into_raw);
     left.map_or_else(|_| EAGAIN.to_errno(), |()| 0)
 }
 

@@ -54,12 +54,12 @@ const USER_MODIFIABLE: u32 = 0x0003_80ff;
 impl AddressSpaceOperations for PageCache {
     type Inode = Ext2Inode;
 
-    fn read_folio(inode: &Ext2Inode, folio: LockedFolio) -> Result {
-        rust_mpage::read_folio(Mapper, inode, folio)
+    fn read_folio(folio: LockedFolio<'_, Ext2Inode>) -> Result {
+        rust_mpage::read_folio(Mapper, folio)
     }
 
-    fn readahead(inode: &Ext2Inode, request: Readahead<'_>) {
-        rust_mpage::readahead(Mapper, inode, request)
+    fn readahead(request: Readahead<'_, Ext2Inode>) {
+        rust_mpage::readahead(Mapper, request)
     }
 
     fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
@@ -74,8 +74,8 @@ impl AddressSpaceOperations for PageCache {
 impl AddressSpaceWriteOperations for PageCache {
     type Writes = BufferedWrites<Mapper>;
 
-    fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
-        rust_mpage::writepages(Mapper, inode, request)
+    fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
+        rust_mpage::writepages(Mapper, request)
     }
 
     fn cut_beyond_end(inode: &Ext2Inode) {
@@ -86,12 +86,12 @@ impl AddressSpaceWriteOperations for PageCache {
 impl AddressSpaceOperations for DirectoryPages {
     type Inode = Ext2Inode;
 
-    fn read_folio(inode: &Ext2Inode, folio: LockedFolio) -> Result {
-        PageCache::read_folio(inode, folio)
+    fn read_folio(folio: LockedFolio<'_, Ext2Inode>) -> Result {
+        PageCache::read_folio(folio)
     }
 
-    fn readahead(inode: &Ext2Inode, request: Readahead<'_>) {
-        PageCache::readahead(inode, request)
+    fn readahead(request: Readahead<'_, Ext2Inode>) {
+        PageCache::readahead(request)
     }
 
     fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
@@ -102,8 +102,9 @@ impl AddressSpaceOperations for DirectoryPages {
 impl AddressSpaceWriteOperations for DirectoryPages {
     type Writes = BufferedWrites<Mapper>;
 
-    fn writepages(inode: &Ext2Inode, request: WritebackControl<'_>) -> Result {
-        rust_mpage::writepages_with(Mapper, inode, request, |_, folio| {
+    fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
+        let inode = request.inode();
+        rust_mpage::writepages_with(Mapper, request, |_, folio| {
             let settled = inode::settle_names(inode);
             inode.data().set_held_back(settled.is_err());
             match settled {

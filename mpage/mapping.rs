@@ -12,6 +12,7 @@ use crate::abstractions::{
         without_fs_reclaim,
         BlockSource,
         Create,
+        Filled,
         Folio,
         FoundBlocks,
         GetBlockFn, //
@@ -59,7 +60,7 @@ pub struct Mapping<D> {
     pub(super) len: BlockCount,
     pub(super) extent: Extent<D>,
     pub(super) boundary: bool,
-    pub(super) uptodate: bool,
+    pub(super) filled: Option<Filled>,
     pub(super) new: bool,
 }
 
@@ -70,7 +71,7 @@ impl<D> Mapping<D> {
             len,
             extent: Extent::Hole,
             boundary: false,
-            uptodate: false,
+            filled: None,
             new: false,
         }
     }
@@ -81,7 +82,7 @@ impl<D> Mapping<D> {
             len,
             extent: Extent::Mapped { device, start },
             boundary: false,
-            uptodate: false,
+            filled: None,
             new: false,
         }
     }
@@ -93,11 +94,10 @@ impl<D> Mapping<D> {
         self
     }
 
-    /// The mapper has filled the first block of the mapping in the folio: it is not to be read
-    /// again. C: `BH_Uptodate` set by a `get_block_t`. For that only: [`BlockMapper::lookup`] gets
-    /// no folio that it could fill.
-    pub fn with_uptodate(mut self) -> Self {
-        self.uptodate = true;
+    /// The mapper has filled the first block of the mapping in the folio that it was asked for: it is
+    /// not to be read again. C: `BH_Uptodate` set by a `get_block_t`.
+    pub(crate) fn with_filled(mut self, filled: Filled) -> Self {
+        self.filled = Some(filled);
         self
     }
 
@@ -199,8 +199,17 @@ pub trait BlockMapper: Copy + Default + 'static {
     }
 }
 
-/// What the engine asks: a [`BlockMapper`], or a C `get_block_t`. Not for filesystems to implement.
-pub trait MapSource: Copy {
+/// Who may be a [`MapSource`].
+mod sealed {
+    pub trait Sealed {}
+}
+
+pub(crate) use self::sealed::Sealed;
+
+impl<M: BlockMapper> Sealed for M {}
+
+/// What the engine asks: a [`BlockMapper`], or a C `get_block_t`. There are no others.
+pub trait MapSource: Sealed + Copy {
     /// The inode type.
     type Inode: InodeType;
 
@@ -223,7 +232,7 @@ pub trait MapSource: Copy {
     ) -> Result<Mapping<&'i BlockDevice>>;
 
     /// The same mapper for the kernel's buffer functions.
-    fn get_block(&self) -> GetBlockFn;
+    fn get_block(&self) -> GetBlockFn<Self::Inode>;
 }
 
 impl<M: BlockMapper> MapSource for M {
@@ -251,7 +260,7 @@ impl<M: BlockMapper> MapSource for M {
         self.allocate(inode, at, max)
     }
 
-    fn get_block(&self) -> GetBlockFn {
+    fn get_block(&self) -> GetBlockFn<M::Inode> {
         GetBlockFn::of::<M>()
     }
 }

@@ -18,6 +18,7 @@ mod store;
 mod window;
 mod write;
 
+pub(crate) use self::mapping::Sealed;
 pub use self::mapping::{
     BlockCount,
     BlockMapper,

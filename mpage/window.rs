@@ -177,7 +177,7 @@ impl<D: Copy> Window<D> {
     pub(super) fn whole(&self, first: u64, blocks: u32) -> Option<Whole<D>> {
         let placed = self.cached.as_ref()?;
         let left = placed.covers(first)?;
-        if left < blocks || placed.mapping.uptodate {
+        if left < blocks || placed.mapping.filled.is_some() {
             return None;
         }
         let Extent::Mapped { device, start } = placed.mapping.extent else {

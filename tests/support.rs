@@ -256,10 +256,11 @@ impl<'b> File<'b> {
     pub(crate) fn new(bench: &'b Bench, args: &FileArgs, table: Pin<KBox<Table>>) -> Result<Self> {
         let c_args = bindings::test_inode_args {
             aops: match args.engine {
-                Engine::Rust => &raw const operations::RUST,
+                Engine::Rust => &raw const operations::GOOD,
                 Engine::CInterface => &raw const bindings::test_aops_c_interface,
                 Engine::Kernel => &raw const bindings::test_aops_kernel,
                 Engine::Dropping => &raw const operations::DROPPING,
+                Engine::Careless => &raw const operations::CARELESS,
             },
             size: args.size,
             block_bits: args.block_bits,

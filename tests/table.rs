@@ -243,7 +243,8 @@ impl TableMapper {
             What::Run(block) | What::NoLength(block) | What::TooLong(block) => main(block),
             What::Boundary(block) => main(block).with_boundary(),
             What::Fresh(block) => main(block).with_new(),
-            What::Filled(block) => main(block).with_uptodate(),
+            // A Rust mapper gets no folio to fill: what is there is read.
+            What::Filled(block) => main(block),
             What::Other(block) => Mapping::mapped(inode.other_device(), PhysicalBlock(block), len),
             What::NoDevice(_) => return Err(EIO),
             What::Fails(error) => return Err(error),

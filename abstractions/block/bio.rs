@@ -20,6 +20,7 @@ use crate::{
     bindings,
 };
 use core::{
+    marker::PhantomData,
     mem::{
         ManuallyDrop,
         MaybeUninit, //
@@ -40,21 +41,22 @@ use kernel::{
 /// What the block layer calls when a bio has ended. It makes an [`EndedBio`] of it.
 pub(super) type Completion = unsafe extern "C" fn(*mut bindings::bio);
 
-/// A bio under construction. It ends in one way: [`Self::submit`], or it is dropped, and then its
-/// completion sees it fail.
+/// A bio under construction, for a device that is open for `'d`. It ends in one way:
+/// [`Self::submit`], or it is dropped, and then its completion sees it fail.
 ///
 /// # Invariants
 ///
 /// `bio` is a valid bio that this value owns alone and that was never submitted. Its completion is
-/// fit for all that was added to it.
-pub(super) struct UnsubmittedBio {
+/// fit for all that was added to it. Its device is open for `'d`.
+pub(super) struct UnsubmittedBio<'d> {
     bio: NonNull<bindings::bio>,
+    _device: PhantomData<&'d BlockDevice>,
 }
 
 // SAFETY: A bio belongs to no thread.
-unsafe impl Send for UnsubmittedBio {}
+unsafe impl Send for UnsubmittedBio<'_> {}
 
-impl UnsubmittedBio {
+impl<'d> UnsubmittedBio<'d> {
     /// Allocates a bio for up to `pages` pages; more are clamped to the most a bio can carry.
     ///
     /// [`None`] if there is no memory. C: `bio_alloc()`.
@@ -64,7 +66,7 @@ impl UnsubmittedBio {
     /// `completion` must be fit to end whatever will be added.
     #[inline(always)]
     pub(super) unsafe fn allocate(
-        device: &BlockDevice,
+        device: &'d BlockDevice,
         sector: Sector,
         pages: u32,
         flags: bindings::blk_opf_t,
@@ -89,7 +91,10 @@ impl UnsubmittedBio {
             (*bio.as_ptr()).bi_end_io = Some(completion);
         }
         // INVARIANT: Fresh and unsubmitted; the completion is fit by the safety requirements.
-        Some(Self { bio })
+        Some(Self {
+            bio,
+            _device: PhantomData,
+        })
     }
 
     /// The C pointer.
@@ -106,9 +111,8 @@ impl UnsubmittedBio {
 
     /// The device.
     #[inline(always)]
-    pub(super) fn device(&self) -> &BlockDevice {
-        // SAFETY: The bio is valid; its device stays open while an unsubmitted bio refers to it,
-        // because `allocate` borrowed it from an open mount.
+    pub(super) fn device(&self) -> &'d BlockDevice {
+        // SAFETY: The bio is valid, and its device open for that long, by the type invariants.
         unsafe { BlockDevice::from_raw((*self.bio.as_ptr()).bi_bdev) }
     }
 
@@ -125,15 +129,19 @@ impl UnsubmittedBio {
         self.iter().bi_size
     }
 
-    /// Adds `range` of a folio behind what the bio has. Whether it had room.
-    /// C: `bio_add_folio()`.
+    /// Adds `range` of a folio behind what the bio has. Whether it had room, and the folio has such
+    /// sectors. C: `bio_add_folio()`, which believes that.
     ///
     /// # Safety
     ///
     /// If it had: the folio must stay until the completion is done with it.
     #[inline(always)]
     pub(super) unsafe fn add(&mut self, folio: &Folio, range: ByteRange) -> bool {
-        // SAFETY: The bio is ours, the folio valid, and it stays by the safety requirements.
+        if !folio.has_sectors(range) {
+            return false;
+        }
+        // SAFETY: The bio is ours, the folio valid, and it stays by the safety requirements; the
+        // range is in it.
         unsafe { bindings::bio_add_folio(self.as_raw(), folio.as_raw(), range.len, range.start) }
     }
 
@@ -146,16 +154,16 @@ impl UnsubmittedBio {
     /// [`EndedBio::take_share`].
     pub(super) unsafe fn add_piece<T>(
         &mut self,
-        folio: *mut bindings::folio,
+        folio: impl FnOnce(&T) -> &Folio,
         range: ByteRange,
         share: Arc<T>,
         completion: Completion,
     ) -> Result<(), Arc<T>> {
-        let bio = self.as_raw();
-        // SAFETY: The bio is ours; the folio stays by the safety requirements.
-        if !unsafe { bindings::bio_add_folio(bio, folio, range.len, range.start) } {
+        // SAFETY: The folio stays by the safety requirements.
+        if !unsafe { self.add(folio(&share), range) } {
             return Err(share);
         }
+        let bio = self.as_raw();
         // SAFETY: The bio is ours. INVARIANT: The share is there for the completion to take.
         unsafe {
             (*bio).bi_private = Arc::into_raw(share).cast_mut().cast();
@@ -197,7 +205,7 @@ impl UnsubmittedBio {
     }
 }
 
-impl Drop for UnsubmittedBio {
+impl Drop for UnsubmittedBio<'_> {
     /// The bio fails.
     fn drop(&mut self) {
         in_flight::begin();

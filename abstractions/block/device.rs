@@ -86,14 +86,14 @@ impl BlockDevice {
     /// file's now: a buffer that was dirty when they belonged to somebody else must not be written
     /// over the file. Waits for writes on their way. Blocks have the size that the device's cache
     /// is used with. C: `clean_bdev_aliases()`.
-    pub fn forget_cached(&self, first: u64, len: u32) {
+    pub(crate) fn forget_cached(&self, first: u64, len: u32) {
         // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
         unsafe { bindings::clean_bdev_aliases(self.as_raw(), first, u64::from(len)) };
     }
 
     /// Starts the write of a block of `1 << block_bits` bytes if the device's cache has it, dirty.
     /// C: `write_boundary_block()`, which is not exported.
-    pub fn push_cached(&self, block: u64, block_bits: u32) {
+    pub(crate) fn push_cached(&self, block: u64, block_bits: u32) {
         // SAFETY: The device is valid by the type invariants. The buffer comes with a reference,
         // which is given back.
         unsafe {

@@ -22,6 +22,6 @@ pub use self::read_bio::{
     ReadBio,
     ReadIntent, //
 };
-pub use self::split_read::SplitRead;
+pub use self::split_read::SplitReader;
 pub use self::split_write::SplitWriter;
 pub use self::write_bio::WriteBio;

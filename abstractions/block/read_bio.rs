@@ -14,9 +14,9 @@ use super::{
         EndedBio,
         UnsubmittedBio, //
     },
+    split_read::SplitRead,
     BlockDevice,
-    Sector,
-    SplitRead, //
+    Sector, //
 };
 use crate::{
     abstractions::mm::{
@@ -59,21 +59,23 @@ impl ReadIntent {
     }
 }
 
-/// A read bio under construction. Dropped, its folios end as failed reads.
+/// A read bio under construction, for a device that is open for `'d`. Dropped, its folios end as
+/// failed reads.
 ///
 /// # Invariants
 ///
-/// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once; or it
-/// has a share of a [`SplitRead`], and its folio belongs to that.
-pub struct ReadBio(UnsubmittedBio);
+/// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once, and what
+/// of it the bio does not read is zeroed; or it has a share of a [`SplitRead`], and its folio belongs
+/// to that.
+pub struct ReadBio<'d>(UnsubmittedBio<'d>);
 
-impl ReadBio {
+impl<'d> ReadBio<'d> {
     /// Allocates a bio for up to `pages` pages (more are clamped to the most a bio can carry)
     /// that reads from `sector` of `device`, with the allocation flags of `folio`'s mapping.
     ///
     /// [`None`] if there is no memory. C: `bio_alloc()`.
     pub fn new(
-        device: &BlockDevice,
+        device: &'d BlockDevice,
         sector: Sector,
         pages: u32,
         intent: ReadIntent,
@@ -92,7 +94,7 @@ impl ReadBio {
     /// as soon as other bios end. The caller must hold no bio that was not submitted. [`None`] is
     /// next to impossible. C: the `bio_alloc()` of `__bh_submit()`.
     pub(super) fn new_waiting(
-        device: &BlockDevice,
+        device: &'d BlockDevice,
         sector: Sector,
         intent: ReadIntent,
     ) -> Option<Self> {
@@ -100,7 +102,7 @@ impl ReadBio {
     }
 
     fn allocate(
-        device: &BlockDevice,
+        device: &'d BlockDevice,
         sector: Sector,
         pages: u32,
         intent: ReadIntent,
@@ -116,7 +118,7 @@ impl ReadBio {
 
     /// The device that this bio reads from.
     #[inline(always)]
-    pub fn device(&self) -> &BlockDevice {
+    pub fn device(&self) -> &'d BlockDevice {
         self.0.device()
     }
 
@@ -132,13 +134,19 @@ impl ReadBio {
         self.0.bytes()
     }
 
-    /// Adds `range` of a folio, to be read behind what the bio has; the folio is unlocked when
-    /// the bio ends. A full bio hands the folio back. C: `bio_add_folio()`.
+    /// Adds `range` of a folio, to be read behind what the bio has, and zeroes the rest of it; the
+    /// folio is unlocked when the bio ends. A full bio hands the folio back, and so does any if there
+    /// are no such sectors in it. C: `bio_add_folio()`.
     #[inline]
-    pub fn add(&mut self, folio: LockedFolio, range: ByteRange) -> Result<(), LockedFolio> {
+    pub fn add<'f, I>(
+        &mut self,
+        folio: LockedFolio<'f, I>,
+        range: ByteRange,
+    ) -> Result<(), LockedFolio<'f, I>> {
         // SAFETY: The folio is locked and so cannot go away before the completion unlocks it.
         if unsafe { self.0.add(&folio, range) } {
-            // INVARIANT: The lock is the bio's from here on.
+            folio.zero_around(range);
+            // INVARIANT: The lock is the bio's from here on, and the rest is zeroed.
             let _ = ManuallyDrop::new(folio);
             Ok(())
         } else {
@@ -148,15 +156,14 @@ impl ReadBio {
 
     /// Adds a piece of a folio that several bios read. The bio must be empty and takes nothing
     /// else; a bio that cannot take even this hands the share back.
-    pub(super) fn add_piece(
+    pub(super) fn add_piece<'f>(
         &mut self,
-        split: Arc<SplitRead>,
+        split: Arc<SplitRead<'f>>,
         range: ByteRange,
-    ) -> Result<(), Arc<SplitRead>> {
-        let folio = split.folio().as_raw();
+    ) -> Result<(), Arc<SplitRead<'f>>> {
         // SAFETY: The split read owns the folio's lock while a share of it lives; `end_piece` takes
-        // the share.
-        unsafe { self.0.add_piece(folio, range, split, end_piece) }
+        // the share, to which it is all the same how long its folio's inode is in use.
+        unsafe { self.0.add_piece(SplitRead::folio, range, split, end_piece) }
     }
 
     /// Gives the bio to the block layer. A bio that reaches over the end of an odd-sized device is
@@ -214,7 +221,7 @@ unsafe extern "C" fn end_piece(bio: *mut bindings::bio) {
     // SAFETY: By the safety requirements.
     let bio = unsafe { EndedBio::from_raw(bio) };
     // SAFETY: By the safety requirements, and nobody else takes it.
-    let split = unsafe { bio.take_share::<SplitRead>() };
+    let split = unsafe { bio.take_share::<SplitRead<'_>>() };
     if !bio.is_ok() {
         split.fail();
     }

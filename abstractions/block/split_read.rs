@@ -3,8 +3,9 @@
 //! A folio that several bios read.
 //!
 //! A folio whose blocks are scattered needs one bio for each run. Every bio holds a share of one
-//! [`SplitRead`], and so does whoever issues them; when the last share goes, in any order and on
-//! any processor, the folio ends: uptodate if no piece failed. There is no count to get wrong.
+//! [`SplitRead`], and so does the [`SplitReader`] that issues them; when the last share goes, in any
+//! order and on any processor, the folio ends: uptodate if no piece failed, and if the pieces were
+//! all of it, in order, which [`Covered`] counts. There is no count of bios to get wrong.
 //!
 //! Pieces are submitted one by one: holding an unsubmitted bio while another is allocated could
 //! empty the bio pool and wait for itself.
@@ -15,10 +16,17 @@ use super::{
     ReadIntent,
     Sector, //
 };
-use crate::abstractions::mm::{
-    ByteRange,
-    Folio,
-    LockedFolio, //
+use crate::abstractions::{
+    fs::{
+        Inode,
+        InodeType, //
+    },
+    mm::{
+        ByteRange,
+        Filled,
+        Folio,
+        LockedFolio, //
+    },
 };
 use core::mem::ManuallyDrop;
 use kernel::{
@@ -36,52 +44,94 @@ use kernel::{
     },
 };
 
-/// A locked folio that several bios read.
-pub struct SplitRead {
-    folio: ManuallyDrop<LockedFolio>,
+/// The shares of a locked folio that several bios read.
+pub(super) struct SplitRead<'f> {
+    folio: ManuallyDrop<LockedFolio<'f, Inode>>,
     failed: Atomic<i32>,
 }
 
-impl SplitRead {
-    /// Starts a split read of `folio`. With no memory the folio comes back.
-    pub fn new(folio: LockedFolio) -> Result<Arc<Self>, LockedFolio> {
-        // Memory first, so that there is no value to unwind.
-        let Ok(place) = UniqueArc::<Self>::new_uninit(GFP_NOWAIT | __GFP_NOWARN) else {
-            return Err(folio);
-        };
-        let split = Self {
-            folio: ManuallyDrop::new(folio),
-            failed: Atomic::new(0),
-        };
-        Ok(place.write(split).into())
-    }
-
-    /// Zeroes `range` of the folio, which no piece reads.
-    pub fn zero(&self, range: ByteRange) {
-        self.folio.zero(range);
-    }
-
+impl SplitRead<'_> {
     /// The folio.
-    pub fn folio(&self) -> &Folio {
+    pub(super) fn folio(&self) -> &Folio {
         &self.folio
     }
 
     /// A piece could not be read: the folio will not be uptodate.
-    pub fn fail(&self) {
+    pub(super) fn fail(&self) {
         self.failed.store(1, Relaxed);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Relaxed) != 0
+    }
+}
+
+impl Drop for SplitRead<'_> {
+    fn drop(&mut self) {
+        let success = !self.has_failed();
+        // SAFETY: The value is going away; the folio is not used again.
+        let folio = unsafe { ManuallyDrop::take(&mut self.folio) };
+        folio.end_read(success);
+    }
+}
+
+/// Issues the reads of a folio's pieces; dropping it says that there is no other. What of the folio
+/// was no piece by then has nothing valid in it, and the folio will not be uptodate.
+#[must_use = "without any piece the folio will not be uptodate"]
+pub struct SplitReader<'f> {
+    split: Arc<SplitRead<'f>>,
+    covered: Covered,
+}
+
+impl<'f> SplitReader<'f> {
+    /// Starts a split read of `folio`. With no memory the folio comes back.
+    pub fn new<I: InodeType>(folio: LockedFolio<'f, I>) -> Result<Self, LockedFolio<'f, I>> {
+        // Memory first, so that there is no value to unwind.
+        let Ok(place) = UniqueArc::<SplitRead<'f>>::new_uninit(GFP_NOWAIT | __GFP_NOWARN) else {
+            return Err(folio);
+        };
+        let split = SplitRead {
+            folio: ManuallyDrop::new(folio.into_any()),
+            failed: Atomic::new(0),
+        };
+        Ok(Self {
+            split: place.write(split).into(),
+            covered: Covered::default(),
+        })
+    }
+
+    /// The folio.
+    pub fn folio(&self) -> &Folio {
+        self.split.folio()
+    }
+
+    /// A piece cannot be read: the folio will not be uptodate.
+    pub fn fail(&self) {
+        self.split.fail();
     }
 
     /// Whether a piece has failed so far.
     pub fn has_failed(&self) -> bool {
-        self.failed.load(Relaxed) != 0
+        self.split.has_failed()
+    }
+
+    /// Zeroes `range` of the folio, which no piece reads.
+    pub fn zero(&mut self, range: ByteRange) {
+        self.split.folio.zero(range);
+        self.cover(range);
+    }
+
+    /// Notes that the mapper has filled `range` of the folio.
+    pub(crate) fn note_filled(&mut self, range: ByteRange, _: Filled) {
+        self.cover(range);
     }
 
     /// Reads `range` of the folio from `sector` of `device` with a bio of its own, and returns
     /// whether there was memory for one, if need be after waiting: other pieces may be on their
-    /// way, so there is no other way to read the folio. If there was none the folio will not be
-    /// uptodate.
+    /// way, so there is no other way to read the folio. If there was none, or if there are no such
+    /// sectors in the folio, it will not be uptodate.
     pub fn read_piece(
-        self: &Arc<Self>,
+        &mut self,
         device: &BlockDevice,
         sector: Sector,
         range: ByteRange,
@@ -93,20 +143,88 @@ impl SplitRead {
             self.fail();
             return false;
         };
-        if bio.add_piece(self.clone(), range).is_err() {
+        if bio.add_piece(self.split.clone(), range).is_err() {
             self.fail();
             return false;
         }
         bio.submit();
+        self.cover(range);
         true
+    }
+
+    fn cover(&mut self, range: ByteRange) {
+        if !self.covered.add(range) {
+            self.fail();
+        }
     }
 }
 
-impl Drop for SplitRead {
+impl Drop for SplitReader<'_> {
     fn drop(&mut self) {
-        let success = !self.has_failed();
-        // SAFETY: The value is going away; the folio is not used again.
-        let folio = unsafe { ManuallyDrop::take(&mut self.folio) };
-        folio.end_read(success);
+        if !self.covered.is_all_of(self.folio().size()) {
+            self.fail();
+        }
+    }
+}
+
+/// How many bytes of a folio, from its start on, are taken care of.
+#[derive(Default)]
+struct Covered(usize);
+
+impl Covered {
+    /// Adds a range. Whether it comes next, as it has to.
+    fn add(&mut self, range: ByteRange) -> bool {
+        let comes_next = range.start == self.0;
+        if comes_next {
+            self.0 = range.end();
+        }
+        comes_next
+    }
+
+    /// Whether that is all of `size` bytes, and no more.
+    fn is_all_of(&self, size: usize) -> bool {
+        self.0 == size
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_covered)]
+mod tests {
+    use super::{
+        ByteRange,
+        Covered, //
+    };
+
+    /// Whether these ranges, each a first byte and the one behind the last, are all of a folio.
+    fn is_all(ranges: &[(usize, usize)]) -> bool {
+        let mut covered = Covered::default();
+        let in_order = ranges.iter().all(|&(start, end)| {
+            covered.add(ByteRange {
+                start,
+                len: end - start,
+            })
+        });
+        in_order && covered.is_all_of(4096)
+    }
+
+    #[test]
+    fn in_order() {
+        assert!(is_all(&[(0, 4096)]));
+        assert!(is_all(&[(0, 1024), (1024, 3072), (3072, 4096)]));
+    }
+
+    #[test]
+    fn too_little_or_too_much() {
+        assert!(!is_all(&[]));
+        assert!(!is_all(&[(0, 3072)]));
+        assert!(!is_all(&[(0, 1024), (1024, 3072)]));
+        assert!(!is_all(&[(0, 8192)]));
+        assert!(!is_all(&[(0, 1024), (2048, 4096)]));
+    }
+
+    #[test]
+    fn twice_or_out_of_order() {
+        assert!(!is_all(&[(0, 2048), (0, 2048)]));
+        assert!(!is_all(&[(0, 2048), (1024, 4096)]));
+        assert!(!is_all(&[(1024, 4096), (0, 1024)]));
     }
 }

@@ -18,7 +18,7 @@ use super::{
     WriteBio, //
 };
 use crate::abstractions::{
-    fs::Inode,
+    fs::InodeType,
     mm::{
         Buffers,
         ByteRange,
@@ -36,7 +36,10 @@ use kernel::{
         GFP_NOWAIT,
     },
     error::{
-        code::ENOMEM,
+        code::{
+            EINVAL,
+            ENOMEM, //
+        },
         to_result,
         Error, //
     },
@@ -79,14 +82,15 @@ impl Drop for SplitWrite {
 }
 
 /// Issues the writes of a folio's pieces; dropping it says that there is no other.
-pub struct SplitWriter<'w> {
-    folio: StartedFolio<'w>,
+#[must_use = "what is not written of the folio is lost"]
+pub struct SplitWriter<'w, I> {
+    folio: StartedFolio<'w, I>,
     split: Arc<SplitWrite>,
 }
 
-impl<'w> SplitWriter<'w> {
+impl<'w, I: InodeType> SplitWriter<'w, I> {
     /// Starts the writeback of `folio` in pieces. With no memory the folio comes back, as it was.
-    pub fn new(folio: DirtyFolio<'w>) -> Result<Self, DirtyFolio<'w>> {
+    pub fn new(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
         // Memory first, so that there is no value to unwind.
         let Ok(place) = UniqueArc::<SplitWrite>::new_uninit(GFP_NOWAIT | __GFP_NOWARN) else {
             return Err(folio);
@@ -108,9 +112,9 @@ impl<'w> SplitWriter<'w> {
         &self.folio
     }
 
-    /// The buffers of the folio, whose host is `inode`. None if it has none.
-    pub fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
-        self.folio.buffers(inode)
+    /// The buffers of the folio. None if it has none.
+    pub fn buffers(&self) -> Buffers<'_, 'w> {
+        self.folio.buffers()
     }
 
     /// A piece cannot be written.
@@ -129,18 +133,21 @@ impl<'w> SplitWriter<'w> {
     }
 
     /// Writes `range` of the folio to `sector` of `device` with a bio of its own, and marks its
-    /// buffers clean. Without memory for the bio, the writeback ends with an error, and the folio
-    /// stays dirty.
+    /// buffers clean. Without memory for the bio, or if there are no such sectors in the folio, the
+    /// writeback ends with an error, and the folio stays dirty.
     pub fn write_piece(
         &self,
         device: &BlockDevice,
         sector: Sector,
         range: ByteRange,
-        request: &WritebackControl<'_>,
-        inode: &Inode,
+        request: &WritebackControl<'_, I>,
     ) {
+        if !self.folio.has_sectors(range) {
+            self.redirty();
+            return self.split.fail(EINVAL);
+        }
         // A range of one folio is contiguous in memory and takes one vector.
-        let Some(mut bio) = WriteBio::new(device, sector, 1, request, inode) else {
+        let Some(mut bio) = WriteBio::new(device, sector, 1, request) else {
             self.redirty();
             return self.split.fail(ENOMEM);
         };

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     abstractions::{
-        fs::Inode,
+        fs::{
+            Inode,
+            InodeType, //
+        },
         mm::{
             ByteRange,
             DirtyFolio,
@@ -31,28 +34,29 @@ use crate::{
 };
 use kernel::sync::Arc;
 
-/// A write bio under construction. Dropped, its folios end as failed writes.
+/// A write bio under construction, for a device that is open for `'d`. Dropped, its folios end as
+/// failed writes.
 ///
 /// # Invariants
 ///
 /// Every folio in the bio is under writeback, whose end it owns, each added once; or it has a share
 /// of a [`SplitWrite`], and the end belongs to that.
-pub struct WriteBio(UnsubmittedBio);
+pub struct WriteBio<'d>(UnsubmittedBio<'d>);
 
-impl WriteBio {
+impl<'d> WriteBio<'d> {
     /// Allocates a bio for up to `pages` pages (more are clamped to the most a bio can carry) that
-    /// writes to `sector` of `device`, for a request that is about `inode`: with its urgency, on
-    /// account of its cgroup, and with the write hint of the inode.
+    /// writes to `sector` of `device`, for a request: with its urgency, on account of its cgroup, and
+    /// with the write hint of its inode.
     ///
     /// [`None`] if there is no memory, which the bio pool makes next to impossible.
     /// C: `bio_alloc()`, `wbc_to_write_flags()`, `wbc_init_bio()`.
-    pub fn new(
-        device: &BlockDevice,
+    pub fn new<I: InodeType>(
+        device: &'d BlockDevice,
         sector: Sector,
         pages: u32,
-        request: &WritebackControl<'_>,
-        inode: &Inode,
+        request: &WritebackControl<'_, I>,
     ) -> Option<Self> {
+        let inode: &Inode = request.inode().as_ref();
         // SAFETY: The request is valid by its invariants.
         let urgency = unsafe { bindings::rust_mpage_helper_wbc_to_write_flags(request.as_raw()) };
         let flags = bindings::req_op_REQ_OP_WRITE | urgency;
@@ -72,7 +76,7 @@ impl WriteBio {
 
     /// The device that this bio writes to.
     #[inline(always)]
-    pub fn device(&self) -> &BlockDevice {
+    pub fn device(&self) -> &'d BlockDevice {
         self.0.device()
     }
 
@@ -90,8 +94,13 @@ impl WriteBio {
 
     /// Adds the first `len` bytes of a folio, to be written behind what the bio has. Its buffers,
     /// if any, are marked clean, its writeback starts, and it is unlocked; the writeback ends when
-    /// the bio does. A full bio hands the folio back, as it was. C: `bio_add_folio()`.
-    pub fn add<'w>(&mut self, folio: DirtyFolio<'w>, len: usize) -> Result<(), DirtyFolio<'w>> {
+    /// the bio does. A full bio hands the folio back, as it was, and so does any if `len` is not whole
+    /// sectors of it. C: `bio_add_folio()`.
+    pub fn add<'w, I>(
+        &mut self,
+        folio: DirtyFolio<'w, I>,
+        len: usize,
+    ) -> Result<(), DirtyFolio<'w, I>> {
         let range = ByteRange { start: 0, len };
         // SAFETY: The folio is locked, and then under writeback until the completion ends that.
         if !unsafe { self.0.add(&folio, range) } {
@@ -110,10 +119,9 @@ impl WriteBio {
         split: Arc<SplitWrite>,
         range: ByteRange,
     ) -> Result<(), Arc<SplitWrite>> {
-        let folio = split.folio().as_raw();
         // SAFETY: The folio is under writeback while a share of the split write lives; `end_piece`
         // takes the share.
-        unsafe { self.0.add_piece(folio, range, split, end_piece) }
+        unsafe { self.0.add_piece(SplitWrite::folio, range, split, end_piece) }
     }
 
     /// Gives the bio to the block layer. A bio that reaches over the end of an odd-sized device is

@@ -9,7 +9,7 @@ use crate::{
     abstractions::mm::{
         BegunWrite,
         BlockSource,
-        GrabbedFolio,
+        EndedWrite,
         LockedFolio,
         Readahead,
         WritebackControl, //
@@ -18,10 +18,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+    ptr::NonNull, //
 };
 use kernel::{
     error::from_result,
@@ -34,10 +31,10 @@ pub trait AddressSpaceOperations: 'static {
     type Inode: InodeType;
 
     /// Starts the read of one folio, which is unlocked when the read ends.
-    fn read_folio(inode: &Self::Inode, folio: LockedFolio) -> Result;
+    fn read_folio(folio: LockedFolio<'_, Self::Inode>) -> Result;
 
     /// Starts reads of the folios of a request.
-    fn readahead(inode: &Self::Inode, request: Readahead<'_>);
+    fn readahead(request: Readahead<'_, Self::Inode>);
 
     /// The number on the device of the file's block number `block`, in the filesystem's blocks;
     /// `None` for a hole.
@@ -51,7 +48,7 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     type Writes: CacheWrites<Inode = Self::Inode>;
 
     /// Writes the dirty folios of a request.
-    fn writepages(inode: &Self::Inode, request: WritebackControl<'_>) -> Result;
+    fn writepages(request: WritebackControl<'_, Self::Inode>) -> Result;
 
     /// A write has failed or came short that was to move the end of the file: blocks behind the
     /// end are to be cut. The page cache behind it is empty already. C: `ext2_write_failed()`.
@@ -74,12 +71,11 @@ pub trait CacheWrites: 'static {
     ///
     /// With an error, blocks that were allocated for this may be there still; behind the end of the
     /// file they are to be cut.
-    fn begin(inode: &Self::Inode, pos: u64, len: u32) -> Result<BegunWrite>;
+    fn begin(inode: &Self::Inode, pos: u64, len: u32) -> Result<BegunWrite<'_, Self::Inode>>;
 
-    /// Ends a write that was begun with the same `pos` and `len`, and of which `copied` bytes were
-    /// copied: marks them dirty and moves the end of the file. Returns how many bytes of the write
-    /// count, perhaps fewer than `copied`.
-    fn end(inode: &Self::Inode, pos: u64, len: u32, copied: u32, begun: BegunWrite) -> u32;
+    /// Ends a write: marks what was copied dirty and moves the end of the file. Returns how many
+    /// bytes of the write count, perhaps fewer than were copied.
+    fn end(write: EndedWrite<'_, Self::Inode>) -> u32;
 }
 
 /// The table of what a mapping can do.
@@ -107,8 +103,9 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
         _file: *mut bindings::file,
         folio: *mut bindings::folio,
     ) -> c_int {
-        // SAFETY: The lock is passed to this operation.
-        let folio = unsafe { LockedFolio::from_raw(folio) };
+        // SAFETY: The lock is passed to this operation. The mapping's host has this table, and who
+        // calls the operation keeps it in use.
+        let folio = unsafe { LockedFolio::<'_, A::Inode>::from_raw(folio) };
         from_result(|| {
             if folio.can_be_given_up() {
                 // SAFETY: As just tested. Who calls a `read_folio` operation keeps the inode in
@@ -134,10 +131,8 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
 
     /// Reads a folio of a mapping with this table.
     #[inline(always)]
-    fn read(folio: LockedFolio) -> Result<c_int> {
-        // SAFETY: A locked folio stays in its mapping, whose host has this table.
-        let inode = unsafe { A::Inode::from_raw(folio.host()) };
-        A::read_folio(inode, folio).map(|()| 0)
+    fn read(folio: LockedFolio<'_, A::Inode>) -> Result<c_int> {
+        A::read_folio(folio).map(|()| 0)
     }
 
     /// # Safety
@@ -145,13 +140,7 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
     /// Called by the VFS with a request for a mapping with this table.
     unsafe extern "C" fn readahead_callback(rac: *mut bindings::readahead_control) {
         // SAFETY: The request is valid and this operation's; the mapping's host has this table.
-        let (inode, request) = unsafe {
-            (
-                A::Inode::from_raw((*(*rac).mapping).host),
-                Readahead::from_raw(rac),
-            )
-        };
-        A::readahead(inode, request);
+        A::readahead(unsafe { Readahead::from_raw(rac) });
     }
 
     /// # Safety
@@ -186,14 +175,9 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         mapping: *mut bindings::address_space,
         wbc: *mut bindings::writeback_control,
     ) -> c_int {
-        // SAFETY: The mapping's host has this table and is referenced by the caller.
-        let (inode, request) = unsafe {
-            (
-                A::Inode::from_raw((*mapping).host),
-                WritebackControl::from_raw(mapping, wbc),
-            )
-        };
-        from_result(|| A::writepages(inode, request).map(|()| 0))
+        // SAFETY: The mapping's host has this table and is in use by the caller.
+        let request = unsafe { WritebackControl::from_raw(mapping, wbc) };
+        from_result(|| A::writepages(request).map(|()| 0))
     }
 
     /// # Safety
@@ -212,11 +196,11 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         // The VFS passes positions that are not negative.
         match A::Writes::begin(inode, pos as u64, len) {
             Ok(begun) => {
-                let old_end = begun.old_end.map(GrabbedFolio::into_raw);
+                let (data, old_end) = begun.into_raw();
                 // SAFETY: The places are the caller's.
                 unsafe {
-                    *folio = begun.folio.into_raw().as_ptr();
-                    *fsdata = old_end.map_or(ptr::null_mut(), NonNull::as_ptr).cast();
+                    *folio = data.as_ptr();
+                    *fsdata = old_end.cast();
                 }
                 0
             }
@@ -241,17 +225,14 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         folio: *mut bindings::folio,
         fsdata: *mut c_void,
     ) -> c_int {
-        // SAFETY: The mapping's host has this table.
-        let inode = unsafe { A::Inode::from_raw((*mapping).host) };
         // SAFETY: The folio and `fsdata` are what `write_begin_callback` made them, which has given
-        // locks and references away.
-        let begun = unsafe {
-            BegunWrite {
-                folio: GrabbedFolio::from_raw(NonNull::new_unchecked(folio)),
-                old_end: NonNull::new(fsdata.cast()).map(|folio| GrabbedFolio::from_raw(folio)),
-            }
+        // locks and references away; the rest is what the VFS has done. The mapping's host has this
+        // table.
+        let write = unsafe {
+            let folio = NonNull::new_unchecked(folio);
+            EndedWrite::from_raw(folio, fsdata.cast(), (pos as u64, len, copied))
         };
-        let written = A::Writes::end(inode, pos as u64, len, copied, begun);
+        let written = A::Writes::end(write);
         if written < len {
             // SAFETY: As this function's.
             unsafe { Self::write_failed(mapping, pos as u64 + u64::from(len)) };

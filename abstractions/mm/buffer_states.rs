@@ -14,11 +14,8 @@ use super::{
     Folio, //
 };
 use crate::{
-    abstractions::{
-        block::BlockDevice,
-        fs::Inode, //
-    },
-    bindings,
+    abstractions::block::BlockDevice,
+    bindings, //
 };
 use core::{
     marker::PhantomData,
@@ -52,7 +49,7 @@ pub struct Buffers<'f, 'd> {
     head: *mut bindings::buffer_head,
     next: *mut bindings::buffer_head,
     _folio: PhantomData<&'f Folio>,
-    _devices: PhantomData<&'d Inode>,
+    _devices: PhantomData<&'d BlockDevice>,
 }
 
 impl<'d> Iterator for Buffers<'_, 'd> {
@@ -110,16 +107,16 @@ unsafe fn first_buffer(folio: &Folio) -> *mut bindings::buffer_head {
 }
 
 impl<'f, 'd> Buffers<'f, 'd> {
-    /// The buffers of a folio whose host is `inode`.
+    /// The buffers of a folio.
     ///
     /// # Safety
     ///
-    /// The folio must be locked for `'f`.
-    pub(super) unsafe fn of(folio: &'f Folio, _inode: &'d Inode) -> Self {
+    /// The folio must be locked for `'f`, and its host be in use for `'d`.
+    pub(super) unsafe fn of(folio: &'f Folio) -> Self {
         // SAFETY: By the safety requirements.
         let head = unsafe { first_buffer(folio) };
         // INVARIANT: By the safety requirements. A mapped buffer's device is open as long as the
-        // filesystem is mounted, which it is while an inode is referenced.
+        // filesystem is mounted, which it is while an inode is in use.
         Self {
             head,
             next: head,
@@ -129,16 +126,17 @@ impl<'f, 'd> Buffers<'f, 'd> {
     }
 }
 
-impl DirtyFolio<'_> {
-    /// The buffers of the folio, whose host is `inode`. None if it has none.
-    pub fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
-        // SAFETY: The folio is locked while it is borrowed, by the type invariants.
-        unsafe { Buffers::of(self, inode) }
+impl<'w, I> DirtyFolio<'w, I> {
+    /// The buffers of the folio. None if it has none.
+    pub fn buffers(&self) -> Buffers<'_, 'w> {
+        // SAFETY: The folio is locked while it is borrowed, and its host in use for `'w`, by the type
+        // invariants.
+        unsafe { Buffers::of(self) }
     }
 
     /// Gives the folio buffers of `1 << block_bits` bytes, all dirty and uptodate, if it has none.
     /// C: what `__block_write_full_folio()` does first.
-    pub fn make_dirty_buffers(&self, block_bits: u32) {
+    pub(crate) fn make_dirty_buffers(&self, block_bits: u32) {
         const STATE: c_ulong =
             1 << bindings::bh_state_bits_BH_Dirty | 1 << bindings::bh_state_bits_BH_Uptodate;
         if !self.has_buffers() {
@@ -150,7 +148,7 @@ impl DirtyFolio<'_> {
 
     /// Notes where `len` buffers from the `start`th on live, which had no block: one behind the
     /// other from `first` on. C: `map_bh()`.
-    pub fn map_buffers(&self, start: u32, len: u32, first: &BlockState<'_>) {
+    pub(crate) fn map_buffers(&self, start: u32, len: u32, first: &BlockState<'_>) {
         // SAFETY: The folio is locked by the type invariants.
         let mut bh = unsafe { first_buffer(self) };
         if bh.is_null() {
@@ -175,10 +173,10 @@ impl DirtyFolio<'_> {
     }
 }
 
-impl DirtyFolio<'_> {
+impl<I> DirtyFolio<'_, I> {
     /// Marks the buffers from the `start`th on that have no block clean: they are behind the end of
     /// the file, or cannot be written. C: `__block_write_full_folio()` does so on its way.
-    pub fn clean_unmapped_buffers(&self, start: u32) {
+    pub(crate) fn clean_unmapped_buffers(&self, start: u32) {
         // SAFETY: The folio is locked by the type invariants.
         unsafe { clean_unmapped_buffers(self, start) };
     }

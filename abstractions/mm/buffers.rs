@@ -12,7 +12,13 @@ use super::{
     LockedFolio, //
 };
 use crate::{
-    abstractions::block::BlockDevice,
+    abstractions::{
+        block::BlockDevice,
+        fs::{
+            Inode,
+            InodeType, //
+        },
+    },
     bindings, //
 };
 use core::mem::ManuallyDrop;
@@ -25,18 +31,38 @@ use kernel::error::{
     Result, //
 };
 
-/// What a mapper said of a block whose contents it has already put into the folio.
-#[derive(Clone, Copy)]
-pub struct BlockState<'d> {
-    /// The device of the block.
-    pub device: &'d BlockDevice,
-    /// The block's number on it, in filesystem blocks.
-    pub block: u64,
-    /// Whether the mapping ends in front of metadata.
-    pub boundary: bool,
+/// A mapper has filled a block of the folio that it was asked for. A C mapper, that is: one in Rust
+/// gets no folio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Filled(());
+
+impl Filled {
+    /// For tests of what is decided, with no folio.
+    #[cfg(CONFIG_KUNIT)]
+    pub(crate) const IN_A_TEST: Self = Self(());
+
+    /// What a mapper has said, with `BH_Uptodate`.
+    ///
+    /// # Safety
+    ///
+    /// The mapper must have filled the first block of its answer in the folio.
+    pub(crate) unsafe fn by_mapper() -> Self {
+        Self(())
+    }
 }
 
-impl LockedFolio {
+/// Where a block is that belongs to a buffer of a folio.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockState<'d> {
+    /// The device of the block.
+    pub(crate) device: &'d BlockDevice,
+    /// The block's number on it, in filesystem blocks.
+    pub(crate) block: u64,
+    /// Whether the mapping ends in front of metadata.
+    pub(crate) boundary: bool,
+}
+
+impl<I: InodeType> LockedFolio<'_, I> {
     /// Reads the folio block by block through buffer_heads, creating them if it has none. The
     /// folio is unlocked once that is done. C: `block_read_full_folio()`.
     ///
@@ -44,7 +70,7 @@ impl LockedFolio {
     ///
     /// `EIO` if the read has failed already, as on a device that is gone. (What `get_block` says
     /// is lost in C.)
-    pub fn read_through_buffers(self, get_block: GetBlockFn) -> Result {
+    pub fn read_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
         let folio = ManuallyDrop::new(self).as_raw();
         // SAFETY: The folio is valid; the reference is given back below.
         unsafe { bindings::rust_mpage_helper_folio_get(folio) };
@@ -61,17 +87,26 @@ impl LockedFolio {
         result.and(if failed { Err(EIO) } else { Ok(()) })
     }
 
-    /// Records that block `index` of the folio, of `1 << block_bits` bytes, is uptodate and where
-    /// it lives, so that reading the rest through buffers leaves it alone. A folio of one block
-    /// without buffers is marked uptodate itself. C: `map_buffer_to_folio()`.
-    pub fn adopt_block(
-        &self,
+    /// Records that block `index` of the folio, which the mapper has filled, is uptodate and where it
+    /// lives, so that reading the rest through buffers leaves it alone. A folio of one block
+    /// without buffers is ended. C: `map_buffer_to_folio()`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EIO` if the folio does not have so many blocks. It is unlocked then.
+    pub(crate) fn adopt_block(
+        self,
         index: usize,
-        block_bits: u32,
         state: BlockState<'_>,
-    ) -> Result<Adopted> {
+        _: Filled,
+    ) -> Result<Adopted<Self>> {
+        let block_bits = AsRef::<Inode>::as_ref(self.inode()).block_bits();
+        if index >= self.size() >> block_bits {
+            return Err(EIO);
+        }
         if !self.has_buffers() && self.size() == 1 << block_bits {
-            return Ok(Adopted::WholeFolio);
+            self.end_read(true);
+            return Ok(Adopted::Ended);
         }
         // SAFETY: The folio is locked by the type invariants.
         let head = unsafe {
@@ -100,15 +135,14 @@ impl LockedFolio {
             bindings::rust_mpage_helper_set_buffer_uptodate(buffer);
             bindings::rust_mpage_helper_set_buffer_mapped(buffer);
         }
-        Ok(Adopted::Block)
+        Ok(Adopted::Block(self))
     }
 }
 
-/// What [`LockedFolio::adopt_block`] made of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Adopted {
-    /// It is the whole folio, which may be ended as uptodate.
-    WholeFolio,
-    /// The folio's buffers know it; the rest has to be read through them.
-    Block,
+/// What [`LockedFolio::adopt_block`] made of a folio.
+pub(crate) enum Adopted<F> {
+    /// The block was the whole folio, which is uptodate.
+    Ended,
+    /// The folio's buffers know the block; the rest has to be read through them.
+    Block(F),
 }

@@ -43,7 +43,7 @@ impl<S: BlockSource> FaultVTable<S> {
             let vma = (*fault).__bindgen_anon_1.vma;
             (vma, (*vma).vm_file)
         };
-        let get_block = GetBlockFn::of::<S>().as_raw();
+        let get_block = GetBlockFn::<S::Inode>::of::<S>().as_raw();
         // SAFETY: A mapped file has an inode, of `S::Inode`, with a superblock and a mapping. The
         // locks are released below in reverse order.
         unsafe {

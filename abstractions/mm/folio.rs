@@ -7,9 +7,19 @@
 //!
 //! A locked folio is a value, [`LockedFolio`]: whoever holds the value holds the lock. It is given
 //! to a bio, or ended, or unlocked by dropping it; each exactly once, because each consumes it.
+//!
+//! It ends as uptodate only if somebody has filled all of it: zeroes, bios, or a mapper, of which
+//! there is a proof. Nobody sees what was in the memory before.
 
-use crate::bindings;
+use crate::{
+    abstractions::fs::{
+        Inode,
+        InodeType, //
+    },
+    bindings,
+};
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ops::Deref,
     ptr::{
@@ -25,13 +35,30 @@ use kernel::{
     types::Opaque,
 };
 
-/// A range of bytes within a folio.
+/// A range of bytes within a folio. Who does I/O with it looks whether it is one, with
+/// [`Folio::has_sectors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
     /// Offset of the first byte.
     pub start: usize,
     /// Length in bytes.
     pub len: usize,
+}
+
+impl ByteRange {
+    /// Whether it is whole sectors, one at least, of `size` bytes.
+    #[inline]
+    fn is_sectors_of(self, size: usize) -> bool {
+        const SECTOR: usize = 1 << bindings::SECTOR_SHIFT;
+        let room = size.saturating_sub(self.start);
+        (self.start | self.len) % SECTOR == 0 && self.len.wrapping_sub(1) < room
+    }
+
+    /// Behind the last byte.
+    #[inline]
+    pub(in crate::abstractions) fn end(self) -> usize {
+        self.start.saturating_add(self.len)
+    }
 }
 
 /// A folio of the page cache.
@@ -113,6 +140,21 @@ impl Folio {
         (index as u64) << PAGE_SHIFT
     }
 
+    /// Whether a range is whole sectors of the folio: what a bio can have of it.
+    #[inline]
+    pub fn has_sectors(&self, range: ByteRange) -> bool {
+        range.is_sectors_of(self.size())
+    }
+
+    /// The whole folio as a range.
+    #[inline(always)]
+    pub fn whole(&self) -> ByteRange {
+        ByteRange {
+            start: 0,
+            len: self.size(),
+        }
+    }
+
     /// Whether the contents are valid. C: `folio_test_uptodate()`, without its barrier: enough to
     /// decide whether a read is due, not to look at the bytes.
     #[inline(always)]
@@ -160,54 +202,94 @@ impl Folio {
     }
 }
 
-/// A locked folio of the page cache, as `read_folio` and readahead get it: not uptodate, and to be
-/// unlocked by whoever reads it.
+/// A locked folio of the page cache of an inode of `I`, as `read_folio` and readahead get it: not
+/// uptodate, and to be unlocked by whoever reads it.
 ///
 /// # Invariants
 ///
-/// The folio is locked and this value owns the lock, which also keeps the folio in its mapping.
-pub struct LockedFolio(NonNull<bindings::folio>);
+/// The folio is locked and this value owns the lock, which also keeps the folio in its mapping. The
+/// mapping's host is an inode of `I` that is in use for `'f`.
+pub struct LockedFolio<'f, I>(NonNull<bindings::folio>, PhantomData<&'f I>);
 
 // SAFETY: A folio's lock may be released by another task or in interrupt context.
-unsafe impl Send for LockedFolio {}
-// SAFETY: A shared reference allows what `Folio` allows, and zeroing, which see.
-unsafe impl Sync for LockedFolio {}
+unsafe impl<I: Sync> Send for LockedFolio<'_, I> {}
+// SAFETY: A shared reference allows what `Folio` and `&I` allow, and zeroing, which see.
+unsafe impl<I: Sync> Sync for LockedFolio<'_, I> {}
 
-impl LockedFolio {
+impl<'f, I: InodeType> LockedFolio<'f, I> {
     /// Takes over a folio and its lock.
     ///
     /// # Safety
     ///
-    /// `ptr` must point to a locked page-cache folio, and the caller must own the lock and use it
-    /// no more.
+    /// The type invariants must hold, and the caller must own the lock and use it no more.
     #[inline(always)]
     pub unsafe fn from_raw(ptr: *mut bindings::folio) -> Self {
         // SAFETY: A valid folio is not at address 0. INVARIANT: By the safety requirements.
-        Self(unsafe { NonNull::new_unchecked(ptr) })
+        Self(unsafe { NonNull::new_unchecked(ptr) }, PhantomData)
     }
 
+    /// The inode whose mapping the folio is in.
+    #[inline(always)]
+    pub fn inode(&self) -> &'f I {
+        // SAFETY: The host is one of `I`, and in use for that long, by the type invariants.
+        unsafe { I::from_raw(self.host()) }
+    }
+
+    /// The same folio as any filesystem's.
+    pub(in crate::abstractions) fn into_any(self) -> LockedFolio<'f, Inode> {
+        // INVARIANT: An inode of `I` is an inode.
+        LockedFolio(ManuallyDrop::new(self).0, PhantomData)
+    }
+}
+
+impl<I> LockedFolio<'_, I> {
     /// Zeroes `range`, which no I/O in flight may touch: other contents are lost, nothing else.
     /// C: `folio_zero_segment()`.
     pub fn zero(&self, range: ByteRange) {
         let size = self.size();
         let start = range.start.min(size);
         let end = start + range.len.min(size - start);
+        if start == end {
+            return;
+        }
         // SAFETY: The folio is locked and not uptodate, so nobody reads its bytes yet; the range
         // is inside it.
         unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), start, end) };
     }
 
+    /// Zeroes all but `range`, which is in the folio.
+    #[inline]
+    pub(in crate::abstractions) fn zero_around(&self, range: ByteRange) {
+        let size = self.size();
+        if range.len != size {
+            self.zero(ByteRange {
+                start: 0,
+                len: range.start,
+            });
+            self.zero(ByteRange {
+                start: range.end(),
+                len: size,
+            });
+        }
+    }
+
     /// Notes that every block of the folio has a place on the disk.
     /// C: `folio_set_mappedtodisk()`.
     #[inline(always)]
-    pub fn set_mapped_to_disk(&self) {
+    pub(crate) fn set_mapped_to_disk(&self) {
         // SAFETY: The folio is valid; the flag is set atomically.
         unsafe { bindings::rust_mpage_helper_folio_set_mappedtodisk(self.as_raw()) };
     }
 
+    /// Fills the folio with zeroes and ends its read, as uptodate.
+    pub fn end_zeroed(self) {
+        self.zero(self.whole());
+        self.end_read(true);
+    }
+
     /// Ends the read of the folio: marks it uptodate if `success`, unlocks it and wakes who waits.
     /// C: `folio_end_read()`.
-    pub fn end_read(self, success: bool) {
+    pub(in crate::abstractions) fn end_read(self, success: bool) {
         // A folio that was uptodate before stays so; to mark it again would clear the flag.
         let mark = success && !self.is_uptodate();
         let this = ManuallyDrop::new(self);
@@ -222,18 +304,9 @@ impl LockedFolio {
         // INVARIANT: The reference taken above is the value's.
         WatchedFolio(self.0)
     }
-
-    /// The whole folio as a range.
-    #[inline(always)]
-    pub fn whole(&self) -> ByteRange {
-        ByteRange {
-            start: 0,
-            len: self.size(),
-        }
-    }
 }
 
-impl Deref for LockedFolio {
+impl<I> Deref for LockedFolio<'_, I> {
     type Target = Folio;
 
     #[inline(always)]
@@ -243,7 +316,7 @@ impl Deref for LockedFolio {
     }
 }
 
-impl Drop for LockedFolio {
+impl<I> Drop for LockedFolio<'_, I> {
     /// Unlocks the folio as it is. C: `folio_unlock()`.
     fn drop(&mut self) {
         // SAFETY: By the type invariants the lock is ours to release.
@@ -270,5 +343,42 @@ impl Drop for WatchedFolio {
     fn drop(&mut self) {
         // SAFETY: The reference is ours to give back.
         unsafe { bindings::rust_mpage_helper_folio_put(self.0.as_ptr()) };
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_byte_range)]
+mod tests {
+    use super::ByteRange;
+
+    fn is_sectors(start: usize, len: usize) -> bool {
+        ByteRange { start, len }.is_sectors_of(4096)
+    }
+
+    #[test]
+    fn sectors_of_a_folio() {
+        assert!(is_sectors(0, 4096));
+        assert!(is_sectors(0, 512));
+        assert!(is_sectors(3584, 512));
+        assert!(is_sectors(512, 3584));
+    }
+
+    #[test]
+    fn what_is_not_in_the_folio() {
+        assert!(!is_sectors(0, 4608));
+        assert!(!is_sectors(0, 1 << 18));
+        assert!(!is_sectors(512, 4096));
+        assert!(!is_sectors(4096, 512));
+        assert!(!is_sectors(8192, 512));
+        assert!(!is_sectors(512, usize::MAX & !511));
+        assert!(!is_sectors(usize::MAX & !511, 512));
+    }
+
+    #[test]
+    fn what_is_no_sectors() {
+        assert!(!is_sectors(0, 0));
+        assert!(!is_sectors(512, 0));
+        assert!(!is_sectors(0, 511));
+        assert!(!is_sectors(1, 512));
+        assert!(!is_sectors(256, 256));
     }
 }

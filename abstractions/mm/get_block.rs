@@ -15,6 +15,7 @@ use crate::{
     },
     bindings,
 };
+use core::marker::PhantomData;
 use kernel::{
     error::{
         code::EROFS,
@@ -65,13 +66,21 @@ pub trait BlockSource: 'static {
     ) -> Result<Option<FoundBlocks<'_>>>;
 }
 
-/// A filesystem's `get_block_t`: what the kernel's buffer functions ask for a mapping.
+/// A filesystem's `get_block_t`: what the kernel's buffer functions ask where the blocks of an inode of
+/// `I` are.
 ///
 /// # Invariants
 ///
-/// The function keeps the contract of `get_block_t` for the inodes it is used with.
-#[derive(Clone, Copy)]
-pub struct GetBlockFn(bindings::get_block_t);
+/// The function keeps the contract of `get_block_t` for inodes of `I`.
+pub struct GetBlockFn<I>(bindings::get_block_t, PhantomData<fn(&I)>);
+
+impl<I> Clone for GetBlockFn<I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I> Copy for GetBlockFn<I> {}
 
 /// As if every block that is asked for with `create` were refused.
 ///
@@ -87,29 +96,28 @@ unsafe extern "C" fn no_blocks(
     EROFS.to_errno()
 }
 
-impl GetBlockFn {
+impl<I: InodeType> GetBlockFn<I> {
     /// Has no blocks for anybody: for a filesystem that may not change. What has a block already is
     /// not asked about.
     // INVARIANT: The function does nothing with its arguments.
-    pub const NO_BLOCKS: Self = Self(Some(no_blocks));
+    pub const NO_BLOCKS: Self = Self(Some(no_blocks), PhantomData);
 
     /// Wraps a C function.
     ///
     /// # Safety
     ///
-    /// `function` must be sound to call, in process context, with any inode whose folios the
-    /// value is used for, any block, a zeroed buffer_head and `create` 0 or 1.
+    /// `function` must be sound to call, in process context, with any inode of `I`, any block, a
+    /// zeroed buffer_head and `create` 0 or 1.
     #[inline(always)]
     pub const unsafe fn new(function: bindings::get_block_t) -> Self {
         // INVARIANT: By the safety requirements.
-        Self(function)
+        Self(function, PhantomData)
     }
 
     /// The function that asks `S`.
-    pub(crate) const fn of<S: BlockSource>() -> Self {
-        // INVARIANT: `map_buffer` keeps the contract for inodes of `S::Inode`; the library only
-        // uses it with folios of such an inode.
-        Self(Some(map_buffer::<S>))
+    pub(crate) const fn of<S: BlockSource<Inode = I>>() -> Self {
+        // INVARIANT: `map_buffer` keeps the contract for inodes of `S::Inode`.
+        Self(Some(map_buffer::<S>), PhantomData)
     }
 
     /// The C function.

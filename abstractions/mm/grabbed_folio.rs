@@ -12,10 +12,14 @@ use super::{
     GetBlockFn, //
 };
 use crate::{
-    abstractions::fs::Inode,
-    bindings, //
+    abstractions::fs::{
+        Inode,
+        InodeType, //
+    },
+    bindings,
 };
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ops::{
         Deref,
@@ -29,6 +33,7 @@ use core::{
 use kernel::{
     error::{
         code::{
+            EINVAL,
             EIO,
             ENOMEM, //
         },
@@ -39,20 +44,22 @@ use kernel::{
     page::PAGE_SHIFT,
 };
 
-/// A folio of the cache, found or made.
+/// A folio of the cache of an inode of `I`, found or made.
 ///
 /// # Invariants
 ///
-/// The folio is locked and in its mapping; lock and a reference are the value's.
-pub struct GrabbedFolio(NonNull<bindings::folio>);
+/// The folio is locked and in its mapping; lock and a reference are the value's. The mapping's host
+/// is an inode of `I` that is in use for `'i`.
+pub struct GrabbedFolio<'i, I>(NonNull<bindings::folio>, PhantomData<&'i I>);
 
-impl GrabbedFolio {
+impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// The one that has file position `pos`, to be changed. C: `__filemap_get_folio()` with
     /// `FGP_WRITEBEGIN`.
-    pub(crate) fn of(inode: &Inode, pos: u64) -> Result<Self> {
+    pub(crate) fn of(inode: &'i I, pos: u64) -> Result<Self> {
+        let plain: &Inode = inode.as_ref();
         // SAFETY: The inode is valid, and so is its mapping.
         let folio = from_err_ptr(unsafe {
-            let mapping = (*inode.as_raw()).i_mapping;
+            let mapping = (*plain.as_raw()).i_mapping;
             bindings::__filemap_get_folio_mpol(
                 mapping,
                 (pos >> PAGE_SHIFT) as usize,
@@ -62,22 +69,14 @@ impl GrabbedFolio {
             )
         })?;
         // INVARIANT: The folio is locked and referenced by the flags.
-        NonNull::new(folio).map(Self).ok_or(ENOMEM)
+        let folio = NonNull::new(folio).ok_or(ENOMEM)?;
+        Ok(Self(folio, PhantomData))
     }
 
-    /// Takes over a folio that was given away by [`Self::into_raw`].
-    ///
-    /// # Safety
-    ///
-    /// The type invariants must hold, and lock and reference must be the caller's.
-    pub(in crate::abstractions) unsafe fn from_raw(folio: NonNull<bindings::folio>) -> Self {
-        // INVARIANT: By the safety requirements.
-        Self(folio)
-    }
-
-    /// Gives the folio, its lock and the reference to the caller.
-    pub(in crate::abstractions) fn into_raw(self) -> NonNull<bindings::folio> {
-        ManuallyDrop::new(self).0
+    /// The inode whose mapping the folio is in.
+    pub(crate) fn inode(&self) -> &'i I {
+        // SAFETY: The host is one of `I`, and in use for that long, by the type invariants.
+        unsafe { I::from_raw(self.host()) }
     }
 
     /// Whether file position `pos` is in the folio.
@@ -112,52 +111,18 @@ impl GrabbedFolio {
         }
     }
 
-    /// Makes ready up to `len` bytes from file position `pos` on to be changed, as many as the folio
-    /// has: blocks that are not covered wholly are read, missing ones allocated.
-    ///
-    /// # Errors
-    ///
-    /// What `get_block` says; `EIO` if a block cannot be read.
-    ///
-    /// C: `__block_write_begin()`.
-    pub(crate) fn make_ready(&self, pos: u64, len: u32, get_block: GetBlockFn) -> Result {
-        let left = (self.position() + self.size() as u64).saturating_sub(pos);
-        let len = u32::try_from(left).map_or(len, |left| len.min(left));
-        // SAFETY: The folio is locked, and `len` bytes are in it; `get_block` may be called for its
-        // inode by the invariants of `GetBlockFn`.
-        to_result(unsafe {
-            bindings::__block_write_begin(
-                self.as_raw(),
-                pos as bindings::loff_t,
-                len,
-                get_block.as_raw(),
-            )
-        })
-    }
-
-    /// Marks what was copied to a folio that [`Self::make_ready`] has made ready for `len` bytes at
-    /// `pos` valid and dirty. Returns how many bytes count, perhaps fewer than `copied`.
-    ///
-    /// C: `block_write_end()`.
-    pub(crate) fn commit(&self, pos: u64, len: u32, copied: u32) -> u32 {
-        // SAFETY: The folio is locked, and has buffers. The result is between 0 and `copied`.
-        unsafe {
-            bindings::block_write_end(pos as bindings::loff_t, len, copied, self.as_raw()) as u32
-        }
-    }
-
     /// Zeroes the rest of the block that file position `from` is in and marks it dirty, if the file
-    /// has the block; reads it before, if it is not there. `from` is in the folio.
+    /// has the block; reads it before, if it is not there.
     ///
     /// # Errors
     ///
-    /// What `get_block` says; `EIO` if the block cannot be read.
-    pub(crate) fn zero_block_from(
-        &self,
-        inode: &Inode,
-        from: u64,
-        get_block: GetBlockFn,
-    ) -> Result {
+    /// `EINVAL` if the folio does not have `from`; what `get_block` says; `EIO` if the block cannot be
+    /// read.
+    pub(crate) fn zero_block_from(&self, from: u64, get_block: GetBlockFn<I>) -> Result {
+        if !self.has(from) {
+            return Err(EINVAL);
+        }
+        let inode: &Inode = self.inode().as_ref();
         let block_end = (from | !(u64::MAX << inode.block_bits())).saturating_add(1);
         let bh = self.buffer(inode, from);
         // SAFETY: The buffers of a locked folio stay as they are, and nobody else maps them; the
@@ -188,8 +153,8 @@ impl GrabbedFolio {
     /// The buffer of the block that file position `pos` is in; makes buffers if there are none.
     fn buffer(&self, inode: &Inode, pos: u64) -> *mut bindings::buffer_head {
         let bits = inode.block_bits();
-        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is; it has one
-        // for each block. create_empty_buffers() does not fail.
+        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is.
+        // create_empty_buffers() does not fail.
         unsafe {
             let mut bh = bindings::rust_mpage_helper_folio_buffers(self.as_raw());
             if bh.is_null() {
@@ -203,31 +168,163 @@ impl GrabbedFolio {
     }
 }
 
-impl Deref for GrabbedFolio {
+impl<I> GrabbedFolio<'_, I> {
+    /// Gives the folio, its lock and the reference to the caller.
+    fn into_raw(self) -> NonNull<bindings::folio> {
+        ManuallyDrop::new(self).0
+    }
+}
+
+impl<I> Deref for GrabbedFolio<'_, I> {
     type Target = Folio;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Folio {
         // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
         unsafe { Folio::from_raw(self.0.as_ptr()) }
     }
 }
 
-impl Drop for GrabbedFolio {
+impl<I> Drop for GrabbedFolio<'_, I> {
     /// Unlocks the folio and puts it.
     fn drop(&mut self) {
-        // SAFETY: Lock and reference are ours by the type invariants.
-        unsafe {
-            bindings::folio_unlock(self.0.as_ptr());
-            bindings::rust_mpage_helper_folio_put(self.0.as_ptr());
-        }
+        // SAFETY: The lock is ours by the type invariants.
+        unsafe { bindings::folio_unlock(self.0.as_ptr()) };
+        // SAFETY: The reference is ours by the type invariants.
+        unsafe { bindings::rust_mpage_helper_folio_put(self.0.as_ptr()) };
     }
 }
 
-/// The folios of a write, from its begin to its end.
-pub struct BegunWrite {
-    /// Where the data goes: made ready.
-    pub(crate) folio: GrabbedFolio,
+/// A folio of which a range is ready to be changed.
+///
+/// # Invariants
+///
+/// In the blocks of the folio that `len` bytes at file position `pos` touch, what these do not cover
+/// is valid; and the blocks have places on the disk, which buffers know.
+pub(crate) struct ReadyFolio<'i, I> {
+    folio: GrabbedFolio<'i, I>,
+    pos: u64,
+    len: u32,
+}
+
+impl<'i, I: InodeType> ReadyFolio<'i, I> {
+    /// Makes ready up to `len` bytes from file position `pos` on, as many as the folio has: blocks
+    /// that are not covered wholly are read, missing ones allocated.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the folio does not have `pos`; what `get_block` says; `EIO` if a block cannot be
+    /// read.
+    ///
+    /// C: `__block_write_begin()`.
+    pub(crate) fn new(
+        folio: GrabbedFolio<'i, I>,
+        pos: u64,
+        len: u32,
+        get_block: GetBlockFn<I>,
+    ) -> Result<Self> {
+        if !folio.has(pos) {
+            return Err(EINVAL);
+        }
+        let left = (folio.position() + folio.size() as u64).saturating_sub(pos);
+        let len = u32::try_from(left).map_or(len, |left| len.min(left));
+        // SAFETY: The folio is locked, and `len` bytes at `pos` are in it; `get_block` may be called
+        // for its inode, which is one of `I`.
+        to_result(unsafe {
+            bindings::__block_write_begin(
+                folio.as_raw(),
+                pos as bindings::loff_t,
+                len,
+                get_block.as_raw(),
+            )
+        })?;
+        // INVARIANT: Made so just above.
+        Ok(Self { folio, pos, len })
+    }
+}
+
+/// The folios of a write that has begun.
+pub struct BegunWrite<'i, I> {
+    /// Where the data goes.
+    pub(crate) folio: ReadyFolio<'i, I>,
     /// The folio with the file's old end, if there is a gap behind that and it is another folio.
-    pub(crate) old_end: Option<GrabbedFolio>,
+    pub(crate) old_end: Option<GrabbedFolio<'i, I>>,
+}
+
+impl<I> BegunWrite<'_, I> {
+    /// Gives the folios, their locks and references to the caller; the second one may be null.
+    pub(in crate::abstractions) fn into_raw(
+        self,
+    ) -> (NonNull<bindings::folio>, *mut bindings::folio) {
+        let old_end = self.old_end.map(GrabbedFolio::into_raw);
+        (
+            self.folio.folio.into_raw(),
+            old_end.map_or(ptr::null_mut(), NonNull::as_ptr),
+        )
+    }
+}
+
+/// The folios of a write whose data is there.
+///
+/// # Invariants
+///
+/// `copied` bytes of the ready range have been written.
+pub struct EndedWrite<'i, I> {
+    folio: ReadyFolio<'i, I>,
+    old_end: Option<GrabbedFolio<'i, I>>,
+    copied: u32,
+}
+
+impl<'i, I: InodeType> EndedWrite<'i, I> {
+    /// Takes over the folios of a write of `len` bytes at `pos`, of which `copied` have been copied.
+    ///
+    /// # Safety
+    ///
+    /// The folios must come from [`BegunWrite::into_raw`] for a write of an inode of `I`, which is in
+    /// use for `'i`; locks and references are passed on. The rest must be as they are said to be.
+    pub(in crate::abstractions) unsafe fn from_raw(
+        folio: NonNull<bindings::folio>,
+        old_end: *mut bindings::folio,
+        (pos, len, copied): (u64, u32, u32),
+    ) -> Self {
+        let grabbed = |folio| GrabbedFolio(folio, PhantomData);
+        // INVARIANT: By the safety requirements.
+        Self {
+            folio: ReadyFolio {
+                folio: grabbed(folio),
+                pos,
+                len,
+            },
+            old_end: NonNull::new(old_end).map(grabbed),
+            copied,
+        }
+    }
+
+    /// The inode.
+    pub(crate) fn inode(&self) -> &'i I {
+        self.folio.folio.inode()
+    }
+
+    /// Marks what was written valid and dirty. Returns how many bytes of the write count, perhaps
+    /// fewer than were copied, and where in the file they end. The folios stay locked.
+    ///
+    /// C: `block_write_end()`.
+    pub(crate) fn commit(&mut self) -> (u32, u64) {
+        let ReadyFolio { folio, pos, len } = &self.folio;
+        // SAFETY: The folio is locked and its buffers are ready for `len` bytes at `pos`, of which
+        // so many have been copied.
+        let written = unsafe {
+            bindings::block_write_end(*pos as bindings::loff_t, *len, self.copied, folio.as_raw())
+        };
+        // Nothing of it counts twice.
+        self.copied = 0;
+        // Between 0 and `copied`.
+        (written as u32, pos.saturating_add(written as u64))
+    }
+
+    /// Unlocks the folios, that of the data first.
+    pub(crate) fn unlock(self) {
+        drop(self.folio);
+        drop(self.old_end);
+    }
 }

@@ -32,7 +32,7 @@ use kernel::{
 /// A `read_folio` operation.
 type ReadFolioFn = unsafe extern "C" fn(*mut bindings::file, *mut bindings::folio) -> c_int;
 
-impl LockedFolio {
+impl<I> LockedFolio<'_, I> {
     /// Whether the folio is more than has to be read at once, and to be read again: larger than
     /// the mapping's smallest, not uptodate, and with nothing in it that is not on the disk.
     #[inline]

@@ -18,9 +18,10 @@ pub use self::buffer_states::{
     BufferState,
     Buffers, //
 };
-pub use self::buffers::{
+pub(crate) use self::buffers::{
     Adopted,
-    BlockState, //
+    BlockState,
+    Filled, //
 };
 pub(super) use self::fault::FaultVTable;
 pub use self::folio::{
@@ -35,11 +36,13 @@ pub use self::get_block::{
     FoundBlocks,
     GetBlockFn, //
 };
+pub(crate) use self::grabbed_folio::ReadyFolio;
 pub use self::grabbed_folio::{
     BegunWrite,
+    EndedWrite,
     GrabbedFolio, //
 };
-pub use self::page_list::PageList;
+pub(crate) use self::page_list::PageList;
 pub use self::readahead::Readahead;
 pub use self::reclaim::without_fs_reclaim;
 pub use self::writeback::{

@@ -6,7 +6,13 @@
 //! [`include/linux/list.h`](srctree/include/linux/list.h)
 
 use super::LockedFolio;
-use crate::bindings;
+use crate::{
+    abstractions::fs::{
+        Inode,
+        InodeType, //
+    },
+    bindings,
+};
 use core::{
     marker::PhantomData,
     ptr, //
@@ -23,8 +29,8 @@ use core::{
 ///
 /// For `'a`, `pages` is the head of a list of folios, linked by `lru`, that nobody else uses. Each
 /// has its index set, is in no mapping, and owns a reference that belongs to the list. `mapping` is
-/// valid.
-pub struct PageList<'a> {
+/// valid, and its host is an inode that is in use for `'a`.
+pub(crate) struct PageList<'a> {
     pages: *mut bindings::list_head,
     mapping: *mut bindings::address_space,
     /// What the list has, as its maker says: a hint.
@@ -34,13 +40,13 @@ pub struct PageList<'a> {
     _list: PhantomData<&'a mut bindings::list_head>,
 }
 
-impl PageList<'_> {
+impl<'a> PageList<'a> {
     /// Takes over a list.
     ///
     /// # Safety
     ///
     /// For the life of the value, the type invariants must hold for `mapping` and `pages`.
-    pub unsafe fn from_raw(
+    pub(crate) unsafe fn from_raw(
         mapping: *mut bindings::address_space,
         pages: *mut bindings::list_head,
         left: u32,
@@ -55,9 +61,15 @@ impl PageList<'_> {
         }
     }
 
+    /// The inode that the pages are for.
+    pub(crate) fn inode(&self) -> &'a Inode {
+        // SAFETY: The mapping is valid, and its host in use, by the type invariants.
+        unsafe { Inode::from_raw((*self.mapping).host) }
+    }
+
     /// Pages that the list still has, beginning with the folio that [`Self::next`] returned last.
     /// At least that folio's.
-    pub fn pages_left(&self) -> u32 {
+    pub(crate) fn pages_left(&self) -> u32 {
         self.left.max(self.current)
     }
 
@@ -68,11 +80,11 @@ impl PageList<'_> {
     }
 }
 
-impl Iterator for PageList<'_> {
-    type Item = LockedFolio;
+impl<'a> Iterator for PageList<'a> {
+    type Item = LockedFolio<'a, Inode>;
 
     /// The next page that the cache took. C: the loop of `mpage_readpages()` of 2017.
-    fn next(&mut self) -> Option<LockedFolio> {
+    fn next(&mut self) -> Option<LockedFolio<'a, Inode>> {
         self.left = self.left.saturating_sub(self.current);
         self.current = 0;
         loop {

@@ -22,8 +22,11 @@ use super::{
     GetBlockFn, //
 };
 use crate::{
-    abstractions::fs::Inode,
-    bindings, //
+    abstractions::fs::{
+        Inode,
+        InodeType, //
+    },
+    bindings,
 };
 use core::{
     marker::PhantomData,
@@ -55,25 +58,34 @@ pub enum WritebackReason {
     Other,
 }
 
-/// A request to write dirty folios of a file.
+/// A request to write dirty folios of a file of `I`.
 ///
 /// # Invariants
 ///
 /// `wbc` and `mapping` are the arguments of a `writepages` operation that is running, for `'a`,
-/// and nobody else uses `wbc`.
-pub struct WritebackControl<'a> {
+/// and nobody else uses `wbc`. The mapping's host is an inode of `I` that is in use for `'a`.
+pub struct WritebackControl<'a, I> {
     wbc: NonNull<bindings::writeback_control>,
     mapping: NonNull<bindings::address_space>,
-    _request: PhantomData<&'a mut bindings::writeback_control>,
+    _request: PhantomData<(&'a mut bindings::writeback_control, &'a I)>,
 }
 
-impl<'a> WritebackControl<'a> {
+impl<'a, I: InodeType> WritebackControl<'a, I> {
+    /// The inode of the file.
+    #[inline]
+    pub fn inode(&self) -> &'a I {
+        // SAFETY: The mapping is valid, and its host one of `I`, by the type invariants.
+        unsafe { I::from_raw((*self.mapping.as_ptr()).host) }
+    }
+}
+
+impl<'a, I> WritebackControl<'a, I> {
     /// Takes over a request for `'a`.
     ///
     /// # Safety
     ///
-    /// The arguments must be those of a `writepages` operation that is running, for `'a`, and the
-    /// caller must not use `wbc` while the value lives.
+    /// The arguments must be those of a `writepages` operation that is running, for `'a`, for an
+    /// inode of `I`, and the caller must not use `wbc` while the value lives.
     pub unsafe fn from_raw(
         mapping: *mut bindings::address_space,
         wbc: *mut bindings::writeback_control,
@@ -104,7 +116,7 @@ impl<'a> WritebackControl<'a> {
     /// C: `writeback_iter()`.
     pub fn for_each<F>(&mut self, mut write: F) -> Result
     where
-        F: for<'w> FnMut(&'w WritebackControl<'a>, DirtyFolio<'w>) -> Result,
+        F: FnMut(&WritebackControl<'a, I>, DirtyFolio<'a, I>) -> Result,
     {
         let mut folio = ptr::null_mut();
         let mut error: c_int = 0;
@@ -192,21 +204,67 @@ impl<'a> WritebackControl<'a> {
 /// - The folio is locked and this value owns the lock, which also keeps the folio in its mapping.
 /// - It is not under writeback. Its dirty flag was cleared for this writeback, so this value owes
 ///   the write.
-/// - `wbc` is the request that picked it, valid for `'w`.
-pub struct DirtyFolio<'w> {
+/// - `wbc` is the request that picked it, and the mapping's host an inode of `I` that is in use, for
+///   `'w`.
+#[must_use = "it is made dirty again and unlocked"]
+pub struct DirtyFolio<'w, I> {
     folio: NonNull<bindings::folio>,
     wbc: NonNull<bindings::writeback_control>,
-    _request: PhantomData<&'w ()>,
+    _request: PhantomData<&'w I>,
 }
 
-impl<'w> DirtyFolio<'w> {
+impl<I: InodeType> DirtyFolio<'_, I> {
+    /// Zeroes what of the folio is behind the end of the file. That may have been written through a
+    /// mapping at any time, so this is due before each write. C: `folio_zero_segment()`.
+    pub fn zero_behind_end(&self) {
+        let size = self.size();
+        let inside = self.file_size().saturating_sub(self.position());
+        let from = usize::try_from(inside).unwrap_or(usize::MAX);
+        if from < size {
+            // SAFETY: The folio is locked; what is behind the end of the file has no reader.
+            unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), from, size) };
+        }
+    }
+
+    /// The size of the file.
+    fn file_size(&self) -> u64 {
+        // SAFETY: The host is an inode, and in use, by the type invariants.
+        unsafe { Inode::from_raw(self.host()) }.size()
+    }
+
+    /// Writes the folio block by block through buffer_heads, creating them if it has none. The
+    /// folio is unlocked, and under writeback until all is written.
+    ///
+    /// # Errors
+    ///
+    /// What `get_block` says, which is then recorded for the file, too; the blocks that it had
+    /// mapped are being written.
+    ///
+    /// C: `block_write_full_folio()`, which is not exported.
+    pub fn write_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
+        if self.position() >= self.file_size() {
+            self.forget();
+            return Ok(());
+        }
+        self.zero_behind_end();
+        let (wbc, host) = (self.wbc.as_ptr(), self.host());
+        let folio = self.into_raw().as_ptr();
+        // SAFETY: The folio is locked, not under writeback, and the lock is passed on; `get_block`
+        // may be called for its host, which is one of `I`.
+        to_result(unsafe {
+            bindings::__block_write_full_folio(host, folio, get_block.as_raw(), wbc)
+        })
+    }
+}
+
+impl<'w, I> DirtyFolio<'w, I> {
     /// Takes over a folio that was picked for `request`, and its lock.
     ///
     /// # Safety
     ///
     /// The type invariants must hold, and the caller must not use the lock any more.
     pub(crate) unsafe fn from_raw(
-        request: &'w WritebackControl<'_>,
+        request: &WritebackControl<'w, I>,
         folio: NonNull<bindings::folio>,
     ) -> Self {
         // INVARIANT: By the safety requirements.
@@ -222,17 +280,6 @@ impl<'w> DirtyFolio<'w> {
         ManuallyDrop::new(self).folio
     }
 
-    /// Zeroes the folio from byte `from` to its end. What is behind the end of the file may have
-    /// been written through a mapping at any time, so this is due before each write.
-    /// C: `folio_zero_segment()`.
-    pub fn zero_from(&self, from: usize) {
-        let size = self.size();
-        if from < size {
-            // SAFETY: The folio is locked; what is behind the end of the file has no reader.
-            unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), from, size) };
-        }
-    }
-
     /// Unlocks the folio without writing it: it is behind the end of the file, and truncation is
     /// about to remove it.
     pub fn forget(self) {
@@ -244,7 +291,7 @@ impl<'w> DirtyFolio<'w> {
     /// Starts the writeback: from here on the folio counts as being written, until somebody ends
     /// that. Charges the bytes to the cgroup that made the folio dirty, once.
     /// C: `folio_start_writeback()`, `wbc_account_cgroup_owner()`.
-    pub(in crate::abstractions) fn start_writeback(self) -> StartedFolio<'w> {
+    pub(in crate::abstractions) fn start_writeback(self) -> StartedFolio<'w, I> {
         let (wbc, size) = (self.wbc, self.size());
         let folio = self.into_raw();
         // SAFETY: The folio is locked and not under writeback by the type invariants.
@@ -259,34 +306,9 @@ impl<'w> DirtyFolio<'w> {
             _request: PhantomData,
         }
     }
-
-    /// Writes the folio block by block through buffer_heads, creating them if it has none. The
-    /// folio is unlocked, and under writeback until all is written.
-    ///
-    /// # Errors
-    ///
-    /// What `get_block` says, which is then recorded for the file, too; the blocks that it had
-    /// mapped are being written.
-    ///
-    /// C: `block_write_full_folio()`, which is not exported.
-    pub fn write_through_buffers(self, inode: &Inode, get_block: GetBlockFn) -> Result {
-        let size = inode.size();
-        if self.position() >= size {
-            self.forget();
-            return Ok(());
-        }
-        self.zero_from(usize::try_from(size - self.position()).unwrap_or(usize::MAX));
-        let wbc = self.wbc.as_ptr();
-        let folio = self.into_raw().as_ptr();
-        // SAFETY: The folio is locked, not under writeback, and the lock is passed on; `inode` is
-        // its host, for whose folios `get_block` may be called.
-        to_result(unsafe {
-            bindings::__block_write_full_folio(inode.as_raw(), folio, get_block.as_raw(), wbc)
-        })
-    }
 }
 
-impl Deref for DirtyFolio<'_> {
+impl<I> Deref for DirtyFolio<'_, I> {
     type Target = Folio;
 
     #[inline(always)]
@@ -296,7 +318,7 @@ impl Deref for DirtyFolio<'_> {
     }
 }
 
-impl Drop for DirtyFolio<'_> {
+impl<I> Drop for DirtyFolio<'_, I> {
     /// Makes the folio dirty again and unlocks it: a later writeback will have it.
     /// C: `folio_redirty_for_writepage()`.
     fn drop(&mut self) {
@@ -314,24 +336,26 @@ impl Drop for DirtyFolio<'_> {
 ///
 /// - The folio is locked and this value owns the lock.
 /// - It is under writeback, which somebody else ends, at any time.
-/// - `wbc` is the request that picked it, valid for `'w`.
-pub(in crate::abstractions) struct StartedFolio<'w> {
+/// - `wbc` is the request that picked it, and the mapping's host an inode of `I` that is in use, for
+///   `'w`.
+pub(in crate::abstractions) struct StartedFolio<'w, I> {
     folio: NonNull<bindings::folio>,
     wbc: NonNull<bindings::writeback_control>,
-    _request: PhantomData<&'w ()>,
+    _request: PhantomData<&'w I>,
 }
 
-impl StartedFolio<'_> {
+impl<'w, I> StartedFolio<'w, I> {
     /// Makes the folio dirty: not all of it is being written.
     pub(in crate::abstractions) fn redirty(&self) {
         // SAFETY: By the type invariants.
         unsafe { bindings::folio_redirty_for_writepage(self.wbc.as_ptr(), self.folio.as_ptr()) };
     }
 
-    /// The buffers of the folio, whose host is `inode`. None if it has none.
-    pub(in crate::abstractions) fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
-        // SAFETY: The folio is locked while it is borrowed, by the type invariants.
-        unsafe { Buffers::of(self, inode) }
+    /// The buffers of the folio. None if it has none.
+    pub(in crate::abstractions) fn buffers(&self) -> Buffers<'_, 'w> {
+        // SAFETY: The folio is locked while it is borrowed, and its host in use for `'w`, by the type
+        // invariants.
+        unsafe { Buffers::of(self) }
     }
 
     /// Marks the buffers of the folio that have no block clean: their data is given up.
@@ -347,7 +371,7 @@ impl StartedFolio<'_> {
     }
 }
 
-impl Deref for StartedFolio<'_> {
+impl<I> Deref for StartedFolio<'_, I> {
     type Target = Folio;
 
     #[inline(always)]
@@ -357,7 +381,7 @@ impl Deref for StartedFolio<'_> {
     }
 }
 
-impl Drop for StartedFolio<'_> {
+impl<I> Drop for StartedFolio<'_, I> {
     /// Unlocks the folio.
     fn drop(&mut self) {
         // SAFETY: By the type invariants the lock is ours to release.

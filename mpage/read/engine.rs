@@ -13,6 +13,7 @@
 
 use super::{
     counters::Fallback,
+    pending::Pending,
     plan::{
         FolioPlan,
         Step, //
@@ -27,12 +28,13 @@ use crate::{
         block::{
             BlockDevice,
             ReadIntent,
-            SplitRead, //
+            SplitReader, //
         },
+        fs::InodeType,
         mm::{
             Adopted,
             BlockState,
-            ByteRange,
+            Filled,
             Folio,
             LockedFolio,
             Readahead, //
@@ -45,19 +47,18 @@ use crate::{
         },
         window::{
             Run,
-            Span,
             Whole,
             Window, //
         },
     },
 };
+use core::mem::take;
 use kernel::{
     error::{
         code::EIO,
         Result, //
     },
-    page::PAGE_SHIFT,
-    sync::Arc, //
+    page::PAGE_SHIFT, //
 };
 
 /// Starts the reads of a readahead request. A filesystem's `readahead` operation is this line.
@@ -65,8 +66,8 @@ use kernel::{
 /// Stops at a folio that cannot be mapped; who needs it will ask for it and get the error.
 ///
 /// Context: process context, may sleep. C: `mpage_readahead()`.
-pub fn readahead<M: MapSource>(mapper: M, inode: &M::Inode, mut request: Readahead<'_>) {
-    let mut reader = Reader::new(mapper, inode, ReadIntent::Readahead);
+pub fn readahead<M: MapSource>(mapper: M, mut request: Readahead<'_, M::Inode>) {
+    let mut reader = Reader::new(mapper, request.inode(), ReadIntent::Readahead);
     while let Some(folio) = request.next() {
         if reader.read(folio, request.pages_left()).is_err() {
             break;
@@ -85,8 +86,8 @@ pub fn readahead<M: MapSource>(mapper: M, inode: &M::Inode, mut request: Readahe
 /// already being read are.
 ///
 /// Context: process context, may sleep. C: `mpage_read_folio()`.
-pub fn read_folio<M: MapSource>(mapper: M, inode: &M::Inode, folio: LockedFolio) -> Result {
-    let mut reader = Reader::new(mapper, inode, ReadIntent::Demand);
+pub fn read_folio<M: MapSource>(mapper: M, folio: LockedFolio<'_, M::Inode>) -> Result {
+    let mut reader = Reader::new(mapper, folio.inode(), ReadIntent::Demand);
     let pages = folio.pages();
     let result = reader.read(folio, pages);
     reader.submit();
@@ -98,7 +99,7 @@ pub(super) struct Reader<'i, M: MapSource> {
     mapper: M,
     inode: &'i M::Inode,
     pub(super) window: Window<&'i BlockDevice>,
-    sink: Sink,
+    sink: Sink<'i>,
 }
 
 impl<'i, M: MapSource> Reader<'i, M> {
@@ -119,7 +120,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
 
     /// Reads one folio; the request has `pages_left` pages from its start on.
     #[inline(always)]
-    pub(super) fn read(&mut self, folio: LockedFolio, pages_left: u32) -> Result {
+    pub(super) fn read(&mut self, folio: LockedFolio<'_, M::Inode>, pages_left: u32) -> Result {
         if folio.is_uptodate() {
             return Ok(());
         }
@@ -134,7 +135,6 @@ impl<'i, M: MapSource> Reader<'i, M> {
         let result = match self.whole(&folio, first, blocks, pages_left) {
             Ok(Some(Whole::Run(run))) => self.join(folio, run, blocks, pages_left),
             Ok(Some(Whole::Hole)) => {
-                folio.zero(folio.whole());
                 self.end_hole(folio);
                 Ok(())
             }
@@ -172,7 +172,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
     #[inline(never)]
     fn carry_out(
         &mut self,
-        folio: LockedFolio,
+        folio: LockedFolio<'_, M::Inode>,
         first: u64,
         blocks: u32,
         pages_left: u32,
@@ -182,89 +182,83 @@ impl<'i, M: MapSource> Reader<'i, M> {
         let mut plan = FolioPlan::new(&mut self.window, first..end, first + request);
         let (mapper, inode) = (self.mapper, self.inode);
         let mut target = Target::Whole(folio);
-        let mut held: Option<Run<_>> = None;
-        // A mapper that answers block by block has a step for each block of a hole.
-        let mut hole: Option<Span> = None;
+        let mut pending = Pending::default();
         loop {
             let calls = &mut self.sink.tally.mapper_calls;
             let step = plan.next(|at, max| {
                 *calls += 1;
                 mapper.map(inode, target.folio(), at, max)
             });
-            match step {
+            let due = match step {
                 Err(error) => {
                     target.fail();
                     return Err(error);
                 }
-                Ok(Some(Step::Zero(span))) => match &mut hole {
-                    Some(hole) if hole.end() == span.start => hole.len += span.len,
-                    hole => {
-                        if let Some(before) = hole.replace(span) {
-                            target.zero(self.sink.bytes(before));
-                        }
-                    }
-                },
-                Ok(Some(Step::Read(run))) => {
-                    let mut due = [held.replace(run), None];
-                    if run.boundary && run.span.end() < blocks {
-                        // The next question reads metadata that is behind this run.
-                        due[1] = held.take();
-                    }
-                    for part in due.into_iter().flatten() {
-                        target = match target.split() {
-                            Ok(split) => split,
-                            Err(folio) => {
-                                return self.read_through_buffers(folio, Fallback::NoMemory);
-                            }
-                        };
-                        target.read(&mut self.sink, part)?;
-                    }
+                Ok(Some(Step::Zero(span))) => {
+                    pending.add_hole(span);
+                    continue;
                 }
-                Ok(Some(Step::Filled(run))) => match target {
-                    Target::Whole(folio) => return self.adopt(folio, run),
+                Ok(Some(Step::Read(run))) => {
+                    let before = pending.add_run(run);
+                    // The next question reads metadata that is behind this run.
+                    let at_once = run.boundary && run.span.end() < blocks;
+                    [before, at_once.then(|| take(&mut pending))]
+                }
+                Ok(Some(Step::Filled(run, filled))) => match target {
+                    Target::Whole(folio) => return self.adopt(folio, run, filled),
                     // The other parts are on their way; this one is there already.
-                    Target::Split(_) => {}
+                    Target::Split(ref mut split) => {
+                        self.sink.read_pending(split, take(&mut pending))?;
+                        split.note_filled(self.sink.bytes(run.span), filled);
+                        continue;
+                    }
                 },
                 Ok(None) => break,
+            };
+            for part in due.into_iter().flatten() {
+                let mut split = match target.split() {
+                    Ok(split) => split,
+                    Err(folio) => {
+                        return self.read_through_buffers(folio, Fallback::NoMemory);
+                    }
+                };
+                self.sink.read_pending(&mut split, part)?;
+                target = Target::Split(split);
             }
         }
-        if let Some(hole) = hole {
-            target.zero(self.sink.bytes(hole));
-        }
-        match (target, held) {
+        match (target, pending.run) {
             (Target::Whole(folio), None) => {
                 self.end_hole(folio);
                 Ok(())
             }
-            (Target::Whole(folio), Some(run)) => {
-                match self.sink.join(folio, run, blocks, pages_left)? {
-                    Joined::InBio => Ok(()),
-                    Joined::NoMemory(folio) => self.read_through_buffers(folio, Fallback::NoMemory),
-                }
-            }
-            (split, last) => {
+            (Target::Whole(folio), Some(run)) => self.join(folio, run, blocks, pages_left),
+            (Target::Split(mut split), _) => {
                 self.sink.tally.folios += 1;
                 self.sink.tally.split_folios += 1;
-                last.map_or(Ok(()), |run| split.read(&mut self.sink, run))?;
-                split.so_far()
+                self.sink.read_pending(&mut split, pending)?;
+                match split.has_failed() {
+                    // On a device that answers at once or that is gone.
+                    true => Err(EIO),
+                    false => Ok(()),
+                }
             }
         }
     }
 
-    /// Ends the read of a folio that is zeroed already.
+    /// Ends the read of a folio that is a hole.
     #[inline]
-    fn end_hole(&mut self, folio: LockedFolio) {
+    fn end_hole(&mut self, folio: LockedFolio<'_, M::Inode>) {
         self.sink.tally.folios += 1;
         self.sink.tally.hole_folios += 1;
-        folio.end_read(true);
+        folio.end_zeroed();
     }
 
     /// Reads a folio of one run.
     #[inline(always)]
     fn join(
         &mut self,
-        folio: LockedFolio,
-        run: Run<&BlockDevice>,
+        folio: LockedFolio<'_, M::Inode>,
+        run: Run<&'i BlockDevice>,
         blocks: u32,
         pages_left: u32,
     ) -> Result {
@@ -276,26 +270,33 @@ impl<'i, M: MapSource> Reader<'i, M> {
 
     /// The mapper has filled a block of the folio. C: `map_buffer_to_folio()`.
     #[cold]
-    fn adopt(&mut self, folio: LockedFolio, run: Run<&BlockDevice>) -> Result {
+    fn adopt(
+        &mut self,
+        folio: LockedFolio<'_, M::Inode>,
+        run: Run<&BlockDevice>,
+        filled: Filled,
+    ) -> Result {
         let state = BlockState {
             device: run.device,
             block: run.block.0,
             boundary: run.boundary,
         };
-        let index = run.span.start as usize;
-        match folio.adopt_block(index, self.sink.block_bits, state)? {
-            Adopted::WholeFolio => {
-                self.sink.flush();
+        self.sink.flush();
+        match folio.adopt_block(run.span.start as usize, state, filled)? {
+            Adopted::Ended => {
                 self.sink.tally.folios += 1;
-                folio.end_read(true);
                 Ok(())
             }
-            Adopted::Block => self.read_through_buffers(folio, Fallback::Filled),
+            Adopted::Block(folio) => self.read_through_buffers(folio, Fallback::Filled),
         }
     }
 
     #[cold]
-    fn read_through_buffers(&mut self, folio: LockedFolio, reason: Fallback) -> Result {
+    fn read_through_buffers(
+        &mut self,
+        folio: LockedFolio<'_, M::Inode>,
+        reason: Fallback,
+    ) -> Result {
         self.sink.flush();
         self.sink.tally.fallback(reason);
         folio.read_through_buffers(self.mapper.get_block())
@@ -303,25 +304,18 @@ impl<'i, M: MapSource> Reader<'i, M> {
 }
 
 /// A folio while its plan is carried out.
-enum Target {
+enum Target<'f, I> {
     /// One run, or none, so far.
-    Whole(LockedFolio),
-    /// Several.
-    Split(Arc<SplitRead>),
+    Whole(LockedFolio<'f, I>),
+    /// Several runs.
+    Split(SplitReader<'f>),
 }
 
-impl Target {
+impl<'f, I: InodeType> Target<'f, I> {
     fn folio(&self) -> &Folio {
         match self {
             Self::Whole(folio) => folio,
             Self::Split(split) => split.folio(),
-        }
-    }
-
-    fn zero(&self, range: ByteRange) {
-        match self {
-            Self::Whole(folio) => folio.zero(range),
-            Self::Split(split) => split.zero(range),
         }
     }
 
@@ -333,26 +327,10 @@ impl Target {
     }
 
     /// Prepares for several bios. With no memory the folio comes back.
-    fn split(self) -> Result<Self, LockedFolio> {
+    fn split(self) -> Result<SplitReader<'f>, LockedFolio<'f, I>> {
         match self {
-            Self::Whole(folio) => SplitRead::new(folio).map(Self::Split),
-            split => Ok(split),
-        }
-    }
-
-    /// Reads a run of a folio of several.
-    fn read(&self, sink: &mut Sink, run: Run<&BlockDevice>) -> Result {
-        match self {
-            Self::Whole(_) => Err(EIO),
-            Self::Split(split) => sink.read_piece(split, run),
-        }
-    }
-
-    /// Whether a part has failed already, on a device that answers at once or that is gone.
-    fn so_far(&self) -> Result {
-        match self {
-            Self::Split(split) if split.has_failed() => Err(EIO),
-            _ => Ok(()),
+            Self::Whole(folio) => SplitReader::new(folio),
+            Self::Split(split) => Ok(split),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::engine::Reader;
 use crate::{
     abstractions::{
         block::ReadIntent,
+        fs::Inode,
         mm::PageList, //
     },
     mpage::mapping::MapSource,
@@ -21,8 +22,8 @@ use crate::{
 /// are read all the same, and without `REQ_RAHEAD`, as in 2017.
 ///
 /// Context: process context, may sleep.
-pub(crate) fn readpages<M: MapSource>(mapper: M, inode: &M::Inode, mut pages: PageList<'_>) {
-    let mut reader = Reader::new(mapper, inode, ReadIntent::Demand);
+pub(crate) fn readpages<M: MapSource<Inode = Inode>>(mapper: M, mut pages: PageList<'_>) {
+    let mut reader = Reader::new(mapper, pages.inode(), ReadIntent::Demand);
     while let Some(folio) = pages.next() {
         reader.window.forget_hole();
         // A folio that fails is unlocked and not uptodate; nobody waits for this list.

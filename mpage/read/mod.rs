@@ -2,7 +2,7 @@
 
 //! The room for reading: folios of the page cache get what is on the device.
 //!
-//! - [`plan`]: what each part of a folio needs; pure;
+//! - [`plan`]: what each part of a folio needs; [`pending`]: what of that waits for the rest; pure;
 //! - [`engine`]: carries the plans of a request out; [`list`]: the same for a list of pages;
 //! - [`sink`]: folios and runs become bios;
 //! - [`counters`]: what was done.
@@ -12,6 +12,7 @@
 pub(super) mod counters;
 mod engine;
 mod list;
+mod pending;
 pub(super) mod plan;
 mod plan_test;
 mod sink;

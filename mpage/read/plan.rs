@@ -6,19 +6,22 @@
 //! A [`FolioPlan`] goes through one folio and yields [`Step`]s: zero this, read that run.
 //! Neighbouring mappings that are contiguous on the disk make one run.
 
-use crate::mpage::{
-    mapping::{
-        BlockCount,
-        Extent,
-        LogicalBlock,
-        Mapping,
-        PhysicalBlock, //
-    },
-    window::{
-        Placed,
-        Run,
-        Span,
-        Window, //
+use crate::{
+    abstractions::mm::Filled,
+    mpage::{
+        mapping::{
+            BlockCount,
+            Extent,
+            LogicalBlock,
+            Mapping,
+            PhysicalBlock, //
+        },
+        window::{
+            Placed,
+            Run,
+            Span,
+            Window, //
+        },
     },
 };
 use core::ops::Range;
@@ -35,7 +38,7 @@ pub(in crate::mpage) enum Step<D> {
     /// Blocks to read.
     Read(Run<D>),
     /// The mapper filled this block itself, which lives there.
-    Filled(Run<D>),
+    Filled(Run<D>, Filled),
 }
 
 /// The walk through one folio.
@@ -72,9 +75,8 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
         }
     }
 
-    /// The next step, or [`None`] when the folio is decided. The steps cover the folio without
-    /// gaps, but a [`Step::Zero`] or [`Step::Filled`] may come before the [`Step::Read`] in front of
-    /// it.
+    /// The next step, or [`None`] when the folio is decided. The steps cover the folio in order and
+    /// without gaps.
     ///
     /// `lookup` is asked only for blocks before the end of the file and of the request.
     ///
@@ -109,8 +111,8 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
                         block: PhysicalBlock(start.0.checked_add(offset).ok_or(EIO)?),
                         boundary: placed.mapping.boundary && len == left,
                     };
-                    if placed.mapping.uptodate {
-                        return Ok(Some(self.filled(run)));
+                    if let Some(filled) = placed.mapping.filled {
+                        return Ok(Some(self.filled(run, filled)));
                     }
                     self.at += len;
                     if let Some(done) = self.hold(run) {
@@ -156,19 +158,27 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
         self.held.take()
     }
 
+    /// The run in front of a hole, or else the hole.
     fn zero(&mut self, len: u32) -> Step<D> {
+        if let Some(run) = self.held.take() {
+            return Step::Read(run);
+        }
         let start = self.at;
         self.at += len;
         Step::Zero(Span { start, len })
     }
 
-    /// One block is there; what the mapper said of those behind it is not to be relied on.
-    fn filled(&mut self, mut run: Run<D>) -> Step<D> {
+    /// The run in front of a block that is there, or else that block; what the mapper said of those
+    /// behind it is not to be relied on.
+    fn filled(&mut self, mut run: Run<D>, filled: Filled) -> Step<D> {
+        if let Some(run) = self.held.take() {
+            return Step::Read(run);
+        }
         self.window.cached = None;
         self.at += 1;
         run.boundary &= run.span.len == 1;
         run.span.len = 1;
-        Step::Filled(run)
+        Step::Filled(run, filled)
     }
 
     /// Joins `run` to the held one; returns that one if they do not join.

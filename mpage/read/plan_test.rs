@@ -4,21 +4,24 @@
 
 #[kernel::macros::kunit_tests(rust_mpage_plan)]
 mod tests {
-    use crate::mpage::{
-        mapping::{
-            BlockCount,
-            LogicalBlock,
-            Mapping,
-            PhysicalBlock, //
-        },
-        read::plan::{
-            FolioPlan,
-            Step, //
-        },
-        window::{
-            Run,
-            Span,
-            Window, //
+    use crate::{
+        abstractions::mm::Filled,
+        mpage::{
+            mapping::{
+                BlockCount,
+                LogicalBlock,
+                Mapping,
+                PhysicalBlock, //
+            },
+            read::plan::{
+                FolioPlan,
+                Step, //
+            },
+            window::{
+                Run,
+                Span,
+                Window, //
+            },
         },
     };
     use kernel::{
@@ -100,7 +103,10 @@ mod tests {
             ),
             Fake::At(end, block) => (end, Ok(mapped(1, end, block))),
             Fake::Boundary(end, block) => (end, Ok(mapped(1, end, block).with_boundary())),
-            Fake::Filled(end, block) => (end, Ok(mapped(1, end, block).with_uptodate())),
+            Fake::Filled(end, block) => (
+                end,
+                Ok(mapped(1, end, block).with_filled(Filled::IN_A_TEST)),
+            ),
             Fake::OtherDisk(end, block) => (end, Ok(mapped(2, end, block))),
             Fake::Fails(end) => (end, Err(ENOSPC)),
             Fake::Empty(end) => (end, Ok(Mapping::hole(BlockCount(0)))),
@@ -195,7 +201,7 @@ mod tests {
         let mut mapper = Mapper::new(&[Fake::At(64, 100)]);
         let mut w = Window::new((5 << 10) + 1, 10);
         let (steps, _) = plan(&mut w, &mut mapper, 4..8, 64);
-        assert_eq!(steps, [zero(2, 2), read(0, 2, 104), None, None, None, None]);
+        assert_eq!(steps, [read(0, 2, 104), zero(2, 2), None, None, None, None]);
         assert_eq!(mapper.calls, 1);
         assert_eq!(mapper.asked[0], (4, 2));
     }
@@ -204,7 +210,7 @@ mod tests {
     fn r3_hole_at_the_end_is_zeroed() {
         let mut mapper = Mapper::new(&[Fake::At(3, 100), Fake::Hole(4)]);
         let (steps, _) = plan(&mut window(4), &mut mapper, 0..4, 4);
-        assert_eq!(steps, [zero(3, 1), read(0, 3, 100), None, None, None, None]);
+        assert_eq!(steps, [read(0, 3, 100), zero(3, 1), None, None, None, None]);
     }
 
     #[test]
@@ -228,8 +234,8 @@ mod tests {
         ]);
         let (steps, _) = plan(&mut window(4), &mut mapper, 0..4, 4);
         assert_eq!(steps[0], zero(0, 1));
-        assert_eq!(steps[1], zero(2, 1));
-        assert_eq!(steps[2], read(1, 1, 50));
+        assert_eq!(steps[1], read(1, 1, 50));
+        assert_eq!(steps[2], zero(2, 1));
         assert_eq!(steps[3], read(3, 1, 9));
         assert_eq!(steps[4], None);
     }
@@ -263,9 +269,16 @@ mod tests {
     fn r8_filled_block_is_not_read() {
         let mut mapper = Mapper::new(&[Fake::At(1, 10), Fake::Filled(3, 11), Fake::At(4, 13)]);
         let (steps, _) = plan(&mut window(4), &mut mapper, 0..4, 4);
-        assert_eq!(steps[0], Some(Step::Filled(run(1, 1, 11))));
+        assert_eq!(steps[0], read(0, 1, 10));
+        assert_eq!(
+            steps[1],
+            Some(Step::Filled(run(1, 1, 11), Filled::IN_A_TEST))
+        );
         // Only the first block of the answer was filled: the next one is asked for.
-        assert_eq!(steps[1], Some(Step::Filled(run(2, 1, 12))));
+        assert_eq!(
+            steps[2],
+            Some(Step::Filled(run(2, 1, 12), Filled::IN_A_TEST))
+        );
         assert_eq!(mapper.asked[2], (2, 2));
     }
 
@@ -322,8 +335,8 @@ mod tests {
     fn r16_a_large_folio_is_planned_as_a_small_one() {
         let mut mapper = Mapper::new(&[Fake::At(1000, 0), Fake::Hole(1024), Fake::At(2048, 5000)]);
         let (steps, _) = plan(&mut window(2048), &mut mapper, 0..2048, 2048);
-        assert_eq!(steps[0], zero(1000, 24));
-        assert_eq!(steps[1], read(0, 1000, 0));
+        assert_eq!(steps[0], read(0, 1000, 0));
+        assert_eq!(steps[1], zero(1000, 24));
         assert_eq!(steps[2], read(1024, 1024, 5000));
         assert_eq!(steps[3], None);
         assert_eq!(mapper.calls, 3);
@@ -342,7 +355,7 @@ mod tests {
         let mut w = window(6);
         let (steps, _) = plan(&mut w, &mut mapper, 4..8, 64);
         // Two blocks of file; the boundary was behind them.
-        assert_eq!(steps, [zero(2, 2), read(0, 2, 7), None, None, None, None]);
+        assert_eq!(steps, [read(0, 2, 7), zero(2, 2), None, None, None, None]);
     }
 
     #[test]

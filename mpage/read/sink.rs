@@ -6,7 +6,10 @@
 //!
 //! C counterpart: the second half of `do_mpage_readpage()`, from `alloc_new` on.
 
-use super::counters::Tally;
+use super::{
+    counters::Tally,
+    pending::Pending, //
+};
 use crate::{
     abstractions::{
         block::{
@@ -14,7 +17,7 @@ use crate::{
             ReadBio,
             ReadIntent,
             Sector,
-            SplitRead, //
+            SplitReader, //
         },
         mm::{
             ByteRange,
@@ -27,35 +30,32 @@ use crate::{
         Span, //
     },
 };
-use kernel::{
-    error::{
-        code::{
-            EIO,
-            ENOMEM, //
-        },
-        Result, //
+use kernel::error::{
+    code::{
+        EIO,
+        ENOMEM, //
     },
-    sync::Arc, //
+    Result, //
 };
 
 /// Where a folio of one run went.
-pub(super) enum Joined {
+pub(super) enum Joined<'f, I> {
     /// The bio owns it.
     InBio,
     /// There is no memory for a bio.
-    NoMemory(LockedFolio),
+    NoMemory(LockedFolio<'f, I>),
 }
 
 /// The acting half: bios.
-pub(super) struct Sink {
+pub(super) struct Sink<'d> {
     pub(super) block_bits: u32,
     intent: ReadIntent,
     /// The bio that the next folio may join.
-    bio: Option<ReadBio>,
+    bio: Option<ReadBio<'d>>,
     pub(super) tally: Tally,
 }
 
-impl Sink {
+impl<'d> Sink<'d> {
     /// For reading folios of a file with blocks of `1 << block_bits` bytes.
     pub(super) fn new(block_bits: u32, intent: ReadIntent) -> Self {
         Self {
@@ -91,8 +91,26 @@ impl Sink {
         }
     }
 
+    /// Carries out what is pending of a folio of several runs.
+    pub(super) fn read_pending(
+        &mut self,
+        split: &mut SplitReader<'_>,
+        pending: Pending<&BlockDevice>,
+    ) -> Result {
+        if let Some(hole) = pending.hole_before {
+            split.zero(self.bytes(hole));
+        }
+        if let Some(run) = pending.run {
+            self.read_piece(split, run)?;
+        }
+        if let Some(hole) = pending.hole_behind {
+            split.zero(self.bytes(hole));
+        }
+        Ok(())
+    }
+
     /// Reads a run of a folio of several.
-    pub(super) fn read_piece(&mut self, split: &Arc<SplitRead>, run: Run<&BlockDevice>) -> Result {
+    fn read_piece(&mut self, split: &mut SplitReader<'_>, run: Run<&BlockDevice>) -> Result {
         self.flush();
         let range = self.bytes(run.span);
         let sector = self.sector(&run).inspect_err(|_| split.fail())?;
@@ -106,19 +124,19 @@ impl Sink {
     /// Reads a folio of one run: adds it to the current bio if it continues that, and submits the
     /// bio if nothing can continue it.
     #[inline(always)]
-    pub(super) fn join(
+    pub(super) fn join<'f, I>(
         &mut self,
-        mut folio: LockedFolio,
-        run: Run<&BlockDevice>,
+        mut folio: LockedFolio<'f, I>,
+        run: Run<&'d BlockDevice>,
         blocks: u32,
         pages_left: u32,
-    ) -> Result<Joined> {
+    ) -> Result<Joined<'f, I>> {
         let sector = self.sector(&run)?;
         let range = self.bytes(run.span);
         if run.span.len == blocks {
             folio.set_mapped_to_disk();
         }
-        let continues = |bio: &ReadBio| bio.device() == run.device && bio.end() == sector;
+        let continues = |bio: &ReadBio<'_>| bio.device() == run.device && bio.end() == sector;
         if !self.bio.as_ref().is_some_and(continues) {
             self.flush();
         }
@@ -146,7 +164,7 @@ impl Sink {
     /// A folio is in the current bio; if it is the `last` one, the bio goes. Says so if that has
     /// failed already, as on a device that is gone.
     #[inline(always)]
-    fn added(&mut self, last: Option<WatchedFolio>) -> Result<Joined> {
+    fn added<'f, I>(&mut self, last: Option<WatchedFolio>) -> Result<Joined<'f, I>> {
         self.tally.folios += 1;
         if let Some(folio) = last {
             self.flush();

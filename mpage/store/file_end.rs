@@ -24,6 +24,7 @@ use crate::abstractions::fs::{
     FileSystem,
     FsInode,
     Inode,
+    InodeType,
     InvalidateLock, //
 };
 use kernel::{
@@ -43,12 +44,10 @@ use kernel::{
 ///
 /// C: `block_truncate_page()`, which finds the wrong block in a large folio.
 pub fn truncate_tail<M: BlockMapper>(_mapper: M, inode: &M::Inode, from: u64) -> Result {
-    let plain = plain(inode);
-    if is_block_end(plain, from) {
+    if is_block_end(plain(inode), from) {
         return Ok(());
     }
-    let folio = GrabbedFolio::of(plain, from)?;
-    folio.zero_block_from(plain, from, GetBlockFn::of::<M>())
+    GrabbedFolio::of(inode, from)?.zero_block_from(from, GetBlockFn::of::<M>())
 }
 
 /// Sets the size of the file of `pages` and drops the pages beyond it. Where a file grows there are
@@ -98,25 +97,27 @@ fn is_block_end(inode: &Inode, pos: u64) -> bool {
 /// The folio has the page of the file in which the end is. In that page there are zeros behind the
 /// end, which are dirty if the file has a block for them, and no mapping can store to it without
 /// waiting for the folio's lock.
-pub(super) struct OldEnd(GrabbedFolio);
+pub(super) struct OldEnd<'i, I>(GrabbedFolio<'i, I>);
 
-impl OldEnd {
+impl<'i, I: InodeType> OldEnd<'i, I> {
     /// Makes the end of a file ready to move on, if it is in front of file position `pos` and not
     /// at the end of a page. `i_rwsem` is held.
     ///
     /// # Errors
     ///
     /// If the last block has to be read and cannot be; the mapper's; `ENOMEM`.
-    pub(super) fn clear<M: BlockMapper>(inode: &M::Inode, pos: u64) -> Result<Option<Self>> {
-        let inode = plain(inode);
-        let size = inode.size();
+    pub(super) fn clear<M>(inode: &'i I, pos: u64) -> Result<Option<Self>>
+    where
+        M: BlockMapper<Inode = I>,
+    {
+        let size = plain(inode).size();
         if pos <= size || size % PAGE_SIZE as u64 == 0 {
             return Ok(None);
         }
         let folio = GrabbedFolio::of(inode, size)?;
         folio.keep_stores_away();
-        if !is_block_end(inode, size) {
-            folio.zero_block_from(inode, size, GetBlockFn::of::<M>())?;
+        if !is_block_end(plain(inode), size) {
+            folio.zero_block_from(size, GetBlockFn::of::<M>())?;
         }
         // The blocks behind it: the file has none there, but the page may.
         folio.zero(size..size.next_multiple_of(PAGE_SIZE as u64));
@@ -124,7 +125,7 @@ impl OldEnd {
     }
 
     /// The folio, if file position `pos` is in it.
-    pub(super) fn into_folio_of(self, pos: u64) -> Result<GrabbedFolio, Self> {
+    pub(super) fn into_folio_of(self, pos: u64) -> Result<GrabbedFolio<'i, I>, Self> {
         match self.0.has(pos) {
             true => Ok(self.0),
             false => Err(self),
@@ -132,7 +133,7 @@ impl OldEnd {
     }
 
     /// The folio.
-    pub(super) fn into_folio(self) -> GrabbedFolio {
+    pub(super) fn into_folio(self) -> GrabbedFolio<'i, I> {
         self.0
     }
 }

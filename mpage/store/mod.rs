@@ -32,8 +32,10 @@ use crate::abstractions::{
     mm::{
         without_fs_reclaim,
         BegunWrite,
+        EndedWrite,
         GetBlockFn,
-        GrabbedFolio, //
+        GrabbedFolio,
+        ReadyFolio, //
     },
 };
 use core::marker::PhantomData;
@@ -53,37 +55,35 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
     /// size is another.
     ///
     /// C: `block_write_begin()`; folios may be of any order.
-    fn begin(inode: &M::Inode, pos: u64, len: u32) -> Result<BegunWrite> {
+    fn begin(inode: &M::Inode, pos: u64, len: u32) -> Result<BegunWrite<'_, M::Inode>> {
         let (folio, old_end) =
             match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
-                None => (GrabbedFolio::of(plain(inode), pos)?, None),
+                None => (GrabbedFolio::of(inode, pos)?, None),
                 Some(Ok(folio)) => (folio, None),
                 // Writeback may have a bio with folios in front of the end, and wait for the lock of
                 // that; so nobody who holds it waits for writeback to get memory.
                 Some(Err(end)) => (
-                    without_fs_reclaim(|| GrabbedFolio::of(plain(inode), pos))?,
+                    without_fs_reclaim(|| GrabbedFolio::of(inode, pos))?,
                     Some(end),
                 ),
             };
-        folio.make_ready(pos, len, GetBlockFn::of::<M>())?;
         Ok(BegunWrite {
-            folio,
+            folio: ReadyFolio::new(folio, pos, len, GetBlockFn::of::<M>())?,
             old_end: old_end.map(OldEnd::into_folio),
         })
     }
 
     /// C: `generic_write_end()`, which moves the end to `pos` even if nothing was copied.
-    fn end(inode: &M::Inode, pos: u64, len: u32, copied: u32, begun: BegunWrite) -> u32 {
-        let inode = plain(inode);
-        let written = begun.folio.commit(pos, len, copied);
-        let end = pos + u64::from(written);
+    fn end(mut write: EndedWrite<'_, M::Inode>) -> u32 {
+        let inode = plain(write.inode());
+        let (written, end) = write.commit();
         let grows = written != 0 && end > inode.size();
         if grows {
             // With the folio locked, or writeback would zero what is in it, and with that of the
             // old end, or somebody could have stored behind it.
             inode.move_end(end);
         }
-        drop(begun);
+        write.unlock();
         if grows {
             inode.mark_dirty();
         }

@@ -38,7 +38,7 @@ use crate::{
             SplitWriter, //
         },
         fs::{
-            Inode,
+            InodeType,
             Later, //
         },
         mm::{
@@ -76,11 +76,12 @@ use kernel::error::{
 };
 
 /// What a filesystem's own handler made of a folio.
-pub enum Hooked<'w> {
+#[must_use = "the folio is to be written"]
+pub enum Hooked<'w, I> {
     /// It has dealt with it.
     Handled(Result),
     /// The library is to write it.
-    Declined(DirtyFolio<'w>),
+    Declined(DirtyFolio<'w, I>),
 }
 
 /// Writes the dirty folios of a request. A filesystem's `writepages` operation is this line.
@@ -91,29 +92,24 @@ pub enum Hooked<'w> {
 /// it ends.
 ///
 /// Context: process context, may sleep. C: `mpage_writepages()`.
-pub fn writepages<M: MapSource>(
-    mapper: M,
-    inode: &M::Inode,
-    request: WritebackControl<'_>,
-) -> Result {
-    writepages_with(mapper, inode, request, |_, folio| Hooked::Declined(folio))
+pub fn writepages<M: MapSource>(mapper: M, request: WritebackControl<'_, M::Inode>) -> Result {
+    writepages_with(mapper, request, |_, folio| Hooked::Declined(folio))
 }
 
 /// As [`writepages`], with a handler that sees each folio first.
 ///
 /// C: `__mpage_writepages()`.
-pub fn writepages_with<M, H>(
+pub fn writepages_with<'w, M, H>(
     mapper: M,
-    inode: &M::Inode,
-    mut request: WritebackControl<'_>,
+    mut request: WritebackControl<'w, M::Inode>,
     mut hook: H,
 ) -> Result
 where
     M: MapSource,
-    H: for<'w> FnMut(&'w WritebackControl<'_>, DirtyFolio<'w>) -> Hooked<'w>,
+    H: FnMut(&WritebackControl<'w, M::Inode>, DirtyFolio<'w, M::Inode>) -> Hooked<'w, M::Inode>,
 {
     plugged(|| {
-        let mut writer = Writer::new(mapper, inode);
+        let mut writer = Writer::new(mapper, request.inode());
         let result = request.for_each(|request, folio| match hook(request, folio) {
             Hooked::Handled(result) => result,
             Hooked::Declined(folio) => writer.write(request, folio),
@@ -139,7 +135,11 @@ impl<'i, M: MapSource> Writer<'i, M> {
         }
     }
 
-    fn write(&mut self, request: &WritebackControl<'_>, folio: DirtyFolio<'_>) -> Result {
+    fn write(
+        &mut self,
+        request: &WritebackControl<'_, M::Inode>,
+        folio: DirtyFolio<'i, M::Inode>,
+    ) -> Result {
         let bits = self.sink.block_bits;
         let place = Place::of(folio.position(), folio.size(), self.sink.inode.size());
         let blocks = (folio.size() >> bits) as u32;
@@ -150,8 +150,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
                 return Ok(());
             }
             // At each write, for a mapped page may have been written to there.
-            Place::Straddles(bytes) => {
-                folio.zero_from(bytes as usize);
+            Place::Straddles(_) => {
+                folio.zero_behind_end();
                 folio.clean_unmapped_buffers(file_blocks);
             }
             Place::Inside => {}
@@ -208,17 +208,16 @@ impl<'i, M: MapSource> Writer<'i, M> {
     /// Writes a folio that has buffers.
     fn write_buffers(
         &mut self,
-        request: &WritebackControl<'_>,
-        folio: DirtyFolio<'_>,
+        request: &WritebackControl<'_, M::Inode>,
+        folio: DirtyFolio<'i, M::Inode>,
         file_blocks: u32,
     ) -> Result {
-        let inode = self.sink.inode;
-        let mut fit = whole_run(folio.buffers(inode));
-        if fit.is_err() && next_unmapped(folio.buffers(inode), 0, file_blocks).is_some() {
+        let mut fit = whole_run(folio.buffers());
+        if fit.is_err() && next_unmapped(folio.buffers(), 0, file_blocks).is_some() {
             if let Err(error) = self.map_buffers(&folio, file_blocks) {
                 return self.rescue_buffers(request, folio, file_blocks, error);
             }
-            fit = whole_run(folio.buffers(inode));
+            fit = whole_run(folio.buffers());
         }
         match fit {
             Ok(run) => self.join(request, folio, run),
@@ -228,12 +227,11 @@ impl<'i, M: MapSource> Writer<'i, M> {
 
     /// Maps the dirty buffers that have no block, those of the file's blocks. C maps them in
     /// `__block_write_full_folio()`, one by one, and gives up what comes behind an error.
-    fn map_buffers(&mut self, folio: &DirtyFolio<'_>, file_blocks: u32) -> Result {
-        let inode = self.sink.inode;
+    fn map_buffers(&mut self, folio: &DirtyFolio<'i, M::Inode>, file_blocks: u32) -> Result {
         let first = folio.position() >> self.sink.block_bits;
         let mut at = 0;
         let mut result = Ok(());
-        while let Some(span) = next_unmapped(folio.buffers(inode), at, file_blocks) {
+        while let Some(span) = next_unmapped(folio.buffers(), at, file_blocks) {
             let block = LogicalBlock(first + u64::from(span.start));
             let mapping = match self.allocate(folio, block, BlockCount(span.len))? {
                 Answer::Blocks(mapping) => mapping,
@@ -268,15 +266,14 @@ impl<'i, M: MapSource> Writer<'i, M> {
     #[cold]
     fn rescue_buffers(
         &mut self,
-        request: &WritebackControl<'_>,
-        folio: DirtyFolio<'_>,
+        request: &WritebackControl<'_, M::Inode>,
+        folio: DirtyFolio<'i, M::Inode>,
         file_blocks: u32,
         error: Error,
     ) -> Result {
-        let inode = self.sink.inode;
         let mut target = Target::Whole(folio);
         let mut at = 0;
-        while let Some(run) = next_writable(target.buffers(inode), at, file_blocks) {
+        while let Some(run) = next_writable(target.buffers(), at, file_blocks) {
             target = self.save(request, target, run, error)?;
             at = run.span.end();
         }
@@ -286,8 +283,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
     /// Maps a folio that has no buffers and does what the plan says.
     fn map_and_write(
         &mut self,
-        request: &WritebackControl<'_>,
-        folio: DirtyFolio<'_>,
+        request: &WritebackControl<'_, M::Inode>,
+        folio: DirtyFolio<'i, M::Inode>,
         file_blocks: u32,
     ) -> Result {
         let bits = self.sink.block_bits;
@@ -333,9 +330,9 @@ impl<'i, M: MapSource> Writer<'i, M> {
     #[cold]
     fn rescue(
         &mut self,
-        request: &WritebackControl<'_>,
-        mut target: Target<'_>,
-        held: Option<Run<&BlockDevice>>,
+        request: &WritebackControl<'_, M::Inode>,
+        mut target: Target<'i, M::Inode>,
+        held: Option<Run<&'i BlockDevice>>,
         error: Error,
     ) -> Result {
         if let Some(run) = held {
@@ -347,13 +344,13 @@ impl<'i, M: MapSource> Writer<'i, M> {
     /// Writes a run of a folio that will fail with `error`. Without memory to do so the folio stays
     /// dirty as a whole, blocks of its own included, and that is the error.
     #[cold]
-    fn save<'f>(
+    fn save(
         &mut self,
-        request: &WritebackControl<'_>,
-        target: Target<'f>,
+        request: &WritebackControl<'_, M::Inode>,
+        target: Target<'i, M::Inode>,
         run: Run<&BlockDevice>,
         error: Error,
-    ) -> Result<Target<'f>> {
+    ) -> Result<Target<'i, M::Inode>> {
         match self.split(target) {
             Ok(target) => {
                 target.write(&mut self.sink, request, run);
@@ -370,13 +367,13 @@ impl<'i, M: MapSource> Writer<'i, M> {
     /// What could be written of a folio is being written; says what becomes of the rest.
     fn end_rescue(
         &mut self,
-        request: &WritebackControl<'_>,
-        target: Target<'_>,
+        request: &WritebackControl<'_, M::Inode>,
+        target: Target<'i, M::Inode>,
         error: Error,
     ) -> Result {
         self.sink.fail(request, error);
         // What has a block still could not be written now: somebody has its buffer.
-        let mut buffers = target.buffers(self.sink.inode);
+        let mut buffers = target.buffers();
         let afterwards = if buffers.any(|it| it.dirty && it.block.is_some()) {
             Afterwards::Dirty
         } else {
@@ -398,7 +395,10 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     /// Prepares for several bios. With no memory the folio comes back.
-    fn split<'w>(&mut self, target: Target<'w>) -> Result<Target<'w>, DirtyFolio<'w>> {
+    fn split(
+        &mut self,
+        target: Target<'i, M::Inode>,
+    ) -> Result<Target<'i, M::Inode>, DirtyFolio<'i, M::Inode>> {
         match target {
             Target::Whole(folio) => {
                 self.sink.flush();
@@ -411,9 +411,9 @@ impl<'i, M: MapSource> Writer<'i, M> {
     /// Writes a folio of one run.
     fn join(
         &mut self,
-        request: &WritebackControl<'_>,
-        folio: DirtyFolio<'_>,
-        run: Run<&BlockDevice>,
+        request: &WritebackControl<'_, M::Inode>,
+        folio: DirtyFolio<'i, M::Inode>,
+        run: Run<&'i BlockDevice>,
     ) -> Result {
         match self.sink.join(request, folio, run) {
             Joined::InBio => Ok(()),
@@ -423,13 +423,17 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     #[cold]
-    fn write_through_buffers(&mut self, folio: DirtyFolio<'_>, reason: Fallback) -> Result {
+    fn write_through_buffers(
+        &mut self,
+        folio: DirtyFolio<'i, M::Inode>,
+        reason: Fallback,
+    ) -> Result {
         self.sink.flush();
         self.sink.tally.fallback(reason);
         let inode = self.sink.inode;
         let get_block = self.mapper.get_block();
         if let Some(_unfrozen) = inode.start_change() {
-            return without_fs_reclaim(|| folio.write_through_buffers(inode, get_block));
+            return without_fs_reclaim(|| folio.write_through_buffers(get_block));
         }
         // Where blocks are is asked before, and then for none.
         let bits = self.sink.block_bits;
@@ -438,7 +442,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
         let file_blocks = place.file_blocks((folio.size() >> bits) as u32, bits);
         let mapped = self.map_buffers(&folio, file_blocks);
         // What has none by now is refused, and given up.
-        let written = folio.write_through_buffers(inode, GetBlockFn::NO_BLOCKS);
+        let written = folio.write_through_buffers(GetBlockFn::NO_BLOCKS);
         mapped.and(written)
     }
 }
@@ -454,14 +458,14 @@ fn forget_cached(mapping: Mapping<&BlockDevice>, max: BlockCount) -> Mapping<&Bl
 }
 
 /// A folio while its plan is carried out.
-enum Target<'w> {
+enum Target<'w, I> {
     /// One run, or none, so far.
-    Whole(DirtyFolio<'w>),
+    Whole(DirtyFolio<'w, I>),
     /// Several.
-    Split(SplitWriter<'w>),
+    Split(SplitWriter<'w, I>),
 }
 
-impl Target<'_> {
+impl<'w, I: InodeType> Target<'w, I> {
     fn folio(&self) -> &Folio {
         match self {
             Self::Whole(folio) => folio,
@@ -470,15 +474,20 @@ impl Target<'_> {
     }
 
     /// The buffers of the folio.
-    fn buffers<'d>(&self, inode: &'d Inode) -> Buffers<'_, 'd> {
+    fn buffers(&self) -> Buffers<'_, 'w> {
         match self {
-            Self::Whole(folio) => folio.buffers(inode),
-            Self::Split(split) => split.buffers(inode),
+            Self::Whole(folio) => folio.buffers(),
+            Self::Split(split) => split.buffers(),
         }
     }
 
     /// Writes a run of a folio of several.
-    fn write(&self, sink: &mut Sink<'_>, request: &WritebackControl<'_>, run: Run<&BlockDevice>) {
+    fn write(
+        &self,
+        sink: &mut Sink<'_>,
+        request: &WritebackControl<'_, I>,
+        run: Run<&BlockDevice>,
+    ) {
         if let Self::Split(split) = self {
             sink.write_piece(request, split, run);
         }

@@ -42,32 +42,31 @@ use crate::{
 /// Context: process context, may sleep.
 pub(crate) fn writepage<'w, M: MapSource>(
     mapper: M,
-    inode: &M::Inode,
-    request: &WritebackControl<'_>,
-    folio: DirtyFolio<'w>,
-) -> Result<(), DirtyFolio<'w>> {
-    let mut writer = Writer::new(mapper, inode);
+    request: &WritebackControl<'w, M::Inode>,
+    folio: DirtyFolio<'w, M::Inode>,
+) -> Result<(), DirtyFolio<'w, M::Inode>> {
+    let mut writer = Writer::new(mapper, request.inode());
     let result = writer.write_one(request, folio);
     writer.sink.flush();
     result
 }
 
 impl<'i, M: MapSource> Writer<'i, M> {
-    fn write_one<'w>(
+    fn write_one(
         &mut self,
-        request: &WritebackControl<'_>,
-        folio: DirtyFolio<'w>,
-    ) -> Result<(), DirtyFolio<'w>> {
+        request: &WritebackControl<'_, M::Inode>,
+        folio: DirtyFolio<'i, M::Inode>,
+    ) -> Result<(), DirtyFolio<'i, M::Inode>> {
         let bits = self.sink.block_bits;
         let place = Place::of(folio.position(), folio.size(), self.sink.inode.size());
         let file_blocks = place.file_blocks((folio.size() >> bits) as u32, bits);
         match place {
             Place::Beyond => return Err(folio),
-            Place::Straddles(bytes) => folio.zero_from(bytes as usize),
+            Place::Straddles(_) => folio.zero_behind_end(),
             Place::Inside => {}
         }
         let run = if folio.has_buffers() {
-            whole_run(folio.buffers(self.sink.inode)).ok()
+            whole_run(folio.buffers()).ok()
         } else if folio.is_uptodate() {
             self.only_run(&folio, file_blocks)
         } else {

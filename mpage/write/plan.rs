@@ -275,12 +275,12 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
                 Answer::Blocks(mapping) if matches!(mapping.extent, Extent::Hole) => Err(EIO),
                 // That the block is uptodate in the folio is no news to who writes it.
                 Answer::Blocks(mapping) => Ok(Mapping {
-                    uptodate: false,
+                    filled: None,
                     ..mapping
                 }),
             })?;
             match step {
-                Some(Step::Read(run) | Step::Filled(run)) => return Ok(Some(run)),
+                Some(Step::Read(run) | Step::Filled(run, _)) => return Ok(Some(run)),
                 Some(Step::Zero(span)) if span.start < self.file_blocks => {
                     // If not left out, the file has become shorter than the window knows.
                     self.left_out.ok_or(EIO)?;

@@ -9,8 +9,9 @@ mod tests {
             fs::Later,
             mm::{
                 BufferState,
+                Filled,
                 WritebackReason, //
-            }, //
+            },
         },
         mpage::{
             mapping::{
@@ -237,7 +238,8 @@ mod tests {
         let mut plan = WritePlan::new(&mut window, 8, 4);
         let mut answer = |at: crate::mpage::LogicalBlock, _| {
             let block = if at.0 < 11 { 60 + at.0 } else { 200 };
-            Ok(Mapping::mapped(1, PhysicalBlock(block), BlockCount(1)).with_uptodate())
+            Ok(Mapping::mapped(1, PhysicalBlock(block), BlockCount(1))
+                .with_filled(Filled::IN_A_TEST))
         };
         assert_eq!(plan.next(&mut answer)?, Some(run(0, 3, 68)));
         assert_eq!(plan.next(&mut answer)?, Some(run(3, 1, 200)));

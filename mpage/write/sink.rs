@@ -21,7 +21,10 @@ use crate::{
             SplitWriter,
             WriteBio, //
         },
-        fs::Inode,
+        fs::{
+            Inode,
+            InodeType, //
+        },
         mm::{
             ByteRange,
             DirtyFolio,
@@ -42,13 +45,13 @@ use kernel::{
 };
 
 /// Where a folio of one run went.
-pub(super) enum Joined<'w> {
+pub(super) enum Joined<'w, I> {
     /// The bio owns the end of its writeback.
     InBio,
     /// There is no memory for a bio.
-    NoMemory(DirtyFolio<'w>),
+    NoMemory(DirtyFolio<'w, I>),
     /// No device can have the block.
-    Nowhere(DirtyFolio<'w>),
+    Nowhere(DirtyFolio<'w, I>),
 }
 
 /// The acting half: bios.
@@ -56,7 +59,7 @@ pub(super) struct Sink<'i> {
     pub(super) inode: &'i Inode,
     pub(super) block_bits: u32,
     /// The bio that the next folio may join.
-    bio: Option<WriteBio>,
+    bio: Option<WriteBio<'i>>,
     pub(super) tally: Tally,
 }
 
@@ -94,23 +97,23 @@ impl<'i> Sink<'i> {
     }
 
     /// A folio could not be mapped.
-    pub(super) fn fail(&mut self, request: &WritebackControl<'_>, error: Error) {
+    pub(super) fn fail<I>(&mut self, request: &WritebackControl<'_, I>, error: Error) {
         self.tally.failed_folios += 1;
         request.record_error(error);
     }
 
     /// Writes a run of a folio of several.
-    pub(super) fn write_piece(
+    pub(super) fn write_piece<I: InodeType>(
         &mut self,
-        request: &WritebackControl<'_>,
-        split: &SplitWriter<'_>,
+        request: &WritebackControl<'_, I>,
+        split: &SplitWriter<'_, I>,
         run: Run<&BlockDevice>,
     ) {
         let range = self.bytes(run.span);
         match self.sector(&run) {
             Some(sector) => {
                 self.tally.bio(range.len as u64);
-                split.write_piece(run.device, sector, range, request, self.inode);
+                split.write_piece(run.device, sector, range, request);
                 self.push_boundary(&run);
             }
             None => split.fail(EIO),
@@ -119,17 +122,17 @@ impl<'i> Sink<'i> {
 
     /// Writes a folio of one run: adds it to the current bio if it continues that, and submits the
     /// bio if nothing can continue it.
-    pub(super) fn join<'w>(
+    pub(super) fn join<'w, I: InodeType>(
         &mut self,
-        request: &WritebackControl<'_>,
-        mut folio: DirtyFolio<'w>,
-        run: Run<&BlockDevice>,
-    ) -> Joined<'w> {
+        request: &WritebackControl<'_, I>,
+        mut folio: DirtyFolio<'w, I>,
+        run: Run<&'i BlockDevice>,
+    ) -> Joined<'w, I> {
         let Some(sector) = self.sector(&run) else {
             return Joined::Nowhere(folio);
         };
         let len = self.bytes(run.span).len;
-        let continues = |bio: &WriteBio| bio.device() == run.device && bio.end() == sector;
+        let continues = |bio: &WriteBio<'_>| bio.device() == run.device && bio.end() == sector;
         if !self.bio.as_ref().is_some_and(continues) {
             self.flush();
         }
@@ -146,7 +149,7 @@ impl<'i> Sink<'i> {
             self.flush();
         }
         let pages = pages_left(folio.position(), &self.bounds(request), PAGE_SHIFT);
-        let Some(mut bio) = WriteBio::new(run.device, sector, pages, request, self.inode) else {
+        let Some(mut bio) = WriteBio::new(run.device, sector, pages, request) else {
             return Joined::NoMemory(folio);
         };
         if let Err(folio) = bio.add(folio, len) {
@@ -176,7 +179,7 @@ impl<'i> Sink<'i> {
         }
     }
 
-    fn bounds(&self, request: &WritebackControl<'_>) -> Bounds {
+    fn bounds<I>(&self, request: &WritebackControl<'_, I>) -> Bounds {
         Bounds {
             size: self.inode.size(),
             range_end: request.range_end(),

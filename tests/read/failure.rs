@@ -113,6 +113,24 @@ mod tests {
         Ok(())
     }
 
+    /// What a bio cannot have of a folio it does not take, and what nobody has filled nobody reads.
+    #[test]
+    fn safe_wrong_ranges_reach_nothing() -> Result {
+        let extents = [
+            ext(8, Run(800)),
+            ext(1, Run(0)),
+            ext(7, Hole),
+            ext(32, Run(100)),
+        ];
+        let case = Case::new(9, &extents);
+        let seen = case.run(Engine::Careless, How::Read)?;
+        let expected = [Ok(()), Ok(()), Err(EIO), Err(EIO), Err(EIO), Err(EIO)];
+        assert!(seen.results.iter().eq(&expected));
+        assert!(seen.failed(&[2, 3, 4, 5]));
+        assert!(seen.bios_are(&[(800, 4096), (0, 512)]));
+        Ok(())
+    }
+
     /// What can be read of the last block is, and the rest is zeroed.
     #[test]
     fn r12_bio_over_the_end_is_trimmed() -> Result {

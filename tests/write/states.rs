@@ -272,6 +272,18 @@ mod tests {
         Ok(())
     }
 
+    /// What a bio cannot have of a folio it does not take, and the folio is as it was.
+    #[test]
+    fn safe_wrong_ranges_reach_nothing() -> Result {
+        let extents = [ext(4, Run(100))];
+        let case = WriteCase::new(12, &extents).buffers(&[(1, &[Good])]);
+        for seen in case.run_each(&[Engine::Rust, Engine::Careless])? {
+            assert!(seen.all_written());
+            assert!(seen.bios_are(&[(800, 4 << 12)]));
+        }
+        Ok(())
+    }
+
     /// A folio that a full bio hands back is as it was: dirty, and so are its buffers. Those that
     /// the bio took are clean, and their writeback ends with the bio, which is dropped.
     #[test]

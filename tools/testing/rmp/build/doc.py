@@ -6,7 +6,6 @@ the compiler's own command line, which Kbuild keeps beside each object, is run
 with rustdoc in place of rustc.
 """
 
-import shlex
 import shutil
 
 from .. import command, ui
@@ -18,20 +17,7 @@ CRATES = ("crate/rust_mpage", "ext2/rust_ext2")
 
 def rustdoc_words(saved, rustdoc, output):
     """(environment, argv) from the text of a .cmd file of Kbuild."""
-    line = saved.splitlines()[0].partition(":=")[2].replace("$$", "$")
-    words = shlex.split(line.partition(" ;")[0])
-    env = {}
-    while "=" in words[0] and not words[0].startswith("-"):
-        name, _, value = words.pop(0).partition("=")
-        env[name] = value
-    words.pop(0)  # rustc
-    argv = [rustdoc]
-    while words:
-        word = words.pop(0)
-        if word in ("--out-dir", "-o"):
-            words.pop(0)
-        elif not word.startswith(("--emit=", "--remap-path")):
-            argv.append(word)
+    env, argv = modules.saved_words(saved, rustdoc)
     return env, [*argv, "--output", str(output)]
 
 

@@ -6,6 +6,7 @@ checkout and two checkouts do not disturb each other.
 """
 
 import os
+import shlex
 import shutil
 
 from .. import cache, command, ui
@@ -21,7 +22,7 @@ def sources(top):
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".")
-            and not (folder == str(top) and name in _NOT_HERE)
+            and not (folder == str(top) and name in _NOT_HERE) and name != "refused"
         )
         for name in files:
             # what an in-tree `make modules` made is no source
@@ -76,6 +77,26 @@ def _no_warnings(log):
         shown = "\n".join("    " + line for line in text[at:].splitlines()[:40])
         raise ui.Fail(f"clippy has {len(found)} warnings; the first:\n{shown}\n"
                       f"the whole log: {log}")
+
+
+def saved_words(saved, program):
+    """(environment, argv) from the text of a .cmd file of Kbuild, to run a program in
+    place of the compiler, which writes nothing yet."""
+    line = saved.splitlines()[0].partition(":=")[2].replace("$$", "$")
+    words = shlex.split(line.partition(" ;")[0])
+    env = {}
+    while "=" in words[0] and not words[0].startswith("-"):
+        name, _, value = words.pop(0).partition("=")
+        env[name] = value
+    words.pop(0)  # rustc
+    argv = [program]
+    while words:
+        word = words.pop(0)
+        if word in ("--out-dir", "-o"):
+            words.pop(0)
+        elif not word.startswith(("--emit=", "--remap-path")):
+            argv.append(word)
+    return env, argv
 
 
 def names(objects):

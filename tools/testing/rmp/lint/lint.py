@@ -10,7 +10,7 @@ import sys
 from .. import command, ui
 from ..build import modules
 from ..build.built import Built
-from . import layers, rooms, rustrules, siblings
+from . import layers, refused, rooms, rustrules, siblings
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
@@ -138,6 +138,8 @@ def main(settings):
         try:
             objects = modules.ensure(settings, built.kernel, built.chain, clippy=True)
             bad |= _show("objects", siblings.complaints(objects, built.chain))
+            bad |= _show("refused", refused.complaints(settings, objects, built.chain,
+                                                       paths))
         except ui.Fail as failure:
             bad = True
             ui.say(f"  clippy: {failure}")
