@@ -9,18 +9,13 @@
 use crate::{
     dir,
     disk,
-    inode::{
-        self,
-        Ext2Inode, //
-    },
+    inode,
     mount::Ext2, //
 };
-use kernel::{
-    prelude::*,
-    sync::aref::ARef, //
-};
+use kernel::prelude::*;
 use rust_mpage::fs::{
     ExportOperations,
+    InodeRef,
     LockedDirectory,
     SuperBlock, //
 };
@@ -31,7 +26,7 @@ pub(crate) struct Export;
 impl ExportOperations for Export {
     type FileSystem = Ext2;
 
-    fn inode(sb: &SuperBlock<Ext2>, number: u64, generation: u32) -> Result<ARef<Ext2Inode>> {
+    fn inode(sb: &SuperBlock<Ext2>, number: u64, generation: u32) -> Result<InodeRef<'_, Ext2>> {
         let geometry = &sb.data().geometry;
         let ino = u32::try_from(number).map_err(|_| ESTALE)?;
         if ino != disk::ino::ROOT && ino < geometry.first_ino() || ino > geometry.inodes_count() {
@@ -45,8 +40,8 @@ impl ExportOperations for Export {
         Ok(inode)
     }
 
-    fn parent(dir: LockedDirectory<'_, Ext2>) -> Result<ARef<Ext2Inode>> {
+    fn parent(dir: LockedDirectory<'_, Ext2>) -> Result<InodeRef<'_, Ext2>> {
         let ino = dir::find(dir, b"..")?.ok_or(ENOENT)?.inode;
-        inode::get(dir.super_block(), ino)
+        inode::get(dir.inode().super_block(), ino)
     }
 }

@@ -30,14 +30,14 @@ use crate::{
 use core::pin::Pin;
 use kernel::{
     prelude::*,
-    seq_file::SeqFile,
-    sync::aref::ARef, //
+    seq_file::SeqFile, //
 };
 use rust_mpage::fs::{
     Access,
     AccessChange,
     ExportTable,
     FileSystem,
+    InodeRef,
     Level,
     MountRequest,
     NewSuperBlock,
@@ -86,7 +86,7 @@ impl FileSystem for Ext2 {
         super_block::fill(sb, request)
     }
 
-    fn root(sb: &SuperBlock<Self>) -> Result<ARef<Ext2Inode>> {
+    fn root(sb: &SuperBlock<Self>) -> Result<InodeRef<'_, Self>> {
         let root = inode::get(sb, disk::ino::ROOT).inspect_err(|_| {
             sb.message(
                 Level::Error,

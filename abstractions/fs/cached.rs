@@ -11,6 +11,7 @@ use super::{
     fs_inode::is_initialised,
     FileSystem,
     FsInode,
+    InodeRef,
     InodeType,
     SuperBlock, //
 };
@@ -20,10 +21,7 @@ use core::{
     ptr,
     ptr::NonNull, //
 };
-use kernel::{
-    prelude::*,
-    sync::aref::ARef, //
-};
+use kernel::prelude::*;
 
 /// What is known of an inode without waiting for it.
 pub enum Cached<R> {
@@ -73,7 +71,7 @@ impl<T: FileSystem> SuperBlock<T> {
     /// Inode number `number`, if it is in memory, has been filled, and nobody is evicting it.
     ///
     /// C: `ilookup()`, which waits.
-    pub fn cached_inode(&self, number: u64) -> Cached<ARef<FsInode<T>>> {
+    pub fn cached_inode(&self, number: u64) -> Cached<InodeRef<'_, T>> {
         let mut found = false;
         // SAFETY: The superblock is valid and mounted; the callback is for this type of data, which
         // lives until the call returns.
@@ -88,7 +86,7 @@ impl<T: FileSystem> SuperBlock<T> {
         match NonNull::new(inode) {
             // SAFETY: The callback has taken a reference on what it has found, an inode of the
             // filesystem with its data.
-            Some(inode) => Cached::Here(unsafe { ARef::from_raw(inode.cast()) }),
+            Some(inode) => Cached::Here(unsafe { InodeRef::from_raw(inode) }),
             None if found => Cached::Busy,
             None => Cached::Absent,
         }

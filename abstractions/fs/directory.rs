@@ -17,6 +17,7 @@ use super::{
     FileSystem,
     FsInode,
     InodeOperations,
+    InodeRef,
     InodeType, //
 };
 use crate::bindings;
@@ -39,7 +40,6 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    sync::aref::ARef,
     types::NotThreadSafe,
 };
 
@@ -239,10 +239,10 @@ pub(super) unsafe fn name_of<'a>(dentry: *mut bindings::dentry) -> &'a [u8] {
 /// What a directory can do, besides what every inode can.
 pub trait DirectoryOperations: InodeOperations {
     /// Finds the inode of `name`, if there is such an entry.
-    fn lookup(
-        dir: LockedDirectory<'_, Self::FileSystem>,
+    fn lookup<'d>(
+        dir: LockedDirectory<'d, Self::FileSystem>,
         name: &[u8],
-    ) -> Result<Option<ARef<FsInode<Self::FileSystem>>>>;
+    ) -> Result<Option<InodeRef<'d, Self::FileSystem>>>;
 
     /// Hands out entries from the reader's position on, and moves it.
     fn iterate(
@@ -280,17 +280,17 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
         _flags: c_uint,
     ) -> *mut bindings::dentry {
         // SAFETY: By the safety requirements; the name of a dentry in lookup does not change.
-        let (dir, name) = unsafe {
+        let (dir, name, sb) = unsafe {
             (
                 LockedDirectory::new(FsInode::from_raw(dir)),
                 name_of(dentry),
+                (*dir).i_sb,
             )
         };
-        match D::lookup(dir, name) {
+        let found = D::lookup(dir, name);
+        match found.and_then(|found| found.map(|inode| inode.into_raw_on(sb)).transpose()) {
             Ok(inode) => {
-                let inode = inode.map_or(ptr::null_mut(), |inode| {
-                    ARef::into_raw(inode).as_ptr().cast()
-                });
+                let inode = inode.unwrap_or(ptr::null_mut());
                 // SAFETY: The reference is passed on, also if this fails.
                 unsafe { bindings::d_splice_alias(inode, dentry) }
             }

@@ -65,6 +65,11 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
         Self(inode)
     }
 
+    /// The inode, for as long as the lock is held.
+    pub fn inode(&self) -> &'a FsInode<T> {
+        self.0
+    }
+
     /// The directory for reading, as long as it is not changed.
     pub fn as_locked(&self) -> LockedDirectory<'_, T> {
         // SAFETY: The directory is locked by the type invariants, and it is not changed without a

@@ -9,16 +9,14 @@
 use super::{
     FileSystem,
     FsInode,
+    InodeRef,
     InodeType,
     LockedDirectory,
     SuperBlock, //
 };
 use crate::bindings;
 use core::marker::PhantomData;
-use kernel::{
-    prelude::*,
-    sync::aref::ARef, //
-};
+use kernel::prelude::*;
 
 /// How files are found again.
 pub trait ExportOperations: 'static {
@@ -31,12 +29,11 @@ pub trait ExportOperations: 'static {
         sb: &SuperBlock<Self::FileSystem>,
         number: u64,
         generation: u32,
-    ) -> Result<ARef<FsInode<Self::FileSystem>>>;
+    ) -> Result<InodeRef<'_, Self::FileSystem>>;
 
     /// The directory that `dir` is in.
-    fn parent(
-        dir: LockedDirectory<'_, Self::FileSystem>,
-    ) -> Result<ARef<FsInode<Self::FileSystem>>>;
+    fn parent(dir: LockedDirectory<'_, Self::FileSystem>)
+        -> Result<InodeRef<'_, Self::FileSystem>>;
 }
 
 /// The C table of a filesystem's [`ExportOperations`].
@@ -80,11 +77,10 @@ impl<E: ExportOperations> ExportVTable<E> {
         generation: u32,
     ) -> *mut bindings::inode {
         // SAFETY: By the safety requirements.
-        let sb = unsafe { SuperBlock::from_raw(sb) };
-        match E::inode(sb, number, generation) {
-            Ok(inode) => ARef::into_raw(inode).as_ptr().cast(),
-            Err(error) => error.to_ptr(),
-        }
+        let found = E::inode(unsafe { SuperBlock::from_raw(sb) }, number, generation);
+        found
+            .and_then(|inode| inode.into_raw_on(sb))
+            .unwrap_or_else(Error::to_ptr)
     }
 
     /// # Safety
@@ -129,13 +125,15 @@ impl<E: ExportOperations> ExportVTable<E> {
         // fs/exportfs/expfs.c does not take it.
         unsafe { bindings::rust_mpage_helper_inode_lock_shared(raw) };
         // SAFETY: The inode is a directory of the filesystem, locked just above.
-        let result =
-            E::parent(unsafe { LockedDirectory::<E::FileSystem>::new(FsInode::from_raw(raw)) });
+        let dir = unsafe { LockedDirectory::<E::FileSystem>::new(FsInode::from_raw(raw)) };
+        // SAFETY: The inode is valid.
+        let sb = unsafe { (*raw).i_sb };
+        let result = E::parent(dir).and_then(|inode| inode.into_raw_on(sb));
         // SAFETY: Locked above.
         unsafe { bindings::rust_mpage_helper_inode_unlock_shared(raw) };
         match result {
             // SAFETY: The reference is passed on, also if this fails.
-            Ok(inode) => unsafe { bindings::d_obtain_alias(ARef::into_raw(inode).as_ptr().cast()) },
+            Ok(inode) => unsafe { bindings::d_obtain_alias(inode) },
             Err(error) => error.to_ptr(),
         }
     }

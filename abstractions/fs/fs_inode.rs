@@ -18,6 +18,7 @@ use super::{
     FileSystem,
     Inode,
     InodeFlags,
+    InodeRef,
     InodeType,
     SuperBlock, //
 };
@@ -38,16 +39,10 @@ use core::{
 use kernel::{
     prelude::*,
     str::CString,
-    sync::{
-        aref::{
-            ARef,
-            AlwaysRefCounted, //
-        },
-        barrier::{
-            smp_mb,
-            Read,
-            Write, //
-        }, //
+    sync::barrier::{
+        smp_mb,
+        Read,
+        Write, //
     },
 };
 
@@ -76,8 +71,7 @@ impl<T: FileSystem> Slot<T> {
 
 /// An inode of the filesystem `T`.
 ///
-/// A counted reference must not outlive the mount, as in C: the VFS complains about busy inodes
-/// when the filesystem is unmounted. It is meant to live for one operation.
+/// It is in use, but that need not be by a counted reference; those are [`InodeRef`]s.
 ///
 /// # Invariants
 ///
@@ -116,19 +110,6 @@ unsafe impl<T: FileSystem> InodeType for FsInode<T> {
     unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
         // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
         unsafe { &*ptr.cast() }
-    }
-}
-
-// SAFETY: Inodes have a reference count, `i_count`, which ihold() and iput() manage.
-unsafe impl<T: FileSystem> AlwaysRefCounted for FsInode<T> {
-    fn inc_ref(&self) {
-        // SAFETY: The inode is referenced, or `&self` would not be.
-        unsafe { bindings::ihold(self.as_raw()) }
-    }
-
-    unsafe fn dec_ref(obj: NonNull<Self>) {
-        // SAFETY: The caller owns a reference.
-        unsafe { bindings::iput(obj.as_ptr().cast()) }
     }
 }
 
@@ -213,11 +194,11 @@ impl<T: FileSystem> FsInode<T> {
 }
 
 /// An inode from the inode cache.
-pub enum Iget<T: FileSystem> {
+pub enum Iget<'m, T: FileSystem> {
     /// It has been read before.
-    Cached(ARef<FsInode<T>>),
+    Cached(InodeRef<'m, T>),
     /// It is this caller's to read.
-    New(NewInode<T>),
+    New(NewInode<'m, T>),
 }
 
 /// What the VFS has to know about an inode.
@@ -247,29 +228,29 @@ pub struct Attributes {
     pub flags: InodeFlags,
 }
 
-/// An inode that nobody else sees, to be filled.
+/// An inode that nobody else sees, to be filled, of a filesystem that is mounted for `'m`.
 ///
 /// # Invariants
 ///
 /// `inode` is an inode of `T`'s cache with `I_NEW` set by this task, whose data is not initialised,
 /// and on which `self` owns a reference.
-pub struct NewInode<T: FileSystem> {
+pub struct NewInode<'m, T: FileSystem> {
     inode: NonNull<bindings::inode>,
-    _filesystem: PhantomData<T>,
+    _mount: PhantomData<&'m SuperBlock<T>>,
 }
 
-impl<T: FileSystem> NewInode<T> {
+impl<'m, T: FileSystem> NewInode<'m, T> {
     /// Takes over a new inode.
     ///
     /// # Safety
     ///
-    /// The type invariants must hold for `inode`, and the reference must be the caller's.
-    pub(super) unsafe fn from_raw(inode: *mut bindings::inode) -> Self {
+    /// The type invariants must hold for `inode`, the reference must be the caller's, and the
+    /// filesystem be mounted for `'m`.
+    pub(super) unsafe fn from_raw(inode: NonNull<bindings::inode>) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
-            // SAFETY: The inode is valid, so it is not null.
-            inode: unsafe { NonNull::new_unchecked(inode) },
-            _filesystem: PhantomData,
+            inode,
+            _mount: PhantomData,
         }
     }
 
@@ -288,7 +269,7 @@ impl<T: FileSystem> NewInode<T> {
         attributes: &Attributes,
         operations: Operations<T>,
         data: impl PinInit<T::InodeData, Error>,
-    ) -> Result<ARef<FsInode<T>>> {
+    ) -> Result<InodeRef<'m, T>> {
         let inode = self.inode.as_ptr();
         operations.check(attributes.mode)?;
         let size = i64::try_from(attributes.size).map_err(|_| EUCLEAN)?;
@@ -300,13 +281,11 @@ impl<T: FileSystem> NewInode<T> {
         // Nothing fails from here on.
         let this = ManuallyDrop::new(self);
         operations.apply(inode, attributes.mode);
-        // INVARIANT: The data is initialised; `I_NEW` goes with the next call.
         // SAFETY: The inode is new and ours. unlock_new_inode() orders the above before others'
-        // accesses. The reference is passed on.
-        unsafe {
-            bindings::unlock_new_inode(inode);
-            Ok(ARef::from_raw(this.inode.cast()))
-        }
+        // accesses.
+        unsafe { bindings::unlock_new_inode(inode) };
+        // SAFETY: The data is initialised, and `I_NEW` is gone. The reference is passed on.
+        Ok(unsafe { InodeRef::from_raw(this.inode) })
     }
 
     fn set_attributes(&self, attributes: &Attributes, size: i64) {
@@ -335,7 +314,7 @@ impl<T: FileSystem> NewInode<T> {
     }
 }
 
-impl<T: FileSystem> Drop for NewInode<T> {
+impl<T: FileSystem> Drop for NewInode<'_, T> {
     fn drop(&mut self) {
         // SAFETY: The inode is new and ours; the reference is given up. C: iget_failed().
         unsafe { bindings::iget_failed(self.inode.as_ptr()) }

@@ -22,6 +22,7 @@ mod fs_inode;
 mod ids;
 mod inode;
 mod inode_flags;
+mod inode_ref;
 mod inode_state;
 mod link_target;
 mod message;
@@ -88,6 +89,7 @@ pub use self::inode::{
     InodeType, //
 };
 pub use self::inode_flags::InodeFlags;
+pub use self::inode_ref::InodeRef;
 pub use self::inode_state::{
     ErrorSequence,
     Wait, //

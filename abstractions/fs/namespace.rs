@@ -42,40 +42,40 @@ use kernel::{
 /// file that is created is returned without its own name in the dentry cache, which it gets here.
 pub trait NamespaceOperations: DirectoryOperations + WritableInode {
     /// Creates a regular file.
-    fn create(
-        dir: &mut ExclusiveDirectory<'_, Self::FileSystem>,
+    fn create<'d>(
+        dir: &mut ExclusiveDirectory<'d, Self::FileSystem>,
         name: &[u8],
         mode: u16,
-    ) -> Result<CreatedInode<Self::FileSystem>>;
+    ) -> Result<CreatedInode<'d, Self::FileSystem>>;
 
     /// Creates a directory, with its own entries in it.
-    fn mkdir(
-        dir: &mut ExclusiveDirectory<'_, Self::FileSystem>,
+    fn mkdir<'d>(
+        dir: &mut ExclusiveDirectory<'d, Self::FileSystem>,
         name: &[u8],
         mode: u16,
-    ) -> Result<CreatedInode<Self::FileSystem>>;
+    ) -> Result<CreatedInode<'d, Self::FileSystem>>;
 
     /// Creates a device, a FIFO or a socket.
-    fn mknod(
-        dir: &mut ExclusiveDirectory<'_, Self::FileSystem>,
+    fn mknod<'d>(
+        dir: &mut ExclusiveDirectory<'d, Self::FileSystem>,
         name: &[u8],
         mode: u16,
         device: DeviceNumber,
-    ) -> Result<CreatedInode<Self::FileSystem>>;
+    ) -> Result<CreatedInode<'d, Self::FileSystem>>;
 
     /// Creates a symbolic link to `target`, which has no NUL and may be too long.
-    fn symlink(
-        dir: &mut ExclusiveDirectory<'_, Self::FileSystem>,
+    fn symlink<'d>(
+        dir: &mut ExclusiveDirectory<'d, Self::FileSystem>,
         name: &[u8],
         target: &[u8],
-    ) -> Result<CreatedInode<Self::FileSystem>>;
+    ) -> Result<CreatedInode<'d, Self::FileSystem>>;
 
     /// Creates a regular file in the filesystem of `dir`, which is not locked, without a name. The
     /// file has one link, which it loses afterwards.
     fn tmpfile(
         dir: &FsInode<Self::FileSystem>,
         mode: u16,
-    ) -> Result<CreatedInode<Self::FileSystem>>;
+    ) -> Result<CreatedInode<'_, Self::FileSystem>>;
 
     /// Gives `inode`, whose `i_rwsem` is held exclusively, one more name.
     fn link(
@@ -103,7 +103,7 @@ pub trait NamespaceOperations: DirectoryOperations + WritableInode {
     fn rename(rename: Rename<'_, Self::FileSystem>) -> Result;
 }
 
-impl<T: FileSystem> CreatedInode<T> {
+impl<T: FileSystem> CreatedInode<'_, T> {
     /// The directory that this is, to be given its first entries. Fails with `ENOTDIR` if it is
     /// none.
     pub fn as_directory(&mut self) -> Result<ExclusiveDirectory<'_, T>> {
@@ -119,9 +119,12 @@ impl<T: FileSystem> CreatedInode<T> {
     /// # Safety
     ///
     /// `dentry` must be a negative dentry whose directory is locked exclusively.
-    unsafe fn instantiate(self, dentry: *mut bindings::dentry) {
+    unsafe fn instantiate(self, dentry: *mut bindings::dentry) -> Result {
+        // SAFETY: The dentry is valid.
+        let inode = self.into_raw_on(unsafe { (*dentry).d_sb })?;
         // SAFETY: The inode has I_NEW, and the reference is passed on.
-        unsafe { bindings::d_instantiate_new(dentry, self.into_raw()) }
+        unsafe { bindings::d_instantiate_new(dentry, inode) };
+        Ok(())
     }
 }
 
@@ -184,8 +187,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::create(&mut dir, name, mode | bindings::S_IFREG as u16)?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry) };
-            Ok(0)
+            unsafe { inode.instantiate(dentry) }.map(|()| 0)
         })
     }
 
@@ -200,12 +202,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
     ) -> *mut bindings::dentry {
         // SAFETY: By the safety requirements.
         let (mut dir, name) = unsafe { Self::place(dir, dentry) };
-        match D::mkdir(&mut dir, name, mode | bindings::S_IFDIR as u16) {
-            Ok(inode) => {
-                // SAFETY: By the safety requirements.
-                unsafe { inode.instantiate(dentry) };
-                ptr::null_mut()
-            }
+        let made = D::mkdir(&mut dir, name, mode | bindings::S_IFDIR as u16);
+        // SAFETY: By the safety requirements.
+        match made.and_then(|inode| unsafe { inode.instantiate(dentry) }) {
+            Ok(()) => ptr::null_mut(),
             Err(error) => error.to_ptr(),
         }
     }
@@ -225,8 +225,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::mknod(&mut dir, name, mode, DeviceNumber::from_raw(device))?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry) };
-            Ok(0)
+            unsafe { inode.instantiate(dentry) }.map(|()| 0)
         })
     }
 
@@ -247,8 +246,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::symlink(&mut dir, name, target.to_bytes())?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry) };
-            Ok(0)
+            unsafe { inode.instantiate(dentry) }.map(|()| 0)
         })
     }
 
@@ -263,12 +261,12 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         mode: bindings::umode_t,
     ) -> c_int {
         // SAFETY: By the safety requirements.
-        let dir = unsafe { FsInode::from_raw(dir) };
-        match D::tmpfile(dir, mode | bindings::S_IFREG as u16) {
+        let (dir, sb) = unsafe { (FsInode::from_raw(dir), (*dir).i_sb) };
+        let made = D::tmpfile(dir, mode | bindings::S_IFREG as u16);
+        match made.and_then(|inode| inode.into_raw_on(sb)) {
             // SAFETY: The file is the caller's. The inode has I_NEW until here, and the reference
             // is passed on to the file's dentry.
             Ok(inode) => unsafe {
-                let inode = inode.into_raw();
                 bindings::d_tmpfile(file, inode);
                 bindings::unlock_new_inode(inode);
                 bindings::rust_mpage_helper_finish_open_simple(file)

@@ -11,6 +11,7 @@
 
 use super::{
     fs_inode,
+    inode_ref::check_mount,
     FileSystem,
     FsInode,
     InodeFlags,
@@ -58,30 +59,30 @@ pub struct Creation {
 
 impl<T: FileSystem> SuperBlock<T> {
     /// Makes an inode, which has no number yet. C: `new_inode()`.
-    pub fn new_inode(&self) -> Result<UnhashedInode<T>> {
+    pub fn new_inode(&self) -> Result<UnhashedInode<'_, T>> {
         // SAFETY: The superblock is valid and mounted.
         let inode = NonNull::new(unsafe { bindings::new_inode(self.as_raw()) }).ok_or(ENOMEM)?;
         // INVARIANT: new_inode() returns an inode of `alloc_inode`, referenced for the caller, that
         // cannot be found.
         Ok(UnhashedInode {
             inode,
-            _filesystem: PhantomData,
+            _mount: PhantomData,
         })
     }
 }
 
-/// An inode that cannot be found.
+/// An inode that cannot be found, of a filesystem that is mounted for `'m`.
 ///
 /// # Invariants
 ///
 /// `inode` is an inode of `T`'s cache that is not hashed and has never been used, and `self` owns
 /// the only reference.
-pub struct UnhashedInode<T: FileSystem> {
+pub struct UnhashedInode<'m, T: FileSystem> {
     inode: NonNull<bindings::inode>,
-    _filesystem: PhantomData<T>,
+    _mount: PhantomData<&'m SuperBlock<T>>,
 }
 
-impl<T: FileSystem> UnhashedInode<T> {
+impl<'m, T: FileSystem> UnhashedInode<'m, T> {
     /// Fills the inode, as one of a file that is created in `dir` now, and lets it be found: who
     /// looks for its number waits until it has a name or is dropped.
     ///
@@ -95,7 +96,7 @@ impl<T: FileSystem> UnhashedInode<T> {
         creation: &Creation,
         operations: Operations<T>,
         data: impl PinInit<T::InodeData, Error>,
-    ) -> Result<CreatedInode<T>> {
+    ) -> Result<CreatedInode<'m, T>> {
         let inode = self.inode.as_ptr();
         operations.check(creation.mode)?;
         // SAFETY: The inode comes from `T`'s cache and is ours; it has never been used, so its data
@@ -131,12 +132,12 @@ impl<T: FileSystem> UnhashedInode<T> {
         // reference is passed on.
         Ok(CreatedInode {
             inode: this.inode,
-            _filesystem: PhantomData,
+            _mount: PhantomData,
         })
     }
 }
 
-impl<T: FileSystem> Drop for UnhashedInode<T> {
+impl<T: FileSystem> Drop for UnhashedInode<'_, T> {
     fn drop(&mut self) {
         // SAFETY: The inode is valid, and the reference is ours by the type invariants. A bad inode
         // is not deleted from the disk.
@@ -147,7 +148,8 @@ impl<T: FileSystem> Drop for UnhashedInode<T> {
     }
 }
 
-/// The inode of a file that has no name yet and that nobody else uses.
+/// The inode of a file that has no name yet and that nobody else uses, of a filesystem that is mounted
+/// for `'m`.
 ///
 /// The operation that creates it returns it, to have it named. When it is dropped instead, the file
 /// is deleted: the filesystem's `delete_inode` and `free_inode` run then, so whatever they lock
@@ -157,12 +159,13 @@ impl<T: FileSystem> Drop for UnhashedInode<T> {
 ///
 /// `inode` is an inode of `T`'s cache with `I_NEW` set by this task, whose data is initialised, and
 /// on which `self` owns a reference.
-pub struct CreatedInode<T: FileSystem> {
+#[must_use = "it is deleted again"]
+pub struct CreatedInode<'m, T: FileSystem> {
     inode: NonNull<bindings::inode>,
-    _filesystem: PhantomData<T>,
+    _mount: PhantomData<&'m SuperBlock<T>>,
 }
 
-impl<T: FileSystem> Deref for CreatedInode<T> {
+impl<T: FileSystem> Deref for CreatedInode<'_, T> {
     type Target = FsInode<T>;
 
     fn deref(&self) -> &FsInode<T> {
@@ -171,10 +174,18 @@ impl<T: FileSystem> Deref for CreatedInode<T> {
     }
 }
 
-impl<T: FileSystem> CreatedInode<T> {
-    /// The inode with `I_NEW`, and the reference.
-    pub(super) fn into_raw(self) -> *mut bindings::inode {
-        ManuallyDrop::new(self).inode.as_ptr()
+impl<T: FileSystem> CreatedInode<'_, T> {
+    /// The inode with `I_NEW`, and the reference, for the caller, who asked for an inode of the mount
+    /// `sb`.
+    ///
+    /// Fails with `EXDEV` if it is one of another, which is dropped.
+    pub(super) fn into_raw_on(
+        self,
+        sb: *mut bindings::super_block,
+    ) -> Result<*mut bindings::inode> {
+        // SAFETY: The inode is valid.
+        check_mount(unsafe { (*self.inode.as_ptr()).i_sb }, sb)?;
+        Ok(ManuallyDrop::new(self).inode.as_ptr())
     }
 
     /// Writes the target of a symbolic link that is not kept with the inode, and sets the size.
@@ -201,7 +212,7 @@ impl<T: FileSystem> CreatedInode<T> {
     }
 }
 
-impl<T: FileSystem> Drop for CreatedInode<T> {
+impl<T: FileSystem> Drop for CreatedInode<'_, T> {
     fn drop(&mut self) {
         // SAFETY: The inode is valid and has I_NEW, which goes with this, and the reference is ours
         // by the type invariants. Without a link it is evicted, and deleted.

@@ -13,8 +13,8 @@ use super::{
     write,
     AccessChange,
     ExportTable,
-    FsInode,
     InodeCache,
+    InodeRef,
     Level,
     NewSuperBlock,
     Parameters,
@@ -39,7 +39,6 @@ use kernel::{
     fmt,
     prelude::*,
     seq_file::SeqFile,
-    sync::aref::ARef,
     types::{
         ForeignOwnable,
         Opaque, //
@@ -113,7 +112,7 @@ pub trait FileSystem: Sized + 'static {
     ) -> Result<Pin<KBox<Self::Data>>>;
 
     /// The root directory of a filesystem that [`Self::fill_super`] has read.
-    fn root(sb: &SuperBlock<Self>) -> Result<ARef<FsInode<Self>>>;
+    fn root(sb: &SuperBlock<Self>) -> Result<InodeRef<'_, Self>>;
 
     /// A write of metadata block `block` has failed. What is in memory is right, and is to be written
     /// again. Called where the filesystem asks for the block, or marks it dirty, or an inode is

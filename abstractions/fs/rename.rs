@@ -47,12 +47,12 @@ pub enum RenameTarget<'a, T> {
     Directory(ExclusiveDirectory<'a, T>),
 }
 
-impl<T> RenameSource<'_, T> {
+impl<'a, T: FileSystem> RenameSource<'a, T> {
     /// The inode.
-    pub fn inode(&self) -> &FsInode<T> {
+    pub fn inode(&self) -> &'a FsInode<T> {
         match self {
             Self::File(inode) | Self::Directory(inode) => inode,
-            Self::Reparented(directory) => directory,
+            Self::Reparented(directory) => directory.inode(),
         }
     }
 
@@ -62,12 +62,12 @@ impl<T> RenameSource<'_, T> {
     }
 }
 
-impl<T> RenameTarget<'_, T> {
+impl<'a, T: FileSystem> RenameTarget<'a, T> {
     /// The inode.
-    pub fn inode(&self) -> &FsInode<T> {
+    pub fn inode(&self) -> &'a FsInode<T> {
         match self {
             Self::File(inode) => inode,
-            Self::Directory(directory) => directory,
+            Self::Directory(directory) => directory.inode(),
         }
     }
 }

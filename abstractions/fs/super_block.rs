@@ -18,9 +18,9 @@ use super::{
     Access,
     Buffer,
     FileSystem,
-    FsInode,
     Iget,
     InodeCache,
+    InodeRef,
     Level,
     NewInode, //
 };
@@ -32,14 +32,16 @@ use core::{
     marker::PhantomData,
     ops::Deref,
     pin::Pin,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 use kernel::{
     error::from_result,
     fmt,
     prelude::*,
     seq_file::SeqFile,
-    sync::aref::ARef,
     types::{
         ForeignOwnable,
         Opaque, //
@@ -297,14 +299,12 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Gets inode number `ino` from the inode cache, or a new inode to be filled.
     /// C: `iget_locked()`.
-    pub fn iget(&self, ino: u64) -> Result<Iget<T>> {
+    pub fn iget(&self, ino: u64) -> Result<Iget<'_, T>> {
         // SAFETY: The superblock is valid and mounted.
         let inode = unsafe { bindings::iget_locked(self.as_raw(), ino) };
-        if inode.is_null() {
-            return Err(ENOMEM);
-        }
+        let inode = NonNull::new(inode).ok_or(ENOMEM)?;
         // SAFETY: The inode is valid and referenced; iget_locked() waits for I_NEW of others.
-        let state = unsafe { ptr::addr_of!((*inode).i_state.__state).read_volatile() };
+        let state = unsafe { ptr::addr_of!((*inode.as_ptr()).i_state.__state).read_volatile() };
         if state & bindings::inode_state_flags_enum_I_NEW != 0 {
             // SAFETY: The inode is new, so it is this caller's to fill, and it comes from
             // `alloc_inode` of this filesystem.
@@ -312,9 +312,7 @@ impl<T: FileSystem> SuperBlock<T> {
         } else {
             // SAFETY: The inode has been filled by `NewInode::init`, as every inode of this
             // filesystem that has lost I_NEW and is found. The reference is passed on.
-            Ok(Iget::Cached(unsafe {
-                ARef::from_raw(ptr::NonNull::new_unchecked(inode.cast::<FsInode<T>>()))
-            }))
+            Ok(Iget::Cached(unsafe { InodeRef::from_raw(inode) }))
         }
     }
 }
@@ -364,8 +362,9 @@ pub(super) unsafe fn fill<T: FileSystem>(
 unsafe fn mount_root<T: FileSystem>(sb: *mut bindings::super_block) -> Result {
     // SAFETY: By the safety requirements.
     let root = T::root(unsafe { SuperBlock::from_raw(sb) })?;
+    let root = root.into_raw_on(sb)?;
     // SAFETY: d_make_root() takes the reference over, even when it fails.
-    let dentry = unsafe { bindings::d_make_root(ARef::into_raw(root).as_ptr().cast()) };
+    let dentry = unsafe { bindings::d_make_root(root) };
     if dentry.is_null() {
         return Err(ENOMEM);
     }

@@ -34,8 +34,7 @@ use kernel::{
 
 /// A filesystem that can be written to. C: parts of `struct super_operations`.
 ///
-/// No function here gets an inode that could not be read or has never been made. An inode that is
-/// written or evicted may have no reference any more, so none is to be counted here.
+/// No function here gets an inode that could not be read or has never been made.
 pub trait WritableFileSystem: FileSystem {
     /// The filesystem has been mounted, for reading only or not: its root is there, and it is not
     /// in use yet. This is where it is marked as mounted on the device.

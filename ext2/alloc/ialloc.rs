@@ -56,12 +56,12 @@ use rust_mpage::fs::{
 /// marks it dirty. C: `ext2_new_inode()`.
 ///
 /// Fails with `ENOSPC` if there is no free inode, with `EUCLEAN` if one that is free is in use.
-pub(crate) fn new_inode<D>(
-    dir: &Ext2Inode,
+pub(crate) fn new_inode<'m, D>(
+    dir: &'m Ext2Inode,
     mode: u16,
     operations: Operations<Ext2>,
     data: impl FnOnce(u32) -> Result<D>,
-) -> Result<CreatedInode<Ext2>>
+) -> Result<CreatedInode<'m, Ext2>>
 where
     D: PinInit<InodeData, Error>,
 {

@@ -59,27 +59,31 @@ const EVERYBODY: u16 = 0o777;
 
 impl NamespaceOperations for Directory {
     /// C: `ext2_create()`.
-    fn create(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
-        let inode = new_file(dir, mode)?;
+    fn create<'d>(dir: &mut DirMut<'d>, name: &[u8], mode: u16) -> Result<CreatedInode<'d, Ext2>> {
+        let inode = new_file(dir.inode(), mode)?;
 
         give_name(dir, name, inode)
     }
 
     /// C: `ext2_mknod()`.
-    fn mknod(
-        dir: &mut DirMut<'_>,
+    fn mknod<'d>(
+        dir: &mut DirMut<'d>,
         name: &[u8],
         mode: u16,
         device: DeviceNumber,
-    ) -> Result<CreatedInode<Ext2>> {
+    ) -> Result<CreatedInode<'d, Ext2>> {
         let operations = Operations::writable_special::<File>(device);
-        let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+        let inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
 
         give_name(dir, name, inode)
     }
 
     /// C: `ext2_symlink()`. The target is in the inode, or with its NUL in one block.
-    fn symlink(dir: &mut DirMut<'_>, name: &[u8], target: &[u8]) -> Result<CreatedInode<Ext2>> {
+    fn symlink<'d>(
+        dir: &mut DirMut<'d>,
+        name: &[u8],
+        target: &[u8],
+    ) -> Result<CreatedInode<'d, Ext2>> {
         let block_size = dir.super_block().data().geometry.block_size();
         if target.len() >= block_size.bytes() as usize {
             return Err(ENAMETOOLONG);
@@ -88,12 +92,12 @@ impl NamespaceOperations for Directory {
         let mode = mode::SYMLINK | EVERYBODY;
         let inode = if target.len() < FAST_SYMLINK_LIMIT {
             let operations = Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?);
-            ialloc::new_inode(dir, mode, operations, |flags| {
+            ialloc::new_inode(dir.inode(), mode, operations, |flags| {
                 InodeData::fresh_fast_symlink(flags, target)
             })?
         } else {
             let operations = Operations::writable_symlink::<File, PageCache>();
-            let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+            let inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
             inode.write_target(target)?;
             write::write_first_block(&inode)?;
             inode
@@ -102,9 +106,9 @@ impl NamespaceOperations for Directory {
     }
 
     /// C: `ext2_mkdir()`.
-    fn mkdir(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+    fn mkdir<'d>(dir: &mut DirMut<'d>, name: &[u8], mode: u16) -> Result<CreatedInode<'d, Ext2>> {
         let comes = links::check(dir, Subdirectory::Comes)?;
-        let spare = Spare::new(dir, dir)?;
+        let spare = Spare::new(dir, dir.inode())?;
         // Before the name is there: the link is the new directory's `..`.
         links::count(dir, comes);
         match new_directory(dir, name, mode) {
@@ -118,7 +122,7 @@ impl NamespaceOperations for Directory {
     }
 
     /// C: `ext2_tmpfile()`.
-    fn tmpfile(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<Ext2>> {
+    fn tmpfile(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<'_, Ext2>> {
         new_file(dir, mode)
     }
 
@@ -161,8 +165,8 @@ impl NamespaceOperations for Directory {
     fn rmdir(dir: &mut DirMut<'_>, name: &[u8], victim: DirMut<'_>) -> Result {
         let empty = write::check_empty(victim.as_locked())?;
         let goes = links::check(dir, Subdirectory::Goes)?;
-        let kept = KeptLinks::new(&victim, links::of_last_name(&victim))?;
-        let kept_in_parent = KeptLinks::new(dir, 1)?;
+        let kept = KeptLinks::new(victim.inode(), links::of_last_name(&victim))?;
+        let kept_in_parent = KeptLinks::new(dir.inode(), 1)?;
         remove_name(dir, name, &victim)?;
         // While the disk has the directory it has its `..`, too.
         if victim.data().is_on_disk() {
@@ -182,7 +186,7 @@ impl NamespaceOperations for Directory {
 }
 
 /// Makes a regular file without a name.
-fn new_file(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<Ext2>> {
+fn new_file(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<'_, Ext2>> {
     let operations = Operations::writable_regular::<File, PageCache>();
 
     ialloc::new_inode(dir, mode, operations, no_blocks)
@@ -194,11 +198,11 @@ fn no_blocks(flags: u32) -> Result<impl PinInit<InodeData, Error>> {
 }
 
 /// Gives a new inode its name. C: `ext2_add_nondir()`.
-fn give_name(
+fn give_name<'d>(
     dir: &mut DirMut<'_>,
     name: &[u8],
-    inode: CreatedInode<Ext2>,
-) -> Result<CreatedInode<Ext2>> {
+    inode: CreatedInode<'d, Ext2>,
+) -> Result<CreatedInode<'d, Ext2>> {
     let target = target_of(&inode)?;
     dir.super_block().data().order.removals.bound(dir);
     let spare = Spare::new(dir, &inode)?;
@@ -206,6 +210,7 @@ fn give_name(
         Ok(change) => {
             change.keep();
             inode.data().note_new_name(dir.number() as u32);
+            drop(spare);
             Ok(inode)
         }
         Err(error) => {
@@ -217,11 +222,11 @@ fn give_name(
 
 /// For a name that is written out at once: if that fails the name is taken back, but the disk may
 /// have it.
-struct Spare(Option<KeptLinks>);
+struct Spare<'i>(Option<KeptLinks<'i>>);
 
-impl Spare {
+impl<'i> Spare<'i> {
     /// For a name that `inode` is about to get in `dir`.
-    fn new(dir: &DirMut<'_>, inode: &Ext2Inode) -> Result<Self> {
+    fn new(dir: &DirMut<'_>, inode: &'i Ext2Inode) -> Result<Self> {
         let kept = dir.is_dirsync().then(|| KeptLinks::none(inode));
         Ok(Self(kept.transpose()?))
     }
@@ -244,9 +249,13 @@ fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
 }
 
 /// Makes a directory, but for the link from it to `dir`.
-fn new_directory(dir: &mut DirMut<'_>, name: &[u8], mode: u16) -> Result<CreatedInode<Ext2>> {
+fn new_directory<'d>(
+    dir: &mut DirMut<'d>,
+    name: &[u8],
+    mode: u16,
+) -> Result<CreatedInode<'d, Ext2>> {
     let operations = Operations::writable_directory::<Directory, DirectoryPages>();
-    let mut inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
+    let mut inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
 
     // For its own entry.
     inode.inc_nlink();

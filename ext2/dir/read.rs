@@ -41,16 +41,14 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::Relaxed, //
-    },
+    sync::atomic::Relaxed, //
 };
 use rust_mpage::fs::{
     DirectoryOperations,
     DirectoryPage,
     DirectoryReader,
     EntryType,
+    InodeRef,
     LockedDirectory, //
 };
 
@@ -58,14 +56,14 @@ use rust_mpage::fs::{
 pub(crate) type Dir<'a> = LockedDirectory<'a, Ext2>;
 
 impl DirectoryOperations for Directory {
-    fn lookup(dir: Dir<'_>, name: &[u8]) -> Result<Option<ARef<Ext2Inode>>> {
+    fn lookup<'d>(dir: Dir<'d>, name: &[u8]) -> Result<Option<InodeRef<'d, Ext2>>> {
         if name.len() > NAME_LEN {
             return Err(ENAMETOOLONG);
         }
         let Some(Place { inode: ino, .. }) = find(dir, name)? else {
             return Ok(None);
         };
-        match inode::get(dir.super_block(), ino) {
+        match inode::get(dir.inode().super_block(), ino) {
             Err(error) if error == ESTALE => {
                 report::corrupt(
                     dir.super_block(),

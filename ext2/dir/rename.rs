@@ -118,19 +118,19 @@ fn check_links(request: &mut Request<'_>) -> Result<Links> {
 
 /// Links of names that the disk may have though they are gone, or may have got though they are not
 /// there.
-struct Kept {
+struct Kept<'a> {
     /// Of what is renamed.
-    source: KeptLinks,
+    source: KeptLinks<'a>,
     /// Of what is replaced.
-    target: Option<KeptLinks>,
+    target: Option<KeptLinks<'a>>,
     /// Of the directory that has one subdirectory less.
-    old_parent: Option<KeptLinks>,
+    old_parent: Option<KeptLinks<'a>>,
     /// Of the directory that a directory moves to.
-    new_parent: Option<KeptLinks>,
+    new_parent: Option<KeptLinks<'a>>,
 }
 
-impl Kept {
-    fn new(request: &mut Request<'_>, links: &Links) -> Result<Self> {
+impl<'a> Kept<'a> {
+    fn new(request: &mut Request<'a>, links: &Links) -> Result<Self> {
         let moves = matches!(request.source, RenameSource::Reparented(_));
         let target = request.target.as_ref().map(RenameTarget::inode);
         let in_new_parent = u32::from(target.is_some());
@@ -141,13 +141,13 @@ impl Kept {
                 .map(|target| KeptLinks::new(target, links::of_last_name(target)))
                 .transpose()?,
             old_parent: match links.goes {
-                Some(_) => Some(KeptLinks::new(old_of(&mut request.directories), 1)?),
+                Some(_) => Some(KeptLinks::new(old_of(&mut request.directories).inode(), 1)?),
                 None => None,
             },
             new_parent: match moves {
                 // The `..` of the old one, and that of the new one.
                 true => Some(KeptLinks::new(
-                    new_of(&mut request.directories),
+                    new_of(&mut request.directories).inode(),
                     in_new_parent,
                 )?),
                 false => None,
@@ -190,7 +190,7 @@ enum OldName {
     MaybeOnDisk,
 }
 
-fn change_entries(request: &mut Request<'_>, kept: &mut Kept) -> Result<OldName> {
+fn change_entries(request: &mut Request<'_>, kept: &mut Kept<'_>) -> Result<OldName> {
     let source = request.source.inode();
     let old_dir = old_of(&mut request.directories);
     let old = entry_of(old_dir.as_locked(), request.old_name, source)?;
@@ -268,7 +268,7 @@ impl Changes<'_> {
 /// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
 /// both are in one block that is written at once; else, if the disk may have the old name, the new
 /// one is brought there before.
-fn move_name<'a>(request: &mut Request<'a>, old: Place, kept: &mut Kept) -> Result<Changes<'a>> {
+fn move_name<'a>(request: &mut Request<'a>, old: Place, kept: &mut Kept<'_>) -> Result<Changes<'a>> {
     let plan = plan_new_name(request)?;
     let source = request.source.inode();
     source.set_ctime_now();

@@ -10,10 +10,7 @@
 use super::data::Ext2Inode;
 use kernel::{
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::Acquire, //
-    }, //
+    sync::atomic::Acquire, //
 };
 use rust_mpage::mm::without_fs_reclaim;
 
@@ -36,27 +33,32 @@ pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
 pub(crate) fn sync_names(inode: &Ext2Inode) -> Result {
     let sb = inode.super_block();
     let removals = &sb.data().order.removals;
+    let Some(own) = inode.data().new_names() else {
+        return Ok(());
+    };
     let mut way = KVVec::new();
-    let mut inode = ARef::from(inode);
+    let mut names = own;
 
-    while let Some(names) = inode.data().new_names() {
+    loop {
         let directory = match names.directory {
             Some(number) => removals.write_directory(sb, number)?,
             None => None,
         };
-        without_fs_reclaim(|| way.push((inode.clone(), names), GFP_KERNEL))?;
-        match directory {
-            Some(directory) => inode = directory,
-            // It has left memory, or there are several.
-            None => {
-                removals.write_all(sb)?;
-                break;
-            }
+        // It has left memory, or there are several.
+        let Some(directory) = directory else {
+            removals.write_all(sb)?;
+            break;
+        };
+        match directory.data().new_names() {
+            Some(of_directory) => names = of_directory,
+            None => break,
         }
+        without_fs_reclaim(|| way.push((directory, names), GFP_KERNEL))?;
     }
     // Not before all of the way is there.
-    for (inode, names) in way.iter() {
-        inode.data().note_names_on_disk(*names);
+    inode.data().note_names_on_disk(own);
+    for (directory, names) in way.iter() {
+        directory.data().note_names_on_disk(*names);
     }
     Ok(())
 }

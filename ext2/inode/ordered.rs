@@ -36,7 +36,7 @@ use rust_mpage::fs::{
 };
 
 /// Links that the images of an inode have in addition.
-pub(crate) type KeptLinks = kept_links::KeptLinks<Ext2>;
+pub(crate) type KeptLinks<'i> = kept_links::KeptLinks<'i, Ext2>;
 
 impl Ordered for Ext2 {
     fn branches(sb: &SuperBlock<Self>) -> &FreshBranches {

@@ -13,7 +13,6 @@ use super::{
         Known, //
     },
     data::{
-        Ext2Inode,
         InodeData, //
     },
     kinds::{
@@ -42,15 +41,13 @@ use crate::{
         Ext2, //
     },
 };
-use kernel::{
-    prelude::*,
-    sync::aref::ARef, //
-};
+use kernel::prelude::*;
 use rust_mpage::fs::{
     self,
     Attributes,
     Iget,
     InodeFlags,
+    InodeRef,
     LinkTarget,
     NewInode,
     Operations,
@@ -63,7 +60,7 @@ use zerocopy::FromZeros;
 ///
 /// Fails with `ESTALE` if the inode has been deleted, with `EUCLEAN` if there cannot be such an
 /// inode or it is corrupt, and with `EIO` if it cannot be read.
-pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
+pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<InodeRef<'_, Ext2>> {
     match sb.iget(ino.into())? {
         Iget::Cached(inode) => Ok(inode),
         Iget::New(inode) => fill(sb, inode, ino),
@@ -91,7 +88,11 @@ fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known, u32)> {
 }
 
 /// Fills a new inode; giving it up is what happens on failure.
-fn fill(sb: &SuperBlock<Ext2>, inode: NewInode<Ext2>, ino: u32) -> Result<ARef<Ext2Inode>> {
+fn fill<'m>(
+    sb: &SuperBlock<Ext2>,
+    inode: NewInode<'m, Ext2>,
+    ino: u32,
+) -> Result<InodeRef<'m, Ext2>> {
     let data = sb.data();
     let ids = if data.options().no_uid32 {
         IdWidth::Bits16

@@ -11,34 +11,31 @@ use super::{
     records::Record,
     removals::Removals, //
 };
-use kernel::{
-    prelude::*,
-    sync::aref::ARef, //
-};
+use kernel::prelude::*;
 use rust_mpage::fs::FsInode;
 
 /// Links that the images of an inode have in addition, because names of it go that the disk may
 /// have, and memory for the record of them. They are given up when this is dropped.
 #[must_use]
-pub(crate) struct KeptLinks<F: Ordered> {
-    inode: ARef<FsInode<F>>,
+pub(crate) struct KeptLinks<'i, F: Ordered> {
+    inode: &'i FsInode<F>,
     links: u32,
 }
 
-impl<F: Ordered> KeptLinks<F> {
+impl<'i, F: Ordered> KeptLinks<'i, F> {
     /// None yet of an inode that is in use.
     ///
     /// Fails with `ENOMEM`, and with `EIO` if very many cannot be given up.
-    pub(crate) fn none(inode: &FsInode<F>) -> Result<Self> {
+    pub(crate) fn none(inode: &'i FsInode<F>) -> Result<Self> {
         removals_of(inode).records.lock().reserve()?;
         Ok(Self {
-            inode: ARef::from(inode),
+            inode,
             links: 0,
         })
     }
 
     /// So many of an inode that is in use. Fails as [`none`](Self::none).
-    pub(crate) fn new(inode: &FsInode<F>, links: u32) -> Result<Self> {
+    pub(crate) fn new(inode: &'i FsInode<F>, links: u32) -> Result<Self> {
         let mut kept = Self::none(inode)?;
         kept.keep(links);
         Ok(kept)
@@ -46,7 +43,7 @@ impl<F: Ordered> KeptLinks<F> {
 
     /// Keeps more.
     pub(crate) fn keep(&mut self, links: u32) {
-        F::keep_links(&self.inode, links);
+        F::keep_links(self.inode, links);
         self.links += links;
     }
 
@@ -56,7 +53,7 @@ impl<F: Ordered> KeptLinks<F> {
         if links == 0 {
             return;
         }
-        let removals = removals_of(&self.inode);
+        let removals = removals_of(self.inode);
         // Unlocked before what was reserved is given back.
         let mut records = removals.records.lock();
         records.add(Record::new(self.inode.number() as u32, directory, links));
@@ -67,17 +64,17 @@ impl<F: Ordered> KeptLinks<F> {
     /// Keeps them if the disk may have the names that have just been removed from `directory`.
     pub(crate) fn settle(self, directory: &FsInode<F>) {
         // A name is on the disk only after the inode is.
-        if F::is_on_disk(&self.inode) {
+        if F::is_on_disk(self.inode) {
             self.until_written(directory);
         }
     }
 }
 
-impl<F: Ordered> Drop for KeptLinks<F> {
+impl<F: Ordered> Drop for KeptLinks<'_, F> {
     fn drop(&mut self) {
-        removals_of(&self.inode).records.lock().reserved -= 1;
+        removals_of(self.inode).records.lock().reserved -= 1;
         if self.links != 0 {
-            F::give_up_links(&self.inode, self.links);
+            F::give_up_links(self.inode, self.links);
             self.inode.mark_dirty();
         }
     }

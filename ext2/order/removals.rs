@@ -39,7 +39,6 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        aref::ARef,
         atomic::{
             Acquire,
             Atomic,
@@ -54,6 +53,7 @@ use rust_mpage::{
         Cached,
         ErrorSequence,
         FsInode,
+        InodeRef,
         SuperBlock,
         Wait, //
     },
@@ -282,11 +282,11 @@ impl Removals {
     /// written, unless it is deleted, which the inode says. The directory, if it is in memory.
     ///
     /// Fails with `EIO` if it cannot be written, and with `EBUSY` if it comes and goes.
-    pub(crate) fn write_directory<F: Ordered>(
+    pub(crate) fn write_directory<'m, F: Ordered>(
         &self,
-        sb: &SuperBlock<F>,
+        sb: &'m SuperBlock<F>,
         number: u32,
-    ) -> Result<Option<ARef<FsInode<F>>>> {
+    ) -> Result<Option<InodeRef<'m, F>>> {
         for _ in 0..TRIES {
             match sb.cached_inode(number.into()) {
                 Cached::Here(directory) => {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Misuse of inodes and of what belongs to a mounted filesystem that the types refuse. See
+//! `make lint`, tools/testing/rmp/lint/refused.py.
+
+#![deny(unsafe_code)]
+#![allow(missing_docs)]
+
+use kernel::prelude::*;
+use rust_mpage::fs::{
+    CreatedInode,
+    ExclusiveDirectory,
+    FileSystem,
+    FsInode,
+    Iget,
+    InodeRef,
+    LockedDirectory,
+    NewInode,
+    SuperBlock,
+    WritableFileSystem, //
+};
+
+/// An inode is found where somebody looks for it.
+pub fn lookup<'d, T: FileSystem>(
+    dir: LockedDirectory<'d, T>,
+    number: u64,
+) -> Result<InodeRef<'d, T>> {
+    match dir.inode().super_block().iget(number)? {
+        Iget::Cached(inode) => Ok(inode),
+        Iget::New(_) => Err(ESTALE),
+    }
+}
+
+// refused: - lifetime may not live long enough
+#[cfg(refused = "reference_for_ever")]
+pub fn keep<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Result<InodeRef<'static, T>> {
+    match sb.iget(number)? {
+        Iget::Cached(inode) => Ok(inode),
+        Iget::New(_) => Err(ESTALE),
+    }
+}
+
+// refused: - lifetime may not live long enough
+#[cfg(refused = "new_inode_for_ever")]
+pub fn keep_new<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Result<NewInode<'static, T>> {
+    match sb.iget(number)? {
+        Iget::Cached(_) => Err(ESTALE),
+        Iget::New(inode) => Ok(inode),
+    }
+}
+
+// refused: - lifetime may not live long enough
+#[cfg(refused = "reference_of_another_mount")]
+pub fn lookup_elsewhere<'d, T: FileSystem>(
+    _dir: LockedDirectory<'d, T>,
+    other: &SuperBlock<T>,
+    number: u64,
+) -> Result<InodeRef<'d, T>> {
+    match other.iget(number)? {
+        Iget::Cached(inode) => Ok(inode),
+        Iget::New(_) => Err(ESTALE),
+    }
+}
+
+// refused: - lifetime may not live long enough
+#[cfg(refused = "created_in_another_mount")]
+pub fn create_elsewhere<'d, T: FileSystem>(
+    _dir: &mut ExclusiveDirectory<'d, T>,
+    other: CreatedInode<'_, T>,
+) -> CreatedInode<'d, T> {
+    other
+}
+
+/// What a filesystem may keep has no lifetime, and a reference has.
+pub struct Kept<T: FileSystem> {
+    pub number: u64,
+    pub of: core::marker::PhantomData<T>,
+}
+
+// refused: E0106 missing lifetime specifier
+#[cfg(refused = "reference_in_data")]
+pub struct KeptReference<T: FileSystem> {
+    pub journal: InodeRef<'_, T>,
+}
+
+/// What a filesystem does with an inode that is evicted.
+pub fn delete<T: WritableFileSystem>(inode: &FsInode<T>) -> Result {
+    T::write_inode(inode)
+}
+
+// refused: E0277 AlwaysRefCounted
+#[cfg(refused = "reference_of_an_evicted_inode")]
+pub fn count<T: FileSystem>(inode: &FsInode<T>) -> kernel::sync::aref::ARef<FsInode<T>> {
+    kernel::sync::aref::ARef::from(inode)
+}
+
+// refused: E0277 From<&FsInode<T>>
+#[cfg(refused = "reference_of_an_inode_in_use")]
+pub fn refer<T: FileSystem>(inode: &FsInode<T>) -> InodeRef<'_, T> {
+    InodeRef::from(inode)
+}
+
+// refused: E0599 no method named `clone`
+#[cfg(refused = "second_reference")]
+pub fn again<'m, T: FileSystem>(inode: &InodeRef<'m, T>) -> InodeRef<'m, T> {
+    inode.clone()
+}
