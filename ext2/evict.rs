@@ -26,6 +26,7 @@ use crate::{
 use kernel::prelude::*;
 use rust_mpage::fs::{
     self,
+    ExclusiveInode,
     Wait, //
 };
 
@@ -34,7 +35,7 @@ use rust_mpage::fs::{
 ///
 /// Fails, and frees nothing, if the inode cannot be marked: what the disk says is an inode's stays
 /// its own.
-pub(crate) fn delete(inode: &Ext2Inode) -> Result {
+pub(crate) fn delete(inode: &ExclusiveInode<'_, Ext2Inode>) -> Result {
     let data = inode.data();
 
     if data.keeps_links() {
@@ -49,7 +50,7 @@ pub(crate) fn delete(inode: &Ext2Inode) -> Result {
 }
 
 /// Frees the blocks of an inode that is being deleted.
-fn free_blocks(inode: &Ext2Inode) {
+fn free_blocks(inode: &ExclusiveInode<'_, Ext2Inode>) {
     if inode::has_block_tree(inode) {
         inode.clear_size();
         if inode.blocks() != 0 {

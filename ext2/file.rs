@@ -25,6 +25,7 @@ use rust_mpage::{
     fs::{
         AddressSpaceOperations,
         AddressSpaceWriteOperations,
+        ExclusiveInode,
         ExtentFlags,
         FiemapRequest,
         FileOperations,
@@ -131,7 +132,7 @@ impl WritableInode for File {
         inode::sync_names(inode)
     }
 
-    fn set_size(inode: &Ext2Inode, size: u64) -> Result {
+    fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {
         truncate::set_size(inode, size)
     }
 
@@ -161,7 +162,7 @@ impl WritableInode for Directory {
         File::sync_names(inode)
     }
 
-    fn set_size(inode: &Ext2Inode, size: u64) -> Result {
+    fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {
         File::set_size(inode, size)
     }
 

@@ -35,6 +35,7 @@ use kernel::{
 use rust_mpage::fs::{
     Access,
     AccessChange,
+    ExclusiveInode,
     ExportTable,
     FileSystem,
     InodeRef,
@@ -138,7 +139,7 @@ impl WritableFileSystem for Ext2 {
         inode::sync(inode)
     }
 
-    fn delete_inode(inode: &Ext2Inode) -> Result {
+    fn delete_inode(inode: &ExclusiveInode<'_, Ext2Inode>) -> Result {
         evict::delete(inode)
     }
 

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
-use super::InodeType;
+use super::{
+    ExclusiveInode,
+    InodeType, //
+};
 use crate::{
     abstractions::mm::{
         BegunWrite,
@@ -59,7 +62,7 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
 
 /// How a write gets into the cache of a file. Not for filesystems to implement.
 ///
-/// Locks: `i_rwsem` of the inode is held; from the begin to the end of a write its folios are locked.
+/// Locks: from the begin to the end of a write its folios are locked.
 pub trait CacheWrites: 'static {
     /// The inode type.
     type Inode: InodeType;
@@ -71,7 +74,11 @@ pub trait CacheWrites: 'static {
     ///
     /// With an error, blocks that were allocated for this may be there still; behind the end of the
     /// file they are to be cut.
-    fn begin(inode: &Self::Inode, pos: u64, len: u32) -> Result<BegunWrite<'_, Self::Inode>>;
+    fn begin<'i>(
+        inode: &ExclusiveInode<'i, Self::Inode>,
+        pos: u64,
+        len: u32,
+    ) -> Result<BegunWrite<'i, Self::Inode>>;
 
     /// Ends a write: marks what was copied dirty and moves the end of the file. Returns how many
     /// bytes of the write count, perhaps fewer than were copied.
@@ -191,10 +198,10 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         folio: *mut *mut bindings::folio,
         fsdata: *mut *mut c_void,
     ) -> c_int {
-        // SAFETY: The mapping's host has this table.
-        let inode = unsafe { A::Inode::from_raw((*mapping).host) };
+        // SAFETY: The mapping's host has this table, and `i_rwsem` is held.
+        let inode = unsafe { ExclusiveInode::new(A::Inode::from_raw((*mapping).host)) };
         // The VFS passes positions that are not negative.
-        match A::Writes::begin(inode, pos as u64, len) {
+        match A::Writes::begin(&inode, pos as u64, len) {
             Ok(begun) => {
                 let (data, old_end) = begun.into_raw();
                 // SAFETY: The places are the caller's.

@@ -16,6 +16,7 @@
 
 use super::{
     directory::LockedDirectory,
+    ExclusiveInode,
     FileSystem,
     FsInode, //
 };
@@ -43,16 +44,15 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The inode is a directory. For `'a`, its `i_rwsem` is held exclusively, or nobody else knows the
-/// inode because it is new; and there is no other value of this type, and no [`LockedDirectory`]
-/// but those that borrow from this one, for the same inode.
-pub struct ExclusiveDirectory<'a, T>(&'a FsInode<T>);
+/// The inode is a directory. As of [`ExclusiveInode`], and there is no other value of this type for
+/// the inode; but there are [`LockedDirectory`]s of it, which borrow from this value.
+pub struct ExclusiveDirectory<'a, T>(ExclusiveInode<'a, FsInode<T>>);
 
 impl<T> Deref for ExclusiveDirectory<'_, T> {
     type Target = FsInode<T>;
 
     fn deref(&self) -> &FsInode<T> {
-        self.0
+        &self.0
     }
 }
 
@@ -62,19 +62,25 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
     /// The type invariants must hold.
     pub(super) unsafe fn new(inode: &'a FsInode<T>) -> Self {
         // INVARIANT: By the safety requirements.
-        Self(inode)
+        // SAFETY: As above.
+        Self(unsafe { ExclusiveInode::new(inode) })
     }
 
     /// The inode, for as long as the lock is held.
     pub fn inode(&self) -> &'a FsInode<T> {
-        self.0
+        self.0.inode()
+    }
+
+    /// The inode to be changed, while nobody reads the directory.
+    pub fn as_inode(&mut self) -> &ExclusiveInode<'a, FsInode<T>> {
+        &self.0
     }
 
     /// The directory for reading, as long as it is not changed.
     pub fn as_locked(&self) -> LockedDirectory<'_, T> {
         // SAFETY: The directory is locked by the type invariants, and it is not changed without a
         // mutable reference to `self`.
-        unsafe { LockedDirectory::new(self.0) }
+        unsafe { LockedDirectory::new(&self.0) }
     }
 
     /// Changes the bytes of a range, which lies in one page, and starts in the directory or at its

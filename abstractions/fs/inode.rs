@@ -81,15 +81,6 @@ impl Inode {
         size.load(Ordering::Acquire).max(0) as u64
     }
 
-    /// Moves the end of the file to `size` bytes, which a file can have; who does that has made
-    /// ready what was behind the old end. C: `i_size_write()`.
-    pub(crate) fn move_end(&self, size: u64) {
-        // SAFETY: The inode is valid.
-        unsafe {
-            bindings::rust_mpage_helper_i_size_write(self.as_raw(), size as bindings::loff_t)
-        };
-    }
-
     /// Marks the inode to be written. C: `mark_inode_dirty()`.
     pub fn mark_dirty(&self) {
         let flags = bindings::inode_state_flags_enum_I_DIRTY_SYNC

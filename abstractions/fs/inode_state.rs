@@ -147,13 +147,6 @@ impl<T: FileSystem> FsInode<T> {
 
 /// Changing the inode. Nothing here marks it to be written: [`Inode::mark_dirty`] does.
 impl<T: FileSystem> FsInode<T> {
-    /// Sets the size to 0, and leaves pages and blocks alone. How a file grows is in
-    /// `mpage/store/file_end.rs`. C: `i_size_write()`.
-    pub fn clear_size(&self) {
-        // SAFETY: The inode is valid.
-        unsafe { bindings::rust_mpage_helper_i_size_write(self.as_raw(), 0) };
-    }
-
     /// Counts `bytes` more on disk. May be called without `i_rwsem`. C: `inode_add_bytes()`.
     pub fn add_bytes(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

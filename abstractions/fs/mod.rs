@@ -16,6 +16,7 @@ mod cached;
 mod changes;
 mod directory;
 mod directory_write;
+mod exclusive;
 mod export;
 mod fiemap;
 mod fs_inode;
@@ -64,6 +65,7 @@ pub use self::directory::{
     LockedDirectory, //
 };
 pub use self::directory_write::ExclusiveDirectory;
+pub use self::exclusive::ExclusiveInode;
 pub use self::export::{
     ExportOperations,
     ExportTable, //

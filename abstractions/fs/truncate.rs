@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Cutting files: what keeps page faults away, and what takes pages out of the page cache.
+//! Cutting files: what keeps page faults away. What takes pages out of the page cache is in
+//! `exclusive.rs`.
 //!
 //! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h)
@@ -12,10 +13,7 @@ use super::{
     FsInode, //
 };
 use crate::bindings;
-use kernel::{
-    prelude::*,
-    types::NotThreadSafe, //
-};
+use kernel::types::NotThreadSafe;
 
 /// Nobody brings pages of the file into the page cache, because they are about to go.
 ///
@@ -26,21 +24,8 @@ pub struct InvalidateLock<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
 
 impl<T: FileSystem> InvalidateLock<'_, T> {
     /// The file.
-    pub(crate) fn inode(&self) -> &FsInode<T> {
+    pub(super) fn inode(&self) -> &FsInode<T> {
         self.0
-    }
-
-    /// Sets the file's size and drops the pages beyond it; what there is behind its old end, and in
-    /// its last block, is the caller's concern. `i_rwsem` is held. C: `truncate_setsize()`.
-    ///
-    /// # Errors
-    ///
-    /// `EFBIG` if no file can be so large.
-    pub(crate) fn truncate_setsize(&self, size: u64) -> Result {
-        let len = i64::try_from(size).map_err(|_| EFBIG)?;
-        // SAFETY: The inode is valid, and the lock is held by the type invariants.
-        unsafe { bindings::truncate_setsize(self.0.as_raw(), len) };
-        Ok(())
     }
 }
 
@@ -80,13 +65,6 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { bindings::rust_mpage_helper_filemap_invalidate_lock_shared(self.mapping()) };
         // INVARIANT: Locked just above.
         InvalidateLockShared(self, NotThreadSafe)
-    }
-
-    /// Drops the pages beyond `size`, which the file is not larger than. C: `truncate_pagecache()`.
-    pub fn truncate_page_cache(&self, size: u64) {
-        let size = i64::try_from(size).unwrap_or(i64::MAX);
-        // SAFETY: The inode is valid.
-        unsafe { bindings::truncate_pagecache(self.as_raw(), size) }
     }
 
     /// Waits until direct I/O to the file has ended. With `i_rwsem` held exclusively, none starts.

@@ -24,6 +24,7 @@ use super::{
     },
     AddressSpaceWriteOperations,
     DeviceNumber,
+    ExclusiveInode,
     FileOperations,
     FileSystem,
     FsInode,
@@ -50,11 +51,10 @@ use kernel::{
 
 /// What every inode can do that can be changed.
 pub trait WritableInode: InodeOperations {
-    /// Sets the size in bytes, which is another than the inode's. `i_rwsem` is held exclusively.
-    /// C: `ext2_setsize()`.
+    /// Sets the size in bytes, which is another than the inode's. C: `ext2_setsize()`.
     ///
     /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
-    fn set_size(inode: &FsInode<Self::FileSystem>, size: u64) -> Result;
+    fn set_size(inode: &ExclusiveInode<'_, FsInode<Self::FileSystem>>, size: u64) -> Result;
 
     /// Takes note of a mode that the inode gets, `i_rwsem` being held exclusively. Returns that which
     /// is to be in effect, of the same type, and without permissions that `mode` has not.
@@ -223,7 +223,8 @@ impl<I: WritableInode> WritableVTable<I> {
             if valid & bindings::ATTR_SIZE != 0 {
                 let size = u64::try_from(size).map_err(|_| EINVAL)?;
                 if size != inode.size() {
-                    I::set_size(inode, size)?;
+                    // SAFETY: `i_rwsem` is held exclusively, and so nobody reads a directory.
+                    I::set_size(&unsafe { ExclusiveInode::new(inode) }, size)?;
                 }
             }
             if valid & bindings::ATTR_MODE != 0 {

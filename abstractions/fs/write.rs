@@ -13,6 +13,7 @@
 
 use super::{
     super_block::SuperVTable,
+    ExclusiveInode,
     FileSystem,
     FsInode,
     InodeType,
@@ -53,7 +54,7 @@ pub trait WritableFileSystem: FileSystem {
     /// pages are gone. Not called while the filesystem is read-only: the file is left to e2fsck.
     ///
     /// On an error its number stays in use.
-    fn delete_inode(inode: &FsInode<Self>) -> Result;
+    fn delete_inode(inode: &ExclusiveInode<'_, FsInode<Self>>) -> Result;
 
     /// Gives up what is kept for an inode that is not needed any more; after
     /// [`Self::delete_inode`], if that is called.
@@ -205,7 +206,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         unsafe { drop_pages(raw) };
         // SAFETY: As above; an inode that has its data and is not bad is one of the filesystem.
         if let Some(inode) = unsafe { FsInode::<T>::from_evicted(raw) } {
-            Self::evict(inode);
+            // SAFETY: As above.
+            unsafe { Self::evict(inode) };
             // SAFETY: As above. Nothing above has made pages, unless by mistake.
             unsafe { drop_pages(raw) };
         }
@@ -213,13 +215,17 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         unsafe { clear::<T>(raw) }
     }
 
-    fn evict(inode: &FsInode<T>) {
+    /// # Safety
+    ///
+    /// The inode must be being evicted.
+    unsafe fn evict(inode: &FsInode<T>) {
         let sb = inode.super_block();
 
         if inode.nlink() == 0 && !sb.is_read_only() {
             // SAFETY: The superblock is valid.
             unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
-            let deleted = T::delete_inode(inode);
+            // SAFETY: Nobody else uses an inode that is evicted.
+            let deleted = T::delete_inode(&unsafe { ExclusiveInode::new(inode) });
             T::release_inode(inode);
             if deleted.is_ok() {
                 T::free_inode(inode);

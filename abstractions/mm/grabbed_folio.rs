@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     abstractions::fs::{
+        ExclusiveInode,
         Inode,
         InodeType, //
     },
@@ -49,14 +50,14 @@ use kernel::{
 /// # Invariants
 ///
 /// The folio is locked and in its mapping; lock and a reference are the value's. The mapping's host
-/// is an inode of `I` that is in use for `'i`.
+/// is an inode of `I` that is an [`ExclusiveInode`] for `'i`.
 pub struct GrabbedFolio<'i, I>(NonNull<bindings::folio>, PhantomData<&'i I>);
 
 impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// The one that has file position `pos`, to be changed. C: `__filemap_get_folio()` with
     /// `FGP_WRITEBEGIN`.
-    pub(crate) fn of(inode: &'i I, pos: u64) -> Result<Self> {
-        let plain: &Inode = inode.as_ref();
+    pub(crate) fn of(inode: &ExclusiveInode<'i, I>, pos: u64) -> Result<Self> {
+        let plain: &Inode = inode.inode().as_ref();
         // SAFETY: The inode is valid, and so is its mapping.
         let folio = from_err_ptr(unsafe {
             let mapping = (*plain.as_raw()).i_mapping;
@@ -280,8 +281,9 @@ impl<'i, I: InodeType> EndedWrite<'i, I> {
     ///
     /// # Safety
     ///
-    /// The folios must come from [`BegunWrite::into_raw`] for a write of an inode of `I`, which is in
-    /// use for `'i`; locks and references are passed on. The rest must be as they are said to be.
+    /// The folios must come from [`BegunWrite::into_raw`] for a write of an inode of `I`, which is an
+    /// [`ExclusiveInode`] for `'i`; locks and references are passed on. The rest must be as they are
+    /// said to be.
     pub(in crate::abstractions) unsafe fn from_raw(
         folio: NonNull<bindings::folio>,
         old_end: *mut bindings::folio,
@@ -301,8 +303,9 @@ impl<'i, I: InodeType> EndedWrite<'i, I> {
     }
 
     /// The inode.
-    pub(crate) fn inode(&self) -> &'i I {
-        self.folio.folio.inode()
+    pub(crate) fn inode(&self) -> ExclusiveInode<'i, I> {
+        // SAFETY: By the type invariants of the folio.
+        unsafe { ExclusiveInode::new(self.folio.folio.inode()) }
     }
 
     /// Marks what was written valid and dirty. Returns how many bytes of the write count, perhaps

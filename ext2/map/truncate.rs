@@ -47,6 +47,7 @@ use crate::{
 use core::ops::Range;
 use kernel::prelude::*;
 use rust_mpage::fs::{
+    ExclusiveInode,
     InvalidateLock,
     Wait, //
 };
@@ -54,11 +55,11 @@ use rust_mpage::fs::{
 /// How many pointers are taken at a time.
 const HANDFUL: usize = 32;
 
-/// Sets the size of a file, `i_rwsem` held; `ext2_setsize()`.
+/// Sets the size of a file; `ext2_setsize()`.
 ///
 /// Fails with `EINVAL` if the inode has no blocks, with `EPERM` if it must not change, with `EFBIG`,
 /// and with `EIO`.
-pub(crate) fn set_size(inode: &Ext2Inode, size: u64) -> Result {
+pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {
     if !inode::has_block_tree(inode) {
         return Err(EINVAL);
     }
@@ -69,7 +70,7 @@ pub(crate) fn set_size(inode: &Ext2Inode, size: u64) -> Result {
     rust_mpage::truncate_tail(Mapper, inode, size)?;
 
     let pages = inode.lock_invalidate();
-    rust_mpage::set_size(Mapper, &pages, size)?;
+    rust_mpage::set_size(Mapper, inode, &pages, size)?;
     cut(inode, &pages, size);
     drop(pages);
 

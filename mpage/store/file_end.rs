@@ -12,7 +12,7 @@
 //! where blocks are smaller than pages, and a store in between is lost.
 //!
 //! Locks: the lock of the folio with the old end, in front of that of any folio behind it in the
-//! file; `i_rwsem` is held by the caller.
+//! file.
 
 use super::{
     plain,
@@ -21,6 +21,7 @@ use super::{
     GrabbedFolio, //
 };
 use crate::abstractions::fs::{
+    ExclusiveInode,
     FileSystem,
     FsInode,
     Inode,
@@ -36,37 +37,46 @@ use kernel::{
 };
 
 /// Zeroes the rest of the block that file position `from` is in, if the file has that block. To be
-/// called before the file is cut at `from`, with its `i_rwsem` held.
+/// called before the file is cut at `from`.
 ///
 /// # Errors
 ///
 /// If the block has to be read and cannot be; the mapper's.
 ///
 /// C: `block_truncate_page()`, which finds the wrong block in a large folio.
-pub fn truncate_tail<M: BlockMapper>(_mapper: M, inode: &M::Inode, from: u64) -> Result {
-    if is_block_end(plain(inode), from) {
+pub fn truncate_tail<M: BlockMapper>(
+    _mapper: M,
+    inode: &ExclusiveInode<'_, M::Inode>,
+    from: u64,
+) -> Result {
+    if is_block_end(plain(inode.inode()), from) {
         return Ok(());
     }
     GrabbedFolio::of(inode, from)?.zero_block_from(from, GetBlockFn::of::<M>())
 }
 
-/// Sets the size of the file of `pages` and drops the pages beyond it. Where a file grows there are
-/// zeros behind its old end; the rest of the last block of one that shrinks has been zeroed by the
-/// caller, with [`truncate_tail`]. `i_rwsem` is held.
+/// Sets the size of a file and drops the pages beyond it, `pages` keeping away who would bring others.
+/// Where a file grows there are zeros behind its old end; the rest of the last block of one that
+/// shrinks has been zeroed by the caller, with [`truncate_tail`].
 ///
 /// # Errors
 ///
-/// `EFBIG` if no file can be so large; for a file that grows `EIO` if its last block cannot be
+/// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another's; for a file that grows `EIO` if its last block cannot be
 /// read, `ENOMEM`, and the mapper's. The size is as it was then.
 ///
 /// C: `truncate_setsize()`.
-pub fn set_size<M, T>(_mapper: M, pages: &InvalidateLock<'_, T>, size: u64) -> Result
+pub fn set_size<M, T>(
+    _mapper: M,
+    inode: &ExclusiveInode<'_, FsInode<T>>,
+    pages: &InvalidateLock<'_, T>,
+    size: u64,
+) -> Result
 where
     M: BlockMapper<Inode = FsInode<T>>,
     T: FileSystem,
 {
-    extend::<M>(pages.inode(), size)?;
-    pages.truncate_setsize(size)
+    extend::<M>(inode, size)?;
+    inode.truncate_setsize(pages, size)
 }
 
 /// Moves the end of a file on to `size`, with zeros behind the old end. Nothing happens if the file
@@ -75,14 +85,13 @@ where
 /// # Errors
 ///
 /// As of [`OldEnd::clear`]; `EFBIG` if no file can be so large.
-fn extend<M: BlockMapper>(inode: &M::Inode, size: u64) -> Result {
+fn extend<M: BlockMapper>(inode: &ExclusiveInode<'_, M::Inode>, size: u64) -> Result {
     if size > i64::MAX as u64 {
         return Err(EFBIG);
     }
     let _old_end = OldEnd::clear::<M>(inode, size)?;
-    let inode = plain(inode);
-    if size > inode.size() {
-        inode.move_end(size);
+    if size > plain(inode.inode()).size() {
+        inode.write_size(size);
     }
     Ok(())
 }
@@ -101,22 +110,22 @@ pub(super) struct OldEnd<'i, I>(GrabbedFolio<'i, I>);
 
 impl<'i, I: InodeType> OldEnd<'i, I> {
     /// Makes the end of a file ready to move on, if it is in front of file position `pos` and not
-    /// at the end of a page. `i_rwsem` is held.
+    /// at the end of a page.
     ///
     /// # Errors
     ///
     /// If the last block has to be read and cannot be; the mapper's; `ENOMEM`.
-    pub(super) fn clear<M>(inode: &'i I, pos: u64) -> Result<Option<Self>>
+    pub(super) fn clear<M>(inode: &ExclusiveInode<'i, I>, pos: u64) -> Result<Option<Self>>
     where
         M: BlockMapper<Inode = I>,
     {
-        let size = plain(inode).size();
+        let size = plain(inode.inode()).size();
         if pos <= size || size % PAGE_SIZE as u64 == 0 {
             return Ok(None);
         }
         let folio = GrabbedFolio::of(inode, size)?;
         folio.keep_stores_away();
-        if !is_block_end(plain(inode), size) {
+        if !is_block_end(plain(inode.inode()), size) {
             folio.zero_block_from(size, GetBlockFn::of::<M>())?;
         }
         // The blocks behind it: the file has none there, but the page may.

@@ -28,7 +28,10 @@ use super::mapping::{
     BlockMapper, //
 };
 use crate::abstractions::{
-    fs::CacheWrites,
+    fs::{
+        CacheWrites,
+        ExclusiveInode, //
+    },
     mm::{
         without_fs_reclaim,
         BegunWrite,
@@ -55,7 +58,11 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
     /// size is another.
     ///
     /// C: `block_write_begin()`; folios may be of any order.
-    fn begin(inode: &M::Inode, pos: u64, len: u32) -> Result<BegunWrite<'_, M::Inode>> {
+    fn begin<'i>(
+        inode: &ExclusiveInode<'i, M::Inode>,
+        pos: u64,
+        len: u32,
+    ) -> Result<BegunWrite<'i, M::Inode>> {
         let (folio, old_end) =
             match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
                 None => (GrabbedFolio::of(inode, pos)?, None),
@@ -75,17 +82,17 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
 
     /// C: `generic_write_end()`, which moves the end to `pos` even if nothing was copied.
     fn end(mut write: EndedWrite<'_, M::Inode>) -> u32 {
-        let inode = plain(write.inode());
+        let inode = write.inode();
         let (written, end) = write.commit();
-        let grows = written != 0 && end > inode.size();
+        let grows = written != 0 && end > plain(inode.inode()).size();
         if grows {
             // With the folio locked, or writeback would zero what is in it, and with that of the
             // old end, or somebody could have stored behind it.
-            inode.move_end(end);
+            inode.write_size(end);
         }
         write.unlock();
         if grows {
-            inode.mark_dirty();
+            plain(inode.inode()).mark_dirty();
         }
         written
     }
