@@ -152,6 +152,14 @@ impl Buffer {
         self.head.as_ptr()
     }
 
+    /// Whether it is a block of the superblock's device. One that has left the device's page cache,
+    /// as all do when the device is closed for the last time, is of none.
+    #[inline]
+    pub(super) fn is_of(&self, sb: &AnySuperBlock) -> bool {
+        // SAFETY: Both are valid.
+        unsafe { ptr::addr_of!((*self.as_raw()).b_bdev).read_volatile() == (*sb.as_raw()).s_bdev }
+    }
+
     /// The block's size in bytes.
     #[inline(always)]
     pub fn size(&self) -> usize {
@@ -347,7 +355,7 @@ impl Buffer {
     ///
     /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A block
     /// whose write has failed is to be written again.
-    pub fn sync(&self) -> Result {
+    pub(super) fn sync(&self) -> Result {
         let failed_before = self.rescue();
         // SAFETY: The buffer is valid and referenced.
         let written = to_result(unsafe { bindings::sync_dirty_buffer(self.as_raw()) });
@@ -361,7 +369,7 @@ impl Buffer {
 
     /// Begins to write the block if it is dirty; a write that is on its way is waited for first.
     /// C: `write_dirty_buffer()`.
-    pub fn start_write(&self) {
+    pub(super) fn start_write(&self) {
         // SAFETY: The buffer is valid and referenced.
         unsafe { bindings::rust_mpage_helper_write_dirty_buffer(self.as_raw()) }
     }

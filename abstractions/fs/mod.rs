@@ -27,6 +27,7 @@ mod inode_ref;
 mod inode_state;
 mod link_target;
 mod message;
+mod metadata;
 mod namespace;
 mod new_inode;
 mod operations;

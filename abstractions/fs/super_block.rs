@@ -280,23 +280,6 @@ impl<T: FileSystem> SuperBlock<T> {
         unsafe { message::print(level, T::NAME, self.id().as_char_ptr(), message) }
     }
 
-    /// Reads block number `block`, unless it is in memory. C: `sb_bread()`.
-    ///
-    /// If a write of it has failed, what is in memory is right; it is to be written again, and the
-    /// filesystem hears of it: [`FileSystem::write_failed`].
-    ///
-    /// Fails with `EIO` if the block cannot be read or is not on the device.
-    #[inline]
-    pub fn bread(&self, block: u64) -> Result<Buffer> {
-        match Buffer::read(self, block)? {
-            Found::AsIs(buffer) => Ok(buffer),
-            Found::Rescued(buffer) => {
-                self.note_rescued(&buffer);
-                Ok(buffer)
-            }
-        }
-    }
-
     /// Gets inode number `ino` from the inode cache, or a new inode to be filled.
     /// C: `iget_locked()`.
     pub fn iget(&self, ino: u64) -> Result<Iget<'_, T>> {

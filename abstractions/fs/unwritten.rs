@@ -269,39 +269,6 @@ impl PinnedDrop for Unwritten {
 }
 
 impl<T: FileSystem> SuperBlock<T> {
-    /// Marks a metadata block to be written. C: `mark_buffer_dirty()`.
-    ///
-    /// If an earlier write of it has failed the filesystem hears of it.
-    #[inline]
-    pub fn mark_dirty(&self, buffer: &Buffer) {
-        let failed = buffer.mark_dirty();
-
-        self.keep_unwritten(buffer);
-        if failed {
-            T::write_failed(self, buffer.number());
-        }
-    }
-
-    /// Has a metadata block whose write has failed written again, and the filesystem hear of it.
-    pub fn rescue(&self, buffer: &Buffer) {
-        if buffer.rescue() {
-            self.note_rescued(buffer);
-        }
-    }
-
-    /// A metadata block is dirty because a write of it has failed.
-    #[cold]
-    pub(super) fn note_rescued(&self, buffer: &Buffer) {
-        self.keep_unwritten(buffer);
-        T::write_failed(self, buffer.number());
-    }
-
-    /// Keeps a metadata block that has been marked dirty just now until it is written.
-    #[inline]
-    pub(super) fn keep_unwritten(&self, buffer: &Buffer) {
-        T::unwritten(self).keep(buffer);
-    }
-
     /// Has all metadata blocks whose write has failed written again, and the filesystem hear of
     /// them.
     pub(super) fn rescue_all(&self) {

@@ -90,7 +90,7 @@ fn release_block(inode: &Ext2Inode, block: u32, buffer: Buffer) {
             drop(locked);
             inode.sub_bytes(1 << sb.block_bits());
             sb.mark_dirty(&buffer);
-            if changed.is_err() || (inode.is_sync() && buffer.sync().is_err()) {
+            if changed.is_err() || (inode.is_sync() && sb.sync_buffer(&buffer).is_err()) {
                 report(inode, block, "cannot be written");
             }
         }

@@ -252,7 +252,7 @@ fn free_in_group(sb: &SuperBlock<Ext2>, blocks: Run) -> Result<u32> {
 /// Has a bitmap written, now if the filesystem is mounted `sync`.
 pub(crate) fn write_bitmap(sb: &SuperBlock<Ext2>, bitmap: &Buffer) {
     sb.mark_dirty(bitmap);
-    if sb.is_synchronous() && bitmap.sync().is_err() {
+    if sb.is_synchronous() && sb.sync_buffer(bitmap).is_err() {
         // It is dirty again. For those who sync the device the error is kept in its mapping, too.
         report::corrupt(
             sb,

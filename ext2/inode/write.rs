@@ -238,5 +238,6 @@ pub(crate) fn sync(inode: &Ext2Inode) -> Result {
     inode
         .sync_metadata()
         .inspect_err(|_| failed("indirect blocks"))?;
-    buffer.sync().inspect_err(|_| failed("the inode"))
+    sb.sync_buffer(&buffer)
+        .inspect_err(|_| failed("the inode"))
 }

@@ -276,7 +276,8 @@ impl<'a> Request<'a> {
             // An entry that is not in use: its inode, 0, and its length.
             buffer.set_le32(1, sb.block_size() & u32::from(u16::MAX))?;
             sb.mark_dirty(&buffer);
-            buffer.sync().inspect_err(|_| buffer.clone().forget())?;
+            sb.sync_buffer(&buffer)
+                .inspect_err(|_| buffer.clone().forget())?;
         }
         let root = self.path.offset(0);
         let batch = sb
@@ -383,7 +384,7 @@ fn note_or_write(
         // The image has been stored meanwhile.
     }
     for buffer in made.iter().flatten() {
-        buffer.sync()?;
+        sb.sync_buffer(buffer)?;
     }
     match made.iter().any(Option::is_some) {
         true => sb.device().flush(),

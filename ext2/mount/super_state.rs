@@ -142,7 +142,7 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     state.change(SuperWord::WriteTime, |_| fs::now() as u32);
     sb.mark_dirty(&state.buffer);
     match wait {
-        Wait::Yes => state.buffer.sync().inspect_err(|_| {
+        Wait::Yes => sb.sync_buffer(&state.buffer).inspect_err(|_| {
             report::corrupt(sb, fmt!("the superblock could not be written"));
         }),
         Wait::No => Ok(()),

@@ -298,7 +298,7 @@ impl Removals {
                     let (block, _) = F::place(sb, number)?;
                     let buffer = sb.bread(block.into())?;
                     sb.rescue(&buffer);
-                    buffer.sync()?;
+                    sb.sync_buffer(&buffer)?;
                     return Ok(None);
                 }
                 Cached::Busy => sb.wait_for_inode(number.into()),

@@ -43,7 +43,7 @@ pub(super) fn write_blocks<F: FileSystem, T: Waiting>(sb: &SuperBlock<F>, items:
         for buffer in items.iter().filter_map(T::block) {
             if last.replace(buffer.number()) != Some(buffer.number()) {
                 sb.rescue(buffer);
-                buffer.start_write();
+                sb.start_write(buffer);
             }
         }
     });
@@ -55,7 +55,7 @@ pub(super) fn write_blocks<F: FileSystem, T: Waiting>(sb: &SuperBlock<F>, items:
         let number = buffer.number();
         let failed = match last {
             Some((same, failed)) if same == number => failed,
-            _ => buffer.sync().is_err(),
+            _ => sb.sync_buffer(buffer).is_err(),
         };
         last = Some((number, failed));
         item.set_failed(failed);

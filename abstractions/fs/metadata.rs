@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a mounted filesystem does with its blocks of metadata.
+//!
+//! A [`Buffer`] may be kept for longer than the filesystem is mounted, and its device is not there
+//! for longer. So whatever needs the device is asked of the filesystem, which acts on its own blocks
+//! only.
+//!
+//! Locks: inside, that of a buffer, and those of [`Unwritten`](super::Unwritten).
+
+use super::{
+    buffer::Found,
+    Buffer,
+    FileSystem,
+    Level,
+    SuperBlock, //
+};
+use kernel::prelude::*;
+
+impl<T: FileSystem> SuperBlock<T> {
+    /// Reads block number `block`, unless it is in memory. C: `sb_bread()`.
+    ///
+    /// If a write of it has failed, what is in memory is right; it is to be written again, and the
+    /// filesystem hears of it: [`FileSystem::write_failed`].
+    ///
+    /// Fails with `EIO` if the block cannot be read or is not on the device.
+    #[inline]
+    pub fn bread(&self, block: u64) -> Result<Buffer> {
+        match Buffer::read(self, block)? {
+            Found::AsIs(buffer) => Ok(buffer),
+            Found::Rescued(buffer) => {
+                self.note_rescued(&buffer);
+                Ok(buffer)
+            }
+        }
+    }
+
+    /// Marks a metadata block of the filesystem to be written. C: `mark_buffer_dirty()`.
+    ///
+    /// If an earlier write of it has failed the filesystem hears of it.
+    #[inline]
+    pub fn mark_dirty(&self, buffer: &Buffer) {
+        if !self.owns(buffer) {
+            return;
+        }
+        let failed = buffer.mark_dirty();
+
+        self.keep_unwritten(buffer);
+        if failed {
+            T::write_failed(self, buffer.number());
+        }
+    }
+
+    /// Has a metadata block of the filesystem whose write has failed written again, and the
+    /// filesystem hear of it.
+    pub fn rescue(&self, buffer: &Buffer) {
+        if self.owns(buffer) && buffer.rescue() {
+            self.note_rescued(buffer);
+        }
+    }
+
+    /// Writes a block of the filesystem if it is dirty, and waits until it is on the device.
+    /// C: `sync_dirty_buffer()`.
+    ///
+    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A block
+    /// whose write has failed is to be written again. Fails with `EXDEV` if the block is another
+    /// filesystem's.
+    pub fn sync_buffer(&self, buffer: &Buffer) -> Result {
+        match self.owns(buffer) {
+            true => buffer.sync(),
+            false => Err(EXDEV),
+        }
+    }
+
+    /// Begins to write a block of the filesystem if it is dirty; a write that is on its way is waited
+    /// for first. C: `write_dirty_buffer()`.
+    pub fn start_write(&self, buffer: &Buffer) {
+        if self.owns(buffer) {
+            buffer.start_write();
+        }
+    }
+
+    /// A metadata block is dirty because a write of it has failed.
+    #[cold]
+    pub(super) fn note_rescued(&self, buffer: &Buffer) {
+        self.keep_unwritten(buffer);
+        T::write_failed(self, buffer.number());
+    }
+
+    /// Keeps a metadata block that has been marked dirty just now until it is written.
+    #[inline]
+    pub(super) fn keep_unwritten(&self, buffer: &Buffer) {
+        T::unwritten(self).keep(buffer);
+    }
+
+    /// Whether a block is of the filesystem's device; says so if it is not.
+    #[inline]
+    pub(super) fn owns(&self, buffer: &Buffer) -> bool {
+        let owns = buffer.is_of(self);
+        if !owns {
+            self.message(
+                Level::Error,
+                fmt!("error: block {} is of another device", buffer.number()),
+            );
+        }
+        owns
+    }
+}
