@@ -10,7 +10,8 @@ use crate::{
             Create,
             Filled,
             Folio,
-            GetBlockFn, //
+            GetBlockFn,
+            Sealed, //
         }, //
     },
     bindings,
@@ -20,8 +21,7 @@ use crate::{
         LogicalBlock,
         MapSource,
         Mapping,
-        PhysicalBlock,
-        Sealed, //
+        PhysicalBlock, //
     }, //
 };
 use core::num::NonZeroI32;

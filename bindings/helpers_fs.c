@@ -319,6 +319,19 @@ __helper int rust_mpage_helper_finish_open_simple(struct file *file)
 	return finish_open_simple(file, 0);
 }
 
+/* Whether an object is part of a module, or of the kernel if there is none. */
+__helper bool rust_mpage_helper_is_static(const void *object,
+					  const struct module *module)
+{
+	unsigned long address = (unsigned long)object;
+
+#ifndef MODULE
+	if (!module)
+		return __is_kernel(address);
+#endif
+	return module && within_module(address, module);
+}
+
 __helper u32 rust_mpage_helper_inode_state(struct inode *inode)
 {
 	u32 state;

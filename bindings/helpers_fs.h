@@ -120,6 +120,8 @@ bool rust_mpage_helper_sb_is_closing(struct super_block *sb);
 uid_t rust_mpage_helper_current_fsuid(void);
 bool rust_mpage_helper_in_group_p(gid_t kgid);
 u32 rust_mpage_helper_current_pid(void);
+bool rust_mpage_helper_is_static(const void *object,
+				 const struct module *module);
 
 /* Files */
 bool rust_mpage_helper_fileattr_has_fsx(const struct file_kattr *fa);

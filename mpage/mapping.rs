@@ -15,7 +15,8 @@ use crate::abstractions::{
         Filled,
         Folio,
         FoundBlocks,
-        GetBlockFn, //
+        GetBlockFn,
+        Sealed, //
     },
 };
 use kernel::error::{
@@ -198,13 +199,6 @@ pub trait BlockMapper: Copy + Default + 'static {
         Err(EROFS)
     }
 }
-
-/// Who may be a [`MapSource`].
-mod sealed {
-    pub trait Sealed {}
-}
-
-pub(crate) use self::sealed::Sealed;
 
 impl<M: BlockMapper> Sealed for M {}
 

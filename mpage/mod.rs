@@ -18,7 +18,6 @@ mod store;
 mod window;
 mod write;
 
-pub(crate) use self::mapping::Sealed;
 pub use self::mapping::{
     BlockCount,
     BlockMapper,

@@ -195,9 +195,13 @@ impl<'d> UnsubmittedBio<'d> {
         unsafe { ptr::addr_of_mut!((*self.as_raw()).bi_iter.bi_size).write_unaligned(bytes) };
     }
 
-    /// Gives the bio to the block layer. C: `submit_bio()`.
+    /// Gives the bio to the block layer, unless it is empty: drivers rely on that there is something
+    /// to do. C: `submit_bio()`.
     #[inline(always)]
     pub(super) fn submit(self) {
+        if self.bytes() == 0 {
+            return;
+        }
         let mut this = ManuallyDrop::new(self);
         in_flight::begin();
         // SAFETY: The bio is valid, has a completion, and is never touched again by us.

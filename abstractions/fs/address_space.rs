@@ -15,6 +15,7 @@ use crate::{
         EndedWrite,
         LockedFolio,
         Readahead,
+        Sealed,
         WritebackControl, //
     },
     bindings, //
@@ -60,10 +61,10 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     fn cut_beyond_end(inode: &Self::Inode);
 }
 
-/// How a write gets into the cache of a file. Not for filesystems to implement.
+/// How a write gets into the cache of a file. The library has the one way, `BufferedWrites`.
 ///
 /// Locks: from the begin to the end of a write its folios are locked.
-pub trait CacheWrites: 'static {
+pub trait CacheWrites: Sealed + 'static {
     /// The inode type.
     type Inode: InodeType;
 

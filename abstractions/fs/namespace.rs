@@ -114,14 +114,14 @@ impl<T: FileSystem> CreatedInode<'_, T> {
         Ok(unsafe { ExclusiveDirectory::new(self) })
     }
 
-    /// Gives the inode to `dentry`. C: `d_instantiate_new()`.
+    /// Gives the inode, which is of the type in `mode`, to `dentry`. C: `d_instantiate_new()`.
     ///
     /// # Safety
     ///
     /// `dentry` must be a negative dentry whose directory is locked exclusively.
-    unsafe fn instantiate(self, dentry: *mut bindings::dentry) -> Result {
+    unsafe fn instantiate(self, dentry: *mut bindings::dentry, mode: u16) -> Result {
         // SAFETY: The dentry is valid.
-        let inode = self.into_raw_on(unsafe { (*dentry).d_sb })?;
+        let inode = self.into_raw_on(unsafe { (*dentry).d_sb }, mode)?;
         // SAFETY: The inode has I_NEW, and the reference is passed on.
         unsafe { bindings::d_instantiate_new(dentry, inode) };
         Ok(())
@@ -185,9 +185,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (mut dir, name) = unsafe { Self::place(dir, dentry) };
         from_result(|| {
-            let inode = D::create(&mut dir, name, mode | bindings::S_IFREG as u16)?;
+            let mode = mode | bindings::S_IFREG as u16;
+            let inode = D::create(&mut dir, name, mode)?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry) }.map(|()| 0)
+            unsafe { inode.instantiate(dentry, mode) }.map(|()| 0)
         })
     }
 
@@ -202,9 +203,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
     ) -> *mut bindings::dentry {
         // SAFETY: By the safety requirements.
         let (mut dir, name) = unsafe { Self::place(dir, dentry) };
-        let made = D::mkdir(&mut dir, name, mode | bindings::S_IFDIR as u16);
+        let mode = mode | bindings::S_IFDIR as u16;
+        let made = D::mkdir(&mut dir, name, mode);
         // SAFETY: By the safety requirements.
-        match made.and_then(|inode| unsafe { inode.instantiate(dentry) }) {
+        match made.and_then(|inode| unsafe { inode.instantiate(dentry, mode) }) {
             Ok(()) => ptr::null_mut(),
             Err(error) => error.to_ptr(),
         }
@@ -225,7 +227,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::mknod(&mut dir, name, mode, DeviceNumber::from_raw(device))?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry) }.map(|()| 0)
+            unsafe { inode.instantiate(dentry, mode) }.map(|()| 0)
         })
     }
 
@@ -246,7 +248,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::symlink(&mut dir, name, target.to_bytes())?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry) }.map(|()| 0)
+            unsafe { inode.instantiate(dentry, bindings::S_IFLNK as u16) }.map(|()| 0)
         })
     }
 
@@ -262,8 +264,9 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
     ) -> c_int {
         // SAFETY: By the safety requirements.
         let (dir, sb) = unsafe { (FsInode::from_raw(dir), (*dir).i_sb) };
-        let made = D::tmpfile(dir, mode | bindings::S_IFREG as u16);
-        match made.and_then(|inode| inode.into_raw_on(sb)) {
+        let mode = mode | bindings::S_IFREG as u16;
+        let made = D::tmpfile(dir, mode);
+        match made.and_then(|inode| inode.into_raw_on(sb, mode)) {
             // SAFETY: The file is the caller's. The inode has I_NEW until here, and the reference
             // is passed on to the file's dentry.
             Ok(inode) => unsafe {

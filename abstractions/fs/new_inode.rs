@@ -176,15 +176,18 @@ impl<T: FileSystem> Deref for CreatedInode<'_, T> {
 
 impl<T: FileSystem> CreatedInode<'_, T> {
     /// The inode with `I_NEW`, and the reference, for the caller, who asked for an inode of the mount
-    /// `sb`.
+    /// `sb` and of the type that is in `mode`.
     ///
-    /// Fails with `EXDEV` if it is one of another, which is dropped.
+    /// Fails with `EXDEV` if it is one of another mount, with `EINVAL` if it is of another type. It is
+    /// dropped then.
     pub(super) fn into_raw_on(
         self,
         sb: *mut bindings::super_block,
+        mode: u16,
     ) -> Result<*mut bindings::inode> {
         // SAFETY: The inode is valid.
         check_mount(unsafe { (*self.inode.as_ptr()).i_sb }, sb)?;
+        check_type(self.mode(), mode)?;
         Ok(ManuallyDrop::new(self).inode.as_ptr())
     }
 
@@ -212,6 +215,14 @@ impl<T: FileSystem> CreatedInode<'_, T> {
     }
 }
 
+/// Fails with `EINVAL` if two modes are of different types.
+fn check_type(have: u16, want: u16) -> Result {
+    match u32::from(have ^ want) & bindings::S_IFMT {
+        0 => Ok(()),
+        _ => Err(EINVAL),
+    }
+}
+
 impl<T: FileSystem> Drop for CreatedInode<'_, T> {
     fn drop(&mut self) {
         // SAFETY: The inode is valid and has I_NEW, which goes with this, and the reference is ours
@@ -220,5 +231,20 @@ impl<T: FileSystem> Drop for CreatedInode<'_, T> {
             bindings::clear_nlink(self.inode.as_ptr());
             bindings::discard_new_inode(self.inode.as_ptr());
         }
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_created_inode)]
+mod tests {
+    use super::check_type;
+    use kernel::prelude::*;
+
+    #[test]
+    fn a_file_of_another_type_is_refused() {
+        assert_eq!(check_type(0o100_644, 0o100_000), Ok(()));
+        assert_eq!(check_type(0o060_600, 0o060_000), Ok(()));
+        assert_eq!(check_type(0o040_755, 0o100_000), Err(EINVAL));
+        assert_eq!(check_type(0o100_644, 0o120_000), Err(EINVAL));
+        assert_eq!(check_type(0o060_600, 0o020_000), Err(EINVAL));
     }
 }

@@ -171,8 +171,9 @@ impl<T: FileSystem> MountRequest<'_, T> {
 
 /// A filesystem type that is registered.
 ///
-/// It has to be part of the module's own state, which the kernel initialises in place: the lock
-/// classes in `struct file_system_type` have to be in static memory.
+/// It is part of the module's own state, which the kernel initialises in place, and drops when nobody
+/// uses the module, and so no such filesystem is mounted. Also the lock classes in
+/// `struct file_system_type` have to be in static memory.
 ///
 /// # Invariants
 ///
@@ -192,6 +193,9 @@ unsafe impl<T: FileSystem> Sync for Registration<T> {}
 
 impl<T: FileSystem> Registration<T> {
     /// Registers the filesystem `T` under `name`, or not at all without one.
+    ///
+    /// Fails with `EINVAL` if it is not part of the state of `module`, with `EBUSY` if there is a
+    /// filesystem of that name.
     pub fn new(
         name: Option<&'static CStr>,
         module: &'static ThisModule,
@@ -212,6 +216,9 @@ impl<T: FileSystem> Registration<T> {
                         owner: module.as_ptr(),
                         ..pin_init::zeroed()
                     };
+                    if !is_static(slot, module) {
+                        return Err(EINVAL);
+                    }
                     // SAFETY: The slot is ours to write. It is pinned, and unregistered before it
                     // goes away.
                     unsafe {
@@ -232,6 +239,12 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
             unsafe { bindings::unregister_filesystem(self.fs_type.get()) };
         }
     }
+}
+
+/// Whether an object is part of a module, or of the kernel if the module is.
+fn is_static<O>(object: *const O, module: &ThisModule) -> bool {
+    // SAFETY: The module is valid; the object is not looked at.
+    unsafe { bindings::rust_mpage_helper_is_static(object.cast(), module.as_ptr().cast()) }
 }
 
 /// The inode cache of the registration that `fs_type` is part of.
@@ -391,5 +404,29 @@ impl<T: FileSystem> ContextVTable<T> {
             let change = AccessChange::of(sb.is_read_only(), wants_read_only);
             T::reconfigure(sb, context, change).map(|()| 0)
         })
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_fs_registration)]
+mod tests {
+    use super::is_static;
+    use crate::LocalModule;
+    use kernel::{
+        module::this_module,
+        prelude::*, //
+    };
+
+    static PART_OF_THE_MODULE: u32 = 1;
+
+    #[test]
+    fn it_is_part_of_the_module_or_refused() -> Result {
+        let module = this_module::<LocalModule>();
+        let on_the_heap = KBox::new(1u32, GFP_KERNEL)?;
+        let on_the_stack = 1u32;
+
+        assert!(is_static(&raw const PART_OF_THE_MODULE, module));
+        assert!(!is_static(&raw const *on_the_heap, module));
+        assert!(!is_static(&raw const on_the_stack, module));
+        Ok(())
     }
 }

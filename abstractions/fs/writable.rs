@@ -228,8 +228,11 @@ impl<I: WritableInode> WritableVTable<I> {
                 }
             }
             if valid & bindings::ATTR_MODE != 0 {
-                // SAFETY: The attributes are the caller's, who has no use for the mode afterwards.
-                unsafe { (*attr).ia_mode &= I::set_mode(inode, (*attr).ia_mode) };
+                // SAFETY: The attributes are the caller's.
+                let mode = unsafe { (*attr).ia_mode };
+                let mode = in_effect(mode, I::set_mode(inode, mode));
+                // SAFETY: As above, and the caller has no use for the mode afterwards.
+                unsafe { (*attr).ia_mode = mode };
             }
             // SAFETY: The inode is valid and locked by the caller; the attributes are prepared.
             unsafe { bindings::setattr_copy(idmap, raw, attr) };
@@ -376,5 +379,28 @@ unsafe extern "C" fn write_iter_callback(
         let page = |position: i64| (position >> PAGE_SHIFT) as usize;
         bindings::invalidate_mapping_pages(mapping, page(start), page(end));
         written
+    }
+}
+
+/// The mode that an inode gets that was to get `mode`, of which the filesystem has permitted some: no
+/// more than that, and of the same type.
+fn in_effect(mode: u16, permitted: u16) -> u16 {
+    mode & (permitted | bindings::S_IFMT as u16)
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_set_mode)]
+mod tests {
+    use super::in_effect;
+
+    #[test]
+    fn permissions_only_go() {
+        assert_eq!(in_effect(0o100_664, 0o100_644), 0o100_644);
+        assert_eq!(in_effect(0o100_600, 0o100_777), 0o100_600);
+    }
+
+    #[test]
+    fn the_type_stays() {
+        assert_eq!(in_effect(0o100_644, 0), 0o100_000);
+        assert_eq!(in_effect(0o040_755, 0o100_755), 0o040_755);
     }
 }

@@ -48,9 +48,16 @@ pub struct FoundBlocks<'d> {
     pub new: bool,
 }
 
+mod sealed {
+    /// What the library alone implements.
+    pub trait Sealed {}
+}
+
+pub(crate) use self::sealed::Sealed;
+
 /// Where the kernel's buffer functions get their answers. The library's mappers are such sources;
-/// not for filesystems to implement.
-pub trait BlockSource: 'static {
+/// there are no others.
+pub trait BlockSource: Sealed + 'static {
     /// The inode type.
     type Inode: InodeType;
 

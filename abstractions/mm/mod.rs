@@ -36,6 +36,7 @@ pub use self::get_block::{
     FoundBlocks,
     GetBlockFn, //
 };
+pub(crate) use self::get_block::Sealed;
 pub(crate) use self::grabbed_folio::ReadyFolio;
 pub use self::grabbed_folio::{
     BegunWrite,

@@ -38,7 +38,8 @@ use crate::abstractions::{
         EndedWrite,
         GetBlockFn,
         GrabbedFolio,
-        ReadyFolio, //
+        ReadyFolio,
+        Sealed, //
     },
 };
 use core::marker::PhantomData;
@@ -46,6 +47,8 @@ use kernel::error::Result;
 
 /// Writes to the cache of files whose blocks `M` knows, by the kernel's buffer functions.
 pub struct BufferedWrites<M>(PhantomData<M>);
+
+impl<M: BlockMapper> Sealed for BufferedWrites<M> {}
 
 impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
     type Inode = M::Inode;
