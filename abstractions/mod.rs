@@ -11,3 +11,4 @@ pub mod counts;
 pub mod fs;
 pub mod mm;
 pub mod percpu_counter;
+mod update;

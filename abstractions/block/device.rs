@@ -5,16 +5,14 @@
 //! C header: [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
 
 use crate::bindings;
-use core::{
-    ptr,
-    sync::atomic::{
-        AtomicU32,
-        Ordering, //
-    },
-};
+use core::ptr;
 use kernel::{
     error::to_result,
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::Opaque, //
 };
 
@@ -110,13 +108,13 @@ impl BlockDevice {
 
 /// What somebody has seen of the errors of writing what a device's own page cache has.
 /// C: `errseq_t`.
-pub struct WriteErrors(AtomicU32);
+pub struct WriteErrors(Atomic<u32>);
 
 impl WriteErrors {
     /// None. Errors that nobody has heard of are new, whenever they were.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self(Atomic::new(0))
     }
 
     /// Where the device counts them.
@@ -130,15 +128,15 @@ impl WriteErrors {
     pub fn has_new(&self, device: &BlockDevice) -> bool {
         // SAFETY: The place is valid; the single access is C's READ_ONCE().
         let now = unsafe { Self::of(device).read_volatile() };
-        now != self.0.load(Ordering::Relaxed)
+        now != self.0.load(Relaxed)
     }
 
     /// All that there were are seen. One caller at a time. C: `errseq_check_and_advance()`.
     pub fn advance(&self, device: &BlockDevice) {
-        let mut since = self.0.load(Ordering::Relaxed);
+        let mut since = self.0.load(Relaxed);
         // SAFETY: Both places are valid, and the second is ours.
         unsafe { bindings::errseq_check_and_advance(Self::of(device), &mut since) };
-        self.0.store(since, Ordering::Relaxed);
+        self.0.store(since, Relaxed);
     }
 }
 

@@ -12,7 +12,10 @@
 //! that what is changed under it gets there together. It is the innermost, and may sleep.
 
 use super::AnySuperBlock;
-use crate::bindings;
+use crate::{
+    abstractions::update::update,
+    bindings, //
+};
 use core::{
     mem::ManuallyDrop,
     ops::{
@@ -23,15 +26,15 @@ use core::{
         self,
         NonNull, //
     },
-    sync::atomic::{
-        AtomicU32,
-        AtomicUsize,
-        Ordering, //
-    },
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Full,
+        Relaxed, //
+    }, //
 };
 
 /// A block of a filesystem's device, referenced.
@@ -139,13 +142,6 @@ impl Buffer {
         ManuallyDrop::new(self).as_raw()
     }
 
-    /// The bits of its state, `enum bh_state_bits`.
-    #[inline(always)]
-    pub(super) fn state(&self) -> &AtomicUsize {
-        // SAFETY: The buffer is valid while it is referenced, and its state changes atomically.
-        unsafe { AtomicUsize::from_ptr(ptr::addr_of_mut!((*self.as_raw()).b_state).cast()) }
-    }
-
     /// The C pointer.
     #[inline(always)]
     pub(super) fn as_raw(&self) -> *mut bindings::buffer_head {
@@ -228,11 +224,11 @@ impl Buffer {
 
     /// The 32-bit word number `index`, as it is in memory, to change it atomically.
     #[inline]
-    pub(super) fn atomic(&self, index: usize) -> Option<&AtomicU32> {
+    fn atomic(&self, index: usize) -> Option<&Atomic<u32>> {
         let word = self.word::<u32>(index)?;
         // SAFETY: The word is within the block, aligned, and stays while the buffer is referenced.
         // Whoever else accesses it does so with single accesses.
-        Some(unsafe { AtomicU32::from_ptr(word) })
+        Some(unsafe { Atomic::from_ptr(word) })
     }
 
     /// Changes the little-endian 32-bit word number `index` in one step: `change` makes the new
@@ -240,12 +236,13 @@ impl Buffer {
     ///
     /// The old value; `None` beyond the end of the block, or if `change` refuses.
     pub fn update_le32(&self, index: usize, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
-        self.atomic(index)?
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                change(u32::from_le(word)).map(u32::to_le)
-            })
-            .ok()
-            .map(u32::from_le)
+        let word = self.atomic(index)?;
+        let changed = update(
+            word.load(Relaxed),
+            |old, new| word.cmpxchg(old, new, Full),
+            |word| change(u32::from_le(word)).map(u32::to_le),
+        );
+        changed.ok().map(u32::from_le)
     }
 
     /// Copies bytes out, beginning at byte `offset` of the block.

@@ -8,20 +8,13 @@
 //! The search is a pure function of the words of a bitmap, and tested as that.
 
 use super::Buffer;
-use core::sync::atomic::Ordering;
-
-/// How many bits a word has, in which bits change.
-const CHANGE_BITS: u32 = u32::BITS;
+use crate::bindings;
+use kernel::ffi::{
+    c_int,
+    c_void, //
+};
 
 impl Buffer {
-    /// The value in memory of a word that has only bit `nr % 32`, and the index of that word.
-    fn place(nr: u32) -> (usize, u32) {
-        (
-            (nr / CHANGE_BITS) as usize,
-            (1u32 << (nr % CHANGE_BITS)).to_le(),
-        )
-    }
-
     /// How many bits the block has.
     pub fn bits(&self) -> u32 {
         u32::try_from(self.size())
@@ -31,22 +24,32 @@ impl Buffer {
 
     /// Whether bit number `nr` is set, or `None` beyond the end. C: `test_bit_le()`.
     pub fn test_le_bit(&self, nr: u32) -> Option<bool> {
-        let (index, mask) = Self::place(nr);
-        Some(self.atomic(index)?.load(Ordering::Acquire) & mask != 0)
+        self.change_bit(nr, bindings::rust_mpage_helper_test_bit_le)
     }
 
     /// Sets bit number `nr`: whether it was set before, or `None` beyond the end.
     /// C: `test_and_set_bit_le()`.
     pub fn test_and_set_le_bit(&self, nr: u32) -> Option<bool> {
-        let (index, mask) = Self::place(nr);
-        Some(self.atomic(index)?.fetch_or(mask, Ordering::AcqRel) & mask != 0)
+        self.change_bit(nr, bindings::rust_mpage_helper_test_and_set_bit_le)
     }
 
     /// Clears bit number `nr`: whether it was set before, or `None` beyond the end.
     /// C: `test_and_clear_bit_le()`.
     pub fn test_and_clear_le_bit(&self, nr: u32) -> Option<bool> {
-        let (index, mask) = Self::place(nr);
-        Some(self.atomic(index)?.fetch_and(!mask, Ordering::AcqRel) & mask != 0)
+        self.change_bit(nr, bindings::rust_mpage_helper_test_and_clear_bit_le)
+    }
+
+    /// What one of C's functions for bits says of bit number `nr`.
+    #[inline]
+    fn change_bit(
+        &self,
+        nr: u32,
+        function: unsafe extern "C" fn(c_int, *mut c_void) -> bool,
+    ) -> Option<bool> {
+        let nr = c_int::try_from(nr).ok()?;
+        // SAFETY: The bit is within the block, whose start is aligned to a long. Whoever else
+        // accesses the word it is in does so with single accesses.
+        (nr.unsigned_abs() < self.bits()).then(|| unsafe { function(nr, self.data().cast()) })
     }
 
     /// The first clear bit from number `from` on and below `to`, or the end of the block.

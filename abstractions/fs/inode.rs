@@ -8,15 +8,13 @@ use crate::{
     abstractions::block::BlockDevice,
     bindings, //
 };
-use core::{
-    ptr,
-    sync::atomic::{
-        AtomicI64,
-        Ordering, //
-    },
-};
+use core::ptr;
 use kernel::{
     ffi::c_int,
+    sync::atomic::{
+        Acquire,
+        Atomic, //
+    },
     types::Opaque, //
 };
 
@@ -76,9 +74,9 @@ impl Inode {
     #[inline(always)]
     pub fn size(&self) -> u64 {
         // SAFETY: The inode is valid; the field is aligned and only ever accessed as a whole.
-        let size = unsafe { AtomicI64::from_ptr(ptr::addr_of_mut!((*self.as_raw()).i_size)) };
+        let size = unsafe { Atomic::from_ptr(ptr::addr_of_mut!((*self.as_raw()).i_size)) };
         // Pairs with the release in i_size_write().
-        size.load(Ordering::Acquire).max(0) as u64
+        i64::max(size.load(Acquire), 0) as u64
     }
 
     /// Marks the inode to be written. C: `mark_inode_dirty()`.

@@ -12,6 +12,7 @@
 mod address_space;
 mod buffer;
 mod buffer_bits;
+mod buffer_state;
 mod cached;
 mod changes;
 mod directory;

@@ -7,25 +7,27 @@
 //! Locks: none; the flags are read and written in one piece, as C does.
 
 use super::AnySuperBlock;
-use crate::bindings;
-use core::{
-    ptr,
-    sync::atomic::{
-        AtomicUsize,
-        Ordering, //
-    }, //
+use crate::{
+    abstractions::update::update,
+    bindings, //
+};
+use core::ptr;
+use kernel::sync::atomic::{
+    Atomic,
+    Full,
+    Relaxed, //
 };
 
 impl AnySuperBlock {
     /// All the flags, `SB_*`.
-    fn flags(&self) -> &AtomicUsize {
+    fn flags(&self) -> &Atomic<usize> {
         // SAFETY: The superblock is valid, and the field is aligned. C reads and writes it in one
         // piece, without a lock.
-        unsafe { AtomicUsize::from_ptr(ptr::addr_of_mut!((*self.as_raw()).s_flags)) }
+        unsafe { Atomic::from_ptr(ptr::addr_of_mut!((*self.as_raw()).s_flags)) }
     }
 
     fn has_flags(&self, flags: usize) -> bool {
-        self.flags().load(Ordering::Relaxed) & flags != 0
+        self.flags().load(Relaxed) & flags != 0
     }
 
     /// Whether nothing may be written. C: `sb_rdonly()`.
@@ -56,6 +58,11 @@ impl AnySuperBlock {
     /// C: `sb->s_flags |= SB_RDONLY`.
     pub fn set_read_only(&self) {
         let flag = bindings::RUST_MPAGE_SB_RDONLY;
-        self.flags().fetch_or(flag, Ordering::Relaxed);
+        let flags = self.flags();
+        let _ = update(
+            flags.load(Relaxed),
+            |old, new| flags.cmpxchg(old, new, Full),
+            |old| Some(old | flag),
+        );
     }
 }

@@ -37,18 +37,16 @@ use crate::{
     },
     bindings, //
 };
-use core::{
-    ptr,
-    sync::atomic::{
-        AtomicUsize,
-        Ordering, //
-    },
-};
+use core::ptr;
 use kernel::{
     new_mutex,
     new_spinlock,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Mutex,
         SpinLock, //
     }, //
@@ -152,9 +150,9 @@ pub struct Unwritten {
     #[pin]
     sweeping: Mutex<()>,
     /// How many are kept.
-    count: AtomicUsize,
+    count: Atomic<usize>,
     /// How many have to be kept to be looked at.
-    due: AtomicUsize,
+    due: Atomic<usize>,
     /// What was seen of the device's errors.
     errors: WriteErrors,
 }
@@ -170,8 +168,8 @@ impl Unwritten {
         let none = pin_init!(Self {
             queue <- new_spinlock!(Queue::new(), "fs_unwritten"),
             sweeping <- new_mutex!((), "fs_unwritten_sweeping"),
-            count: AtomicUsize::new(0),
-            due: AtomicUsize::new(FEW),
+            count: Atomic::new(0),
+            due: Atomic::new(FEW),
             errors: WriteErrors::new(),
         });
         KBox::pin_init(none, GFP_KERNEL)
@@ -181,26 +179,26 @@ impl Unwritten {
     #[inline]
     pub(super) fn keep(&self, buffer: &Buffer) {
         // Later than the dirty bit, in the same word: who takes the bit away sees the block dirty.
-        if buffer.state().load(Ordering::Relaxed) & KEPT == 0 {
+        if buffer.state() & KEPT == 0 {
             self.add(buffer);
         }
     }
 
     fn add(&self, buffer: &Buffer) {
-        if buffer.state().fetch_or(KEPT, Ordering::AcqRel) & KEPT != 0 {
+        if buffer.set_state(KEPT) & KEPT != 0 {
             return;
         }
         // SAFETY: The bit was set just above.
         unsafe { self.queue.lock().push(buffer.clone()) };
-        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if count >= self.due.load(Ordering::Relaxed) {
+        let count = self.count.fetch_add(1, Relaxed) + 1;
+        if count >= self.due.load(Relaxed) {
             self.give_up_written(count);
         }
     }
 
     /// How many blocks are kept.
     pub(super) fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.count.load(Relaxed)
     }
 
     /// Gives up those of the `most` oldest blocks that are written, unless somebody looks at them.
@@ -240,9 +238,9 @@ impl Sweep<'_> {
             old.append(left);
             queue.append(old);
         }
-        let count = this.count.fetch_sub(given_up, Ordering::Relaxed) - given_up;
+        let count = this.count.fetch_sub(given_up, Relaxed) - given_up;
         let due = count.saturating_mul(2).max(FEW);
-        this.due.store(due, Ordering::Relaxed);
+        this.due.store(due, Relaxed);
         given_up
     }
 }
@@ -252,10 +250,7 @@ impl Sweep<'_> {
 fn release_if_written(buffer: &Buffer) -> bool {
     let release = |state| (state & NOT_WRITTEN == 0).then_some(state & !KEPT);
 
-    buffer
-        .state()
-        .fetch_update(Ordering::AcqRel, Ordering::Acquire, release)
-        .is_ok()
+    buffer.update_state(release).is_ok()
 }
 
 #[pinned_drop]
@@ -263,7 +258,7 @@ impl PinnedDrop for Unwritten {
     fn drop(self: Pin<&mut Self>) {
         let mut queue = self.queue.lock();
         while let Some(buffer) = queue.pop() {
-            buffer.state().fetch_and(!KEPT, Ordering::AcqRel);
+            buffer.clear_state(KEPT);
         }
     }
 }

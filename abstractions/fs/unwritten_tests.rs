@@ -17,8 +17,7 @@ mod tests {
     use crate::bindings;
     use core::{
         mem::ManuallyDrop,
-        ptr,
-        sync::atomic::Ordering, //
+        ptr, //
     };
     use kernel::{
         page::Page,
@@ -53,19 +52,19 @@ mod tests {
         }
 
         fn dirty(&self, unwritten: &Unwritten) {
-            self.buffer().state().fetch_or(DIRTY, Ordering::Relaxed);
+            self.buffer().set_state(DIRTY);
             unwritten.keep(&self.buffer());
         }
 
         /// A write ends with this bit, or none.
         fn written(&self, result: usize) {
-            self.buffer().state().fetch_and(!DIRTY, Ordering::Relaxed);
-            self.buffer().state().fetch_or(result, Ordering::Relaxed);
+            self.buffer().clear_state(DIRTY);
+            self.buffer().set_state(result);
         }
 
         /// Whether it has the bit, and how many references.
         fn state(&self) -> (bool, i32) {
-            let state = self.buffer().state().load(Ordering::Relaxed);
+            let state = self.buffer().state();
             (state & KEPT != 0, self.0.b_count.counter)
         }
     }
@@ -80,11 +79,11 @@ mod tests {
         let buffer = head.buffer();
 
         let failed = buffer.mark_dirty_while(|| {
-            buffer.state().fetch_and(!UPTODATE, Ordering::Relaxed);
-            buffer.state().fetch_or(FAILED, Ordering::Relaxed);
+            buffer.clear_state(UPTODATE);
+            buffer.set_state(FAILED);
         });
         assert!(!failed);
-        assert_eq!(buffer.state().load(Ordering::Relaxed), DIRTY | FAILED);
+        assert_eq!(buffer.state(), DIRTY | FAILED);
         Ok(())
     }
 

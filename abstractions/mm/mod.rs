@@ -30,13 +30,13 @@ pub use self::folio::{
     LockedFolio,
     WatchedFolio, //
 };
+pub(crate) use self::get_block::Sealed;
 pub use self::get_block::{
     BlockSource,
     Create,
     FoundBlocks,
     GetBlockFn, //
 };
-pub(crate) use self::get_block::Sealed;
 pub(crate) use self::grabbed_folio::ReadyFolio;
 pub use self::grabbed_folio::{
     BegunWrite,

@@ -268,7 +268,11 @@ impl Changes<'_> {
 /// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
 /// both are in one block that is written at once; else, if the disk may have the old name, the new
 /// one is brought there before.
-fn move_name<'a>(request: &mut Request<'a>, old: Place, kept: &mut Kept<'_>) -> Result<Changes<'a>> {
+fn move_name<'a>(
+    request: &mut Request<'a>,
+    old: Place,
+    kept: &mut Kept<'_>,
+) -> Result<Changes<'a>> {
     let plan = plan_new_name(request)?;
     let source = request.source.inode();
     source.set_ctime_now();

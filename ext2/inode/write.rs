@@ -238,6 +238,5 @@ pub(crate) fn sync(inode: &Ext2Inode) -> Result {
     inode
         .sync_metadata()
         .inspect_err(|_| failed("indirect blocks"))?;
-    sb.sync_buffer(&buffer)
-        .inspect_err(|_| failed("the inode"))
+    sb.sync_buffer(&buffer).inspect_err(|_| failed("the inode"))
 }

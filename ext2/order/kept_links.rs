@@ -28,10 +28,7 @@ impl<'i, F: Ordered> KeptLinks<'i, F> {
     /// Fails with `ENOMEM`, and with `EIO` if very many cannot be given up.
     pub(crate) fn none(inode: &'i FsInode<F>) -> Result<Self> {
         removals_of(inode).records.lock().reserve()?;
-        Ok(Self {
-            inode,
-            links: 0,
-        })
+        Ok(Self { inode, links: 0 })
     }
 
     /// So many of an inode that is in use. Fails as [`none`](Self::none).
