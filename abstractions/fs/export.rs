@@ -126,8 +126,7 @@ impl<E: ExportOperations> ExportVTable<E> {
         unsafe { bindings::rust_mpage_helper_inode_lock_shared(raw) };
         // SAFETY: The inode is a directory of the filesystem, locked just above.
         let dir = unsafe { LockedDirectory::<E::FileSystem>::new(FsInode::from_raw(raw)) };
-        // SAFETY: The inode is valid.
-        let sb = unsafe { (*raw).i_sb };
+        let sb = dir.super_block().as_raw();
         let result = E::parent(dir).and_then(|inode| inode.into_raw_on(sb));
         // SAFETY: Locked above.
         unsafe { bindings::rust_mpage_helper_inode_unlock_shared(raw) };

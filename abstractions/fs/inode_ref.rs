@@ -59,8 +59,7 @@ impl<'m, T: FileSystem> InodeRef<'m, T> {
         self,
         sb: *mut bindings::super_block,
     ) -> Result<*mut bindings::inode> {
-        // SAFETY: The inode is valid.
-        check_mount(unsafe { (*self.inode.as_ptr()).i_sb }, sb)?;
+        check_mount(self.super_block().as_raw(), sb)?;
         Ok(ManuallyDrop::new(self).inode.as_ptr())
     }
 }
@@ -77,11 +76,6 @@ pub(super) fn check_mount(
         false => Err(EXDEV),
     }
 }
-
-// SAFETY: A reference may be given back by any thread, and `FsInode` is shared between them.
-unsafe impl<T: FileSystem> Send for InodeRef<'_, T> {}
-// SAFETY: As above.
-unsafe impl<T: FileSystem> Sync for InodeRef<'_, T> {}
 
 impl<T: FileSystem> Deref for InodeRef<'_, T> {
     type Target = FsInode<T>;

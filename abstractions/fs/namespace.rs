@@ -114,14 +114,19 @@ impl<T: FileSystem> CreatedInode<'_, T> {
         Ok(unsafe { ExclusiveDirectory::new(self) })
     }
 
-    /// Gives the inode, which is of the type in `mode`, to `dentry`. C: `d_instantiate_new()`.
+    /// Gives the inode, which is of the mount `sb` and of the type in `mode`, to `dentry`.
+    /// C: `d_instantiate_new()`.
     ///
     /// # Safety
     ///
     /// `dentry` must be a negative dentry whose directory is locked exclusively.
-    unsafe fn instantiate(self, dentry: *mut bindings::dentry, mode: u16) -> Result {
-        // SAFETY: The dentry is valid.
-        let inode = self.into_raw_on(unsafe { (*dentry).d_sb }, mode)?;
+    unsafe fn instantiate(
+        self,
+        sb: *mut bindings::super_block,
+        dentry: *mut bindings::dentry,
+        mode: u16,
+    ) -> Result {
+        let inode = self.into_raw_on(sb, mode)?;
         // SAFETY: The inode has I_NEW, and the reference is passed on.
         unsafe { bindings::d_instantiate_new(dentry, inode) };
         Ok(())
@@ -188,7 +193,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             let mode = mode | bindings::S_IFREG as u16;
             let inode = D::create(&mut dir, name, mode)?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry, mode) }.map(|()| 0)
+            unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
         })
     }
 
@@ -206,7 +211,9 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         let mode = mode | bindings::S_IFDIR as u16;
         let made = D::mkdir(&mut dir, name, mode);
         // SAFETY: By the safety requirements.
-        match made.and_then(|inode| unsafe { inode.instantiate(dentry, mode) }) {
+        match made.and_then(|inode| unsafe {
+            inode.instantiate(dir.super_block().as_raw(), dentry, mode)
+        }) {
             Ok(()) => ptr::null_mut(),
             Err(error) => error.to_ptr(),
         }
@@ -227,7 +234,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::mknod(&mut dir, name, mode, DeviceNumber::from_raw(device))?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry, mode) }.map(|()| 0)
+            unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
         })
     }
 
@@ -248,7 +255,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             let inode = D::symlink(&mut dir, name, target.to_bytes())?;
             // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dentry, bindings::S_IFLNK as u16) }.map(|()| 0)
+            unsafe {
+                inode.instantiate(dir.super_block().as_raw(), dentry, bindings::S_IFLNK as u16)
+            }
+            .map(|()| 0)
         })
     }
 

@@ -185,8 +185,7 @@ impl<T: FileSystem> CreatedInode<'_, T> {
         sb: *mut bindings::super_block,
         mode: u16,
     ) -> Result<*mut bindings::inode> {
-        // SAFETY: The inode is valid.
-        check_mount(unsafe { (*self.inode.as_ptr()).i_sb }, sb)?;
+        check_mount(self.super_block().as_raw(), sb)?;
         check_type(self.mode(), mode)?;
         Ok(ManuallyDrop::new(self).inode.as_ptr())
     }

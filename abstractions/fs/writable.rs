@@ -214,9 +214,14 @@ impl<I: WritableInode> WritableVTable<I> {
     ) -> c_int {
         from_result(|| {
             // SAFETY: By the safety requirements; the arguments are passed on.
-            let (raw, valid, size) = unsafe {
+            let (raw, valid, size, mode) = unsafe {
                 to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
-                ((*dentry).d_inode, (*attr).ia_valid, (*attr).ia_size)
+                (
+                    (*dentry).d_inode,
+                    (*attr).ia_valid,
+                    (*attr).ia_size,
+                    (*attr).ia_mode,
+                )
             };
             // SAFETY: The inode has this table.
             let inode = unsafe { FsInode::<I::FileSystem>::from_raw(raw) };
@@ -228,10 +233,8 @@ impl<I: WritableInode> WritableVTable<I> {
                 }
             }
             if valid & bindings::ATTR_MODE != 0 {
-                // SAFETY: The attributes are the caller's.
-                let mode = unsafe { (*attr).ia_mode };
                 let mode = in_effect(mode, I::set_mode(inode, mode));
-                // SAFETY: As above, and the caller has no use for the mode afterwards.
+                // SAFETY: The attributes are the caller's, who has no use for the mode afterwards.
                 unsafe { (*attr).ia_mode = mode };
             }
             // SAFETY: The inode is valid and locked by the caller; the attributes are prepared.

@@ -63,23 +63,15 @@ pub enum WritebackReason {
 /// # Invariants
 ///
 /// `wbc` and `mapping` are the arguments of a `writepages` operation that is running, for `'a`,
-/// and nobody else uses `wbc`. The mapping's host is an inode of `I` that is in use for `'a`.
+/// and nobody else uses `wbc`. The mapping's host is `inode`.
 pub struct WritebackControl<'a, I> {
     wbc: NonNull<bindings::writeback_control>,
     mapping: NonNull<bindings::address_space>,
-    _request: PhantomData<(&'a mut bindings::writeback_control, &'a I)>,
+    inode: &'a I,
+    _request: PhantomData<&'a mut bindings::writeback_control>,
 }
 
 impl<'a, I: InodeType> WritebackControl<'a, I> {
-    /// The inode of the file.
-    #[inline]
-    pub fn inode(&self) -> &'a I {
-        // SAFETY: The mapping is valid, and its host one of `I`, by the type invariants.
-        unsafe { I::from_raw((*self.mapping.as_ptr()).host) }
-    }
-}
-
-impl<'a, I> WritebackControl<'a, I> {
     /// Takes over a request for `'a`.
     ///
     /// # Safety
@@ -91,14 +83,23 @@ impl<'a, I> WritebackControl<'a, I> {
         wbc: *mut bindings::writeback_control,
     ) -> Self {
         // INVARIANT: By the safety requirements.
-        // SAFETY: The VFS passes valid pointers.
+        // SAFETY: The VFS passes valid pointers, and the host of the mapping is in use.
         unsafe {
             Self {
                 wbc: NonNull::new_unchecked(wbc),
                 mapping: NonNull::new_unchecked(mapping),
+                inode: I::from_raw((*mapping).host),
                 _request: PhantomData,
             }
         }
+    }
+}
+
+impl<'a, I> WritebackControl<'a, I> {
+    /// The inode of the file.
+    #[inline]
+    pub fn inode(&self) -> &'a I {
+        self.inode
     }
 
     /// The C pointer.
@@ -204,13 +205,12 @@ impl<'a, I> WritebackControl<'a, I> {
 /// - The folio is locked and this value owns the lock, which also keeps the folio in its mapping.
 /// - It is not under writeback. Its dirty flag was cleared for this writeback, so this value owes
 ///   the write.
-/// - `wbc` is the request that picked it, and the mapping's host an inode of `I` that is in use, for
-///   `'w`.
+/// - `wbc` is the request that picked it, for `'w`, and the mapping's host is `inode`.
 #[must_use = "it is made dirty again and unlocked"]
 pub struct DirtyFolio<'w, I> {
     folio: NonNull<bindings::folio>,
     wbc: NonNull<bindings::writeback_control>,
-    _request: PhantomData<&'w I>,
+    inode: &'w I,
 }
 
 impl<I: InodeType> DirtyFolio<'_, I> {
@@ -228,8 +228,8 @@ impl<I: InodeType> DirtyFolio<'_, I> {
 
     /// The size of the file.
     fn file_size(&self) -> u64 {
-        // SAFETY: The host is an inode, and in use, by the type invariants.
-        unsafe { Inode::from_raw(self.host()) }.size()
+        let inode: &Inode = self.inode.as_ref();
+        inode.size()
     }
 
     /// Writes the folio block by block through buffer_heads, creating them if it has none. The
@@ -271,7 +271,7 @@ impl<'w, I> DirtyFolio<'w, I> {
         Self {
             folio,
             wbc: request.wbc,
-            _request: PhantomData,
+            inode: request.inode,
         }
     }
 

@@ -117,6 +117,24 @@ impl MapSource for Own {
     }
 }
 
+// refused: E0277 Sealed
+#[cfg(refused = "block_source_of_ones_own")]
+impl rust_mpage::mm::BlockSource for Other {
+    type Inode = rust_mpage::fs::Inode;
+
+    fn find(
+        _inode: &Self::Inode,
+        _at: u64,
+        _max: u32,
+        _create: rust_mpage::mm::Create,
+    ) -> Result<Option<rust_mpage::mm::FoundBlocks<'_>>> {
+        Err(EIO)
+    }
+}
+
+/// A type of a filesystem.
+pub struct Other;
+
 /// What a mapper without a folio may say.
 pub fn answer(device: &BlockDevice) -> Mapping<&BlockDevice> {
     Mapping::mapped(device, PhysicalBlock(1), BlockCount(1)).with_new()

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Misuse of the contents of files, of directories and of metadata blocks that the types refuse. See
+//! `make lint`, tools/testing/rmp/lint/refused.py.
+
+#![deny(unsafe_code)]
+#![allow(missing_docs)]
+
+use kernel::prelude::*;
+use rust_mpage::{
+    fs::{
+        Buffer,
+        ExclusiveDirectory,
+        ExclusiveInode,
+        FileSystem,
+        FsInode,
+        InvalidateLock,
+        SuperBlock,
+        WritableFileSystem, //
+    },
+    BlockMapper, //
+};
+
+/// Who has the file to himself cuts it.
+pub fn cut<T, M>(mapper: M, inode: &ExclusiveInode<'_, FsInode<T>>, size: u64) -> Result
+where
+    T: FileSystem,
+    M: BlockMapper<Inode = FsInode<T>>,
+{
+    rust_mpage::truncate_tail(mapper, inode, size)?;
+    let pages: InvalidateLock<'_, T> = inode.lock_invalidate();
+    rust_mpage::set_size(mapper, inode, &pages, size)
+}
+
+// refused: E0308 mismatched types
+#[cfg(refused = "tail_of_a_shared_inode")]
+pub fn cut_tail<T, M>(mapper: M, inode: &FsInode<T>, size: u64) -> Result
+where
+    T: FileSystem,
+    M: BlockMapper<Inode = FsInode<T>>,
+{
+    rust_mpage::truncate_tail(mapper, inode, size)
+}
+
+// refused: E0308 mismatched types
+#[cfg(refused = "size_of_a_shared_inode")]
+pub fn set_size<T, M>(mapper: M, inode: &FsInode<T>, pages: &InvalidateLock<'_, T>) -> Result
+where
+    T: FileSystem,
+    M: BlockMapper<Inode = FsInode<T>>,
+{
+    rust_mpage::set_size(mapper, inode, pages, 0)
+}
+
+// refused: E0624 private
+#[cfg(refused = "exclusive_without_a_lock")]
+pub fn claim<T: FileSystem>(inode: &FsInode<T>) {
+    let _ = ExclusiveInode::new(inode);
+}
+
+// refused: E0308 mismatched types
+#[cfg(refused = "deletion_of_an_inode_in_use")]
+pub fn delete<T: WritableFileSystem>(inode: &FsInode<T>) -> Result {
+    T::delete_inode(inode)
+}
+
+/// The first byte of a directory, and then nothing of it.
+pub fn read_and_clear<T: FileSystem>(dir: &mut ExclusiveDirectory<'_, T>) -> Result<Option<u8>> {
+    let first = dir.as_locked().page(0)?.first().copied();
+    dir.as_inode().clear_size();
+    Ok(first)
+}
+
+// refused: E0502 cannot borrow
+#[cfg(refused = "bytes_that_change")]
+pub fn clear_and_read<T: FileSystem>(dir: &mut ExclusiveDirectory<'_, T>) -> Result<Option<u8>> {
+    let locked = dir.as_locked();
+    let page = locked.page(0)?;
+    dir.as_inode().clear_size();
+    Ok(page.first().copied())
+}
+
+/// A mounted filesystem writes its blocks.
+pub fn write<T: FileSystem>(sb: &SuperBlock<T>, buffer: &Buffer) -> Result {
+    sb.sync_buffer(buffer)
+}
+
+// refused: E0624 private
+#[cfg(refused = "block_without_a_mount")]
+pub fn write_alone(buffer: &Buffer) -> Result {
+    buffer.sync()
+}
