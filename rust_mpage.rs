@@ -74,3 +74,30 @@ impl PinnedDrop for RustMpage {
         abstractions::block::wait_for_all_bios();
     }
 }
+
+#[kernel::macros::kunit_tests(rust_mpage_registration)]
+mod tests {
+    use super::{
+        abstractions::fs::is_static,
+        LocalModule, //
+    };
+    use kernel::{
+        module::this_module,
+        prelude::*, //
+    };
+
+    static PART_OF_THE_MODULE: u32 = 1;
+
+    /// A filesystem is registered by what is dropped with the module only.
+    #[test]
+    fn what_is_part_of_the_module() -> Result {
+        let module = this_module::<LocalModule>();
+        let on_the_heap = KBox::new(1u32, GFP_KERNEL)?;
+        let on_the_stack = 1u32;
+
+        assert!(is_static(&raw const PART_OF_THE_MODULE, module));
+        assert!(!is_static(&raw const *on_the_heap, module));
+        assert!(!is_static(&raw const on_the_stack, module));
+        Ok(())
+    }
+}

@@ -92,14 +92,9 @@ __helper bool rust_mpage_helper_dir_emit(struct dir_context *ctx,
 	return dir_emit(ctx, name, namelen, ino, type);
 }
 
-__helper void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset)
+__helper void *rust_mpage_helper_folio_address(const struct folio *folio)
 {
-	return kmap_local_folio(folio, offset);
-}
-
-__helper void rust_mpage_helper_kunmap_local(const void *addr)
-{
-	kunmap_local(addr);
+	return folio_address(folio);
 }
 
 __helper void
@@ -344,7 +339,7 @@ __helper bool rust_mpage_helper_is_static(const void *object,
 	if (!module)
 		return __is_kernel(address);
 #endif
-	return module && within_module(address, module);
+	return module && within_module_core(address, module);
 }
 
 __helper u32 rust_mpage_helper_inode_state(struct inode *inode)

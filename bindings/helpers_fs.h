@@ -58,8 +58,7 @@ gid_t rust_mpage_helper_from_kgid_munged(gid_t kgid);
 bool rust_mpage_helper_dir_emit(struct dir_context *ctx, const char *name,
 				int namelen, u64 ino, unsigned int type);
 
-void *rust_mpage_helper_kmap_local_folio(struct folio *folio, size_t offset);
-void rust_mpage_helper_kunmap_local(const void *addr);
+void *rust_mpage_helper_folio_address(const struct folio *folio);
 
 void rust_mpage_helper_mapping_set_large_folios(struct address_space *mapping);
 

@@ -132,7 +132,7 @@ impl WriteErrors {
     }
 
     /// All that there were are seen. One caller at a time. C: `errseq_check_and_advance()`.
-    pub fn advance(&self, device: &BlockDevice) {
+    pub(in crate::abstractions) fn advance(&self, device: &BlockDevice) {
         let mut since = self.0.load(Relaxed);
         // SAFETY: Both places are valid, and the second is ours.
         unsafe { bindings::errseq_check_and_advance(Self::of(device), &mut since) };

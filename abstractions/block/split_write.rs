@@ -89,8 +89,20 @@ pub struct SplitWriter<'w, I> {
 }
 
 impl<'w, I: InodeType> SplitWriter<'w, I> {
-    /// Starts the writeback of `folio` in pieces. With no memory the folio comes back, as it was.
+    /// Starts the writeback of `folio` in pieces; what of it is behind the end of the file is zeroed.
+    /// With no memory the folio comes back, and so does one that is not uptodate: what is in it is
+    /// nobody's.
     pub fn new(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
+        if !folio.is_uptodate() {
+            return Err(folio);
+        }
+        folio.zero_behind(folio.file_size());
+        Self::of_valid_pieces(folio)
+    }
+
+    /// As [`Self::new`], of a folio of which only what is valid, and zero behind the end of the file,
+    /// will be written.
+    pub(crate) fn of_valid_pieces(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
         // Memory first, so that there is no value to unwind.
         let Ok(place) = UniqueArc::<SplitWrite>::new_uninit(GFP_NOWAIT | __GFP_NOWARN) else {
             return Err(folio);

@@ -92,11 +92,26 @@ impl<'d> WriteBio<'d> {
         self.0.bytes()
     }
 
-    /// Adds the first `len` bytes of a folio, to be written behind what the bio has. Its buffers,
-    /// if any, are marked clean, its writeback starts, and it is unlocked; the writeback ends when
-    /// the bio does. A full bio hands the folio back, as it was, and so does any if `len` is not whole
-    /// sectors of it. C: `bio_add_folio()`.
-    pub fn add<'w, I>(
+    /// Adds the first `len` bytes of a folio, to be written behind what the bio has; what of it is
+    /// behind the end of the file is zeroed. Its buffers, if any, are marked clean, its writeback
+    /// starts, and it is unlocked; the writeback ends when the bio does. A full bio hands the folio
+    /// back, and so does any if `len` is not whole sectors of it, or the folio is not uptodate: what is
+    /// in it then is nobody's. C: `bio_add_folio()`.
+    pub fn add<'w, I: InodeType>(
+        &mut self,
+        folio: DirtyFolio<'w, I>,
+        len: usize,
+    ) -> Result<(), DirtyFolio<'w, I>> {
+        if !folio.is_uptodate() {
+            return Err(folio);
+        }
+        folio.zero_behind(folio.file_size());
+        self.add_valid(folio, len)
+    }
+
+    /// As [`Self::add`], of a folio whose first `len` bytes are valid, and zero behind the end of the
+    /// file.
+    pub(crate) fn add_valid<'w, I>(
         &mut self,
         folio: DirtyFolio<'w, I>,
         len: usize,

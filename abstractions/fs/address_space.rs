@@ -15,7 +15,6 @@ use crate::{
         EndedWrite,
         LockedFolio,
         Readahead,
-        Sealed,
         WritebackControl, //
     },
     bindings, //
@@ -61,10 +60,20 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     fn cut_beyond_end(inode: &Self::Inode);
 }
 
+mod sealed {
+    /// What the library alone implements, not for its mappers.
+    pub trait SealedWrites {}
+}
+
+pub(crate) use self::sealed::SealedWrites;
+
+/// That it is the address space that calls, for a write that it will end.
+pub struct Called(());
+
 /// How a write gets into the cache of a file. The library has the one way, `BufferedWrites`.
 ///
 /// Locks: from the begin to the end of a write its folios are locked.
-pub trait CacheWrites: Sealed + 'static {
+pub trait CacheWrites: SealedWrites + 'static {
     /// The inode type.
     type Inode: InodeType;
 
@@ -76,6 +85,7 @@ pub trait CacheWrites: Sealed + 'static {
     /// With an error, blocks that were allocated for this may be there still; behind the end of the
     /// file they are to be cut.
     fn begin<'i>(
+        called: Called,
         inode: &ExclusiveInode<'i, Self::Inode>,
         pos: u64,
         len: u32,
@@ -202,7 +212,7 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         // SAFETY: The mapping's host has this table, and `i_rwsem` is held.
         let inode = unsafe { ExclusiveInode::new(A::Inode::from_raw((*mapping).host)) };
         // The VFS passes positions that are not negative.
-        match A::Writes::begin(&inode, pos as u64, len) {
+        match A::Writes::begin(Called(()), &inode, pos as u64, len) {
             Ok(begun) => {
                 let (data, old_end) = begun.into_raw();
                 // SAFETY: The places are the caller's.

@@ -13,6 +13,7 @@ use super::{
     FsInode,
     InodeRef,
     InodeType,
+    InodeView,
     SuperBlock, //
 };
 use crate::bindings;
@@ -48,7 +49,7 @@ impl<T: FileSystem> SuperBlock<T> {
     /// `ext4_update_other_inode_time()` uses it.
     pub fn with_cached_inode<R, F>(&self, number: u64, act: F) -> Cached<R>
     where
-        F: FnOnce(&FsInode<T>) -> R,
+        F: FnOnce(&InodeView<T>) -> R,
     {
         let mut visit = Visit::<'_, T, F, R> {
             act: Some(act),
@@ -120,7 +121,7 @@ unsafe extern "C" fn visit_callback<T, F, R>(
 ) -> c_int
 where
     T: FileSystem,
-    F: FnOnce(&FsInode<T>) -> R,
+    F: FnOnce(&InodeView<T>) -> R,
 {
     // SAFETY: The inode is hashed, and so valid as long as the lock is held; nobody else uses the
     // visit.

@@ -40,7 +40,6 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    types::NotThreadSafe,
 };
 
 /// A directory whose contents do not change.
@@ -86,7 +85,7 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
     }
 
     /// Reads page number `index` of the directory through the page cache; what of it is not in the
-    /// directory is not given. C: `read_mapping_folio()`, `kmap_local_folio()`, `ext2_last_byte()`.
+    /// directory is not given. C: `read_mapping_folio()`, `ext2_last_byte()`.
     ///
     /// Fails as the filesystem's `read_folio` does, and with `EIO` on a read error.
     pub fn page(&self, index: u64) -> Result<DirectoryPage<'a>> {
@@ -96,8 +95,8 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
         let folio = from_err_ptr(unsafe {
             bindings::read_cache_folio(self.mapping(), index, None, ptr::null_mut())
         })?;
-        // SAFETY: The folio is valid and referenced, so it can be mapped.
-        let address = unsafe { bindings::rust_mpage_helper_kmap_local_folio(folio, 0) };
+        // SAFETY: The folio is valid, and by `Operations::apply` not in high memory.
+        let address = unsafe { bindings::rust_mpage_helper_folio_address(folio) };
         // INVARIANT: The folio is uptodate, or it would be an error; the reference is ours. Nobody
         // changes the bytes while the directory is locked, and its size neither. (Write-back zeroes
         // the bytes of the page that are not in the directory.)
@@ -107,44 +106,37 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
             address: address.cast(),
             len: self.size().saturating_sub(start).min(PAGE_SIZE as u64) as usize,
             _directory: PhantomData,
-            _not_send: NotThreadSafe,
         })
     }
 }
 
-/// The bytes of a directory in one of its pages, mapped.
-///
-/// Pages have to be dropped in the reverse order of their making, as `kmap_local_folio()` wants.
+/// The bytes of a directory in one of its pages.
 ///
 /// # Invariants
 ///
 /// `folio` is an uptodate folio of the page cache on which `self` owns a reference; `address` is
-/// where its first page is mapped by `kmap_local_folio()`; `len` is at most a page, and the first
+/// where it is; `len` is at most a page, and the first
 /// `len` bytes do not change for `'a`.
 pub struct DirectoryPage<'a> {
     folio: NonNull<bindings::folio>,
     address: *const u8,
     len: usize,
     _directory: PhantomData<&'a ()>,
-    _not_send: NotThreadSafe,
 }
 
 impl Deref for DirectoryPage<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: A page is mapped there, and these bytes do not change by the type invariants.
+        // SAFETY: The folio is there, and these bytes do not change by the type invariants.
         unsafe { slice::from_raw_parts(self.address, self.len) }
     }
 }
 
 impl Drop for DirectoryPage<'_> {
     fn drop(&mut self) {
-        // SAFETY: Mapped and referenced by the type invariants, and not used any more.
-        unsafe {
-            bindings::rust_mpage_helper_kunmap_local(self.address.cast());
-            bindings::rust_mpage_helper_folio_put(self.folio.as_ptr());
-        }
+        // SAFETY: The reference is ours by the type invariants, and the folio not used any more.
+        unsafe { bindings::rust_mpage_helper_folio_put(self.folio.as_ptr()) };
     }
 }
 

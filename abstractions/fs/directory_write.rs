@@ -117,12 +117,15 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
         // be written.
         // SAFETY: The folio is locked and referenced.
         unsafe { bindings::folio_wait_writeback(folio.raw) };
-        // SAFETY: The folio is locked, and so valid; the range is in one page of it.
+        // SAFETY: The folio is locked, and so valid, and by `Operations::apply` not in high memory;
+        // the range is in one page of it.
         let address = unsafe {
             let offset = start.saturating_sub(Folio::from_raw(folio.raw).position()) as usize;
-            bindings::rust_mpage_helper_kmap_local_folio(folio.raw, offset).cast::<u8>()
+            bindings::rust_mpage_helper_folio_address(folio.raw)
+                .cast::<u8>()
+                .add(offset)
         };
-        // SAFETY: The bytes are mapped. As the directory is locked exclusively, and the folio too,
+        // SAFETY: The bytes are there. As the directory is locked exclusively, and the folio too,
         // nobody but write-back looks at them.
         let bytes = unsafe { slice::from_raw_parts_mut(address, len) };
         if let Some(new) = bytes.get_mut(size.saturating_sub(start).min(len as u64) as usize..) {
@@ -130,8 +133,6 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
         }
         edit(bytes);
         self.inc_version();
-        // SAFETY: Mapped above, the address is not used any more.
-        unsafe { bindings::rust_mpage_helper_kunmap_local(address.cast()) };
         match folio.write_end(len) {
             written if written == len => Ok(()),
             _ => Err(EIO),

@@ -10,15 +10,11 @@
 //! Locks: `i_rwsem` of the inode, exclusively, held by the VFS.
 
 use super::{
-    FileSystem,
-    FsInode,
     Inode,
-    InodeType,
-    InvalidateLock, //
+    InodeType, //
 };
 use crate::bindings;
 use core::ops::Deref;
-use kernel::prelude::*;
 
 /// An inode whose contents and size nobody else reads or changes, but writeback, which only reads.
 ///
@@ -61,30 +57,5 @@ impl<I: InodeType> ExclusiveInode<'_, I> {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         // SAFETY: The inode is valid, and nobody else changes its size by the type invariants.
         unsafe { bindings::rust_mpage_helper_i_size_write(inode.as_raw(), size) };
-    }
-}
-
-impl<T: FileSystem> ExclusiveInode<'_, FsInode<T>> {
-    /// Sets the size to 0, and leaves pages and blocks alone. How a file grows is in
-    /// `mpage/store/file_end.rs`.
-    pub fn clear_size(&self) {
-        self.write_size(0);
-    }
-
-    /// Sets the file's size and drops the pages beyond it, `pages` keeping away who would bring
-    /// others; what there is behind its old end, and in its last block, is the caller's concern.
-    /// C: `truncate_setsize()`.
-    ///
-    /// # Errors
-    ///
-    /// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another file's.
-    pub(crate) fn truncate_setsize(&self, pages: &InvalidateLock<'_, T>, size: u64) -> Result {
-        let size = i64::try_from(size).map_err(|_| EFBIG)?;
-        if !core::ptr::eq(pages.inode(), self.0) {
-            return Err(EINVAL);
-        }
-        // SAFETY: The inode is valid, and nobody else reads its pages by the type invariants.
-        unsafe { bindings::truncate_setsize(self.as_raw(), size) };
-        Ok(())
     }
 }

@@ -20,6 +20,7 @@ use super::{
     InodeFlags,
     InodeRef,
     InodeType,
+    InodeView,
     SuperBlock, //
 };
 use crate::bindings;
@@ -48,9 +49,9 @@ use kernel::{
 
 /// A slab object: an inode and the filesystem's data.
 #[repr(C)]
-struct Slot<T: FileSystem> {
+pub(super) struct Slot<T: FileSystem> {
     /// Initialised if `initialised` says so.
-    data: MaybeUninit<T::InodeData>,
+    pub(super) data: MaybeUninit<T::InodeData>,
     /// Set when the data is, read when the inode is evicted and when it is freed.
     initialised: bool,
     /// The metadata blocks that a sync of the inode has to wait for.
@@ -63,7 +64,7 @@ impl<T: FileSystem> Slot<T> {
     ///
     /// `inode` must have been allocated by [`InodeCache::alloc_inode_callback`] of `T`.
     #[inline(always)]
-    unsafe fn of(inode: *mut bindings::inode) -> *mut Self {
+    pub(super) unsafe fn of(inode: *mut bindings::inode) -> *mut Self {
         // SAFETY: The inode is the field of a slot by the safety requirements.
         unsafe { inode.byte_sub(offset_of!(Self, inode)).cast() }
     }
@@ -78,33 +79,25 @@ impl<T: FileSystem> Slot<T> {
 /// As of [`Inode`]; the inode was allocated by the inode cache of `T`, its data is initialised,
 /// and its superblock is a [`SuperBlock<T>`].
 #[repr(transparent)]
-pub struct FsInode<T> {
-    inode: Inode,
-    _filesystem: PhantomData<T>,
-}
-
-// SAFETY: `T`'s data for inodes is `Send` and `Sync`, and so is the plain inode.
-unsafe impl<T: FileSystem> Send for FsInode<T> {}
-// SAFETY: As above.
-unsafe impl<T: FileSystem> Sync for FsInode<T> {}
+pub struct FsInode<T>(InodeView<T>);
 
 impl<T> Deref for FsInode<T> {
-    type Target = Inode;
+    type Target = InodeView<T>;
 
     #[inline(always)]
-    fn deref(&self) -> &Inode {
-        &self.inode
+    fn deref(&self) -> &InodeView<T> {
+        &self.0
     }
 }
 
 impl<T> AsRef<Inode> for FsInode<T> {
     #[inline(always)]
     fn as_ref(&self) -> &Inode {
-        &self.inode
+        &self.0
     }
 }
 
-// SAFETY: `FsInode` is a transparent wrapper of `Inode`.
+// SAFETY: `FsInode` is a transparent wrapper of `InodeView`, and so of `Inode`.
 unsafe impl<T: FileSystem> InodeType for FsInode<T> {
     #[inline(always)]
     unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
@@ -114,44 +107,6 @@ unsafe impl<T: FileSystem> InodeType for FsInode<T> {
 }
 
 impl<T: FileSystem> FsInode<T> {
-    /// The filesystem's data of the inode.
-    #[inline(always)]
-    pub fn data(&self) -> &T::InodeData {
-        // SAFETY: By the type invariants, the inode is the field of a slot whose data is
-        // initialised.
-        unsafe { (*ptr::addr_of!((*Slot::<T>::of(self.as_raw())).data)).assume_init_ref() }
-    }
-
-    /// The superblock.
-    #[inline(always)]
-    pub fn super_block(&self) -> &SuperBlock<T> {
-        // SAFETY: By the type invariants.
-        unsafe { SuperBlock::from_raw((*self.as_raw()).i_sb) }
-    }
-
-    /// The type and the permissions, as in `st_mode`.
-    pub fn mode(&self) -> u16 {
-        // SAFETY: The inode is valid; C reads the mode without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_mode).read_volatile() }
-    }
-
-    /// Whether it is a directory.
-    pub fn is_directory(&self) -> bool {
-        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFDIR
-    }
-
-    /// The space it takes on disk, in units of 512 bytes.
-    pub fn blocks(&self) -> u64 {
-        // SAFETY: The inode is valid; C reads the count without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_blocks).read_volatile() }
-    }
-
-    /// What distinguishes the file from earlier ones with the same inode number.
-    pub fn generation(&self) -> u32 {
-        // SAFETY: The inode is valid; C reads the generation without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_generation).read_volatile() }
-    }
-
     /// The list of metadata blocks.
     pub(super) fn metadata(&self) -> *mut bindings::mapping_metadata_bhs {
         // SAFETY: By the type invariants, the inode comes from the inode cache.

@@ -11,7 +11,6 @@
 
 use super::{
     Buffer,
-    DeviceNumber,
     FileSystem,
     FsInode,
     InodeFlags, //
@@ -52,96 +51,6 @@ impl Wait {
             Self::No => 0,
             Self::Yes => 1,
         }
-    }
-}
-
-/// What the inode is like.
-impl<T: FileSystem> FsInode<T> {
-    /// The number of links.
-    pub fn nlink(&self) -> u32 {
-        // SAFETY: The inode is valid; C reads the count without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).__bindgen_anon_1.i_nlink).read_volatile() }
-    }
-
-    /// The owner, in the filesystem's user namespace. C: `i_uid_read()`.
-    pub fn uid(&self) -> u32 {
-        // SAFETY: The inode is valid.
-        unsafe { bindings::rust_mpage_helper_i_uid_read(self.as_raw()) }
-    }
-
-    /// The group, in the filesystem's user namespace. C: `i_gid_read()`.
-    pub fn gid(&self) -> u32 {
-        // SAFETY: The inode is valid.
-        unsafe { bindings::rust_mpage_helper_i_gid_read(self.as_raw()) }
-    }
-
-    /// The time of the last access, in seconds since 1970, as the others.
-    pub fn atime(&self) -> i64 {
-        // SAFETY: The inode is valid; C reads times without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_atime_sec).read_volatile() }
-    }
-
-    /// The time of the last change of the contents.
-    pub fn mtime(&self) -> i64 {
-        // SAFETY: As above.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_mtime_sec).read_volatile() }
-    }
-
-    /// The time of the last change of the inode.
-    pub fn ctime(&self) -> i64 {
-        // SAFETY: As above.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_ctime_sec).read_volatile() }
-    }
-
-    /// Whether it is a regular file.
-    pub fn is_regular(&self) -> bool {
-        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFREG
-    }
-
-    /// Whether it is a symbolic link.
-    pub fn is_symlink(&self) -> bool {
-        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFLNK
-    }
-
-    /// The device that a special file stands for.
-    pub fn device_number(&self) -> DeviceNumber {
-        // SAFETY: The inode is valid; the field does not change once it is filled.
-        DeviceNumber::from_raw(unsafe { (*self.as_raw()).i_rdev })
-    }
-
-    fn has_flags(&self, flags: u32) -> bool {
-        // SAFETY: The inode is valid; C reads the flags without a lock.
-        unsafe { ptr::addr_of!((*self.as_raw()).i_flags).read_volatile() & flags != 0 }
-    }
-
-    /// Whether it can only be appended to. C: `IS_APPEND()`.
-    pub fn is_append(&self) -> bool {
-        self.has_flags(bindings::S_APPEND)
-    }
-
-    /// Whether it cannot be changed. C: `IS_IMMUTABLE()`.
-    pub fn is_immutable(&self) -> bool {
-        self.has_flags(bindings::S_IMMUTABLE)
-    }
-
-    /// Whether what is written is on the device when the call returns, because the file or the
-    /// mount asks for it. C: `IS_SYNC()`.
-    pub fn is_sync(&self) -> bool {
-        self.has_flags(bindings::S_SYNC) || self.super_block().is_synchronous()
-    }
-
-    /// Whether changes of the inode, be it a file or a directory, are on the device when the call
-    /// returns. C: `inode_needs_sync()`.
-    pub fn needs_sync(&self) -> bool {
-        // SAFETY: The inode is valid.
-        unsafe { bindings::inode_needs_sync(self.as_raw()) != 0 }
-    }
-
-    /// Whether changes of the directory are on the device when the call returns.
-    /// C: `IS_DIRSYNC()`.
-    pub fn is_dirsync(&self) -> bool {
-        self.has_flags(bindings::S_SYNC | bindings::S_DIRSYNC)
-            || self.super_block().is_dir_synchronous()
     }
 }
 
@@ -322,6 +231,9 @@ impl<T: FileSystem> FsInode<T> {
     /// that a sync of the inode has to wait for it. C: `mmb_mark_buffer_dirty()`.
     pub fn mark_metadata_dirty(&self, buffer: &Buffer) {
         let sb = self.super_block();
+        if !sb.owns(buffer) {
+            return;
+        }
 
         sb.mark_dirty(buffer);
         // SAFETY: The list is initialised with the inode, and emptied before that is freed, after

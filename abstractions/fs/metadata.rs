@@ -59,6 +59,13 @@ impl<T: FileSystem> SuperBlock<T> {
         }
     }
 
+    /// As [`Self::rescue`], but the filesystem hears of it later.
+    pub(super) fn rescue_silently(&self, buffer: &Buffer) {
+        if self.owns(buffer) {
+            buffer.rescue();
+        }
+    }
+
     /// Writes a block of the filesystem if it is dirty, and waits until it is on the device.
     /// C: `sync_dirty_buffer()`.
     ///

@@ -26,6 +26,7 @@ mod inode;
 mod inode_flags;
 mod inode_ref;
 mod inode_state;
+mod inode_view;
 mod link_target;
 mod message;
 mod metadata;
@@ -44,11 +45,13 @@ mod unwritten_tests;
 mod writable;
 mod write;
 
+pub(crate) use self::address_space::SealedWrites;
 pub use self::address_space::{
     AddressSpaceOperations,
     AddressSpaceVTable,
     AddressSpaceWriteOperations,
-    CacheWrites, //
+    CacheWrites,
+    Called, //
 };
 pub use self::buffer::{
     Buffer,
@@ -98,6 +101,7 @@ pub use self::inode_state::{
     ErrorSequence,
     Wait, //
 };
+pub use self::inode_view::InodeView;
 pub use self::link_target::LinkTarget;
 pub use self::message::{
     panic,
@@ -125,6 +129,8 @@ pub use self::parameters::{
     Parameters,
     Value, //
 };
+#[cfg(CONFIG_KUNIT)]
+pub(crate) use self::registration::is_static;
 pub use self::registration::{
     Access,
     FileSystem,

@@ -205,9 +205,10 @@ impl<T: FileSystem> Operations<T> {
                     bindings::rust_mpage_helper_mapping_set_large_folios((*inode).i_mapping);
                 }
             },
-            Content::Directory => {}
+            // Their pages are looked at in place.
+            //
             // SAFETY: As above.
-            Content::Symlink => unsafe { bindings::inode_nohighmem(inode) },
+            Content::Directory | Content::Symlink => unsafe { bindings::inode_nohighmem(inode) },
             Content::FastSymlink(target) => {
                 let (len, target) = target.into_raw();
                 // SAFETY: As above. The target is freed with the inode.

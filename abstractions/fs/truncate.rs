@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Cutting files: what keeps page faults away. What takes pages out of the page cache is in
-//! `exclusive.rs`.
+//! Cutting files: what keeps page faults away, and what takes pages out of the page cache.
 //!
 //! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h)
@@ -9,11 +8,16 @@
 //! Locks: `invalidate_lock` of a mapping, inside of `i_rwsem` and outside of the locks of folios.
 
 use super::{
+    ExclusiveInode,
     FileSystem,
     FsInode, //
 };
 use crate::bindings;
-use kernel::types::NotThreadSafe;
+use core::ptr;
+use kernel::{
+    prelude::*,
+    types::NotThreadSafe, //
+};
 
 /// Nobody brings pages of the file into the page cache, because they are about to go.
 ///
@@ -26,6 +30,31 @@ impl<T: FileSystem> InvalidateLock<'_, T> {
     /// The file.
     pub(super) fn inode(&self) -> &FsInode<T> {
         self.0
+    }
+}
+
+impl<T: FileSystem> ExclusiveInode<'_, FsInode<T>> {
+    /// Sets the size to 0, and leaves pages and blocks alone. How a file grows is in
+    /// `mpage/store/file_end.rs`.
+    pub fn clear_size(&self) {
+        self.write_size(0);
+    }
+
+    /// Sets the file's size and drops the pages beyond it, `pages` keeping away who would bring
+    /// others; what there is behind its old end, and in its last block, is the caller's concern.
+    /// C: `truncate_setsize()`.
+    ///
+    /// # Errors
+    ///
+    /// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another file's.
+    pub(crate) fn truncate_setsize(&self, pages: &InvalidateLock<'_, T>, size: u64) -> Result {
+        let size = i64::try_from(size).map_err(|_| EFBIG)?;
+        if !ptr::eq(pages.inode(), self.inode()) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The inode is valid, and nobody else reads its pages by the type invariants.
+        unsafe { bindings::truncate_setsize(self.as_raw(), size) };
+        Ok(())
     }
 }
 

@@ -292,13 +292,13 @@ impl<T: FileSystem> SuperBlock<T> {
         for _ in 0..TRIES {
             plugged(|| {
                 sweep.over(usize::MAX, |buffer| {
-                    buffer.rescue();
-                    buffer.start_write();
+                    self.rescue_silently(buffer);
+                    self.start_write(buffer);
                 })
             });
             // One that fails is dirty again.
             sweep.over(usize::MAX, |buffer| {
-                let _ = buffer.sync();
+                let _ = self.sync_buffer(buffer);
             });
             sweep.over(usize::MAX, |_| {});
         }

@@ -214,11 +214,12 @@ pub struct DirtyFolio<'w, I> {
 }
 
 impl<I: InodeType> DirtyFolio<'_, I> {
-    /// Zeroes what of the folio is behind the end of the file. That may have been written through a
-    /// mapping at any time, so this is due before each write. C: `folio_zero_segment()`.
-    pub fn zero_behind_end(&self) {
+    /// Zeroes what of the folio is behind the end of the file, which is at byte `file_size` of it. That
+    /// may have been written through a mapping at any time, so this is due before each write.
+    /// C: `folio_zero_segment()`.
+    pub(crate) fn zero_behind(&self, file_size: u64) {
         let size = self.size();
-        let inside = self.file_size().saturating_sub(self.position());
+        let inside = file_size.saturating_sub(self.position());
         let from = usize::try_from(inside).unwrap_or(usize::MAX);
         if from < size {
             // SAFETY: The folio is locked; what is behind the end of the file has no reader.
@@ -227,7 +228,7 @@ impl<I: InodeType> DirtyFolio<'_, I> {
     }
 
     /// The size of the file.
-    fn file_size(&self) -> u64 {
+    pub(in crate::abstractions) fn file_size(&self) -> u64 {
         let inode: &Inode = self.inode.as_ref();
         inode.size()
     }
@@ -242,11 +243,12 @@ impl<I: InodeType> DirtyFolio<'_, I> {
     ///
     /// C: `block_write_full_folio()`, which is not exported.
     pub fn write_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
-        if self.position() >= self.file_size() {
+        let file_size = self.file_size();
+        if self.position() >= file_size {
             self.forget();
             return Ok(());
         }
-        self.zero_behind_end();
+        self.zero_behind(file_size);
         let (wbc, host) = (self.wbc.as_ptr(), self.host());
         let folio = self.into_raw().as_ptr();
         // SAFETY: The folio is locked, not under writeback, and the lock is passed on; `get_block`
@@ -282,7 +284,7 @@ impl<'w, I> DirtyFolio<'w, I> {
 
     /// Unlocks the folio without writing it: it is behind the end of the file, and truncation is
     /// about to remove it.
-    pub fn forget(self) {
+    pub(crate) fn forget(self) {
         let folio = self.into_raw();
         // SAFETY: The lock was ours.
         unsafe { bindings::folio_unlock(folio.as_ptr()) };

@@ -18,6 +18,7 @@ use crate::{
 };
 use rust_mpage::fs::{
     InodeOperations,
+    InodeView,
     StatAttributes, //
 };
 
@@ -59,7 +60,7 @@ impl InodeOperations for Directory {
 
 /// Whether the inode has a tree of block pointers: files, directories, and symbolic links with
 /// their target in a block.
-pub(crate) fn has_block_tree(inode: &Ext2Inode) -> bool {
+pub(crate) fn has_block_tree(inode: &InodeView<Ext2>) -> bool {
     match inode.mode() & mode::TYPE_MASK {
         mode::REGULAR | mode::DIRECTORY => true,
         // `ext2_inode_is_fast_symlink()`
@@ -80,7 +81,7 @@ pub(crate) fn is_regular(inode: &Ext2Inode) -> bool {
 }
 
 /// The number of the device that the inode stands for, if it does.
-pub(crate) fn device_of(inode: &Ext2Inode) -> Option<DeviceNumber> {
+pub(crate) fn device_of(inode: &InodeView<Ext2>) -> Option<DeviceNumber> {
     match inode.mode() & mode::TYPE_MASK {
         mode::CHARACTER | mode::BLOCK => {
             let number = inode.device_number();

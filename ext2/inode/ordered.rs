@@ -32,6 +32,7 @@ use kernel::{
 };
 use rust_mpage::fs::{
     Buffer,
+    InodeView,
     SuperBlock, //
 };
 
@@ -56,7 +57,7 @@ impl Ordered for Ext2 {
     }
 
     fn store_known(
-        inode: &Ext2Inode,
+        inode: &InodeView<Self>,
         buffer: &Buffer,
         offset: usize,
         settled: Settled,
@@ -72,7 +73,7 @@ impl Ordered for Ext2 {
         inode.data().keep_links(links)
     }
 
-    fn give_up_links(inode: &Ext2Inode, links: u32) {
+    fn give_up_links(inode: &InodeView<Self>, links: u32) {
         inode.data().give_up_links(links)
     }
 

@@ -31,14 +31,16 @@ use crate::{
     },
     mount::{
         report,
-        super_state, //
+        super_state,
+        Ext2, //
     },
     order::branches::Settled, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
     self,
-    Buffer, //
+    Buffer,
+    InodeView, //
 };
 use zerocopy::FromZeros;
 
@@ -89,7 +91,7 @@ pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
 ///
 /// May be called with a spinlock held. The buffer is to be marked dirty.
 pub(crate) fn store_known(
-    inode: &Ext2Inode,
+    inode: &InodeView<Ext2>,
     buffer: &Buffer,
     offset: usize,
     settled: Settled,
@@ -139,7 +141,7 @@ enum Stored {
 /// Stores the image of the inode, if `choose` says so of what is only of interest to the disk and of
 /// the pointers that have to wait.
 fn store_image(
-    inode: &Ext2Inode,
+    inode: &InodeView<Ext2>,
     buffer: &Buffer,
     offset: usize,
     choose: impl FnOnce(&mut DiskOnly, u32) -> Pointers,
@@ -197,7 +199,7 @@ pub(crate) fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result {
 }
 
 /// The inode as it is now.
-fn image(inode: &Ext2Inode, disk: &DiskOnly) -> InodeImage {
+fn image(inode: &InodeView<Ext2>, disk: &DiskOnly) -> InodeImage {
     let data = inode.data();
 
     InodeImage {

@@ -19,6 +19,7 @@ use rust_mpage::fs::{
     Buffer,
     FileSystem,
     FsInode,
+    InodeView,
     SuperBlock, //
 };
 
@@ -39,7 +40,7 @@ pub(crate) trait Ordered: FileSystem {
     /// Stores the image of an inode, as far as it may be on the disk when its branches are as
     /// `settled` says. Whether that is all of it.
     fn store_known(
-        inode: &FsInode<Self>,
+        inode: &InodeView<Self>,
         buffer: &Buffer,
         offset: usize,
         settled: Settled,
@@ -52,7 +53,7 @@ pub(crate) trait Ordered: FileSystem {
     fn keep_links(inode: &FsInode<Self>, links: u32);
 
     /// So many of them are given up.
-    fn give_up_links(inode: &FsInode<Self>, links: u32);
+    fn give_up_links(inode: &InodeView<Self>, links: u32);
 
     /// Whether names of it are kept back from the disk.
     fn is_held_back(inode: &FsInode<Self>) -> bool;

@@ -30,7 +30,9 @@ use super::mapping::{
 use crate::abstractions::{
     fs::{
         CacheWrites,
-        ExclusiveInode, //
+        Called,
+        ExclusiveInode,
+        SealedWrites, //
     },
     mm::{
         without_fs_reclaim,
@@ -38,8 +40,7 @@ use crate::abstractions::{
         EndedWrite,
         GetBlockFn,
         GrabbedFolio,
-        ReadyFolio,
-        Sealed, //
+        ReadyFolio, //
     },
 };
 use core::marker::PhantomData;
@@ -48,7 +49,7 @@ use kernel::error::Result;
 /// Writes to the cache of files whose blocks `M` knows, by the kernel's buffer functions.
 pub struct BufferedWrites<M>(PhantomData<M>);
 
-impl<M: BlockMapper> Sealed for BufferedWrites<M> {}
+impl<M: BlockMapper> SealedWrites for BufferedWrites<M> {}
 
 impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
     type Inode = M::Inode;
@@ -62,6 +63,7 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
     ///
     /// C: `block_write_begin()`; folios may be of any order.
     fn begin<'i>(
+        _called: Called,
         inode: &ExclusiveInode<'i, M::Inode>,
         pos: u64,
         len: u32,

@@ -141,7 +141,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
         folio: DirtyFolio<'i, M::Inode>,
     ) -> Result {
         let bits = self.sink.block_bits;
-        let place = Place::of(folio.position(), folio.size(), self.sink.inode.size());
+        let file_size = self.sink.inode.size();
+        let place = Place::of(folio.position(), folio.size(), file_size);
         let blocks = (folio.size() >> bits) as u32;
         let file_blocks = place.file_blocks(blocks, bits);
         match place {
@@ -151,7 +152,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
             }
             // At each write, for a mapped page may have been written to there.
             Place::Straddles(_) => {
-                folio.zero_behind_end();
+                folio.zero_behind(file_size);
                 folio.clean_unmapped_buffers(file_blocks);
             }
             Place::Inside => {}
@@ -402,7 +403,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
         match target {
             Target::Whole(folio) => {
                 self.sink.flush();
-                SplitWriter::new(folio).map(Target::Split)
+                SplitWriter::of_valid_pieces(folio).map(Target::Split)
             }
             split => Ok(split),
         }

@@ -58,11 +58,12 @@ impl<'i, M: MapSource> Writer<'i, M> {
         folio: DirtyFolio<'i, M::Inode>,
     ) -> Result<(), DirtyFolio<'i, M::Inode>> {
         let bits = self.sink.block_bits;
-        let place = Place::of(folio.position(), folio.size(), self.sink.inode.size());
+        let file_size = self.sink.inode.size();
+        let place = Place::of(folio.position(), folio.size(), file_size);
         let file_blocks = place.file_blocks((folio.size() >> bits) as u32, bits);
         match place {
             Place::Beyond => return Err(folio),
-            Place::Straddles(_) => folio.zero_behind_end(),
+            Place::Straddles(_) => folio.zero_behind(file_size),
             Place::Inside => {}
         }
         let run = if folio.has_buffers() {

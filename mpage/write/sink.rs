@@ -139,7 +139,7 @@ impl<'i> Sink<'i> {
         // If there is more of the folio, or metadata comes next, no folio will continue this one.
         let last = run.boundary || len < folio.size();
         if let Some(bio) = &mut self.bio {
-            match bio.add(folio, len) {
+            match bio.add_valid(folio, len) {
                 Ok(()) => {
                     self.added(&run, last);
                     return Joined::InBio;
@@ -152,7 +152,7 @@ impl<'i> Sink<'i> {
         let Some(mut bio) = WriteBio::new(run.device, sector, pages, request) else {
             return Joined::NoMemory(folio);
         };
-        if let Err(folio) = bio.add(folio, len) {
+        if let Err(folio) = bio.add_valid(folio, len) {
             return Joined::NoMemory(folio);
         }
         self.bio = Some(bio);

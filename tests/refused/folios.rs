@@ -135,6 +135,44 @@ impl rust_mpage::mm::BlockSource for Other {
 /// A type of a filesystem.
 pub struct Other;
 
+/// A mapper that finds nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Nowhere;
+
+impl BlockMapper for Nowhere {
+    type Inode = rust_mpage::fs::Inode;
+
+    fn lookup<'i>(
+        &self,
+        _inode: &'i Self::Inode,
+        _at: rust_mpage::LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        Ok(Mapping::hole(max))
+    }
+}
+
+// refused: E0277 SealedWrites
+#[cfg(refused = "writes_of_a_mapper")]
+impl rust_mpage::fs::CacheWrites for Nowhere {
+    type Inode = rust_mpage::fs::Inode;
+    type Blocks = Nowhere;
+
+    fn begin<'i>(
+        called: rust_mpage::fs::Called,
+        inode: &rust_mpage::fs::ExclusiveInode<'i, Self::Inode>,
+        _pos: u64,
+        len: u32,
+    ) -> Result<rust_mpage::mm::BegunWrite<'i, Self::Inode>> {
+        // Of another place.
+        rust_mpage::BufferedWrites::<Nowhere>::begin(called, inode, 0, len)
+    }
+
+    fn end(write: rust_mpage::mm::EndedWrite<'_, Self::Inode>) -> u32 {
+        rust_mpage::BufferedWrites::<Nowhere>::end(write)
+    }
+}
+
 /// What a mapper without a folio may say.
 pub fn answer(device: &BlockDevice) -> Mapping<&BlockDevice> {
     Mapping::mapped(device, PhysicalBlock(1), BlockCount(1)).with_new()

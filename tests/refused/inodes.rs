@@ -49,7 +49,7 @@ pub fn keep_new<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Result<NewIno
     }
 }
 
-// refused: - lifetime may not live long enough
+// refused: E0621 explicit lifetime required in the type of `other`
 #[cfg(refused = "reference_of_another_mount")]
 pub fn lookup_elsewhere<'d, T: FileSystem>(
     _dir: LockedDirectory<'d, T>,
@@ -62,7 +62,7 @@ pub fn lookup_elsewhere<'d, T: FileSystem>(
     }
 }
 
-// refused: - lifetime may not live long enough
+// refused: E0621 explicit lifetime required in the type of `other`
 #[cfg(refused = "created_in_another_mount")]
 pub fn create_elsewhere<'d, T: FileSystem>(
     _dir: &mut ExclusiveDirectory<'d, T>,
@@ -94,13 +94,13 @@ pub fn count<T: FileSystem>(inode: &FsInode<T>) -> kernel::sync::aref::ARef<FsIn
     kernel::sync::aref::ARef::from(inode)
 }
 
-// refused: E0277 From<&FsInode<T>>
+// refused: E0308 expected `InodeRef<'_, T>`, found `&FsInode<T>`
 #[cfg(refused = "reference_of_an_inode_in_use")]
 pub fn refer<T: FileSystem>(inode: &FsInode<T>) -> InodeRef<'_, T> {
     InodeRef::from(inode)
 }
 
-// refused: E0599 no method named `clone`
+// refused: E0308 `InodeRef<'m, T>` does not implement `Clone`
 #[cfg(refused = "second_reference")]
 pub fn again<'m, T: FileSystem>(inode: &InodeRef<'m, T>) -> InodeRef<'m, T> {
     inode.clone()
