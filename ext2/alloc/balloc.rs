@@ -47,8 +47,6 @@ use rust_mpage::fs::{
     SuperBlock, //
 };
 
-pub(crate) use crate::groups::search::Reservation;
-
 impl Bitmap for Buffer {
     #[inline]
     fn word(&self, index: u32) -> Option<u32> {
@@ -143,13 +141,12 @@ pub(crate) fn new_blocks(
     info: &mut BlockAllocInfo,
     goal: u32,
     count: u32,
-    reservation: Reservation,
 ) -> Result<Run> {
     let sb = inode.super_block();
     if !has_free_blocks(sb) {
         return Err(ENOSPC);
     }
-    let found = search::allocate(sb, info, goal, count, reservation)?;
+    let found = search::allocate(sb, info, goal, count)?;
     let count = found.blocks.count;
 
     let data = sb.data();

@@ -98,28 +98,7 @@ impl FileType {
             _ => None,
         }
     }
-
-    /// The type bits of a mode, `S_IF*`.
-    pub(crate) fn to_mode(self) -> u16 {
-        match self {
-            Self::Regular => mode::REGULAR,
-            Self::Directory => mode::DIRECTORY,
-            Self::CharacterDevice => mode::CHARACTER,
-            Self::BlockDevice => mode::BLOCK,
-            Self::Fifo => mode::FIFO,
-            Self::Socket => mode::SOCKET,
-            Self::Symlink => mode::SYMLINK,
-        }
-    }
-
-    /// The type as `getdents` gives it, `DT_*`: the type bits of the mode, shifted down.
-    pub(crate) fn to_dt(self) -> u8 {
-        (self.to_mode() >> 12) as u8
-    }
 }
-
-/// `DT_UNKNOWN`, for entries that do not tell a type.
-pub(crate) const DT_UNKNOWN: u8 = 0;
 
 /// What directories of a filesystem look like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,11 +130,6 @@ impl DirEntry<'_> {
     /// Whether the entry is in use, rather than left by a deleted one.
     pub(crate) fn in_use(&self) -> bool {
         self.inode != 0
-    }
-
-    /// The type as `getdents` gives it, `DT_*`.
-    pub(crate) fn dt(&self) -> u8 {
-        self.file_type.map_or(DT_UNKNOWN, FileType::to_dt)
     }
 
     /// Where the entry ends, in bytes from the start of the bytes that are walked over.

@@ -234,6 +234,7 @@ impl Geometry {
     }
 
     /// The block that holds the superblock in use.
+    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn super_block(&self) -> u32 {
         self.super_block
     }

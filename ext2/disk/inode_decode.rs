@@ -69,7 +69,6 @@ impl DeviceNumber {
     }
 
     /// The first two block pointers of an inode for the device, `ext2_write_inode()`.
-    #[allow(dead_code, reason = "inodes are not written yet")]
     pub(crate) fn encode(self) -> (Le32, Le32) {
         if self.major < 256 && self.minor < 256 {
             (Le32::new(self.major << 8 | self.minor), Le32::new(0))

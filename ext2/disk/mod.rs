@@ -18,17 +18,12 @@
 pub(crate) mod acl;
 pub(crate) mod attribute_list;
 mod backups;
-#[allow(dead_code)]
 pub(crate) mod block_size;
-#[allow(dead_code)]
 pub(crate) mod dirent;
 pub(crate) mod dirent_plain;
-#[allow(dead_code)]
 pub(crate) mod geometry;
 pub(crate) mod geometry_error;
-#[allow(dead_code)]
 pub(crate) mod inode_decode;
-#[allow(dead_code)]
 pub(crate) mod inode_encode;
 pub(crate) mod run;
 mod structures;
@@ -45,11 +40,12 @@ mod inode_tests;
 #[cfg(CONFIG_KUNIT)]
 pub(crate) mod test_images;
 
+#[cfg(CONFIG_KUNIT)]
+pub(crate) use self::structures::incompat;
 pub(crate) use self::structures::{
     compat,
     default_mount_opts,
     errors,
-    incompat,
     ino,
     inode_flags,
     mode,

@@ -12,9 +12,6 @@
 //!
 //! Left out: the header and entries of extended attribute blocks.
 
-// The format is described whole; not every part of it has a user.
-#![allow(dead_code)]
-
 use kernel::prelude::*;
 use zerocopy_derive::{
     Immutable,
@@ -59,8 +56,6 @@ pub(crate) mod revision {
 
 /// Special inode numbers.
 pub(crate) mod ino {
-    /// The list of bad blocks, `EXT2_BAD_INO`.
-    pub(crate) const BAD_BLOCKS: u32 = 1;
     /// The root directory, `EXT2_ROOT_INO`.
     pub(crate) const ROOT: u32 = 2;
 }
@@ -77,8 +72,6 @@ pub(crate) mod state {
 pub(crate) mod errors {
     /// `EXT2_ERRORS_CONTINUE`.
     pub(crate) const CONTINUE: u16 = 1;
-    /// `EXT2_ERRORS_RO`.
-    pub(crate) const REMOUNT_RO: u16 = 2;
     /// `EXT2_ERRORS_PANIC`.
     pub(crate) const PANIC: u16 = 3;
 }
@@ -102,18 +95,10 @@ pub(crate) const DEFAULT_MAX_MNT_COUNT: u16 = 20;
 
 /// `s_feature_compat`: a driver that does not know these may still write.
 pub(crate) mod compat {
-    /// `EXT2_FEATURE_COMPAT_DIR_PREALLOC`.
-    pub(crate) const DIR_PREALLOC: u32 = 0x0001;
-    /// `EXT2_FEATURE_COMPAT_IMAGIC_INODES`.
-    pub(crate) const IMAGIC_INODES: u32 = 0x0002;
     /// `EXT3_FEATURE_COMPAT_HAS_JOURNAL`.
     pub(crate) const HAS_JOURNAL: u32 = 0x0004;
     /// `EXT2_FEATURE_COMPAT_EXT_ATTR`.
     pub(crate) const EXT_ATTR: u32 = 0x0008;
-    /// `EXT2_FEATURE_COMPAT_RESIZE_INO`.
-    pub(crate) const RESIZE_INODE: u32 = 0x0010;
-    /// `EXT2_FEATURE_COMPAT_DIR_INDEX`.
-    pub(crate) const DIR_INDEX: u32 = 0x0020;
     /// `EXT4_FEATURE_COMPAT_SPARSE_SUPER2`, which C ext2 does not know.
     pub(crate) const SPARSE_SUPER2: u32 = 0x0200;
 }
@@ -132,14 +117,8 @@ pub(crate) mod ro_compat {
 
 /// `s_feature_incompat`: a driver that does not know these must not mount.
 pub(crate) mod incompat {
-    /// `EXT2_FEATURE_INCOMPAT_COMPRESSION`.
-    pub(crate) const COMPRESSION: u32 = 0x0001;
     /// `EXT2_FEATURE_INCOMPAT_FILETYPE`.
     pub(crate) const FILETYPE: u32 = 0x0002;
-    /// `EXT3_FEATURE_INCOMPAT_RECOVER`.
-    pub(crate) const RECOVER: u32 = 0x0004;
-    /// `EXT3_FEATURE_INCOMPAT_JOURNAL_DEV`.
-    pub(crate) const JOURNAL_DEV: u32 = 0x0008;
     /// `EXT2_FEATURE_INCOMPAT_META_BG`.
     pub(crate) const META_BG: u32 = 0x0010;
     /// What this driver can read, `EXT2_FEATURE_INCOMPAT_SUPP`.
@@ -222,12 +201,6 @@ pub(crate) const DIRECT_BLOCKS: usize = 12;
 
 /// Which of an inode's block pointers points to an indirect block, `EXT2_IND_BLOCK`.
 pub(crate) const INDIRECT: usize = 12;
-
-/// Which of an inode's block pointers points to a double indirect block, `EXT2_DIND_BLOCK`.
-pub(crate) const DOUBLE_INDIRECT: usize = 13;
-
-/// Which of an inode's block pointers points to a triple indirect block, `EXT2_TIND_BLOCK`.
-pub(crate) const TRIPLE_INDIRECT: usize = 14;
 
 /// How many block pointers an inode holds, `EXT2_N_BLOCKS`.
 pub(crate) const INODE_POINTERS: usize = 15;

@@ -151,12 +151,7 @@ pub(crate) fn claim_run(
     }
 }
 
-/// Claims the first free bit of those from `from` to before `end`.
-pub(crate) fn claim_first(bitmap: &impl Bitmap, from: u32, end: u32) -> Option<u32> {
-    claim_first_that(bitmap, from, end, |_| true)
-}
-
-/// As [`claim_first`], of the bits that are `wanted`.
+/// Claims the first free bit of those from `from` to before `end` that is `wanted`.
 pub(crate) fn claim_first_that(
     bitmap: &impl Bitmap,
     from: u32,
@@ -261,11 +256,11 @@ mod tests {
     fn the_first_free_inode() {
         let map = TestBitmap::new();
 
-        assert_eq!(claim_first(&map, 0, 2), Some(0));
-        assert_eq!(claim_first(&map, 0, 2), Some(1));
-        assert_eq!(claim_first(&map, 0, 2), None);
+        assert_eq!(claim_first_that(&map, 0, 2, |_| true), Some(0));
+        assert_eq!(claim_first_that(&map, 0, 2, |_| true), Some(1));
+        assert_eq!(claim_first_that(&map, 0, 2, |_| true), None);
         assert!(map.release(0) && !map.release(0));
-        assert_eq!(claim_first(&map, 0, 2), Some(0));
-        assert_eq!(claim_first(&map, 1000, 2000), None);
+        assert_eq!(claim_first_that(&map, 0, 2, |_| true), Some(0));
+        assert_eq!(claim_first_that(&map, 1000, 2000, |_| true), None);
     }
 }

@@ -17,7 +17,6 @@
 pub(crate) mod bitmap;
 pub(crate) mod choice;
 pub(crate) mod count;
-#[allow(dead_code)]
 mod layout;
 pub(crate) mod own_blocks;
 pub(crate) mod search;

@@ -54,16 +54,6 @@ pub(crate) trait Space {
     fn may_hold_data(&self, group: u32, blocks: Run) -> bool;
 }
 
-/// Whether to allocate in the file's reservation window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reservation {
-    /// In it, if the file has windows.
-    Use,
-    /// Without it, `EXT2_ALLOC_NORESERVE`: for blocks of attributes, which nobody makes yet.
-    #[allow(dead_code)]
-    Ignore,
-}
-
 /// Blocks that have been claimed.
 pub(crate) struct Found<B> {
     /// The group that they are in.
@@ -82,7 +72,6 @@ pub(crate) fn allocate<S: Space>(
     file: &mut BlockAllocInfo,
     goal: u32,
     count: u32,
-    reservation: Reservation,
 ) -> Result<Found<S::Bitmap>> {
     let geometry = space.geometry();
     let goal_group = geometry.group_of_block(goal);
@@ -92,16 +81,11 @@ pub(crate) fn allocate<S: Space>(
     let goal_group = goal_group.unwrap_or(0);
     let mut search = Search {
         space,
-        file,
         count,
-        window_size: match reservation {
-            Reservation::Use => None,
-            Reservation::Ignore => Some(0),
-        },
+        window_size: file.window_size().filter(|&size| size > 0),
+        file,
         goal_in_group,
     };
-    search.window_size = search.window_size.or(search.file.window_size());
-    search.window_size = search.window_size.filter(|&size| size > 0);
 
     let mut group = goal_group;
     loop {

@@ -143,7 +143,6 @@ mod block_search {
             bitmap::Bitmap,
             search::{
                 allocate,
-                Reservation,
                 Space, //
             },
             windows::{
@@ -179,7 +178,7 @@ mod block_search {
         goal: u32,
         count: u32,
     ) -> Result<(u32, u32)> {
-        match allocate(&space, info, goal, count, Reservation::Use) {
+        match allocate(&space, info, goal, count) {
             Ok(found) => Ok((found.blocks.first, found.blocks.count)),
             Err(ENOSPC) => Ok((0, 0)),
             Err(error) => Err(error),

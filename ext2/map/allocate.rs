@@ -208,7 +208,7 @@ impl<'a> Request<'a> {
 
         loop {
             let info = &mut tree.info;
-            let run = balloc::new_blocks(inode, info, goal, wanted, balloc::Reservation::Use)?;
+            let run = balloc::new_blocks(inode, info, goal, wanted)?;
             let result = sb.data().order.cuts.settle(sb, run.first, run.count);
             tries -= 1;
             match result {

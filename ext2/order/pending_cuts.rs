@@ -109,6 +109,7 @@ impl PendingCuts {
     }
 
     /// The metadata blocks to be written, in order.
+    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn guards(&self) -> &[u32] {
         &self.guards
     }

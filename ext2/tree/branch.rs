@@ -52,11 +52,13 @@ impl BranchPlan {
     }
 
     /// Number of new indirect blocks.
+    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn indirect(&self) -> usize {
         self.indirect
     }
 
     /// Number of blocks for data, as many as are wanted; one is enough.
+    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn data(&self) -> u32 {
         self.data
     }

@@ -12,10 +12,7 @@
 
 #![deny(unsafe_code)]
 
-#[allow(dead_code)]
 pub(crate) mod branch;
-#[allow(dead_code)]
 pub(crate) mod cut;
-#[allow(dead_code)]
 pub(crate) mod path;
 pub(crate) mod run_cache;
