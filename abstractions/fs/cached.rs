@@ -10,9 +10,7 @@
 use super::{
     fs_inode::is_initialised,
     FileSystem,
-    FsInode,
     InodeRef,
-    InodeType,
     InodeView,
     SuperBlock, //
 };
@@ -123,8 +121,11 @@ where
     T: FileSystem,
     F: FnOnce(&InodeView<T>) -> R,
 {
-    // SAFETY: The inode is hashed, and so valid as long as the lock is held; nobody else uses the
-    // visit.
+    // SAFETY:
+    // - the inode is hashed, and so valid as long as the lock is held; its state may be asked for;
+    // - `data` is the visit of this search, which nobody else uses;
+    // - an inode that is initialised, comes from the cache of `T` and is not freed before the lock is
+    //   let go may be looked at as an `InodeView`, if it is evicted meanwhile, too.
     unsafe {
         if (*inode).i_ino != number {
             return 0;
@@ -136,7 +137,7 @@ where
             && !bindings::is_bad_inode(inode)
         {
             if let Some(act) = visit.act.take() {
-                visit.result = Cached::Here(act(FsInode::from_raw(inode)));
+                visit.result = Cached::Here(act(&*inode.cast::<InodeView<T>>()));
             }
         }
     }
@@ -153,8 +154,10 @@ unsafe extern "C" fn reference_callback<T: FileSystem>(
     number: u64,
     data: *mut c_void,
 ) -> c_int {
-    // SAFETY: The inode is hashed, and so valid as long as the lock is held; nobody else uses the
-    // flag.
+    // SAFETY:
+    // - the inode is hashed, and so valid as long as the lock is held; its state may be asked for;
+    // - `data` is the flag of this search, which nobody else uses;
+    // - igrab() refuses an inode that is on its way out.
     unsafe {
         if (*inode).i_ino != number {
             return 0;

@@ -245,7 +245,8 @@ impl<'m, T: FileSystem> NewInode<'m, T> {
 
     fn set_attributes(&self, attributes: &Attributes, size: i64) {
         let raw = self.inode.as_ptr();
-        // SAFETY: The inode is valid, and nobody else looks at it while it is new.
+        // SAFETY: Nobody else looks at the inode while it is new by the type invariants, so its fields
+        // are ours to set, directly and with the functions for some of them, which take no lock.
         unsafe {
             (*raw).i_mode = attributes.mode;
             bindings::rust_mpage_helper_i_uid_write(raw, attributes.uid);
@@ -363,8 +364,10 @@ impl<T: FileSystem> InodeCache<T> {
     pub(super) unsafe extern "C" fn alloc_inode_callback(
         sb: *mut bindings::super_block,
     ) -> *mut bindings::inode {
-        // SAFETY: The superblock's type is in a registration, which has the cache and lives as
-        // long as a filesystem of the type is mounted.
+        // SAFETY:
+        // - the superblock's type is in a registration of `T`, as it is mounted or being filled;
+        // - objects of the cache are slots of `T`, with an inode that its constructor has initialised;
+        // - the slot is nobody else's yet, so its fields may be set.
         unsafe {
             let Some(cache) = super::registration::cache_of::<T>((*sb).s_type) else {
                 return ptr::null_mut();
@@ -388,9 +391,12 @@ impl<T: FileSystem> InodeCache<T> {
     ///
     /// Called by the VFS, once and last, for an inode of `alloc_inode_callback`.
     pub(super) unsafe extern "C" fn free_inode_callback(inode: *mut bindings::inode) {
-        // SAFETY: Nobody uses the inode any more: this is called after a grace period. The link
-        // target is ours if the data is initialised and the inode is still a symbolic link with
-        // one, see `Operations::apply`. kfree() takes any slab's objects.
+        // SAFETY:
+        // - nobody uses the inode, and so its slot, any more: this is called after a grace period;
+        // - the data is initialised if the flag says so, and dropped once;
+        // - the link target is the inode's own if it is still a symbolic link, see
+        //   `Operations::apply`, and null if it has none; kfree() takes both;
+        // - kfree() takes any slab's objects.
         unsafe {
             let slot = Slot::<T>::of(inode);
             if (*slot).initialised {
@@ -406,8 +412,10 @@ impl<T: FileSystem> InodeCache<T> {
 
 impl<T> Drop for InodeCache<T> {
     fn drop(&mut self) {
-        // SAFETY: No filesystem is mounted any more. Inodes are freed after a grace period, which
-        // rcu_barrier() waits for, callbacks included.
+        // SAFETY:
+        // - rcu_barrier() may be called where one may sleep;
+        // - no filesystem is mounted any more, and the inodes' callbacks have run: the cache has no
+        //   objects.
         unsafe {
             bindings::rcu_barrier();
             bindings::kmem_cache_destroy(self.cache.as_ptr());

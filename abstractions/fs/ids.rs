@@ -4,6 +4,10 @@
 //!
 //! C headers: [`include/linux/uidgid.h`](srctree/include/linux/uidgid.h),
 //! [`include/linux/kdev_t.h`](srctree/include/linux/kdev_t.h)
+//!
+//! [`kernel::task::Kuid`] knows effective identifiers and the current user namespace, and there is
+//! nothing like it for groups; what a filesystem compares is who accesses files, and what mount options
+//! mean in the initial namespace.
 
 use crate::bindings;
 

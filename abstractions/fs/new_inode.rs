@@ -102,7 +102,8 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
         // SAFETY: The inode comes from `T`'s cache and is ours; it has never been used, so its data
         // is not initialised, and it is dropped if this fails.
         unsafe { fs_inode::init_data::<T>(inode, data)? };
-        // SAFETY: As above; `dir` is valid.
+        // SAFETY: The inode is ours alone, so its fields may be set, directly and with the functions for
+        // some of them, which only read `dir`, a valid inode.
         unsafe {
             (*inode).i_ino = creation.number;
             match creation.group {

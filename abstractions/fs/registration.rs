@@ -151,8 +151,11 @@ pub struct MountRequest<'a, T> {
 impl<T: FileSystem> MountRequest<'_, T> {
     /// Prints a message that names the filesystem and the device.
     pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
-        // SAFETY: The context is valid by the type invariants; `root` is set when a filesystem is
-        // reconfigured, and the source is a NUL-terminated path, if it is there.
+        // SAFETY: The context is valid by the type invariants.
+        // - `root`, if it is set, is a dentry of the filesystem that is reconfigured, whose superblock
+        //   has a NUL-terminated `s_id`;
+        // - `source`, if it is set, is a NUL-terminated path, and `name` at most its length;
+        // - `device` is NUL-terminated in each case.
         unsafe {
             let device = if !(*self.fc).root.is_null() {
                 ptr::addr_of!((*(*(*self.fc).root).d_sb).s_id).cast()
@@ -354,7 +357,8 @@ impl<T: FileSystem> ContextVTable<T> {
     ///
     /// Called for a context that `init_callback` has initialised.
     unsafe extern "C" fn get_tree_callback(fc: *mut bindings::fs_context) -> c_int {
-        // SAFETY: `fc` is valid and ours.
+        // SAFETY: The context is valid, and this operation's to change and to pass on; `fill_super_callback`
+        // is for the filesystem that it is of.
         unsafe {
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
             if T::ACCESS.is_read_only() && (*fc).sb_flags & read_only == 0 {

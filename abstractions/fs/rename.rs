@@ -98,9 +98,14 @@ impl<'a, T: FileSystem> Rename<'a, T> {
         new_dir: *mut bindings::inode,
         new_dentry: *mut bindings::dentry,
     ) -> Self {
-        // SAFETY: All of these are valid and locked, as in `lock_rename()` and `vfs_rename()`: the
-        // parents, which are different directories if their addresses are, and none of which is
-        // what is moved or replaced, for no directory is in itself or below itself.
+        // SAFETY:
+        // - the dentries are valid, and keep their inodes and names while the parents are locked;
+        // - `old_dir` and `new_dir` are directories of `T` that `lock_rename()` has locked, and two if
+        //   their addresses are;
+        // - the source is an inode of `T`; one that moves to another directory `vfs_rename()` has locked,
+        //   and it is none of the parents, for no directory is in itself or below itself;
+        // - what is replaced, if it is there, is an inode of `T` that `vfs_rename()` has locked, and
+        //   none of the others.
         unsafe {
             let exclusive = |inode| ExclusiveDirectory::new(FsInode::from_raw(inode));
             let source = FsInode::from_raw((*old_dentry).d_inode);

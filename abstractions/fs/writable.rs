@@ -361,7 +361,11 @@ unsafe extern "C" fn write_iter_callback(
 ) -> isize {
     let direct = bindings::IOCB_DIRECT as c_int;
 
-    // SAFETY: The request is the caller's, and this operation's to change.
+    // SAFETY:
+    // - the request is valid, and this operation's to change, so its flags may be;
+    // - `generic_file_write_iter()` gets what this was called with, once;
+    // - the file is open while the request runs, so its mapping is valid, and what was written ends at
+    //   `ki_pos`.
     unsafe {
         if (*iocb).ki_flags & direct == 0 {
             return bindings::generic_file_write_iter(iocb, from);

@@ -165,8 +165,9 @@ unsafe extern "C" fn map_buffer<S: BlockSource>(
         Ok(None) => return 0,
         Err(error) => return error.to_errno(),
     };
-    // SAFETY: By the safety requirements; place and size are set before the bit that says that
-    // they are valid.
+    // SAFETY: Nobody else maps the buffer by the safety requirements.
+    // - who maps it sets its place and size, before the bit that says that they are valid;
+    // - the bits are set atomically, for others change other bits.
     unsafe {
         (*bh).b_bdev = found.device.as_raw();
         (*bh).b_blocknr = found.block;

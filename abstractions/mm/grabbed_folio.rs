@@ -126,8 +126,10 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
         let inode: &Inode = self.inode().as_ref();
         let block_end = (from | !(u64::MAX << inode.block_bits())).saturating_add(1);
         let bh = self.buffer(inode, from);
-        // SAFETY: The buffers of a locked folio stay as they are, and nobody else maps them; the
-        // inode is referenced, and one that the function is for.
+        // SAFETY: The folio is locked, so its buffers stay.
+        // - `get_block` may be called for the folio's inode, and for a buffer that nobody else maps;
+        // - a buffer of an uptodate folio is uptodate;
+        // - what is read is mapped.
         unsafe {
             if !bindings::rust_mpage_helper_buffer_mapped(bh) {
                 let map = get_block.as_raw().ok_or(EIO)?;
@@ -154,8 +156,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// The buffer of the block that file position `pos` is in; makes buffers if there are none.
     fn buffer(&self, inode: &Inode, pos: u64) -> *mut bindings::buffer_head {
         let bits = inode.block_bits();
-        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is.
-        // create_empty_buffers() does not fail.
+        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is, and who has the lock
+        // may make them if there are none; that does not fail.
         unsafe {
             let mut bh = bindings::rust_mpage_helper_folio_buffers(self.as_raw());
             if bh.is_null() {
