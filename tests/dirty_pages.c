@@ -17,6 +17,7 @@
 #include <linux/writeback.h>
 #include "dirty_pages.h"
 #include "page_cache.h"
+#include "pattern_disk.h"
 
 /* Longer than any write of these tests takes. */
 #define PATIENCE_MS	10000
@@ -180,6 +181,7 @@ static void settle(struct inode *inode)
 	u64 pages = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 	u64 index;
 
+	pattern_disk_let_go(pattern_disk_of(inode->i_sb->s_bdev));
 	for (index = 0; index < pages; index++) {
 		struct folio *folio = filemap_get_folio(inode->i_mapping, index);
 

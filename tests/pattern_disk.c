@@ -191,15 +191,16 @@ static void pattern_disk_submit_bio(struct bio *bio)
 	if (must_fail(disk, bio))
 		bio->bi_status = BLK_STS_IOERR;
 	completion = disk->completion;
-	if (completion == PATTERN_DISK_IN_ORDER)
-		bio_list_add(&disk->waiting, bio);
-	else if (completion == PATTERN_DISK_REVERSED)
+	if (completion == PATTERN_DISK_REVERSED)
 		bio_list_add_head(&disk->waiting, bio);
+	else if (completion != PATTERN_DISK_AT_ONCE)
+		bio_list_add(&disk->waiting, bio);
 	if (completion != PATTERN_DISK_AT_ONCE) {
 		disk->waiting_count++;
 		disk->most_waiting = max(disk->most_waiting,
 					 disk->waiting_count);
-		mod_timer(&disk->timer, jiffies + SETTLE);
+		if (completion != PATTERN_DISK_HELD)
+			mod_timer(&disk->timer, jiffies + SETTLE);
 	}
 	spin_unlock_irqrestore(&disk->lock, flags);
 
@@ -353,6 +354,15 @@ void pattern_disk_set_completion(struct pattern_disk *disk,
 	spin_lock_irq(&disk->lock);
 	disk->completion = completion;
 	spin_unlock_irq(&disk->lock);
+}
+
+/**
+ * pattern_disk_let_go - end the bios that are held
+ * @disk: the disk
+ */
+void pattern_disk_let_go(struct pattern_disk *disk)
+{
+	mod_timer(&disk->timer, jiffies);
 }
 
 /**

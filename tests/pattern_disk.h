@@ -48,11 +48,13 @@ struct pattern_disk_bio {
  * @PATTERN_DISK_AT_ONCE: before submit_bio() returns
  * @PATTERN_DISK_IN_ORDER: from a timer that runs once no bio came for a while
  * @PATTERN_DISK_REVERSED: the same, the last one first
+ * @PATTERN_DISK_HELD: in order, when pattern_disk_let_go() says so
  */
 enum pattern_disk_completion {
 	PATTERN_DISK_AT_ONCE,
 	PATTERN_DISK_IN_ORDER,
 	PATTERN_DISK_REVERSED,
+	PATTERN_DISK_HELD,
 };
 
 /**
@@ -78,6 +80,7 @@ int pattern_disk_sync(struct pattern_disk *disk);
 struct pattern_disk *pattern_disk_of(struct block_device *bdev);
 void pattern_disk_set_completion(struct pattern_disk *disk,
 				 enum pattern_disk_completion completion);
+void pattern_disk_let_go(struct pattern_disk *disk);
 void pattern_disk_set_faults(struct pattern_disk *disk,
 			     const struct pattern_disk_faults *faults);
 void pattern_disk_forget(struct pattern_disk *disk);

@@ -81,6 +81,8 @@ pub(crate) enum Completion {
     InOrder,
     /// From a timer, the last one first.
     Reversed,
+    /// In order, after a request that is waited for.
+    Held,
 }
 
 /// What uptodate buffers of a test are.
@@ -193,6 +195,7 @@ impl Bench {
             Completion::AtOnce => bindings::pattern_disk_completion_PATTERN_DISK_AT_ONCE,
             Completion::InOrder => bindings::pattern_disk_completion_PATTERN_DISK_IN_ORDER,
             Completion::Reversed => bindings::pattern_disk_completion_PATTERN_DISK_REVERSED,
+            Completion::Held => bindings::pattern_disk_completion_PATTERN_DISK_HELD,
         };
         let disk = self.main.0.as_ptr();
         // SAFETY: The disk is valid by its invariants.

@@ -12,6 +12,7 @@ mod tests {
         support::{
             Completion::{
                 AtOnce,
+                Held,
                 InOrder,
                 Reversed, //
             },
@@ -257,6 +258,7 @@ mod tests {
             assert!(seen.bios_are(&[(800, 2 << 12), (808, 1 << 12)]));
         }
         let requests = [first, FLUSH];
+        let case = case.completion(Held);
         for seen in case.requests(&requests).run_each(&Engine::ALL)? {
             assert!(seen.bios_are(&[(800, 2 << 12)]));
             assert!(seen.dirty_are(&[1]));
