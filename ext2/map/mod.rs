@@ -9,7 +9,7 @@
 //!
 //! May use: `alloc`, `disk`, `inode`, `mount`, `sync`, `tree`.
 //!
-//! Through the filesystem's data: `order`.
+//! Through the filesystem's data: `groups`, `order`.
 
 #![deny(unsafe_code)]
 
