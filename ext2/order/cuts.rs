@@ -21,6 +21,7 @@
 use super::{
     ordered::Ordered,
     pending_cuts::PendingCuts,
+    sort::sort_by_key,
     write::{
         write_blocks,
         Waiting, //
@@ -236,7 +237,7 @@ impl Cuts {
             core::mem::swap(&mut pending.waiting, &mut pending.under_way);
         }
 
-        guards.sort_unstable_by_key(|guard| guard.buffer.number());
+        sort_by_key(&mut guards, |guard| guard.buffer.number());
         write_blocks(sb, &mut guards);
         for guard in guards.iter() {
             F::corrupt(

@@ -18,7 +18,8 @@
 //! the tree mutex.
 //!
 //! Writing happens in a [`batch`] for all that is waiting, with one flush of the device: what one
-//! inode or directory needs, others will need soon. [`write`] does it; [`pending_cuts`] is the list of
+//! inode or directory needs, others will need soon. [`write`] does it, in the order of [`sort`];
+//! [`pending_cuts`] is the list of
 //! [`cuts`], [`records`] that of [`removals`], and [`kept_links`] what others see of it.
 //!
 //! C counterpart: none; C ext2 leaves what a crash makes of its order to e2fsck.
@@ -38,6 +39,7 @@ pub(crate) mod ordered;
 mod pending_cuts;
 mod records;
 pub(crate) mod removals;
+mod sort;
 mod write;
 
 use self::{

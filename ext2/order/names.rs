@@ -17,6 +17,7 @@
 use super::{
     batch::Batches,
     ordered::Ordered,
+    sort::sort_by_key,
     write::{
         write_blocks,
         Waiting, //
@@ -122,7 +123,7 @@ impl NewNames {
 
 /// Stores the images of inodes, and writes them.
 fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
-    names.sort_unstable_by_key(|name| (name.inode, name.directory));
+    sort_by_key(names, |name| (name.inode, name.directory));
     // Names that failed are here again with each try to write the directory.
     let mut last = None;
     names.retain(|name| {

@@ -34,6 +34,7 @@ use super::{
         Records,
         NO_INODE, //
     },
+    sort::sort_by_key, //
 };
 use kernel::{
     new_mutex,
@@ -214,7 +215,7 @@ impl Removals {
             // There is memory.
             let _ = needed.push_within_capacity(record.directory);
         }
-        needed.sort_unstable();
+        sort_by_key(&mut needed, |&needed| needed);
         records.list.retain(|record| {
             record.inode != NO_INODE
                 || record.serial > serial
@@ -268,7 +269,7 @@ impl Removals {
             // There is memory.
             let _ = numbers.push_within_capacity(record.directory);
         }
-        numbers.sort_unstable();
+        sort_by_key(&mut numbers, |&number| number);
         let mut last = None;
         numbers.retain(|&mut number| last.replace(number) != Some(number));
         Ok((numbers, records.serial))
