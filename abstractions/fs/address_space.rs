@@ -108,6 +108,7 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
         bmap: Some(Self::bmap_callback),
         dirty_folio: Some(bindings::block_dirty_folio),
         invalidate_folio: Some(bindings::block_invalidate_folio),
+        #[cfg(CONFIG_MIGRATION)]
         migrate_folio: Some(bindings::buffer_migrate_folio),
         is_partially_uptodate: Some(bindings::block_is_partially_uptodate),
         error_remove_folio: Some(bindings::generic_error_remove_folio),

@@ -310,6 +310,7 @@ pub(super) const REGULAR_FILE: bindings::file_operations = bindings::file_operat
     mmap_prepare: Some(bindings::generic_file_readonly_mmap_prepare),
     open: Some(open_callback),
     fsync: Some(bindings::simple_fsync),
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     get_unmapped_area: Some(bindings::thp_get_unmapped_area),
     splice_read: Some(bindings::filemap_splice_read),
     setlease: Some(bindings::generic_setlease),
