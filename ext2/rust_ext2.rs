@@ -77,8 +77,8 @@ impl kernel::InPlaceModule for RustExt2 {
         let ext2 = module::register_as_ext2().then_some(c"ext2");
 
         try_pin_init!(Self {
-            _rust_ext2 <- Registration::new(Some(c"rust_ext2"), module),
-            _ext2 <- Registration::new(ext2, module),
+            _rust_ext2 <- Registration::new(c"rust_ext2", module),
+            _ext2 <- Registration::also(ext2, module),
         }? Error)
     }
 }

@@ -180,7 +180,7 @@ impl<T: FileSystem> MountRequest<'_, T> {
 ///
 /// # Invariants
 ///
-/// If there is a `cache`, then `fs_type` is registered.
+/// If there is a `cache`, then `fs_type` is registered, or the name was taken.
 #[pin_data(PinnedDrop)]
 pub struct Registration<T: FileSystem> {
     #[pin]
@@ -195,13 +195,37 @@ unsafe impl<T: FileSystem> Send for Registration<T> {}
 unsafe impl<T: FileSystem> Sync for Registration<T> {}
 
 impl<T: FileSystem> Registration<T> {
-    /// Registers the filesystem `T` under `name`, or not at all without one.
+    /// Registers the filesystem `T` under `name`.
     ///
     /// Fails with `EINVAL` if it is not part of the state of `module`, with `EBUSY` if there is a
     /// filesystem of that name.
-    pub fn new(
+    pub fn new(name: &'static CStr, module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        Self::try_new(Some(name), module, Err)
+    }
+
+    /// Registers the filesystem `T` under one more name, or not at all without one, or if there is a
+    /// filesystem of that name, which the log says.
+    ///
+    /// Fails with `EINVAL` if it is not part of the state of `module`.
+    pub fn also(
         name: Option<&'static CStr>,
         module: &'static ThisModule,
+    ) -> impl PinInit<Self, Error> {
+        Self::try_new(name, module, move |error| {
+            if error != EBUSY {
+                return Err(error);
+            }
+            let name = name.unwrap_or(T::NAME);
+            pr_notice!("{}: there is a filesystem {name} already\n", T::NAME);
+            Ok(())
+        })
+    }
+
+    /// Registers it, or lets `refused` decide about the error.
+    fn try_new(
+        name: Option<&'static CStr>,
+        module: &'static ThisModule,
+        refused: impl FnOnce(Error) -> Result,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             cache: name.map(InodeCache::new).transpose()?,
@@ -224,10 +248,11 @@ impl<T: FileSystem> Registration<T> {
                     }
                     // SAFETY: The slot is ours to write. It is pinned, and unregistered before it
                     // goes away.
-                    unsafe {
+                    let registered = unsafe {
                         slot.write(fs_type);
                         to_result(bindings::register_filesystem(slot))
-                    }
+                    };
+                    registered.or_else(refused)
                 }
             ),
         }? Error)
