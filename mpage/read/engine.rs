@@ -52,7 +52,6 @@ use crate::{
         },
     },
 };
-use core::mem::take;
 use kernel::{
     error::{
         code::EIO,
@@ -189,41 +188,41 @@ impl<'i, M: MapSource> Reader<'i, M> {
                 *calls += 1;
                 mapper.map(inode, target.folio(), at, max)
             });
-            let due = match step {
+            match step {
                 Err(error) => {
                     target.fail();
                     return Err(error);
                 }
-                Ok(Some(Step::Zero(span))) => {
-                    pending.add_hole(span);
-                    continue;
-                }
+                Ok(Some(Step::Zero(span))) => pending.add_hole(span),
                 Ok(Some(Step::Read(run))) => {
-                    let before = pending.add_run(run);
+                    if pending.run.is_some() {
+                        target = match target.read(&mut self.sink, &mut pending) {
+                            Ok(target) => target?,
+                            Err(folio) => {
+                                return self.read_through_buffers(folio, Fallback::NoMemory);
+                            }
+                        };
+                    }
+                    pending.run = Some(run);
                     // The next question reads metadata that is behind this run.
-                    let at_once = run.boundary && run.span.end() < blocks;
-                    [before, at_once.then(|| take(&mut pending))]
+                    if run.boundary && run.span.end() < blocks {
+                        target = match target.read(&mut self.sink, &mut pending) {
+                            Ok(target) => target?,
+                            Err(folio) => {
+                                return self.read_through_buffers(folio, Fallback::NoMemory);
+                            }
+                        };
+                    }
                 }
                 Ok(Some(Step::Filled(run, filled))) => match target {
                     Target::Whole(folio) => return self.adopt(folio, run, filled),
                     // The other parts are on their way; this one is there already.
                     Target::Split(ref mut split) => {
-                        self.sink.read_pending(split, take(&mut pending))?;
+                        self.sink.read_pending(split, &mut pending)?;
                         split.note_filled(self.sink.bytes(run.span), filled);
-                        continue;
                     }
                 },
                 Ok(None) => break,
-            };
-            for part in due.into_iter().flatten() {
-                let mut split = match target.split() {
-                    Ok(split) => split,
-                    Err(folio) => {
-                        return self.read_through_buffers(folio, Fallback::NoMemory);
-                    }
-                };
-                self.sink.read_pending(&mut split, part)?;
-                target = Target::Split(split);
             }
         }
         match (target, pending.run) {
@@ -235,7 +234,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
             (Target::Split(mut split), _) => {
                 self.sink.tally.folios += 1;
                 self.sink.tally.split_folios += 1;
-                self.sink.read_pending(&mut split, pending)?;
+                self.sink.read_pending(&mut split, &mut pending)?;
                 match split.has_failed() {
                     // On a device that answers at once or that is gone.
                     true => Err(EIO),
@@ -326,11 +325,18 @@ impl<'f, I: InodeType> Target<'f, I> {
         }
     }
 
-    /// Prepares for several bios. With no memory the folio comes back.
-    fn split(self) -> Result<SplitReader<'f>, LockedFolio<'f, I>> {
-        match self {
-            Self::Whole(folio) => SplitReader::new(folio),
-            Self::Split(split) => Ok(split),
-        }
+    /// Reads what is pending of a folio that has more runs than that. With no memory to do that the
+    /// folio comes back.
+    fn read(
+        self,
+        sink: &mut Sink<'_>,
+        pending: &mut Pending<&BlockDevice>,
+    ) -> Result<Result<Self>, LockedFolio<'f, I>> {
+        let mut split = match self {
+            Self::Whole(folio) => SplitReader::new(folio)?,
+            Self::Split(split) => split,
+        };
+        let read = sink.read_pending(&mut split, pending);
+        Ok(read.map(|()| Self::Split(split)))
     }
 }

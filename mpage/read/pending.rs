@@ -40,23 +40,6 @@ impl<D> Pending<D> {
             None => *hole = Some(span),
         }
     }
-
-    /// A run comes next. What was there, if that had a run, too.
-    pub(super) fn add_run(&mut self, run: Run<D>) -> Option<Self> {
-        match self.run {
-            None => {
-                self.run = Some(run);
-                None
-            }
-            Some(_) => Some(core::mem::replace(
-                self,
-                Self {
-                    run: Some(run),
-                    ..Self::default()
-                },
-            )),
-        }
-    }
 }
 
 #[kernel::macros::kunit_tests(rust_mpage_pending)]
@@ -86,28 +69,11 @@ mod tests {
         let mut pending = Pending::default();
         pending.add_hole(span(0, 1));
         pending.add_hole(span(1, 2));
-        assert!(pending.add_run(run(3, 4)).is_none());
+        pending.run = Some(run(3, 4));
         pending.add_hole(span(7, 1));
         pending.add_hole(span(8, 8));
         assert_eq!(pending.hole_before, Some(span(0, 3)));
         assert_eq!(pending.run, Some(run(3, 4)));
         assert_eq!(pending.hole_behind, Some(span(7, 9)));
-    }
-
-    #[test]
-    fn a_second_run_sends_what_was_before_it() {
-        let mut pending = Pending::default();
-        pending.add_hole(span(0, 1));
-        assert!(pending.add_run(run(1, 1)).is_none());
-        pending.add_hole(span(2, 1));
-        let before = pending.add_run(run(3, 1));
-        assert!(
-            before.is_some_and(|before| before.hole_before == Some(span(0, 1))
-                && before.run == Some(run(1, 1))
-                && before.hole_behind == Some(span(2, 1)))
-        );
-        assert_eq!(pending.hole_before, None);
-        assert_eq!(pending.run, Some(run(3, 1)));
-        assert_eq!(pending.hole_behind, None);
     }
 }

@@ -91,19 +91,19 @@ impl<'d> Sink<'d> {
         }
     }
 
-    /// Carries out what is pending of a folio of several runs.
+    /// Carries out what is pending of a folio of several runs; nothing is then.
     pub(super) fn read_pending(
         &mut self,
         split: &mut SplitReader<'_>,
-        pending: Pending<&BlockDevice>,
+        pending: &mut Pending<&BlockDevice>,
     ) -> Result {
-        if let Some(hole) = pending.hole_before {
+        if let Some(hole) = pending.hole_before.take() {
             split.zero(self.bytes(hole));
         }
-        if let Some(run) = pending.run {
+        if let Some(run) = pending.run.take() {
             self.read_piece(split, run)?;
         }
-        if let Some(hole) = pending.hole_behind {
+        if let Some(hole) = pending.hole_behind.take() {
             split.zero(self.bytes(hole));
         }
         Ok(())
