@@ -9,6 +9,9 @@
 //! and not from a `&FsInode`; and it has the lifetime for which the filesystem was known to be
 //! mounted, which is that of an operation. It cannot be kept with the filesystem's data, with
 //! an inode's, or in static memory.
+//!
+//! Locks: none to hold one. Giving the last one back may evict and delete the inode, with all the
+//! locks of that; so it may sleep, and none of them may be held.
 
 use super::{
     FileSystem,
