@@ -17,6 +17,8 @@ _BLANK = {
     # to be filled
     "full-1k": ("4M", "-b", "1024", "-g", "2048", "-N", "256", "-m", "12"),
     "full-4k": ("4M", "-b", "4096", "-g", "512", "-N", "256", "-m", "2"),
+    # for many small files, which leave little of it free
+    "many-1k": ("58M", "-b", "1024", "-N", "10752", "-I", "256"),
     # for programs that bring their own workload
     "large-1k": ("128M", "-b", "1024"),
     "large-4k": ("128M", "-b", "4096"),
