@@ -2,8 +2,9 @@
 
 //! Bitmaps on disk: bits of metadata blocks.
 //!
-//! Bit number `n` is bit `n % 8` of byte `n / 8`, as in C's `*_bit_le()` functions. Bits change one
-//! by one, atomically, so bitmaps need no lock: whoever finds a bit clear and sets it owns it.
+//! Bit number `n` is bit `n % 8` of byte `n / 8`, as in C's `*_bit_le()` functions. Bits change
+//! atomically, so bitmaps need no lock: whoever finds bits clear and sets them, with
+//! [`Buffer::update_le32`], owns them.
 //!
 //! The search is a pure function of the words of a bitmap, and tested as that.
 
@@ -25,12 +26,6 @@ impl Buffer {
     /// Whether bit number `nr` is set, or `None` beyond the end. C: `test_bit_le()`.
     pub fn test_le_bit(&self, nr: u32) -> Option<bool> {
         self.change_bit(nr, bindings::rust_mpage_helper_test_bit_le)
-    }
-
-    /// Sets bit number `nr`: whether it was set before, or `None` beyond the end.
-    /// C: `test_and_set_bit_le()`.
-    pub fn test_and_set_le_bit(&self, nr: u32) -> Option<bool> {
-        self.change_bit(nr, bindings::rust_mpage_helper_test_and_set_bit_le)
     }
 
     /// Clears bit number `nr`: whether it was set before, or `None` beyond the end.

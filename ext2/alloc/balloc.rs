@@ -19,7 +19,10 @@
 use crate::{
     disk::{
         geometry::Geometry,
-        run::Run, //
+        run::{
+            Run,
+            Wanted, //
+        }, //
     },
     groups::{
         bitmap::Bitmap,
@@ -54,8 +57,9 @@ impl Bitmap for Buffer {
     }
 
     #[inline]
-    fn claim(&self, bit: u32) -> bool {
-        self.test_and_set_le_bit(bit) == Some(false)
+    fn claim_in_word(&self, index: u32, bits: u32) -> bool {
+        let all = |word| (word & bits == 0).then_some(word | bits);
+        self.update_le32(index as usize, all).is_some()
     }
 
     #[inline]
@@ -121,17 +125,25 @@ impl Space for SuperBlock<Ext2> {
     }
 }
 
-/// Whether the current task may have one more block. C: `ext2_has_free_blocks()`.
-fn has_free_blocks(sb: &SuperBlock<Ext2>) -> bool {
+/// How many of the wanted blocks the current task may have: as many as it needs while one is left
+/// that is not reserved, as in C's `ext2_has_free_blocks()`, and more than that only while there are
+/// many. Others may get blocks before these are counted.
+fn allowed(sb: &SuperBlock<Ext2>, wanted: Wanted) -> u32 {
+    const MANY: u64 = 16;
     let data = sb.data();
     let free = data.counters.free_blocks.read_positive();
+    let open = free.saturating_sub(data.state.reserved_blocks().into());
 
-    free > u64::from(data.state.reserved_blocks())
-        || fs::capable_sys_resource()
-        || data.options().is_privileged()
+    if open >= u64::from(wanted.most) * MANY {
+        wanted.most
+    } else if open > 0 || fs::capable_sys_resource() || data.options().is_privileged() {
+        wanted.needed
+    } else {
+        0
+    }
 }
 
-/// Gets up to `count` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
+/// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
 /// marked dirty. C: `ext2_new_blocks()`.
 ///
 /// Fails with `ENOSPC` if there are none for the current task, or with the error of a bitmap that
@@ -140,13 +152,14 @@ pub(crate) fn new_blocks(
     inode: &Ext2Inode,
     info: &mut BlockAllocInfo,
     goal: u32,
-    count: u32,
+    wanted: Wanted,
 ) -> Result<Run> {
     let sb = inode.super_block();
-    if !has_free_blocks(sb) {
+    let most = allowed(sb, wanted);
+    if most == 0 {
         return Err(ENOSPC);
     }
-    let found = search::allocate(sb, info, goal, count)?;
+    let found = search::allocate(sb, info, goal, Wanted { most, ..wanted })?;
     let count = found.blocks.count;
 
     let data = sb.data();

@@ -10,3 +10,12 @@ pub(crate) struct Run {
     /// How many.
     pub(crate) count: u32,
 }
+
+/// How many blocks in a row are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    /// So many are needed now: a window is to have room for them.
+    pub(crate) needed: u32,
+    /// As many as this are taken, as if each more were asked for by itself and next.
+    pub(crate) most: u32,
+}

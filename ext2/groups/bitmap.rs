@@ -3,7 +3,7 @@
 //! Bitmaps of blocks and inodes: finding what is free, and claiming it.
 //!
 //! A bitmap is shared by everybody who allocates in its group. Searching only reads; what a search
-//! has found is claimed bit by bit, each in one atomic step, so whoever was faster is noticed and
+//! has found is claimed word by word, each in one atomic step, so whoever was faster is noticed and
 //! the search goes on behind it.
 //!
 //! Locks: none are needed, and none are taken.
@@ -26,9 +26,14 @@ pub(crate) trait Bitmap {
     /// the end of the bitmap.
     fn word(&self, index: u32) -> Option<u32>;
 
-    /// Sets a bit atomically. Says whether it was clear, so whether it is now the caller's. A bit
-    /// beyond the end is never clear.
-    fn claim(&self, bit: u32) -> bool;
+    /// Sets these bits of word number `index` in one step, if all of them are clear. Says whether they
+    /// were, so whether they are now the caller's. A bit beyond the end is never clear.
+    fn claim_in_word(&self, index: u32, bits: u32) -> bool;
+
+    /// As [`Self::claim_in_word`], of one bit.
+    fn claim(&self, bit: u32) -> bool {
+        self.claim_in_word(bit / WORD_BITS, 1 << (bit % WORD_BITS))
+    }
 
     /// Clears a bit atomically. Says whether it was set.
     fn release(&self, bit: u32) -> bool;
@@ -105,6 +110,27 @@ fn find_usable(bitmap: &impl Bitmap, start: u32, end: u32) -> Option<u32> {
         .or_else(|| next_clear(bitmap, start, end))
 }
 
+/// Claims the clear bits in a row from `first` on to before `end`, a word at a time. How many.
+fn claim_clear(bitmap: &impl Bitmap, first: u32, end: u32) -> u32 {
+    let mut at = first;
+    while at < end {
+        let (index, low) = (at / WORD_BITS, at % WORD_BITS);
+        let Some(word) = bitmap.word(index) else {
+            break;
+        };
+        let room = (WORD_BITS - low).min(end - at);
+        let clear = (word >> low).trailing_zeros().min(room);
+        if clear == 0 {
+            break;
+        }
+        // If somebody was faster the word is looked at again, and has fewer.
+        if bitmap.claim_in_word(index, (u32::MAX >> (WORD_BITS - clear)) << low) {
+            at += clear;
+        }
+    }
+    at - first
+}
+
 /// Claims up to `count` bits in a row: from the first free one at or after `goal` on, or, without
 /// one or with one outside the window, where there seems to be room. C: `ext2_try_to_allocate()`.
 pub(crate) fn claim_run(
@@ -135,15 +161,12 @@ pub(crate) fn claim_run(
 
     loop {
         first = next_clear(bitmap, first, end)?;
-        let room = count.min(end - first);
         // Fewer than there seem to be if somebody else takes them.
-        let claimed = (first..first + room)
-            .take_while(|&bit| bitmap.claim(bit))
-            .count();
+        let claimed = claim_clear(bitmap, first, end.min(first.saturating_add(count)));
         if claimed > 0 {
             return Some(Run {
                 first,
-                count: claimed as u32,
+                count: claimed,
             });
         }
         // Lost to somebody else, or there was nothing to claim.

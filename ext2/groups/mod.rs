@@ -29,3 +29,5 @@ mod layout_tests;
 mod search_tests;
 #[cfg(CONFIG_KUNIT)]
 mod test_bitmap;
+#[cfg(CONFIG_KUNIT)]
+mod test_workload;

@@ -28,7 +28,10 @@ use super::{
 };
 use crate::disk::{
     geometry::Geometry,
-    run::Run, //
+    run::{
+        Run,
+        Wanted, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -64,14 +67,33 @@ pub(crate) struct Found<B> {
     pub(crate) blocks: Run,
 }
 
-/// Claims up to `count` blocks in a row, near `goal`.
+impl<B: Bitmap> Found<B> {
+    /// Gives the blocks back, but for those that may not hold data.
+    fn release(&self, space: &impl Space) {
+        let geometry = space.geometry();
+        let first = geometry.group_first_block(self.group).unwrap_or(0);
+        for block in (self.blocks.first..).take(self.blocks.count as usize) {
+            let one = Run {
+                first: block,
+                count: 1,
+            };
+            if space.may_hold_data(self.group, one) {
+                self.bitmap.release(block - first);
+            }
+        }
+    }
+}
+
+/// Claims up to `wanted.most` blocks in a row, near `goal`: those that C gives who asks for
+/// `wanted.needed` and then for one after the other, as far as these are in a row. So a file has its
+/// blocks where it has them in C, however many are asked for at a time.
 ///
 /// Fails with `ENOSPC` if there are none, with `EUCLEAN` or an I/O error if a bitmap cannot be had.
 pub(crate) fn allocate<S: Space>(
     space: &S,
     file: &mut BlockAllocInfo,
     goal: u32,
-    count: u32,
+    wanted: Wanted,
 ) -> Result<Found<S::Bitmap>> {
     let geometry = space.geometry();
     let goal_group = geometry.group_of_block(goal);
@@ -81,7 +103,7 @@ pub(crate) fn allocate<S: Space>(
     let goal_group = goal_group.unwrap_or(0);
     let mut search = Search {
         space,
-        count,
+        wanted,
         window_size: file.window_size().filter(|&size| size > 0),
         file,
         goal_in_group,
@@ -91,6 +113,12 @@ pub(crate) fn allocate<S: Space>(
     loop {
         match search.pass(group)? {
             Some(found) if space.may_hold_data(found.group, found.blocks) => return Ok(found),
+            // Some of them may: so as few as C claims.
+            Some(found) if found.blocks.count > search.wanted.needed => {
+                search.wanted.most = search.wanted.needed;
+                found.release(space);
+                group = found.group;
+            }
             // They stay claimed, as they should have been. So this comes to an end.
             Some(found) => group = found.group,
             // Everything may be reserved for others.
@@ -104,7 +132,7 @@ pub(crate) fn allocate<S: Space>(
 struct Search<'a, S> {
     space: &'a S,
     file: &'a mut BlockAllocInfo,
-    count: u32,
+    wanted: Wanted,
     /// The size of the file's next window; `None` to search without.
     window_size: Option<u32>,
     goal_in_group: u32,
@@ -159,7 +187,7 @@ impl<S: Space> Search<'_, S> {
             self.in_window(span, &bitmap, goal)
         } else {
             let range = Range::Group { end: span.blocks() };
-            claim_run(&bitmap, range, goal, self.count)
+            claim_run(&bitmap, range, goal, self.most_without_window())
         };
         Ok(bits.map(|bits| Found {
             group,
@@ -171,6 +199,15 @@ impl<S: Space> Search<'_, S> {
         }))
     }
 
+    /// How many blocks to claim without a window. A file that can have one may get it at the next
+    /// question, which begins elsewhere.
+    fn most_without_window(&self) -> u32 {
+        match self.file.window_size() {
+            Some(_) => self.wanted.needed,
+            None => self.wanted.most,
+        }
+    }
+
     /// Tries to claim blocks of one group in a window.
     fn in_window(
         &mut self,
@@ -179,21 +216,21 @@ impl<S: Space> Search<'_, S> {
         mut goal: Option<u32>,
     ) -> Option<Run> {
         let windows = self.space.windows();
-        let mut prepared = windows.prepare(self.file, span, bitmap, goal, self.count);
+        let mut prepared = windows.prepare(self.file, span, bitmap, goal, self.wanted.needed);
 
         while let Prepared::Window(window) = prepared {
             goal = goal.filter(|_| window.suits(span, goal));
-            if let Some(bits) = claim_run(bitmap, window.range_in(span), goal, self.count) {
+            if let Some(bits) = claim_run(bitmap, window.range_in(span), goal, self.wanted.most) {
                 self.file.count_hits(bits.count);
                 return Some(bits);
             }
-            prepared = windows.renew(self.file, span, bitmap, goal, self.count);
+            prepared = windows.renew(self.file, span, bitmap, goal, self.wanted.needed);
         }
         if prepared == Prepared::NoMemory {
             // Without a window from here on.
             self.window_size = None;
             let range = Range::Group { end: span.blocks() };
-            return claim_run(bitmap, range, goal, self.count);
+            return claim_run(bitmap, range, goal, self.most_without_window());
         }
         None
     }

@@ -9,11 +9,19 @@ use super::{
         Bitmap, //
     },
     search::Space,
+    test_workload::{
+        Action,
+        Digest,
+        Workload, //
+    },
     windows::Windows, //
 };
 use crate::disk::{
     geometry::Geometry,
-    run::Run,
+    run::{
+        Run,
+        Wanted, //
+    },
     test_images::small,
     SuperBlock, //
 };
@@ -21,8 +29,8 @@ use core::cell::Cell;
 use kernel::prelude::*;
 
 /// Blocks in each group but the last, and groups.
-const GROUP: u32 = 1024;
-const GROUPS: u32 = 5;
+pub(super) const GROUP: u32 = 1024;
+pub(super) const GROUPS: u32 = 5;
 
 /// A filesystem of five groups, the last one half as long.
 #[inline(never)]
@@ -94,8 +102,12 @@ impl Bitmap for TestGroup<'_> {
         (index < GROUP / u32::BITS).then(|| self.cell(index).map_or(0, Cell::get))
     }
 
-    fn claim(&self, bit: u32) -> bool {
-        self.change(bit, |word, mask| word | mask) == Some(false)
+    fn claim_in_word(&self, index: u32, bits: u32) -> bool {
+        let is_clear = self.word(index).is_some_and(|word| word & bits == 0);
+        if is_clear {
+            let _ = self.change(index * u32::BITS, |word, _| word | bits);
+        }
+        is_clear
     }
 
     fn release(&self, bit: u32) -> bool {
@@ -178,11 +190,95 @@ mod block_search {
         goal: u32,
         count: u32,
     ) -> Result<(u32, u32)> {
-        match allocate(&space, info, goal, count) {
+        get_wanted(
+            space,
+            info,
+            goal,
+            Wanted {
+                needed: count,
+                most: count,
+            },
+        )
+    }
+
+    #[inline(never)]
+    fn get_wanted(
+        space: &TestSpace,
+        info: &mut BlockAllocInfo,
+        goal: u32,
+        wanted: Wanted,
+    ) -> Result<(u32, u32)> {
+        match allocate(&space, info, goal, wanted) {
             Ok(found) => Ok((found.blocks.first, found.blocks.count)),
             Err(ENOSPC) => Ok((0, 0)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Allocates `count` blocks behind each other, as far as there are any, up to `most` at a time:
+    /// adds them to the digest.
+    #[inline(never)]
+    fn get_in_pieces(
+        space: &TestSpace,
+        info: &mut BlockAllocInfo,
+        mut goal: u32,
+        count: u32,
+        most: u32,
+        digest: &mut Digest,
+    ) -> Result {
+        let mut left = count;
+        while left > 0 {
+            let wanted = Wanted {
+                needed: 1,
+                most: most.min(left),
+            };
+            let (first, got) = get_wanted(space, info, goal, wanted)?;
+            if got == 0 {
+                digest.add(0, 0);
+                break;
+            }
+            (first..first + got).for_each(|block| digest.add(block, 1));
+            goal = first + got;
+            left -= got;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn many_blocks_are_those_of_one_after_the_other() -> Result {
+        let spaces = [space()?, space()?];
+        let mut files = [
+            [file(), file(), file(), BlockAllocInfo::new()],
+            [file(), file(), file(), BlockAllocInfo::new()],
+        ];
+        let mut digests = [Digest::new(), Digest::new()];
+
+        for step in Workload::new() {
+            for (way, space) in spaces.iter().enumerate() {
+                let (Some(files), Some(digest)) = (files.get_mut(way), digests.get_mut(way)) else {
+                    return Err(EINVAL);
+                };
+                let Some(file) = files.get_mut(step.file) else {
+                    return Err(EINVAL);
+                };
+                match step.action {
+                    Action::Discard => space.windows.discard(file),
+                    Action::Free(block) => {
+                        if block % GROUP > METADATA {
+                            let _ = space.free(block);
+                        }
+                    }
+                    Action::Allocate { goal, count } => {
+                        let goal = goal.unwrap_or_else(|| digest.last());
+                        let most = [1, u32::MAX].get(way).copied().unwrap_or(1);
+                        get_in_pieces(space, file, goal, count, most, digest)?;
+                    }
+                }
+            }
+            let [one, many] = &digests;
+            assert_eq!(one.value(), many.value());
+        }
+        Ok(())
     }
 
     #[test]
@@ -294,6 +390,26 @@ mod block_search {
     }
 
     #[test]
+    fn metadata_among_many_blocks_costs_no_other() -> Result {
+        let space = space()?;
+        let mut directory = BlockAllocInfo::new();
+
+        // The last block in front of the group's data.
+        assert!(TestGroup(&space, 2).release(METADATA - 1));
+        let first = 1 + 2 * GROUP + METADATA;
+        let wanted = Wanted { needed: 1, most: 8 };
+        let got = get_wanted(&space, &mut directory, first - 1, wanted)?;
+        assert_eq!(got, (first, 1));
+        // The run, and then the block alone, which stays claimed; those behind it do not.
+        assert_eq!(space.refused.get(), 2);
+        assert_eq!(
+            get_wanted(&space, &mut directory, first, wanted)?,
+            (first + 1, 8)
+        );
+        Ok(())
+    }
+
+    #[test]
     fn a_goal_that_is_no_block() -> Result {
         let space = space()?;
         let mut directory = BlockAllocInfo::new();
@@ -332,87 +448,4 @@ mod block_search {
     }
 
     const DIGEST_OF_C: u64 = 0x689e_53ab_3d94_2cb9;
-}
-
-/// What a step of the workload does.
-pub(crate) enum Action {
-    Discard,
-    Free(u32),
-    /// Without a goal, that is the block after the last one allocated.
-    Allocate {
-        goal: Option<u32>,
-        count: u32,
-    },
-}
-
-/// A step of the workload.
-pub(crate) struct Step {
-    pub(crate) file: usize,
-    pub(crate) action: Action,
-}
-
-/// A workload of 4000 steps on four files.
-pub(crate) struct Workload {
-    random: crate::disk::test_images::Random,
-    left: u32,
-}
-
-impl Workload {
-    pub(crate) fn new() -> Self {
-        Self {
-            random: crate::disk::test_images::Random::new(73),
-            left: 4000,
-        }
-    }
-}
-
-impl Iterator for Workload {
-    type Item = Step;
-
-    fn next(&mut self) -> Option<Step> {
-        self.left = self.left.checked_sub(1)?;
-        let random = &mut self.random;
-        let file = random.below(4) as usize;
-        let action = match random.below(16) {
-            0 => Action::Discard,
-            1..=7 => Action::Free(random.below((GROUPS * GROUP).into()) as u32),
-            kind => Action::Allocate {
-                goal: (kind == 8).then(|| random.below((GROUPS * GROUP).into()) as u32),
-                count: 1 + (random.below(64) >> random.below(7)) as u32,
-            },
-        };
-        Some(Step { file, action })
-    }
-}
-
-/// A digest of allocations, FNV-1a.
-pub(crate) struct Digest {
-    value: u64,
-    last: u32,
-}
-
-impl Digest {
-    pub(crate) fn new() -> Self {
-        Self {
-            value: 0xcbf2_9ce4_8422_2325,
-            last: 0,
-        }
-    }
-
-    /// Adds an allocation.
-    pub(crate) fn add(&mut self, first: u32, count: u32) {
-        for number in [first, count] {
-            self.value = (self.value ^ u64::from(number)).wrapping_mul(0x100_0000_01b3);
-        }
-        self.last = first + count;
-    }
-
-    /// The block after the last one allocated.
-    pub(crate) fn last(&self) -> u32 {
-        self.last
-    }
-
-    pub(crate) fn value(&self) -> u64 {
-        self.value
-    }
 }

@@ -27,8 +27,12 @@ impl Bitmap for TestBitmap {
         self.0.get(index as usize).map(Cell::get)
     }
 
-    fn claim(&self, bit: u32) -> bool {
-        self.change(bit, |word, mask| word | mask) == Some(false)
+    fn claim_in_word(&self, index: u32, bits: u32) -> bool {
+        let is_clear = self.word(index).is_some_and(|word| word & bits == 0);
+        if is_clear {
+            let _ = self.change(index * u32::BITS, |word, _| word | bits);
+        }
+        is_clear
     }
 
     fn release(&self, bit: u32) -> bool {

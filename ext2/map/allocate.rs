@@ -42,7 +42,10 @@ use super::{
 };
 use crate::{
     alloc::balloc,
-    disk::run::Run,
+    disk::run::{
+        Run,
+        Wanted, //
+    },
     inode::{
         self,
         array::PointerArray,
@@ -101,13 +104,13 @@ impl<'a> Request<'a> {
     /// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`; no block is lost then.
     pub(crate) fn blocks(&self) -> Result<Blocks> {
         if let Some((first, count)) = known::recall(self.inode, self.at, self.max) {
-            return self.there(first, count);
+            return Ok(Blocks::there(first, count));
         }
         if let Some(blocks) = self.in_kept_array()? {
             return Ok(blocks);
         }
         let cuts = self.inode.data().cuts();
-        match search::look(self.inode, self.path, self.max)? {
+        match known::look(self.inode, self.at, self.path, self.max)? {
             Found::Blocks(blocks) => self.there(blocks.first, blocks.count),
             Found::Missing(missing) => self.fill(MissingBefore::new(missing, cuts)),
         }
@@ -164,7 +167,11 @@ impl<'a> Request<'a> {
     fn fill_array(&self, tree: &mut Tree, array: &PointerArray, nulls: u32) -> Result<Blocks> {
         let level = self.last_level();
         let goal = self.goal(tree, array, level);
-        let run = self.get_run(tree, goal, nulls.min(self.max).max(1))?;
+        let wanted = Wanted {
+            needed: 1,
+            most: nulls.min(self.max).max(1),
+        };
+        let run = self.get_run(tree, goal, wanted)?;
 
         self.initialise(run, level)
             .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
@@ -193,15 +200,15 @@ impl<'a> Request<'a> {
 
     /// Allocates blocks until there are enough.
     fn gather(&self, tree: &mut Tree, goal: u32, blocks: &mut Gathering) -> Result {
-        while blocks.wanted() != 0 {
-            let run = self.get_run(tree, goal, blocks.wanted())?;
+        while let Some(wanted) = blocks.wanted() {
+            let run = self.get_run(tree, goal, wanted)?;
             blocks.take(run);
         }
         Ok(())
     }
 
-    /// Allocates up to `wanted` blocks in a row that the disk does not say are another file's.
-    fn get_run(&self, tree: &mut Tree, goal: u32, wanted: u32) -> Result<Run> {
+    /// Allocates up to `wanted.most` blocks in a row that the disk does not say are another file's.
+    fn get_run(&self, tree: &mut Tree, goal: u32, wanted: Wanted) -> Result<Run> {
         let inode = self.inode;
         let sb = inode.super_block();
         let mut tries = TRIES;

@@ -49,11 +49,28 @@ pub(crate) fn lookup(inode: &Ext2Inode, at: u64, max: u32) -> Result<Mapping<&Bl
 }
 
 /// The block of the device that block `at` is, and how many follow it there, itself included and
-/// `max` at most; if that is known without a look at the tree.
+/// `max` at most; if that is known without a look at the tree. They are the file's own: nothing that
+/// the filesystem itself needs.
 #[inline]
 pub(crate) fn recall(inode: &Ext2Inode, at: u64, max: u32) -> Option<(u32, u32)> {
     let (first, left) = Place::of(inode, at)?.known(inode)?;
     Some((first, left.min(max)))
+}
+
+/// As [`search::look`], for block `at`, whose path is `path`. Who writes anew what is there goes on
+/// asking in the same array: then the run that goes on from the block is remembered.
+pub(crate) fn look(inode: &Ext2Inode, at: u64, path: &BlockPath, max: u32) -> Result<Found> {
+    let place = Place::of(inode, at);
+    let found = search::look(inode, path, max)?;
+    if let (Some(place), Found::Blocks(_)) = (place, &found) {
+        if matches!(inode.data().runs.plan(place.array, place.cuts), Search::Run) {
+            let len = place.blocks.end.saturating_sub(place.at);
+            if let Some(ahead) = search::look_ahead(inode, path, len) {
+                place.remember(inode, place.at, &ahead);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Asks the tree.
@@ -117,22 +134,24 @@ impl Place {
     /// Asks the tree for the whole run that the block is in, and remembers it.
     fn learn<'i>(&self, inode: &'i Ext2Inode, max: u32) -> Result<Mapping<&'i BlockDevice>> {
         // Mostly the array is one run from its beginning on.
-        let (_, whole) = self.run_from(inode, self.blocks.start)?;
+        let start = way::path_to(inode, self.blocks.start.into())?;
+        let whole = search::look_ahead(inode, &start, self.blocks.end - self.blocks.start)
+            .and_then(|found| self.remember(inode, self.blocks.start, &found));
         if let Some(blocks) = whole.and_then(|run| run.from(self.at)) {
             return Ok(self.mapping(inode, blocks, max));
         }
-        let (found, _) = self.run_from(inode, self.at)?;
         let path = way::path_to(inode, self.at.into())?;
+        let found = search::look(inode, &path, self.blocks.end.saturating_sub(self.at))?;
+        self.remember(inode, self.at, &found);
         Ok(found.mapping(inode, &path, max))
     }
 
-    /// Asks the tree for the run that begins at `start`, and remembers it if it has the block.
-    fn run_from(&self, inode: &Ext2Inode, start: u32) -> Result<(Found, Option<CachedRun>)> {
+    /// Remembers what the tree has from block `start` on, if that is a run which has the block. The
+    /// run, if it is one.
+    fn remember(&self, inode: &Ext2Inode, start: u32, found: &Found) -> Option<CachedRun> {
         let data = inode.data();
-        let path = way::path_to(inode, start.into())?;
-        let found = search::look(inode, &path, self.blocks.end.saturating_sub(start))?;
-        let Found::Blocks(blocks) = &found else {
-            return Ok((found, None));
+        let Found::Blocks(blocks) = found else {
+            return None;
         };
         let run = CachedRun {
             start,
@@ -140,8 +159,12 @@ impl Place {
             count: blocks.count,
         };
         if run.from(self.at).is_some() && !data.has_been_cut_since(self.cuts) {
-            data.runs.remember(self.array, run, self.cuts);
+            // Who writes takes what is known for the file's own.
+            let fs = inode.super_block().data();
+            if !fs.is_group_metadata(run.first, run.count) {
+                data.runs.remember(self.array, run, self.cuts);
+            }
         }
-        Ok((found, Some(run)))
+        Some(run)
     }
 }

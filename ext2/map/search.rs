@@ -152,6 +152,16 @@ pub(crate) fn look(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Foun
     found.map_err(|error| report_failure(inode, error))
 }
 
+/// As [`look`], for what nobody has asked for yet: a fault is nobody's, and nothing is known where
+/// something is being cut off.
+pub(crate) fn look_ahead(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Option<Found> {
+    let data = inode.data();
+    let cuts = data.cuts();
+    let found = search(inode, path, max).ok();
+
+    found.filter(|_| !data.has_been_cut_since(cuts))
+}
+
 /// Looks again, by who has locked the tree since, for up to `max` blocks from that of `path` on that
 /// were missing; they may have come meanwhile. C: `verify_chain()` and what follows it.
 pub(crate) fn look_again(

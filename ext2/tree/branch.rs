@@ -20,7 +20,10 @@ use super::path::{
     BlockPath,
     MAX_DEPTH, //
 };
-use crate::disk::run::Run;
+use crate::disk::run::{
+    Run,
+    Wanted, //
+};
 use kernel::prelude::*;
 
 /// The most indirect blocks that a branch has.
@@ -88,16 +91,20 @@ impl Gathering {
         }
     }
 
-    /// How many blocks to ask the allocator for; 0 when there are enough: every indirect block and
-    /// one for data.
-    pub(crate) fn wanted(&self) -> u32 {
+    /// How many blocks to ask the allocator for; [`None`] when there are enough: every indirect block
+    /// and one for data.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
         if self.data.is_some() {
-            return 0;
+            return None;
         }
-        (self.plan.indirect - self.filled) as u32 + self.plan.data
+        let indirect = (self.plan.indirect - self.filled) as u32;
+        Some(Wanted {
+            needed: indirect + 1,
+            most: indirect + self.plan.data,
+        })
     }
 
-    /// Takes what the allocator gave, no more than was [`wanted`](Self::wanted).
+    /// Takes what the allocator gave, no more than was [`wanted`](Self::wanted) at most.
     pub(crate) fn take(&mut self, run: Run) {
         let indirect = (self.plan.indirect - self.filled).min(run.count as usize);
 
@@ -248,6 +255,10 @@ mod tests {
         Ok((plan.indirect(), plan.data()))
     }
 
+    fn wanted(needed: u32, most: u32) -> Option<Wanted> {
+        Some(Wanted { needed, most })
+    }
+
     /// A branch from an allocator that gives `runs`, one after the other, as far as it is asked.
     fn branch(
         bits: u32,
@@ -259,7 +270,7 @@ mod tests {
         let path = path(bits, block).ok()?;
         let mut got = Gathering::new(BranchPlan::new(&path, level, max, max));
         for &(first, count) in runs {
-            let count = count.min(got.wanted());
+            let count = count.min(got.wanted().map_or(0, |it| it.most));
             if count == 0 {
                 return None;
             }
@@ -371,14 +382,14 @@ mod tests {
         let path = path(10, 12)?;
         let mut got = Gathering::new(BranchPlan::new(&path, 0, 1, 10));
 
-        assert_eq!(got.wanted(), 11);
+        assert_eq!(got.wanted(), wanted(2, 11));
         assert!(got.branch(&path).is_none() && got.runs().next().is_none());
         got.take(Run { first: 5, count: 1 });
-        assert_eq!(got.wanted(), 10);
+        assert_eq!(got.wanted(), wanted(1, 10));
         assert!(got.branch(&path).is_none());
         assert!(got.runs().eq([Run { first: 5, count: 1 }]));
         got.take(Run { first: 9, count: 2 });
-        assert_eq!(got.wanted(), 0);
+        assert_eq!(got.wanted(), None);
         assert!(got.branch(&path).is_some());
         assert!(got
             .runs()
@@ -402,7 +413,7 @@ mod tests {
                             path.siblings(level),
                             max,
                         ));
-                        let count = got.wanted();
+                        let count = got.wanted().ok_or(EINVAL)?.most;
                         got.take(Run { first: 1000, count });
                         let branch = got.branch(&path).ok_or(EINVAL)?;
                         let end = at + u64::from(branch.data().count);

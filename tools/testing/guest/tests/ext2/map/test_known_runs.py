@@ -5,6 +5,7 @@ by runs that a truncation has taken from the file since.
 
 import os
 import random
+import re
 
 import disks
 from runner import timeout
@@ -70,3 +71,38 @@ def test_after_truncation_1k(ctx):
 def test_after_truncation_4k(ctx):
     """The blocks of a page are one."""
     _rounds(ctx, "blank-4k")
+
+
+def test_bad_pointer_in_front(ctx):
+    """The first pointer of an array is none that a block can have. What the others lead
+    to is read and written, again and again, and nobody says anything of the first."""
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    want = bytearray(os.urandom(200 * 1024))
+    fd = os.open(disk.where("file"), os.O_RDWR | os.O_CREAT, 0o644)
+    os.pwrite(fd, want, 0)
+    os.close(fd)
+    disk.umount()
+    told = ctx.run("debugfs", "-R", "stat /file", disk.path)
+    array = int(re.search(r"\(IND\):(\d+)", told)[1]) * 1024
+    with open(disk.device, "r+b", 0) as raw:
+        pointer = os.pread(raw.fileno(), 4, array)
+        os.pwrite(raw.fileno(), b"\xf0\xff\xff\xff", array)
+        os.fsync(raw.fileno())
+    disk.mount()
+    fd = os.open(disk.where("file"), os.O_RDWR)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+    for at in range(100 * 1024, 104 * 1024, 1024):
+        assert os.pread(fd, 1024, at) == want[at:at + 1024]
+    for at in range(150 * 1024, 160 * 1024, 1024):
+        os.pwrite(fd, b"n" * 1024, at)
+        want[at:at + 1024] = b"n" * 1024
+    os.fsync(fd)
+    os.close(fd)
+    disk.umount()
+    with open(disk.device, "r+b", 0) as raw:
+        os.pwrite(raw.fileno(), pointer, array)
+        os.fsync(raw.fileno())
+    disk.mount()
+    with open(disk.where("file"), "rb") as file:
+        assert file.read() == want
+    disk.finish()
