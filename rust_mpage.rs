@@ -38,6 +38,7 @@ pub use self::mpage::{
     BlockMapper,
     BufferedWrites,
     Extent,
+    FolioWrites,
     Hooked,
     LogicalBlock,
     MapSource,

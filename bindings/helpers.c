@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include "helpers.h"
 
 __helper struct folio *rust_mpage_helper_readahead_folio(struct readahead_control *rac)
@@ -199,6 +200,81 @@ __helper void
 rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter)
 {
 	percpu_counter_destroy(counter);
+}
+
+__helper struct folio *
+rust_mpage_helper_get_folio_to_write(struct address_space *mapping,
+				     pgoff_t index, size_t size)
+{
+	return __filemap_get_folio(mapping, index,
+				   FGP_WRITEBEGIN | fgf_set_order(size),
+				   mapping_gfp_mask(mapping));
+}
+
+__helper struct folio *
+rust_mpage_helper_get_cached_folio(struct address_space *mapping,
+				   pgoff_t index)
+{
+	struct folio *folio = filemap_lock_folio(mapping, index);
+
+	return IS_ERR(folio) ? NULL : folio;
+}
+
+__helper void rust_mpage_helper_folio_attach_private(struct folio *folio,
+						     void *data)
+{
+	/* Who reads the word without the folio's lock sees what it leads to */
+	smp_wmb();
+	folio_attach_private(folio, data);
+}
+
+__helper void *rust_mpage_helper_folio_detach_private(struct folio *folio)
+{
+	return folio_detach_private(folio);
+}
+
+__helper void rust_mpage_helper_folio_mark_uptodate(struct folio *folio)
+{
+	folio_mark_uptodate(folio);
+}
+
+__helper bool rust_mpage_helper_folio_maybe_pinned(struct folio *folio)
+{
+	return folio_maybe_dma_pinned(folio);
+}
+
+__helper void rust_mpage_helper_folio_cancel_dirty(struct folio *folio)
+{
+	folio_cancel_dirty(folio);
+}
+
+__helper void rust_mpage_helper_folio_lock(struct folio *folio)
+{
+	folio_lock(folio);
+}
+
+__helper void
+rust_mpage_helper_mapping_set_release_always(struct address_space *mapping)
+{
+	mapping_set_release_always(mapping);
+}
+
+struct rust_mpage_words {
+	struct rcu_head rcu;
+	u64 words[];
+};
+
+__helper u64 *rust_mpage_helper_words_alloc(size_t count)
+{
+	struct rust_mpage_words *it;
+
+	it = kzalloc(struct_size(it, words, count), GFP_NOFS | __GFP_NOFAIL);
+	return it->words;
+}
+
+__helper void rust_mpage_helper_words_free(u64 *words)
+{
+	kfree_rcu(container_of(words, struct rust_mpage_words, words[0]), rcu);
 }
 
 __helper void rust_mpage_helper_bio_begins(void)

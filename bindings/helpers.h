@@ -28,9 +28,6 @@
 /* What mpage_readahead() adds to the mapping's allocation flags. */
 static const gfp_t RUST_MPAGE_GFP_READAHEAD = __GFP_NORETRY | __GFP_NOWARN;
 
-/* What a folio for a write is looked up with. */
-static const fgf_t RUST_MPAGE_FGP_WRITEBEGIN = FGP_WRITEBEGIN;
-
 /* What writeback may do to get memory: anything but to write files. */
 static const gfp_t RUST_MPAGE_GFP_NOFS = GFP_NOFS;
 
@@ -84,6 +81,29 @@ void rust_mpage_helper_percpu_counter_add(struct percpu_counter *counter,
 					  s64 amount);
 s64 rust_mpage_helper_percpu_counter_read(struct percpu_counter *counter);
 void rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter);
+/*
+ * The folio of a mapping with a page, locked, to be written to; if it has to be made,
+ * one of up to @size bytes
+ */
+struct folio *
+rust_mpage_helper_get_folio_to_write(struct address_space *mapping,
+				     pgoff_t index, size_t size);
+/* The folio of a mapping with a page, locked; NULL if it is not in the cache */
+struct folio *
+rust_mpage_helper_get_cached_folio(struct address_space *mapping,
+				   pgoff_t index);
+void rust_mpage_helper_folio_attach_private(struct folio *folio, void *data);
+void *rust_mpage_helper_folio_detach_private(struct folio *folio);
+void rust_mpage_helper_folio_mark_uptodate(struct folio *folio);
+bool rust_mpage_helper_folio_maybe_pinned(struct folio *folio);
+void rust_mpage_helper_folio_cancel_dirty(struct folio *folio);
+void rust_mpage_helper_folio_lock(struct folio *folio);
+void rust_mpage_helper_mapping_set_release_always(struct address_space *mapping);
+
+/* Zeroed words, also when memory is short; freed after an RCU grace period */
+u64 *rust_mpage_helper_words_alloc(size_t count);
+void rust_mpage_helper_words_free(u64 *words);
+
 void rust_mpage_helper_bio_begins(void);
 void rust_mpage_helper_bio_ended(void);
 long rust_mpage_helper_bios_in_flight(void);

@@ -319,11 +319,6 @@ __helper bool rust_mpage_helper_test_bit_le(int nr, void *bits)
 	return test_bit_le(nr, bits);
 }
 
-__helper bool rust_mpage_helper_test_and_set_bit_le(int nr, void *bits)
-{
-	return test_and_set_bit_le(nr, bits);
-}
-
 __helper bool rust_mpage_helper_test_and_clear_bit_le(int nr, void *bits)
 {
 	return test_and_clear_bit_le(nr, bits);
@@ -350,4 +345,36 @@ __helper u32 rust_mpage_helper_inode_state(struct inode *inode)
 	state = inode_state_read(inode);
 	spin_unlock(&inode->i_lock);
 	return state;
+}
+
+__helper size_t rust_mpage_helper_copy_from_iter(struct folio *folio, size_t offset,
+						 size_t bytes, struct iov_iter *iter)
+{
+	size_t copied;
+
+	if (mapping_writably_mapped(folio->mapping))
+		flush_dcache_folio(folio);
+	copied = copy_folio_from_iter_atomic(folio, offset, bytes, iter);
+	flush_dcache_folio(folio);
+	return copied;
+}
+
+__helper bool rust_mpage_helper_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
+__helper void rust_mpage_helper_cond_resched(void)
+{
+	cond_resched();
+}
+
+__helper ssize_t rust_mpage_helper_generic_write_sync(struct kiocb *iocb, ssize_t count)
+{
+	return generic_write_sync(iocb, count);
+}
+
+__helper size_t rust_mpage_helper_iov_iter_count(struct iov_iter *iter)
+{
+	return iov_iter_count(iter);
 }

@@ -120,7 +120,6 @@ uid_t rust_mpage_helper_current_fsuid(void);
 bool rust_mpage_helper_in_group_p(gid_t kgid);
 u32 rust_mpage_helper_current_pid(void);
 bool rust_mpage_helper_test_bit_le(int nr, void *bits);
-bool rust_mpage_helper_test_and_set_bit_le(int nr, void *bits);
 bool rust_mpage_helper_test_and_clear_bit_le(int nr, void *bits);
 bool rust_mpage_helper_is_static(const void *object,
 				 const struct module *module);
@@ -129,5 +128,13 @@ bool rust_mpage_helper_is_static(const void *object,
 bool rust_mpage_helper_fileattr_has_fsx(const struct file_kattr *fa);
 u32 rust_mpage_helper_fileattr_flags(const struct file_kattr *fa);
 int rust_mpage_helper_finish_open_simple(struct file *file);
+
+/* What generic_perform_write() does around copy_folio_from_iter_atomic() */
+size_t rust_mpage_helper_copy_from_iter(struct folio *folio, size_t offset,
+					size_t bytes, struct iov_iter *iter);
+bool rust_mpage_helper_fatal_signal_pending(void);
+void rust_mpage_helper_cond_resched(void);
+ssize_t rust_mpage_helper_generic_write_sync(struct kiocb *iocb, ssize_t count);
+size_t rust_mpage_helper_iov_iter_count(struct iov_iter *iter);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

@@ -13,6 +13,7 @@ use crate::{
         DirectoryPages,
         Ext2Inode,
         File,
+        LinkPages,
         PageCache, //
     },
     map::{
@@ -41,6 +42,7 @@ use rust_mpage::{
     BlockMapper,
     BufferedWrites,
     Extent,
+    FolioWrites,
     Hooked,
     LogicalBlock,
     PhysicalBlock, //
@@ -73,7 +75,7 @@ impl AddressSpaceOperations for PageCache {
 }
 
 impl AddressSpaceWriteOperations for PageCache {
-    type Writes = BufferedWrites<Mapper>;
+    type Writes = FolioWrites<Mapper>;
 
     fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
         rust_mpage::writepages(Mapper, request)
@@ -81,6 +83,34 @@ impl AddressSpaceWriteOperations for PageCache {
 
     fn cut_beyond_end(inode: &Ext2Inode) {
         truncate::cut_beyond_end(inode)
+    }
+}
+
+impl AddressSpaceOperations for LinkPages {
+    type Inode = Ext2Inode;
+
+    fn read_folio(folio: LockedFolio<'_, Ext2Inode>) -> Result {
+        PageCache::read_folio(folio)
+    }
+
+    fn readahead(request: Readahead<'_, Ext2Inode>) {
+        PageCache::readahead(request)
+    }
+
+    fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
+        PageCache::bmap(inode, block)
+    }
+}
+
+impl AddressSpaceWriteOperations for LinkPages {
+    type Writes = BufferedWrites<Mapper>;
+
+    fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
+        PageCache::writepages(request)
+    }
+
+    fn cut_beyond_end(inode: &Ext2Inode) {
+        PageCache::cut_beyond_end(inode)
     }
 }
 

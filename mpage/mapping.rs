@@ -177,7 +177,8 @@ pub trait BlockMapper: Copy + Default + 'static {
 
     /// Says where block `at` of the file and those behind it are, for `max` blocks at most (at
     /// least 1), and allocates what is missing: the answer is never a hole. It should be as long
-    /// as it can be, but may end before `max`; [`Mapping::with_new`] if a block of it is fresh.
+    /// as it can be, but may end before `max`; [`Mapping::with_new`] if its blocks are fresh: all of
+    /// them are, or none.
     ///
     /// May sleep, read and change metadata. The caller holds the lock of the folio with `at`, and
     /// writes all blocks of the answer or zeroes them: nobody sees what was in them before. Memory

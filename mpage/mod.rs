@@ -35,7 +35,8 @@ pub use self::read::{
 pub use self::store::{
     set_size,
     truncate_tail,
-    BufferedWrites, //
+    BufferedWrites,
+    FolioWrites, //
 };
 pub(crate) use self::write::writepage;
 pub use self::write::{

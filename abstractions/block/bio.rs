@@ -207,6 +207,18 @@ impl<'d> UnsubmittedBio<'d> {
         // SAFETY: The bio is valid, has a completion, and is never touched again by us.
         unsafe { bindings::submit_bio(this.as_raw()) };
     }
+
+    /// Gives the bio to the block layer and waits until it has ended; its completion is not called.
+    /// C: `submit_bio_wait()`.
+    pub(super) fn submit_and_wait(self) -> Result {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: The bio is valid and ours, and over when the call returns.
+        unsafe {
+            let result = to_result(bindings::submit_bio_wait(this.as_raw()));
+            bindings::bio_put(this.as_raw());
+            result
+        }
+    }
 }
 
 impl Drop for UnsubmittedBio<'_> {

@@ -7,6 +7,7 @@ mod device;
 mod in_flight;
 mod plug;
 mod read_bio;
+mod read_now;
 mod split_read;
 mod split_write;
 mod write_bio;
@@ -22,6 +23,7 @@ pub use self::read_bio::{
     ReadBio,
     ReadIntent, //
 };
+pub(super) use self::read_now::read_now;
 pub use self::split_read::SplitReader;
 pub use self::split_write::SplitWriter;
 pub use self::write_bio::WriteBio;

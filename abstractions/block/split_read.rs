@@ -22,16 +22,21 @@ use crate::abstractions::{
         InodeType, //
     },
     mm::{
+        without_fs_reclaim,
         ByteRange,
         Filled,
         Folio,
         LockedFolio, //
     },
 };
-use core::mem::ManuallyDrop;
+use core::{
+    mem::ManuallyDrop,
+    ops::Range, //
+};
 use kernel::{
     alloc::flags::{
         __GFP_NOWARN, //
+        GFP_KERNEL,
         GFP_NOWAIT,
     },
     sync::{
@@ -84,10 +89,16 @@ pub struct SplitReader<'f> {
 }
 
 impl<'f> SplitReader<'f> {
-    /// Starts a split read of `folio`. With no memory the folio comes back.
+    /// Starts a split read of `folio`. With no memory the folio comes back: at once, if it can be read
+    /// through buffers.
     pub fn new<I: InodeType>(folio: LockedFolio<'f, I>) -> Result<Self, LockedFolio<'f, I>> {
         // Memory first, so that there is no value to unwind.
-        let Ok(place) = UniqueArc::<SplitRead<'f>>::new_uninit(GFP_NOWAIT | __GFP_NOWARN) else {
+        let place = UniqueArc::<SplitRead<'f>>::new_uninit(GFP_NOWAIT | __GFP_NOWARN);
+        let Ok(place) = place.or_else(|error| match folio.may_have_buffers() {
+            true => Err(error),
+            // There is no other way.
+            false => without_fs_reclaim(|| UniqueArc::new_uninit(GFP_KERNEL)),
+        }) else {
             return Err(folio);
         };
         let split = SplitRead {
@@ -119,6 +130,19 @@ impl<'f> SplitReader<'f> {
     pub fn zero(&mut self, range: ByteRange) {
         self.split.folio.zero(range);
         self.cover(range);
+    }
+
+    /// The first blocks of the folio in a range of it that are to be read, for nothing is known of
+    /// them; those in front are valid, and no pieces any more. Positions are blocks.
+    pub(crate) fn skip_valid(&mut self, range: Range<u32>) -> Option<Range<u32>> {
+        let blocks = self.split.folio.blocks()?;
+        let invalid = blocks.next_invalid(range.clone());
+        let end = invalid.as_ref().map_or(range.end, |run| run.start);
+        let valid = blocks.bytes(range.start..end);
+        if valid.len != 0 {
+            self.cover(valid);
+        }
+        invalid
     }
 
     /// Notes that the mapper has filled `range` of the folio.

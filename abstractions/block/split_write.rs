@@ -20,6 +20,7 @@ use super::{
 use crate::abstractions::{
     fs::InodeType,
     mm::{
+        without_fs_reclaim,
         Buffers,
         ByteRange,
         DirtyFolio,
@@ -29,10 +30,15 @@ use crate::abstractions::{
         WritingFolio, //
     },
 };
-use core::mem::ManuallyDrop;
+use core::{
+    cell::Cell,
+    mem::ManuallyDrop,
+    ops::Range, //
+};
 use kernel::{
     alloc::flags::{
         __GFP_NOWARN, //
+        GFP_KERNEL,
         GFP_NOWAIT,
     },
     error::{
@@ -86,12 +92,14 @@ impl Drop for SplitWrite {
 pub struct SplitWriter<'w, I> {
     folio: StartedFolio<'w, I>,
     split: Arc<SplitWrite>,
+    /// A piece could not be issued, and is dirty still.
+    keeps_some: Cell<bool>,
 }
 
 impl<'w, I: InodeType> SplitWriter<'w, I> {
     /// Starts the writeback of `folio` in pieces; what of it is behind the end of the file is zeroed.
-    /// With no memory the folio comes back, and so does one that is not uptodate: what is in it is
-    /// nobody's.
+    /// With no memory the folio comes back, at once if it can be written through buffers; and so does
+    /// one that is not uptodate: what is in it is nobody's.
     pub fn new(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
         if !folio.is_uptodate() {
             return Err(folio);
@@ -104,7 +112,12 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
     /// will be written.
     pub(crate) fn of_valid_pieces(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
         // Memory first, so that there is no value to unwind.
-        let Ok(place) = UniqueArc::<SplitWrite>::new_uninit(GFP_NOWAIT | __GFP_NOWARN) else {
+        let place = UniqueArc::<SplitWrite>::new_uninit(GFP_NOWAIT | __GFP_NOWARN);
+        let Ok(place) = place.or_else(|error| match folio.may_have_buffers() {
+            true => Err(error),
+            // There is no other way.
+            false => without_fs_reclaim(|| UniqueArc::new_uninit(GFP_KERNEL)),
+        }) else {
             return Err(folio);
         };
         let folio = folio.start_writeback();
@@ -116,6 +129,7 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         Ok(Self {
             folio,
             split: place.write(split).into(),
+            keeps_some: Cell::new(false),
         })
     }
 
@@ -129,9 +143,19 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         self.folio.buffers()
     }
 
+    /// The first dirty blocks of the folio in a range of it, which has no buffers.
+    pub(crate) fn next_dirty(&self, range: Range<u32>) -> Option<Range<u32>> {
+        self.folio.blocks()?.next_dirty(range)
+    }
+
     /// A piece cannot be written.
     pub fn fail(&self, error: Error) {
         self.split.fail(error);
+    }
+
+    /// Whether there was no memory to issue a piece, which has a place and is dirty still.
+    pub(crate) fn keeps_some(&self) -> bool {
+        self.keeps_some.get()
     }
 
     /// Makes the folio dirty again: not all of it is being written.
@@ -139,13 +163,13 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         self.folio.redirty();
     }
 
-    /// Marks the buffers of the folio that have no block clean: their data is given up.
-    pub fn clean_unmapped_buffers(&self) {
-        self.folio.clean_unmapped_buffers();
+    /// Gives up the data that has no block.
+    pub fn give_up_unmapped(&self) {
+        self.folio.give_up_unmapped();
     }
 
-    /// Writes `range` of the folio to `sector` of `device` with a bio of its own, and marks its
-    /// buffers clean. Without memory for the bio, or if there are no such sectors in the folio, the
+    /// Writes `range` of the folio to `sector` of `device` with a bio of its own; its blocks there are
+    /// clean from now on. Without memory for the bio, or if there are no such sectors in the folio, the
     /// writeback ends with an error, and the folio stays dirty.
     pub fn write_piece(
         &self,
@@ -155,19 +179,24 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         request: &WritebackControl<'_, I>,
     ) {
         if !self.folio.has_sectors(range) {
-            self.redirty();
-            return self.split.fail(EINVAL);
+            return self.keep(EINVAL);
         }
         // A range of one folio is contiguous in memory and takes one vector.
         let Some(mut bio) = WriteBio::new(device, sector, 1, request) else {
-            self.redirty();
-            return self.split.fail(ENOMEM);
+            return self.keep(ENOMEM);
         };
         if bio.add_piece(self.split.clone(), range).is_err() {
-            self.redirty();
-            return self.split.fail(ENOMEM);
+            return self.keep(ENOMEM);
         }
-        self.folio.clean_buffers(range);
+        self.folio.clean(range);
         bio.submit();
+    }
+
+    /// A piece cannot be issued.
+    fn keep(&self, error: Error) {
+        if !self.keeps_some.replace(true) {
+            self.redirty();
+        }
+        self.split.fail(error);
     }
 }

@@ -93,7 +93,7 @@ impl<'d> WriteBio<'d> {
     }
 
     /// Adds the first `len` bytes of a folio, to be written behind what the bio has; what of it is
-    /// behind the end of the file is zeroed. Its buffers, if any, are marked clean, its writeback
+    /// behind the end of the file is zeroed. Its blocks there are clean from now on, its writeback
     /// starts, and it is unlocked; the writeback ends when the bio does. A full bio hands the folio
     /// back, and so does any if `len` is not whole sectors of it, or the folio is not uptodate: what is
     /// in it then is nobody's. C: `bio_add_folio()`.
@@ -106,24 +106,22 @@ impl<'d> WriteBio<'d> {
             return Err(folio);
         }
         folio.zero_behind(folio.file_size());
-        self.add_valid(folio, len)
+        self.add_valid(folio, ByteRange { start: 0, len })
     }
 
-    /// As [`Self::add`], of a folio whose first `len` bytes are valid, and zero behind the end of the
-    /// file.
+    /// As [`Self::add`], of `range` of a folio, which is valid, and zero behind the end of the file.
     pub(crate) fn add_valid<'w, I>(
         &mut self,
         folio: DirtyFolio<'w, I>,
-        len: usize,
+        range: ByteRange,
     ) -> Result<(), DirtyFolio<'w, I>> {
-        let range = ByteRange { start: 0, len };
         // SAFETY: The folio is locked, and then under writeback until the completion ends that.
         if !unsafe { self.0.add(&folio, range) } {
             return Err(folio);
         }
         // INVARIANT: The writeback that is started here is the bio's to end.
         let started = folio.start_writeback();
-        started.clean_buffers(range);
+        started.clean(range);
         Ok(())
     }
 

@@ -5,14 +5,20 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use super::{
+    Called,
     ExclusiveInode,
-    InodeType, //
+    InodeType,
+    SealedWrites, //
 };
 use crate::{
     abstractions::mm::{
+        dirty_folio,
+        invalidate_folio,
+        is_partially_uptodate,
+        release_folio,
         BegunWrite,
-        BlockSource,
         EndedWrite,
+        FileWrites,
         LockedFolio,
         Readahead,
         WritebackControl, //
@@ -46,9 +52,10 @@ pub trait AddressSpaceOperations: 'static {
 
 /// How the pages of a file are written. C: other parts of `struct address_space_operations`.
 pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
-    /// How writes get into the cache: the library's
-    /// [`BufferedWrites`](crate::BufferedWrites) of the filesystem's mapper.
-    type Writes: CacheWrites<Inode = Self::Inode>;
+    /// How writes get into the cache, by the library with the filesystem's mapper: of a regular file
+    /// [`FolioWrites`](crate::FolioWrites), which are [`FileWrites`]; of directories and symbolic
+    /// links [`BufferedWrites`](crate::BufferedWrites), which are [`CacheWrites`].
+    type Writes: 'static;
 
     /// Writes the dirty folios of a request.
     fn writepages(request: WritebackControl<'_, Self::Inode>) -> Result;
@@ -60,25 +67,13 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     fn cut_beyond_end(inode: &Self::Inode);
 }
 
-mod sealed {
-    /// What the library alone implements, not for its mappers.
-    pub trait SealedWrites {}
-}
-
-pub(crate) use self::sealed::SealedWrites;
-
-/// That it is the address space that calls, for a write that it will end.
-pub struct Called(());
-
-/// How a write gets into the cache of a file. The library has the one way, `BufferedWrites`.
+/// How a write gets into the cache of a file whose folios have buffer_heads. The library has the one
+/// way, `BufferedWrites`.
 ///
 /// Locks: from the begin to the end of a write its folios are locked.
 pub trait CacheWrites: SealedWrites + 'static {
     /// The inode type.
     type Inode: InodeType;
-
-    /// What knows the blocks of the file, for stores to mapped pages.
-    type Blocks: BlockSource<Inode = Self::Inode>;
 
     /// Begins a write of up to `len` bytes at file position `pos`, as many as are in the folio.
     ///
@@ -177,15 +172,6 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
 }
 
 impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
-    /// For filesystems that write.
-    pub(super) const WRITE_OPERATIONS: bindings::address_space_operations =
-        bindings::address_space_operations {
-            writepages: Some(Self::writepages_callback),
-            write_begin: Some(Self::write_begin_callback),
-            write_end: Some(Self::write_end_callback),
-            ..Self::OPERATIONS
-        };
-
     /// # Safety
     ///
     /// Called by the VFS with a mapping with this table and a request that is the callee's for the
@@ -198,6 +184,39 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         let request = unsafe { WritebackControl::from_raw(mapping, wbc) };
         from_result(|| A::writepages(request).map(|()| 0))
     }
+}
+
+impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A>
+where
+    A::Writes: FileWrites<Inode = A::Inode>,
+{
+    /// For regular files that can be written to: no folio has buffers, and the mapping has
+    /// `AS_RELEASE_ALWAYS`.
+    pub(super) const FILE_OPERATIONS: bindings::address_space_operations =
+        bindings::address_space_operations {
+            writepages: Some(Self::writepages_callback),
+            dirty_folio: Some(dirty_folio),
+            release_folio: Some(release_folio),
+            invalidate_folio: Some(invalidate_folio),
+            #[cfg(CONFIG_MIGRATION)]
+            migrate_folio: Some(bindings::filemap_migrate_folio),
+            is_partially_uptodate: Some(is_partially_uptodate),
+            ..Self::OPERATIONS
+        };
+}
+
+impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A>
+where
+    A::Writes: CacheWrites<Inode = A::Inode>,
+{
+    /// For directories and symbolic links that can be changed.
+    pub(super) const WRITE_OPERATIONS: bindings::address_space_operations =
+        bindings::address_space_operations {
+            writepages: Some(Self::writepages_callback),
+            write_begin: Some(Self::write_begin_callback),
+            write_end: Some(Self::write_end_callback),
+            ..Self::OPERATIONS
+        };
 
     /// # Safety
     ///
@@ -213,7 +232,7 @@ impl<A: AddressSpaceWriteOperations> AddressSpaceVTable<A> {
         // SAFETY: The mapping's host has this table, and `i_rwsem` is held.
         let inode = unsafe { ExclusiveInode::new(A::Inode::from_raw((*mapping).host)) };
         // The VFS passes positions that are not negative.
-        match A::Writes::begin(Called(()), &inode, pos as u64, len) {
+        match A::Writes::begin(Called::to_write(), &inode, pos as u64, len) {
             Ok(begun) => {
                 let (data, old_end) = begun.into_raw();
                 // SAFETY: The places are the caller's.

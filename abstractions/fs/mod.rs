@@ -27,6 +27,7 @@ mod inode_flags;
 mod inode_ref;
 mod inode_state;
 mod inode_view;
+mod library_writes;
 mod link_target;
 mod message;
 mod metadata;
@@ -44,14 +45,13 @@ mod unwritten;
 mod unwritten_tests;
 mod writable;
 mod write;
+mod write_iter;
 
-pub(crate) use self::address_space::SealedWrites;
 pub use self::address_space::{
     AddressSpaceOperations,
     AddressSpaceVTable,
     AddressSpaceWriteOperations,
-    CacheWrites,
-    Called, //
+    CacheWrites, //
 };
 pub use self::buffer::{
     Buffer,
@@ -102,6 +102,8 @@ pub use self::inode_state::{
     Wait, //
 };
 pub use self::inode_view::InodeView;
+pub use self::library_writes::Called;
+pub(crate) use self::library_writes::SealedWrites;
 pub use self::link_target::LinkTarget;
 pub use self::message::{
     panic,

@@ -81,6 +81,8 @@ pub struct Operations<T> {
 
 pub(super) enum Content {
     File,
+    /// One whose folios have no buffer_heads.
+    WritableFile,
     Directory,
     Symlink,
     FastSymlink(LinkTarget),
@@ -166,7 +168,7 @@ impl<T: FileSystem> Operations<T> {
     /// which of its fields it looks at, depends on the mode.
     pub(super) fn check(&self, mode: u16) -> Result {
         let suits = match (&self.content, u32::from(mode) & bindings::S_IFMT) {
-            (Content::File, bindings::S_IFREG) => true,
+            (Content::File | Content::WritableFile, bindings::S_IFREG) => true,
             (Content::Directory, bindings::S_IFDIR) => true,
             (Content::Symlink | Content::FastSymlink(_), bindings::S_IFLNK) => true,
             (Content::Special(_), file_type) => matches!(
@@ -180,6 +182,13 @@ impl<T: FileSystem> Operations<T> {
         } else {
             Err(EINVAL)
         }
+    }
+
+    /// A regular file has folios of any size.
+    fn keep_in_folios(inode: *mut bindings::inode) {
+        // SAFETY: The caller has a new inode, which nobody else looks at; its mapping has no folios
+        // yet.
+        unsafe { bindings::rust_mpage_helper_mapping_set_large_folios((*inode).i_mapping) };
     }
 
     /// Gives `inode`, a new inode of `T` that they have been checked for, these operations.
@@ -196,15 +205,14 @@ impl<T: FileSystem> Operations<T> {
             }
         }
         match self.content {
-            // Writing is one buffer_head for each block so far. In a large folio a store to a
-            // mapped page would allocate blocks for all of it, and a write look at all of them.
-            //
-            // SAFETY: As above; the mapping has no folios yet, and the superblock is valid.
-            Content::File => unsafe {
-                if (*(*inode).i_sb).s_flags & bindings::RUST_MPAGE_SB_RDONLY != 0 {
-                    bindings::rust_mpage_helper_mapping_set_large_folios((*inode).i_mapping);
-                }
-            },
+            Content::File => Self::keep_in_folios(inode),
+            Content::WritableFile => {
+                Self::keep_in_folios(inode);
+                // SAFETY: As above; the mapping has no folios yet.
+                unsafe {
+                    bindings::rust_mpage_helper_mapping_set_release_always((*inode).i_mapping)
+                };
+            }
             // Their pages are looked at in place.
             //
             // SAFETY: As above.

@@ -5,11 +5,9 @@
 //! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
 //! [`include/linux/fileattr.h`](srctree/include/linux/fileattr.h)
 //!
-//! Locks: the VFS holds `i_rwsem` exclusively when attributes change, and
-//! `generic_file_write_iter()` takes it.
+//! Locks: the VFS holds `i_rwsem` exclusively when attributes change.
 //!
-//! Left out: extended attributes, access control lists, quota; direct I/O, for which writes go
-//! through the page cache, too, and are on the device when the call returns.
+//! Left out: extended attributes, access control lists, quota.
 
 use super::{
     address_space::{
@@ -22,6 +20,7 @@ use super::{
         InodeVTable,
         REGULAR_FILE, //
     },
+    write_iter::WriteVTable,
     AddressSpaceWriteOperations,
     DeviceNumber,
     ExclusiveInode,
@@ -36,7 +35,10 @@ use super::{
     Operations, //
 };
 use crate::{
-    abstractions::mm::FaultVTable,
+    abstractions::mm::{
+        FaultVTable,
+        FileWrites, //
+    },
     bindings, //
 };
 use core::marker::PhantomData;
@@ -45,7 +47,6 @@ use kernel::{
         from_result,
         to_result, //
     },
-    page::PAGE_SHIFT,
     prelude::*, //
 };
 
@@ -84,12 +85,13 @@ impl<T: FileSystem> Operations<T> {
     where
         I: WritableFile<FileSystem = T>,
         A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
+        A::Writes: FileWrites<Inode = FsInode<T>>,
     {
         Self {
             inode: &WritableFileVTable::<I, A>::INODE,
             file: Some(&WritableFileVTable::<I, A>::FILE),
-            mapping: Some(&AddressSpaceVTable::<A>::WRITE_OPERATIONS),
-            content: Content::File,
+            mapping: Some(&AddressSpaceVTable::<A>::FILE_OPERATIONS),
+            content: Content::WritableFile,
             _filesystem: PhantomData,
         }
     }
@@ -99,6 +101,7 @@ impl<T: FileSystem> Operations<T> {
     where
         I: NamespaceOperations<FileSystem = T>,
         A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
+        A::Writes: CacheWrites<Inode = FsInode<T>>,
     {
         Self {
             inode: &NamespaceVTable::<I>::INODE,
@@ -114,6 +117,7 @@ impl<T: FileSystem> Operations<T> {
     where
         I: WritableInode<FileSystem = T>,
         A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
+        A::Writes: CacheWrites<Inode = FsInode<T>>,
     {
         Self {
             inode: &WritableVTable::<I>::SYMLINK,
@@ -296,6 +300,7 @@ impl<I, A> WritableFileVTable<I, A>
 where
     I: WritableFile,
     A: AddressSpaceWriteOperations<Inode = FsInode<I::FileSystem>>,
+    A::Writes: FileWrites<Inode = A::Inode>,
 {
     const INODE: bindings::inode_operations = bindings::inode_operations {
         setattr: Some(WritableVTable::<I>::setattr_callback),
@@ -306,7 +311,7 @@ where
 
     const FILE: bindings::file_operations = bindings::file_operations {
         fsync: Some(WritableVTable::<I>::fsync_callback),
-        write_iter: Some(write_iter_callback),
+        write_iter: Some(WriteVTable::<A>::write_iter),
         splice_write: Some(bindings::iter_file_splice_write),
         mmap_prepare: Some(Self::mmap_prepare_callback),
         release: Some(Self::release_callback),
@@ -314,8 +319,7 @@ where
     };
 
     /// What a mapping of a file does on a page fault.
-    const FAULTS: &'static bindings::vm_operations_struct =
-        &FaultVTable::<<A::Writes as CacheWrites>::Blocks>::OPERATIONS;
+    const FAULTS: &'static bindings::vm_operations_struct = &FaultVTable::<A::Writes>::OPERATIONS;
 
     /// # Safety
     ///
@@ -345,47 +349,6 @@ where
             }
         }
         0
-    }
-}
-
-/// `generic_file_write_iter()` but for `IOCB_DIRECT`, for which it would call `direct_IO`. What is
-/// written so is on the device, and not in the page cache, when this returns, as after
-/// `ext2_dio_write_iter()` has fallen back to the page cache.
-///
-/// # Safety
-///
-/// Called by the VFS with a request to write to an open file.
-unsafe extern "C" fn write_iter_callback(
-    iocb: *mut bindings::kiocb,
-    from: *mut bindings::iov_iter,
-) -> isize {
-    let direct = bindings::IOCB_DIRECT as c_int;
-
-    // SAFETY:
-    // - the request is valid, and this operation's to change, so its flags may be;
-    // - `generic_file_write_iter()` gets what this was called with, once;
-    // - the file is open while the request runs, so its mapping is valid, and what was written ends at
-    //   `ki_pos`.
-    unsafe {
-        if (*iocb).ki_flags & direct == 0 {
-            return bindings::generic_file_write_iter(iocb, from);
-        }
-        (*iocb).ki_flags &= !direct;
-        let written = bindings::generic_file_write_iter(iocb, from);
-        (*iocb).ki_flags |= direct;
-        if written <= 0 {
-            return written;
-        }
-        let mapping = (*(*iocb).ki_filp).f_mapping;
-        let end = (*iocb).ki_pos - 1;
-        let start = (*iocb).ki_pos - written as i64;
-        let error = bindings::filemap_write_and_wait_range(mapping, start, end);
-        if error != 0 {
-            return error as isize;
-        }
-        let page = |position: i64| (position >> PAGE_SHIFT) as usize;
-        bindings::invalidate_mapping_pages(mapping, page(start), page(end));
-        written
     }
 }
 

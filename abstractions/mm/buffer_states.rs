@@ -174,20 +174,25 @@ impl<'w, I> DirtyFolio<'w, I> {
 }
 
 impl<I> DirtyFolio<'_, I> {
-    /// Marks the buffers from the `start`th on that have no block clean: they are behind the end of
-    /// the file, or cannot be written. C: `__block_write_full_folio()` does so on its way.
-    pub(crate) fn clean_unmapped_buffers(&self, start: u32) {
+    /// Has the blocks from the `start`th on that have no place clean: they are behind the end of the
+    /// file, or cannot be written. C: `__block_write_full_folio()` does so on its way.
+    pub(crate) fn give_up_unmapped(&self, start: u32) {
         // SAFETY: The folio is locked by the type invariants.
-        unsafe { clean_unmapped_buffers(self, start) };
+        unsafe { give_up_unmapped(self, start) };
     }
 }
 
-/// Marks the buffers of a folio from the `start`th on that have no block clean.
+/// Has the blocks of a folio from the `start`th on clean that have no place. Of a folio without
+/// buffers those that have one are so already, for a bio has them.
 ///
 /// # Safety
 ///
 /// The folio must be locked.
-pub(in crate::abstractions) unsafe fn clean_unmapped_buffers(folio: &Folio, start: u32) {
+pub(in crate::abstractions) unsafe fn give_up_unmapped(folio: &Folio, start: u32) {
+    if folio.has_block_bits() {
+        // SAFETY: By the safety requirements; who has bits has no buffers.
+        return unsafe { folio.blocks() }.forget_from(start);
+    }
     // SAFETY: By the safety requirements.
     let head = unsafe { first_buffer(folio) };
     let mut bh = head;
@@ -209,13 +214,17 @@ pub(in crate::abstractions) unsafe fn clean_unmapped_buffers(folio: &Folio, star
     }
 }
 
-/// Marks the buffers of `len` bytes of a folio from byte `start` on clean, for a bio has them.
+/// Has the blocks of `len` bytes of a folio from byte `start` on clean, for a bio has them.
 /// C: `clean_buffers()`.
 ///
 /// # Safety
 ///
 /// The folio must be locked.
-pub(in crate::abstractions) unsafe fn clean_buffers(folio: &Folio, start: usize, len: usize) {
+pub(in crate::abstractions) unsafe fn clean(folio: &Folio, start: usize, len: usize) {
+    if folio.has_block_bits() {
+        // SAFETY: By the safety requirements; who has bits has no buffers.
+        return unsafe { folio.blocks() }.clean_bytes(start..start + len);
+    }
     // SAFETY: By the safety requirements.
     let head = unsafe { first_buffer(folio) };
     if head.is_null() {

@@ -2,24 +2,45 @@
 
 //! Faults in mapped files.
 //!
-//! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
-//! [`include/linux/buffer_head.h`](srctree/include/linux/buffer_head.h)
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
 //! Locks: `sb_start_pagefault()`, inside it `invalidate_lock` shared, inside that the folio's. The
 //! blocks are asked for with the folio locked.
 
 use super::{
-    BlockSource,
-    GetBlockFn, //
+    FileWrites,
+    Folio,
+    FolioBlocks, //
 };
-use crate::bindings;
-use core::marker::PhantomData;
+use crate::{
+    abstractions::fs::{
+        Inode,
+        InodeType, //
+    },
+    bindings,
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::{
+        Deref,
+        Range, //
+    },
+    ptr::NonNull, //
+};
+use kernel::{
+    error::{
+        code::EFAULT,
+        Result, //
+    },
+    page::PAGE_SHIFT, //
+};
 
-/// What happens at faults in mapped files whose blocks `S` knows. C: `struct vm_operations_struct`.
-pub(in crate::abstractions) struct FaultVTable<S>(PhantomData<S>);
+/// What happens at faults in mapped files that `W` writes to. C: `struct vm_operations_struct`.
+pub(in crate::abstractions) struct FaultVTable<W>(PhantomData<W>);
 
-impl<S: BlockSource> FaultVTable<S> {
-    /// For shared mappings that can be written, of a file of `S::Inode`.
+impl<W: FileWrites> FaultVTable<W> {
+    /// For shared mappings that can be written, of a file of `W::Inode`.
     pub(in crate::abstractions) const OPERATIONS: bindings::vm_operations_struct =
         bindings::vm_operations_struct {
             fault: Some(bindings::filemap_fault),
@@ -38,23 +59,157 @@ impl<S: BlockSource> FaultVTable<S> {
     unsafe extern "C" fn page_mkwrite_callback(
         fault: *mut bindings::vm_fault,
     ) -> bindings::vm_fault_t {
-        // SAFETY: The fault and its mapping are valid for the call.
-        let (vma, file) = unsafe {
+        // SAFETY: The fault, its mapping and its page are valid for the call.
+        let (file, folio) = unsafe {
             let vma = (*fault).__bindgen_anon_1.vma;
-            (vma, (*vma).vm_file)
+            (
+                (*vma).vm_file,
+                bindings::rust_mpage_helper_page_folio((*fault).page),
+            )
         };
-        let get_block = GetBlockFn::<S::Inode>::of::<S>().as_raw();
-        // SAFETY: A mapped file has an inode, of `S::Inode`, with a superblock and a mapping. The
+        // SAFETY: A mapped file has an inode, of `W::Inode`, with a superblock and a mapping. The
         // locks are released below in reverse order.
         unsafe {
             let inode = (*file).f_inode;
             bindings::rust_mpage_helper_sb_start_pagefault((*inode).i_sb);
             bindings::file_update_time(file);
             bindings::rust_mpage_helper_filemap_invalidate_lock_shared((*inode).i_mapping);
-            let error = bindings::block_page_mkwrite(vma, fault, get_block);
+            let page = (*fault).__bindgen_anon_1.pgoff;
+            let result = Self::make_writable(inode, folio, page);
             bindings::rust_mpage_helper_filemap_invalidate_unlock_shared((*inode).i_mapping);
             bindings::rust_mpage_helper_sb_end_pagefault((*inode).i_sb);
-            bindings::rust_mpage_helper_vmf_fs_error(error)
+            match result {
+                Ok(Writable::Yes) => bindings::vm_fault_reason_VM_FAULT_LOCKED,
+                Ok(Writable::LookAgain) => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+                Err(error) => bindings::rust_mpage_helper_vmf_fs_error(error.to_errno()),
+            }
         }
+    }
+
+    /// Gives a folio, of which page `page` of the file is stored to, its blocks and makes it dirty. It
+    /// stays locked, unless there is to be another look at which folio has the page: for the sake of
+    /// one page a large folio does not get blocks for all of its holes.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` if it is not in the file any more; the mapper's. It is unlocked then.
+    ///
+    /// C: `block_page_mkwrite()`.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be one of `W::Inode`, and in use, and the folio referenced.
+    unsafe fn make_writable(
+        inode: *mut bindings::inode,
+        folio: *mut bindings::folio,
+        page: usize,
+    ) -> Result<Writable> {
+        // SAFETY: As this function's, for all of them.
+        unsafe {
+            let mut stored = Self::lock(inode, folio, page)?;
+            if stored.is_large() && W::has_hole(&stored)? {
+                if !stored.can_go() {
+                    stored.write_out();
+                    stored = Self::lock(inode, folio, page)?;
+                }
+                if stored.can_go() {
+                    stored.give_way_to_page(page)?;
+                    return Ok(Writable::LookAgain);
+                }
+            }
+            W::give_blocks(&stored)?;
+            bindings::folio_wait_stable(stored.as_raw());
+            // The lock is the fault's.
+            let _ = ManuallyDrop::new(stored);
+        }
+        Ok(Writable::Yes)
+    }
+
+    /// Locks a folio of which page `page` of the file is stored to.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` if it, or that page, is not in the file any more.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Self::make_writable`].
+    unsafe fn lock<'f>(
+        inode: *mut bindings::inode,
+        folio: *mut bindings::folio,
+        page: usize,
+    ) -> Result<StoredFolio<'f, W::Inode>> {
+        let folio = NonNull::new(folio).ok_or(EFAULT)?;
+        // SAFETY: By the safety requirements. Once the folio is locked its mapping stays what it is.
+        let (folio, size) = unsafe {
+            bindings::rust_mpage_helper_folio_lock(folio.as_ptr());
+            let mapping = (*folio.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping;
+            if mapping != (*inode).i_mapping {
+                bindings::folio_unlock(folio.as_ptr());
+                return Err(EFAULT);
+            }
+            // INVARIANT: Locked, in the mapping of `inode`, and the fault keeps both.
+            let folio = StoredFolio::<'f, W::Inode>(folio, PhantomData);
+            (folio, Inode::from_raw(inode).size())
+        };
+        // A large folio stays if the file is cut inside of it.
+        if (page as u64) << PAGE_SHIFT >= size {
+            return Err(EFAULT);
+        }
+        Ok(folio)
+    }
+}
+
+/// Whether a folio can be stored to.
+enum Writable {
+    /// It is locked.
+    Yes,
+    /// It is gone.
+    LookAgain,
+}
+
+/// A folio of the cache of an inode of `I` that somebody is about to store to through a mapping.
+///
+/// # Invariants
+///
+/// The folio is locked and this value owns the lock, which also keeps the folio in its mapping. The
+/// mapping's host is an inode of `I` that is in use for `'f`.
+pub struct StoredFolio<'f, I>(pub(super) NonNull<bindings::folio>, PhantomData<&'f I>);
+
+impl<'f, I: InodeType> StoredFolio<'f, I> {
+    /// The inode whose mapping the folio is in.
+    pub(crate) fn inode(&self) -> &'f I {
+        // SAFETY: The host is one of `I`, and in use for that long, by the type invariants.
+        unsafe { I::from_raw(self.host()) }
+    }
+
+    /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
+    pub(crate) fn blocks(&self) -> Option<FolioBlocks<'_>> {
+        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
+        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
+    }
+
+    /// Makes blocks dirty; all of them are valid, or nothing is done.
+    pub(crate) fn dirty_blocks(&self, range: Range<u32>) {
+        if let Some(blocks) = self.blocks().filter(|it| it.are_valid(range.clone())) {
+            blocks.mark_dirty(range);
+        }
+    }
+}
+
+impl<I> Deref for StoredFolio<'_, I> {
+    type Target = Folio;
+
+    fn deref(&self) -> &Folio {
+        // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
+        unsafe { Folio::from_raw(self.0.as_ptr()) }
+    }
+}
+
+impl<I> Drop for StoredFolio<'_, I> {
+    /// Unlocks the folio.
+    fn drop(&mut self) {
+        // SAFETY: The lock is ours by the type invariants.
+        unsafe { bindings::folio_unlock(self.0.as_ptr()) };
     }
 }

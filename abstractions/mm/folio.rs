@@ -11,6 +11,7 @@
 //! It ends as uptodate only if somebody has filled all of it: zeroes, bios, or a mapper, of which
 //! there is a proof. Nobody sees what was in the memory before.
 
+use super::FolioBlocks;
 use crate::{
     abstractions::fs::{
         Inode,
@@ -28,6 +29,7 @@ use core::{
     },
 };
 use kernel::{
+    ffi::c_void,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
@@ -56,7 +58,7 @@ impl ByteRange {
 
     /// Behind the last byte.
     #[inline]
-    pub(in crate::abstractions) fn end(self) -> usize {
+    pub(crate) fn end(self) -> usize {
         self.start.saturating_add(self.len)
     }
 }
@@ -162,12 +164,11 @@ impl Folio {
         self.flag(bindings::pageflags_PG_uptodate)
     }
 
-    /// Whether the folio has private data, which for the filesystems here is buffer_heads.
-    /// C: `folio_buffers()`.
+    /// The place of the folio's private data. What is there is said in `folio_state`.
     #[inline(always)]
-    pub fn has_buffers(&self) -> bool {
-        // SAFETY: The folio is valid; the field changes under the folio's lock only.
-        !unsafe { ptr::addr_of!((*self.head()).__bindgen_anon_3.private).read() }.is_null()
+    pub(super) fn private_field(&self) -> *mut *mut c_void {
+        // SAFETY: Only computes the address of a field, in a valid folio.
+        unsafe { ptr::addr_of_mut!((*self.head()).__bindgen_anon_3.private) }
     }
 
     /// The order of the mapping's smallest folios. C: `mapping_min_folio_order()`.
@@ -279,6 +280,12 @@ impl<I> LockedFolio<'_, I> {
     pub(crate) fn set_mapped_to_disk(&self) {
         // SAFETY: The folio is valid; the flag is set atomically.
         unsafe { bindings::rust_mpage_helper_folio_set_mappedtodisk(self.as_raw()) };
+    }
+
+    /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
+    pub(in crate::abstractions) fn blocks(&self) -> Option<FolioBlocks<'_>> {
+        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
+        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
     }
 
     /// Fills the folio with zeroes and ends its read, as uptodate.

@@ -54,20 +54,35 @@ use kernel::{
 pub struct GrabbedFolio<'i, I>(NonNull<bindings::folio>, PhantomData<&'i I>);
 
 impl<'i, I: InodeType> GrabbedFolio<'i, I> {
-    /// The one that has file position `pos`, to be changed. C: `__filemap_get_folio()` with
-    /// `FGP_WRITEBEGIN`.
+    /// The one that has file position `pos`, to be changed.
     pub(crate) fn of(inode: &ExclusiveInode<'i, I>, pos: u64) -> Result<Self> {
+        Self::sized(inode, pos, 0)
+    }
+
+    /// The one that has file position `pos`, if it is in the cache, larger than a page, and begins in
+    /// front of `pos`.
+    pub(crate) fn cached(inode: &ExclusiveInode<'i, I>, pos: u64) -> Option<Self> {
+        let index = pos.checked_sub(1)? >> PAGE_SHIFT;
+        let plain: &Inode = inode.inode().as_ref();
+        // SAFETY: The inode is valid, and so is its mapping.
+        let folio = unsafe {
+            let mapping = (*plain.as_raw()).i_mapping;
+            bindings::rust_mpage_helper_get_cached_folio(mapping, index as usize)
+        };
+        // INVARIANT: Locked and referenced by the helper, and in the mapping.
+        let folio = Self(NonNull::new(folio)?, PhantomData);
+        folio.has(pos).then_some(folio)
+    }
+
+    /// As [`Self::of`]; if there is none yet, one of up to `size` bytes is made. C:
+    /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`.
+    pub(crate) fn sized(inode: &ExclusiveInode<'i, I>, pos: u64, size: usize) -> Result<Self> {
         let plain: &Inode = inode.inode().as_ref();
         // SAFETY: The inode is valid, and so is its mapping.
         let folio = from_err_ptr(unsafe {
+            let index = (pos >> PAGE_SHIFT) as usize;
             let mapping = (*plain.as_raw()).i_mapping;
-            bindings::__filemap_get_folio_mpol(
-                mapping,
-                (pos >> PAGE_SHIFT) as usize,
-                bindings::RUST_MPAGE_FGP_WRITEBEGIN,
-                (*mapping).gfp_mask,
-                ptr::null_mut(),
-            )
+            bindings::rust_mpage_helper_get_folio_to_write(mapping, index, size)
         })?;
         // INVARIANT: The folio is locked and referenced by the flags.
         let folio = NonNull::new(folio).ok_or(ENOMEM)?;

@@ -2,16 +2,21 @@
 
 //! Folios of the page cache and the requests that bring them.
 
+mod block_bits;
 mod buffer_states;
 mod buffers;
 mod fault;
 mod folio;
+mod folio_operations;
+mod folio_state;
 mod get_block;
+mod grabbed_blocks;
 mod grabbed_folio;
 mod large_folio;
 mod page_list;
 mod readahead;
 mod reclaim;
+mod write_folio;
 mod writeback;
 
 pub use self::buffer_states::{
@@ -24,12 +29,20 @@ pub(crate) use self::buffers::{
     Filled, //
 };
 pub(super) use self::fault::FaultVTable;
+pub use self::fault::StoredFolio;
 pub use self::folio::{
     ByteRange,
     Folio,
     LockedFolio,
     WatchedFolio, //
 };
+pub(super) use self::folio_operations::{
+    dirty_folio,
+    invalidate_folio,
+    is_partially_uptodate,
+    release_folio, //
+};
+pub use self::folio_state::FolioBlocks;
 pub(crate) use self::get_block::Sealed;
 pub use self::get_block::{
     BlockSource,
@@ -46,6 +59,13 @@ pub use self::grabbed_folio::{
 pub(crate) use self::page_list::PageList;
 pub use self::readahead::Readahead;
 pub use self::reclaim::without_fs_reclaim;
+pub(crate) use self::write_folio::WritePlace;
+pub use self::write_folio::{
+    Backing,
+    CopiedWrite,
+    FileWrites,
+    WriteFolio, //
+};
 pub use self::writeback::{
     DirtyFolio,
     WritebackControl,

@@ -13,12 +13,13 @@
 
 use super::{
     buffer_states::{
-        clean_buffers,
-        clean_unmapped_buffers, //
+        clean,
+        give_up_unmapped, //
     },
     Buffers,
     ByteRange,
     Folio,
+    FolioBlocks,
     GetBlockFn, //
 };
 use crate::{
@@ -44,7 +45,8 @@ use kernel::{
         Error,
         Result, //
     },
-    ffi::c_int, //
+    ffi::c_int,
+    page::PAGE_SIZE, //
 };
 
 /// Who asked for the writeback.
@@ -214,16 +216,26 @@ pub struct DirtyFolio<'w, I> {
 }
 
 impl<I: InodeType> DirtyFolio<'_, I> {
-    /// Zeroes what of the folio is behind the end of the file, which is at byte `file_size` of it. That
-    /// may have been written through a mapping at any time, so this is due before each write.
+    /// Zeroes what of the folio is behind the end of the file, which is at byte `file_size` of it.
     /// C: `folio_zero_segment()`.
     pub(crate) fn zero_behind(&self, file_size: u64) {
+        self.zero_from(file_size, self.size());
+    }
+
+    /// As [`Self::zero_behind`], in the page with the end only. That may have been written through a
+    /// mapping at any time, so this is due before each write; pages behind it cannot have been.
+    pub(crate) fn zero_page_behind(&self, file_size: u64) {
+        self.zero_from(file_size, PAGE_SIZE);
+    }
+
+    /// Zeroes what is behind file position `pos`, up to the next multiple of `unit` bytes.
+    fn zero_from(&self, pos: u64, unit: usize) {
         let size = self.size();
-        let inside = file_size.saturating_sub(self.position());
-        let from = usize::try_from(inside).unwrap_or(usize::MAX);
-        if from < size {
+        let offset = usize::try_from(pos.saturating_sub(self.position()));
+        if let Some(from) = offset.ok().filter(|from| *from < size) {
+            let end = from.next_multiple_of(unit).min(size);
             // SAFETY: The folio is locked; what is behind the end of the file has no reader.
-            unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), from, size) };
+            unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), from, end) };
         }
     }
 
@@ -280,6 +292,26 @@ impl<'w, I> DirtyFolio<'w, I> {
     /// Gives the folio, its lock and the duty to write it to the caller.
     pub(crate) fn into_raw(self) -> NonNull<bindings::folio> {
         ManuallyDrop::new(self).folio
+    }
+
+    /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
+    pub fn blocks(&self) -> Option<FolioBlocks<'_>> {
+        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
+        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
+    }
+
+    /// Unlocks the folio without writing it, for there is nothing in it to be written.
+    pub(crate) fn end_clean(self) {
+        let folio = self.into_raw().as_ptr();
+        // What the mapping knows of dirty folios is put right when writeback starts.
+        // SAFETY: The folio is locked, not under writeback, and the lock is passed on. The writeback
+        // that is started here is nobody else's to end.
+        let writing = unsafe {
+            bindings::rust_mpage_helper_folio_start_writeback(folio);
+            bindings::folio_unlock(folio);
+            WritingFolio::from_raw(folio)
+        };
+        writing.end(Ok(()));
     }
 
     /// Unlocks the folio without writing it: it is behind the end of the file, and truncation is
@@ -360,16 +392,24 @@ impl<'w, I> StartedFolio<'w, I> {
         unsafe { Buffers::of(self) }
     }
 
-    /// Marks the buffers of the folio that have no block clean: their data is given up.
-    pub(in crate::abstractions) fn clean_unmapped_buffers(&self) {
-        // SAFETY: The folio is locked by the type invariants.
-        unsafe { clean_unmapped_buffers(self, 0) };
+    /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
+    pub(in crate::abstractions) fn blocks(&self) -> Option<FolioBlocks<'_>> {
+        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
+        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
     }
 
-    /// Marks the buffers of a range of the folio clean: a bio has them, and goes out after this.
-    pub(in crate::abstractions) fn clean_buffers(&self, range: ByteRange) {
+    /// Gives up the data that has no block.
+    pub(in crate::abstractions) fn give_up_unmapped(&self) {
         // SAFETY: The folio is locked by the type invariants.
-        unsafe { clean_buffers(self, range.start, range.len) };
+        unsafe { give_up_unmapped(self, 0) };
+    }
+
+    /// Has the blocks of a range of the folio clean: a bio has them, and goes out after this.
+    pub(in crate::abstractions) fn clean(&self, range: ByteRange) {
+        if self.has_private() {
+            // SAFETY: The folio is locked by the type invariants.
+            unsafe { clean(self, range.start, range.len) };
+        }
     }
 }
 

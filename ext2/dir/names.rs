@@ -40,6 +40,7 @@ use crate::{
         File,
         InodeData,
         KeptLinks,
+        LinkPages,
         PageCache, //
     },
     mount::Ext2, //
@@ -96,7 +97,7 @@ impl NamespaceOperations for Directory {
                 InodeData::fresh_fast_symlink(flags, target)
             })?
         } else {
-            let operations = Operations::writable_symlink::<File, PageCache>();
+            let operations = Operations::writable_symlink::<File, LinkPages>();
             let inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
             inode.write_target(target)?;
             write::write_first_block(&inode)?;

@@ -22,8 +22,11 @@ use rust_mpage::fs::{
     StatAttributes, //
 };
 
-/// The pages of regular files and symbolic links.
+/// The pages of regular files.
 pub(crate) struct PageCache;
+
+/// The pages of symbolic links that have their target in a block.
+pub(crate) struct LinkPages;
 
 /// The pages of directories: they are written after the inodes that the names in them lead to.
 pub(crate) struct DirectoryPages;

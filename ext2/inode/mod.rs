@@ -40,6 +40,7 @@ pub(crate) use self::{
         Directory,
         DirectoryPages,
         File,
+        LinkPages,
         PageCache, //
     },
     modes::{

@@ -19,6 +19,7 @@ use super::{
         Directory,
         DirectoryPages,
         File,
+        LinkPages,
         PageCache, //
     },
     place::place, //
@@ -123,7 +124,7 @@ fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
     Ok(match disk.kind {
         InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
         InodeKind::Directory => Operations::writable_directory::<Directory, DirectoryPages>(),
-        InodeKind::SlowSymlink => Operations::writable_symlink::<File, PageCache>(),
+        InodeKind::SlowSymlink => Operations::writable_symlink::<File, LinkPages>(),
         InodeKind::FastSymlink => {
             let target = disk.fast_symlink_target().ok_or(EUCLEAN)?;
             Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?)

@@ -6,8 +6,9 @@
 //! folio; the mapper may take the filesystem's own locks inside them.
 //!
 //! A folio whose blocks are one run, with holes anywhere around it, joins the current bio if it
-//! continues it on the disk. A folio of several runs takes a bio for each. A folio that has
-//! buffers is read through them, because they may know parts that are newer than the disk.
+//! continues it on the disk. A folio of several runs takes a bio for each. Of a folio of which some
+//! blocks are valid the others are read ([`rest`](super::rest)). A folio that has buffers is read
+//! through them, because they may know parts that are newer than the disk.
 //!
 //! C counterpart: `do_mpage_readpage()`, `mpage_readahead()`, `mpage_read_folio()`.
 
@@ -54,7 +55,10 @@ use crate::{
 };
 use kernel::{
     error::{
-        code::EIO,
+        code::{
+            EIO,
+            ENOMEM, //
+        },
         Result, //
     },
     page::PAGE_SHIFT, //
@@ -95,10 +99,10 @@ pub fn read_folio<M: MapSource>(mapper: M, folio: LockedFolio<'_, M::Inode>) -> 
 
 /// The state of one call.
 pub(super) struct Reader<'i, M: MapSource> {
-    mapper: M,
-    inode: &'i M::Inode,
+    pub(super) mapper: M,
+    pub(super) inode: &'i M::Inode,
     pub(super) window: Window<&'i BlockDevice>,
-    sink: Sink<'i>,
+    pub(super) sink: Sink<'i>,
 }
 
 impl<'i, M: MapSource> Reader<'i, M> {
@@ -123,8 +127,8 @@ impl<'i, M: MapSource> Reader<'i, M> {
         if folio.is_uptodate() {
             return Ok(());
         }
-        if folio.has_buffers() {
-            return self.read_through_buffers(folio, Fallback::Buffers);
+        if folio.has_private() {
+            return self.read_known(folio, pages_left);
         }
         let bits = self.sink.block_bits;
         // Under the folio's lock: who makes the file longer by what is in this folio comes later.
@@ -144,6 +148,16 @@ impl<'i, M: MapSource> Reader<'i, M> {
             self.sink.tally.failed_folios += 1;
         }
         result
+    }
+
+    /// Reads a folio of which something is known already.
+    #[cold]
+    fn read_known(&mut self, folio: LockedFolio<'_, M::Inode>, pages_left: u32) -> Result {
+        if folio.has_buffers() {
+            return self.read_through_buffers(folio, Fallback::Buffers);
+        }
+        self.read_rest(folio, pages_left)
+            .inspect_err(|_| self.sink.tally.failed_folios += 1)
     }
 
     /// What a folio is as a whole, if that can be said after one question at most: then there is
@@ -291,12 +305,16 @@ impl<'i, M: MapSource> Reader<'i, M> {
     }
 
     #[cold]
-    fn read_through_buffers(
+    pub(super) fn read_through_buffers(
         &mut self,
         folio: LockedFolio<'_, M::Inode>,
         reason: Fallback,
     ) -> Result {
         self.sink.flush();
+        if !folio.may_have_buffers() {
+            // There is no memory to read it.
+            return Err(ENOMEM);
+        }
         self.sink.tally.fallback(reason);
         folio.read_through_buffers(self.mapper.get_block())
     }
@@ -333,7 +351,11 @@ impl<'f, I: InodeType> Target<'f, I> {
         pending: &mut Pending<&BlockDevice>,
     ) -> Result<Result<Self>, LockedFolio<'f, I>> {
         let mut split = match self {
-            Self::Whole(folio) => SplitReader::new(folio)?,
+            Self::Whole(folio) => {
+                // What waits for memory may wait for the folios of the bio.
+                sink.flush();
+                SplitReader::new(folio)?
+            }
             Self::Split(split) => split,
         };
         let read = sink.read_pending(&mut split, pending);

@@ -4,6 +4,7 @@
 //!
 //! - [`plan`]: what each part of a folio needs; [`pending`]: what of that waits for the rest; pure;
 //! - [`engine`]: carries the plans of a request out; [`list`]: the same for a list of pages;
+//!   [`rest`]: of a folio of which some blocks are there already;
 //! - [`sink`]: folios and runs become bios;
 //! - [`counters`]: what was done.
 //!
@@ -15,6 +16,7 @@ mod list;
 mod pending;
 pub(super) mod plan;
 mod plan_test;
+mod rest;
 mod sink;
 
 pub use self::engine::{

@@ -110,7 +110,11 @@ impl<'d> Sink<'d> {
     }
 
     /// Reads a run of a folio of several.
-    fn read_piece(&mut self, split: &mut SplitReader<'_>, run: Run<&BlockDevice>) -> Result {
+    pub(super) fn read_piece(
+        &mut self,
+        split: &mut SplitReader<'_>,
+        run: Run<&BlockDevice>,
+    ) -> Result {
         self.flush();
         let range = self.bytes(run.span);
         let sector = self.sector(&run).inspect_err(|_| split.fail())?;

@@ -4,9 +4,10 @@
 //!
 //! A mapping of a file shows whole pages, so anybody can store something behind the end, and the
 //! last block on the disk may have anything there. None of it is the file's, also not when the file
-//! grows. So an end moves on only through here: [`OldEnd`] has the page with the old end locked,
-//! zeroed behind it, and taken from those who could store to it, from before the size changes until
-//! after that. A store that comes later waits for the lock and finds the new size.
+//! grows. So an end that leaves a gap moves on only through here: [`OldEnd`] has the folio with the
+//! old end locked, its page zeroed behind it, and taken from those who could store to it, from before
+//! the size changes until after that. A store that comes later waits for the lock and finds the new
+//! size. Blocks behind the end are not dirty any more either: they would be given places.
 //!
 //! C zeroes when the size has changed, in `pagecache_isize_extended()`: only what is in memory, only
 //! where blocks are smaller than pages, and a store in between is lost.
@@ -14,23 +15,38 @@
 //! Locks: the lock of the folio with the old end, in front of that of any folio behind it in the
 //! file.
 
-use super::{
-    plain,
-    BlockMapper,
-    GetBlockFn,
-    GrabbedFolio, //
-};
-use crate::abstractions::fs::{
-    ExclusiveInode,
-    FileSystem,
-    FsInode,
-    Inode,
-    InodeType,
-    InvalidateLock, //
+use crate::{
+    abstractions::{
+        block::Sector,
+        fs::{
+            ExclusiveInode,
+            FileSystem,
+            FsInode,
+            Inode,
+            InodeType,
+            InvalidateLock, //
+        },
+        mm::{
+            GetBlockFn,
+            GrabbedFolio, //
+        },
+    },
+    mpage::mapping::{
+        plain,
+        BlockCount,
+        BlockMapper,
+        Extent,
+        LogicalBlock,
+        PhysicalBlock, //
+    },
 };
 use kernel::{
     error::{
-        code::EFBIG,
+        code::{
+            EFBIG,
+            EINVAL,
+            EIO, //
+        },
         Result, //
     },
     page::PAGE_SIZE,
@@ -52,7 +68,7 @@ pub fn truncate_tail<M: BlockMapper>(
     if is_block_end(plain(inode.inode()), from) {
         return Ok(());
     }
-    GrabbedFolio::of(inode, from)?.zero_block_from(from, GetBlockFn::of::<M>())
+    zero_block_from::<M>(&GrabbedFolio::of(inode, from)?, from)
 }
 
 /// Sets the size of a file and drops the pages beyond it, `pages` keeping away who would bring others.
@@ -96,6 +112,91 @@ fn extend<M: BlockMapper>(inode: &ExclusiveInode<'_, M::Inode>, size: u64) -> Re
     Ok(())
 }
 
+/// Zeroes the rest of the block that file position `from` is in and makes it dirty, if the file has
+/// the block; reads it before, if it is not there.
+///
+/// # Errors
+///
+/// `EINVAL` if the folio does not have `from`; the mapper's; what the device says.
+fn zero_block_from<M: BlockMapper>(folio: &GrabbedFolio<'_, M::Inode>, from: u64) -> Result {
+    let Some(blocks) = folio.blocks() else {
+        return folio.zero_block_from(from, GetBlockFn::of::<M>());
+    };
+    let bits = plain(folio.inode()).block_bits();
+    let at = LogicalBlock(from >> bits);
+    let block = block_of(folio, from).ok_or(EINVAL)?;
+    let one = block..block + 1;
+    if !blocks.are_dirty(one.clone()) {
+        let mapping = M::default().lookup(folio.inode(), at, BlockCount(1))?;
+        let Extent::Mapped { device, start } = *mapping.extent() else {
+            // A hole: there is nothing that could be seen.
+            return Ok(());
+        };
+        if !blocks.are_valid(one.clone()) {
+            folio.read_block(block, device, sector(start, bits)?)?;
+        }
+    }
+    folio.zero(from..(at.0 + 1) << bits);
+    folio.dirty_blocks(one);
+    Ok(())
+}
+
+/// Of the blocks of a folio that lie behind file position `end` as a whole, where the file ends:
+/// those that have no place need none, though the folio may be dirty as a whole; those that have one,
+/// after a crash, and are in the page with the end, get zeros.
+///
+/// # Errors
+///
+/// The mapper's.
+fn settle_behind<M: BlockMapper>(folio: &GrabbedFolio<'_, M::Inode>, end: u64) -> Result {
+    let Some(blocks) = folio.blocks() else {
+        return Ok(());
+    };
+    let bits = plain(folio.inode()).block_bits();
+    let first = folio.position() >> bits;
+    let whole = blocks.whole();
+    // The end is in the folio, so these fit.
+    let in_folio = |pos: u64| (pos.div_ceil(1 << bits) - first) as u32;
+    let mut at = in_folio(end);
+    let page_end = in_folio(end.next_multiple_of(PAGE_SIZE as u64)).min(whole.end);
+    blocks.forget(page_end..whole.end);
+    while at < page_end {
+        let block = LogicalBlock(first + u64::from(at));
+        let max = BlockCount(page_end - at);
+        let mapping = M::default().lookup(folio.inode(), block, max)?;
+        let len = mapping.len().0.min(max.0);
+        if len == 0 {
+            return Err(EIO);
+        }
+        let range = at..at + len;
+        at = range.end;
+        match mapping.extent() {
+            Extent::Hole => blocks.forget(range),
+            Extent::Mapped { .. } => folio.zero_and_dirty(range),
+        }
+    }
+    Ok(())
+}
+
+/// Which block of a folio has file position `pos`.
+fn block_of<I: InodeType>(folio: &GrabbedFolio<'_, I>, pos: u64) -> Option<u32> {
+    let offset = pos.checked_sub(folio.position())?;
+    // A folio is at most a huge page.
+    folio
+        .has(pos)
+        .then_some((offset >> plain(folio.inode()).block_bits()) as u32)
+}
+
+/// The first sector of a block of `1 << bits` bytes. `EIO` if no device can have it.
+pub(super) fn sector(block: PhysicalBlock, bits: u32) -> Result<Sector> {
+    let shift = bits - Sector::SHIFT;
+    let sector = block.0 << shift;
+    if sector >> shift != block.0 {
+        return Err(EIO);
+    }
+    Ok(Sector(sector))
+}
+
 /// Whether a block of the file ends at file position `pos`.
 fn is_block_end(inode: &Inode, pos: u64) -> bool {
     pos & !(u64::MAX << inode.block_bits()) == 0
@@ -103,14 +204,14 @@ fn is_block_end(inode: &Inode, pos: u64) -> bool {
 
 /// The end of a file that is about to move on.
 ///
-/// The folio has the page of the file in which the end is. In that page there are zeros behind the
-/// end, which are dirty if the file has a block for them, and no mapping can store to it without
-/// waiting for the folio's lock.
+/// The folio has the page of the file in which the end is, if it is in one. In that page there are
+/// zeros behind the end, which are dirty if the file has a block for them; no other block behind the
+/// end is dirty; and no mapping can store to the folio without waiting for its lock.
 pub(super) struct OldEnd<'i, I>(GrabbedFolio<'i, I>);
 
 impl<'i, I: InodeType> OldEnd<'i, I> {
-    /// Makes the end of a file ready to move on, if it is in front of file position `pos` and not
-    /// at the end of a page.
+    /// Makes the end of a file ready to move on, if it is in front of file position `pos` and in a
+    /// folio. One that is at the end of a page is so only in a large folio that is in memory.
     ///
     /// # Errors
     ///
@@ -120,16 +221,23 @@ impl<'i, I: InodeType> OldEnd<'i, I> {
         M: BlockMapper<Inode = I>,
     {
         let size = plain(inode.inode()).size();
-        if pos <= size || size % PAGE_SIZE as u64 == 0 {
+        if pos <= size {
             return Ok(None);
         }
-        let folio = GrabbedFolio::of(inode, size)?;
+        let folio = match size % PAGE_SIZE as u64 {
+            0 => match GrabbedFolio::cached(inode, size) {
+                Some(folio) => folio,
+                None => return Ok(None),
+            },
+            _ => GrabbedFolio::of(inode, size)?,
+        };
         folio.keep_stores_away();
         if !is_block_end(plain(inode.inode()), size) {
-            folio.zero_block_from(size, GetBlockFn::of::<M>())?;
+            zero_block_from::<M>(&folio, size)?;
         }
-        // The blocks behind it: the file has none there, but the page may.
+        // The blocks behind it: the page may have something there.
         folio.zero(size..size.next_multiple_of(PAGE_SIZE as u64));
+        settle_behind::<M>(&folio, size)?;
         Ok(Some(Self(folio)))
     }
 

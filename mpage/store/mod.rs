@@ -2,11 +2,10 @@
 
 //! The room for storing: the seam between a file's page cache and how a write gets into it.
 //!
-//! Everything that puts new data into the cache goes through this room: `write(2)` and its
-//! relatives, directories too, in [`BufferedWrites`]; the first store to a mapped page asks the same
-//! mapper, see `abstractions/mm/fault.rs`; what is behind the end of a file is in `file_end`. For
-//! now it is the kernel's buffer_head code; a path without buffer_heads can take its place here and
-//! no filesystem will notice.
+//! Everything that puts new data into the cache goes through this room: into regular files, by
+//! `write(2)` and its relatives and by the first store to a mapped page, in [`folio_writes`], without
+//! buffer_heads; into directories and symbolic links in [`BufferedWrites`], with them. What is behind
+//! the end of a file is in [`file_end`].
 //!
 //! May use: `mapping`, and the layer below.
 //!
@@ -16,11 +15,13 @@
 //! C counterpart: `block_write_begin()`, `generic_write_end()`.
 
 mod file_end;
+mod folio_writes;
 
 pub use self::file_end::{
     set_size,
     truncate_tail, //
 };
+pub use self::folio_writes::FolioWrites;
 
 use self::file_end::OldEnd;
 use super::mapping::{
@@ -53,7 +54,6 @@ impl<M: BlockMapper> SealedWrites for BufferedWrites<M> {}
 
 impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
     type Inode = M::Inode;
-    type Blocks = M;
 
     /// Finds or makes the folio for a write at `pos` and makes ready up to `len` bytes of it, as
     /// many as it has: blocks that the write does not cover wholly are read, missing ones
@@ -68,20 +68,10 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
         pos: u64,
         len: u32,
     ) -> Result<BegunWrite<'i, M::Inode>> {
-        let (folio, old_end) =
-            match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
-                None => (GrabbedFolio::of(inode, pos)?, None),
-                Some(Ok(folio)) => (folio, None),
-                // Writeback may have a bio with folios in front of the end, and wait for the lock of
-                // that; so nobody who holds it waits for writeback to get memory.
-                Some(Err(end)) => (
-                    without_fs_reclaim(|| GrabbedFolio::of(inode, pos))?,
-                    Some(end),
-                ),
-            };
+        let (folio, old_end) = grab::<M>(inode, pos, 0)?;
         Ok(BegunWrite {
             folio: ReadyFolio::new(folio, pos, len, GetBlockFn::of::<M>())?,
-            old_end: old_end.map(OldEnd::into_folio),
+            old_end,
         })
     }
 
@@ -100,5 +90,27 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
             plain(inode.inode()).mark_dirty();
         }
         written
+    }
+}
+
+/// The folios of a write.
+type Grabbed<'i, I> = (GrabbedFolio<'i, I>, Option<GrabbedFolio<'i, I>>);
+
+/// The folio for a write at `pos`, of up to `size` bytes if it has to be made, and that with the old
+/// end of the file, if the write leaves a gap behind that and it is another one.
+fn grab<'i, M: BlockMapper>(
+    inode: &ExclusiveInode<'i, M::Inode>,
+    pos: u64,
+    size: usize,
+) -> Result<Grabbed<'i, M::Inode>> {
+    match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
+        None => Ok((GrabbedFolio::sized(inode, pos, size)?, None)),
+        Some(Ok(folio)) => Ok((folio, None)),
+        // Writeback may have a bio with folios in front of the end, and wait for the lock of that;
+        // so nobody who holds it waits for writeback to get memory.
+        Some(Err(end)) => Ok((
+            without_fs_reclaim(|| GrabbedFolio::sized(inode, pos, size))?,
+            Some(end.into_folio()),
+        )),
     }
 }

@@ -6,7 +6,8 @@
 //! filesystem's own locks inside it.
 //!
 //! A folio of one run joins the current bio if it continues it on the disk. A folio without buffers
-//! whose blocks are scattered takes a bio for each run. A folio with buffers that are not all of one
+//! whose blocks are scattered takes a bio for each run. Of a folio of which some blocks are dirty these
+//! are written ([`dirty_blocks`](super::dirty_blocks)). A folio with buffers that are not all of one
 //! run and dirty is written through them. A folio that cannot get all its blocks is written as far
 //! as it has some, and stays dirty if a later writeback may save the rest.
 //!
@@ -29,6 +30,7 @@ use super::{
         Joined,
         Sink, //
     },
+    target::Target,
 };
 use crate::{
     abstractions::{
@@ -37,14 +39,10 @@ use crate::{
             BlockDevice,
             SplitWriter, //
         },
-        fs::{
-            InodeType,
-            Later, //
-        },
+        fs::Later,
         mm::{
             without_fs_reclaim,
             BlockState,
-            Buffers,
             DirtyFolio,
             Folio,
             GetBlockFn,
@@ -69,6 +67,7 @@ use crate::{
 use kernel::error::{
     code::{
         EIO,
+        ENOMEM,
         EROFS, //
     },
     Error,
@@ -121,8 +120,8 @@ where
 
 /// The state of one call.
 pub(super) struct Writer<'i, M: MapSource> {
-    mapper: M,
-    inode: &'i M::Inode,
+    pub(super) mapper: M,
+    pub(super) inode: &'i M::Inode,
     pub(super) sink: Sink<'i>,
 }
 
@@ -152,21 +151,23 @@ impl<'i, M: MapSource> Writer<'i, M> {
             }
             // At each write, for a mapped page may have been written to there.
             Place::Straddles(_) => {
-                folio.zero_behind(file_size);
-                folio.clean_unmapped_buffers(file_blocks);
+                folio.zero_page_behind(file_size);
+                folio.give_up_unmapped(file_blocks);
             }
             Place::Inside => {}
         }
         if folio.has_buffers() {
             self.write_buffers(request, folio, file_blocks)
-        } else {
+        } else if folio.may_have_buffers() {
             self.map_and_write(request, folio, file_blocks)
+        } else {
+            self.write_dirty_blocks(request, folio, file_blocks)
         }
     }
 
     /// Asks the mapper for blocks, and keeps what the device's cache has of fresh ones from being
-    /// written over them. On a filesystem that may not change, or where what cannot be had now will
-    /// not be had later, only where blocks are.
+    /// written over them. On a filesystem that may not change, or where there are none to be had, see
+    /// [`Self::finds_others`], only where blocks are.
     pub(super) fn allocate(
         &mut self,
         folio: &Folio,
@@ -178,15 +179,20 @@ impl<'i, M: MapSource> Writer<'i, M> {
             let error = match self.sink.inode.start_change() {
                 Some(_unfrozen) => match self.mapper.map_for_write(self.inode, folio, at, max) {
                     Ok(mapping) => return Ok(forget_cached(mapping, max).into()),
-                    Err(error) if may_pass(error) && self.sink.inode.later() == Later::Never => {
-                        error
-                    }
+                    Err(error) if may_pass(error) && self.finds_others(folio) => error,
                     Err(error) => return Err(error),
                 },
                 None => EROFS,
             };
             self.find(folio, at, max, error)
         })
+    }
+
+    /// Whether blocks of a folio that have a place are written when others cannot get one: where what
+    /// cannot be had now will not be had later, and always where the folio's blocks are known without
+    /// buffers. C gives up what is behind an error, unless its buffer knows its place.
+    fn finds_others(&self, folio: &Folio) -> bool {
+        !folio.may_have_buffers() || self.sink.inode.later() == Later::Never
     }
 
     /// Finds the blocks that a file has. Where it has none is left out, which is `error`.
@@ -281,7 +287,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
         self.end_rescue(request, target, error)
     }
 
-    /// Maps a folio that has no buffers and does what the plan says.
+    /// Maps a folio that has no buffers, but may get them, and does what the plan says.
     fn map_and_write(
         &mut self,
         request: &WritebackControl<'_, M::Inode>,
@@ -329,7 +335,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
 
     /// The mapper has failed: writes what is mapped.
     #[cold]
-    fn rescue(
+    pub(super) fn rescue(
         &mut self,
         request: &WritebackControl<'_, M::Inode>,
         mut target: Target<'i, M::Inode>,
@@ -375,7 +381,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
         self.sink.fail(request, error);
         // What has a block still could not be written now: somebody has its buffer.
         let mut buffers = target.buffers();
-        let afterwards = if buffers.any(|it| it.dirty && it.block.is_some()) {
+        let keeps_some = target.keeps_some() || buffers.any(|it| it.dirty && it.block.is_some());
+        let afterwards = if keeps_some {
             Afterwards::Dirty
         } else {
             after_error(error, request.reason(), self.sink.inode.later())
@@ -385,18 +392,20 @@ impl<'i, M: MapSource> Writer<'i, M> {
         }
         match (target, afterwards) {
             (Target::Whole(folio), Afterwards::Dirty) => drop(folio),
-            (Target::Split(split), Afterwards::Dirty) => split.redirty(),
+            // Otherwise it is so already.
+            (Target::Split(split), Afterwards::Dirty) if !split.keeps_some() => split.redirty(),
+            (Target::Split(_), Afterwards::Dirty) => {}
             (Target::Whole(folio), Afterwards::Clean) => {
-                folio.clean_unmapped_buffers(0);
-                folio.forget();
+                folio.give_up_unmapped(0);
+                folio.end_clean();
             }
-            (Target::Split(split), Afterwards::Clean) => split.clean_unmapped_buffers(),
+            (Target::Split(split), Afterwards::Clean) => split.give_up_unmapped(),
         }
         Err(error)
     }
 
     /// Prepares for several bios. With no memory the folio comes back.
-    fn split(
+    pub(super) fn split(
         &mut self,
         target: Target<'i, M::Inode>,
     ) -> Result<Target<'i, M::Inode>, DirtyFolio<'i, M::Inode>> {
@@ -410,7 +419,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     /// Writes a folio of one run.
-    fn join(
+    pub(super) fn join(
         &mut self,
         request: &WritebackControl<'_, M::Inode>,
         folio: DirtyFolio<'i, M::Inode>,
@@ -424,12 +433,16 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     #[cold]
-    fn write_through_buffers(
+    pub(super) fn write_through_buffers(
         &mut self,
         folio: DirtyFolio<'i, M::Inode>,
         reason: Fallback,
     ) -> Result {
         self.sink.flush();
+        if !folio.may_have_buffers() {
+            // There is no memory to write it: it stays dirty.
+            return Err(ENOMEM);
+        }
         self.sink.tally.fallback(reason);
         let inode = self.sink.inode;
         let get_block = self.mapper.get_block();
@@ -456,41 +469,4 @@ fn forget_cached(mapping: Mapping<&BlockDevice>, max: BlockCount) -> Mapping<&Bl
         device.forget_cached(start.0, mapping.len().0.min(max.0));
     }
     mapping
-}
-
-/// A folio while its plan is carried out.
-enum Target<'w, I> {
-    /// One run, or none, so far.
-    Whole(DirtyFolio<'w, I>),
-    /// Several.
-    Split(SplitWriter<'w, I>),
-}
-
-impl<'w, I: InodeType> Target<'w, I> {
-    fn folio(&self) -> &Folio {
-        match self {
-            Self::Whole(folio) => folio,
-            Self::Split(split) => split.folio(),
-        }
-    }
-
-    /// The buffers of the folio.
-    fn buffers(&self) -> Buffers<'_, 'w> {
-        match self {
-            Self::Whole(folio) => folio.buffers(),
-            Self::Split(split) => split.buffers(),
-        }
-    }
-
-    /// Writes a run of a folio of several.
-    fn write(
-        &self,
-        sink: &mut Sink<'_>,
-        request: &WritebackControl<'_, I>,
-        run: Run<&BlockDevice>,
-    ) {
-        if let Self::Split(split) = self {
-            sink.write_piece(request, split, run);
-        }
-    }
 }

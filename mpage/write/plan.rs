@@ -36,6 +36,7 @@ use crate::{
         },
     },
 };
+use core::ops::Range;
 use kernel::error::{
     code::{
         EAGAIN,
@@ -304,6 +305,32 @@ pub(super) enum Afterwards {
 /// mapper.
 pub(super) fn may_pass(error: Error) -> bool {
     [ENOSPC, EDQUOT, ENOMEM, EAGAIN, EINTR].contains(&error)
+}
+
+/// The first block of a range that `known` says yes to. Where an error is, there are more of its kind:
+/// blocks are looked at in steps that grow, of 64 at most, and then between two of them.
+pub(super) fn first_known(range: Range<u32>, mut known: impl FnMut(u32) -> bool) -> Option<u32> {
+    const FARTHEST: u32 = 64;
+    let last = range.end.checked_sub(1)?;
+    let (mut low, mut at, mut step) = (range.start, range.start, 1);
+    while at <= last && !known(at) {
+        low = at + 1;
+        at = match at == last {
+            true => range.end,
+            false => (at + step).min(last),
+        };
+        step = (step * 2).min(FARTHEST);
+    }
+    let mut high = at;
+    while low < high && high <= last {
+        let middle = low + (high - low) / 2;
+        if known(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    (high <= last).then_some(high)
 }
 
 /// What becomes of a folio after the mapper has failed with `error`.

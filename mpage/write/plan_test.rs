@@ -26,6 +26,7 @@ mod tests {
             },
             write::plan::{
                 after_error,
+                first_known,
                 next_unmapped,
                 next_writable,
                 pages_left,
@@ -297,6 +298,34 @@ mod tests {
             assert_eq!(plan.next(&mut answer).err(), Some(error));
         }
         Ok(())
+    }
+
+    /// Whatever is known of a range, the first block that is told is one, and if errors come in runs
+    /// of 64 at least it is the first of all.
+    #[test]
+    fn w18_what_is_behind_an_error_is_found() {
+        for (from, bad, end) in [
+            (0, 0, 1),
+            (0, 1, 1),
+            (1, 5, 9),
+            (7, 64, 4096),
+            (0, 63, 64),
+            (0, 64, 64),
+            (0, 2047, 2048),
+            (1, 256, 2048),
+        ] {
+            let mut asked = 0;
+            let found = first_known(from..end, |at| {
+                asked += 1;
+                at >= bad
+            });
+            let first = from.max(bad);
+            assert_eq!(found, Some(first).filter(|at| *at < end));
+            assert!(asked <= 16 + (end - from) / 64);
+        }
+        assert_eq!(first_known(3..3, |_| true), None);
+        assert_eq!(first_known(0..0, |_| true), None);
+        assert_eq!(first_known(0..900, |_| false), None);
     }
 
     /// Blocks that were left out are an error at the end only.

@@ -50,7 +50,7 @@ pub(super) enum Joined<'w, I> {
     InBio,
     /// There is no memory for a bio.
     NoMemory(DirtyFolio<'w, I>),
-    /// No device can have the block.
+    /// No device can have the block, or it is none of the folio.
     Nowhere(DirtyFolio<'w, I>),
 }
 
@@ -131,15 +131,15 @@ impl<'i> Sink<'i> {
         let Some(sector) = self.sector(&run) else {
             return Joined::Nowhere(folio);
         };
-        let len = self.bytes(run.span).len;
+        let range = self.bytes(run.span);
         let continues = |bio: &WriteBio<'_>| bio.device() == run.device && bio.end() == sector;
         if !self.bio.as_ref().is_some_and(continues) {
             self.flush();
         }
         // If there is more of the folio, or metadata comes next, no folio will continue this one.
-        let last = run.boundary || len < folio.size();
+        let last = run.boundary || range.end() < folio.size();
         if let Some(bio) = &mut self.bio {
-            match bio.add_valid(folio, len) {
+            match bio.add_valid(folio, range) {
                 Ok(()) => {
                     self.added(&run, last);
                     return Joined::InBio;
@@ -152,8 +152,9 @@ impl<'i> Sink<'i> {
         let Some(mut bio) = WriteBio::new(run.device, sector, pages, request) else {
             return Joined::NoMemory(folio);
         };
-        if let Err(folio) = bio.add_valid(folio, len) {
-            return Joined::NoMemory(folio);
+        if let Err(folio) = bio.add_valid(folio, range) {
+            // There is room in it; so there are no such sectors in the folio.
+            return Joined::Nowhere(folio);
         }
         self.bio = Some(bio);
         self.added(&run, last);

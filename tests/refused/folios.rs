@@ -156,7 +156,6 @@ impl BlockMapper for Nowhere {
 #[cfg(refused = "writes_of_a_mapper")]
 impl rust_mpage::fs::CacheWrites for Nowhere {
     type Inode = rust_mpage::fs::Inode;
-    type Blocks = Nowhere;
 
     fn begin<'i>(
         called: rust_mpage::fs::Called,

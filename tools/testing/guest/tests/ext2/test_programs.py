@@ -5,10 +5,12 @@ What C ext2 fails in the same guest is in the table KNOWN with what it says; not
 else may fail. The disks are checked by e2fsck afterwards.
 """
 
+import contextlib
 import os
 import re
 
 import disks
+import disturb
 import programs
 from runner import long, parallel, timed, timeout
 
@@ -32,12 +34,13 @@ mapwrite = 10
 invalidate = 1
 fsync = 2
 fdatasync = 1
+posix_fadvise = 2
 sendfile = 2
 copy_file_range = 2
 """
 
 
-def _fsx(ctx, image, operations):
+def _fsx(ctx, image, operations, disturbed=False):
     """Side by side: a small file, one that reaches the double indirect block."""
     seed = ctx.seed(42)
     ctx.log(f"SEED={seed}")
@@ -50,7 +53,11 @@ def _fsx(ctx, image, operations):
             file.write(_FSX.format(length=length, largest=largest))
         commands[name] = [*words, "-q", "-N", operations, "-S", seed, "-f", config,
                           "-P", ctx.tmp, disk.where(name)]
-    for name, (status, text) in programs.all_at_once(ctx, commands, ctx.tmp).items():
+    with contextlib.ExitStack() as stack:
+        if disturbed:
+            stack.enter_context(disturb.memory([disk.where(name) for name in commands]))
+        ended = programs.all_at_once(ctx, commands, ctx.tmp)
+    for name, (status, text) in ended.items():
         assert status == 0, f"fsx, {name}, SEED={seed}: status {status}\n{text[-4000:]}"
     disk.finish()
 
@@ -67,12 +74,25 @@ def test_fsx_4k(ctx):
     _fsx(ctx, "blank-4k", 450)
 
 
+@timeout(240)
+def test_fsx_2k(ctx):
+    """fsx, 2 KiB blocks."""
+    _fsx(ctx, "blank-2k", 300)
+
+
+@timeout(240)
+def test_fsx_disturbed(ctx):
+    """fsx while memory is compacted and reclaimed, and its folios are split."""
+    _fsx(ctx, "blank-1k", 200, disturbed=True)
+
+
 @long
 @timeout(7200)
 def test_fsx_long(ctx):
-    """fsx for long, both block sizes."""
-    _fsx(ctx, "blank-1k", 50_000)
-    _fsx(ctx, "blank-4k", 50_000)
+    """fsx for long, all block sizes, undisturbed and disturbed."""
+    for disturbed in (False, True):
+        for image in ("blank-1k", "blank-2k", "blank-4k"):
+            _fsx(ctx, image, 20_000, disturbed)
 
 
 _POSIX = """

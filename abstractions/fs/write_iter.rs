@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing to a file: from a request of the VFS to folio after folio of the page cache.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/uio.h`](srctree/include/linux/uio.h)
+//!
+//! Locks: `i_rwsem` exclusively, by [`WriteVTable::write_iter`]; inside it the folios of one
+//! [`WriteFolio`](crate::abstractions::mm::WriteFolio) at a time. What is written may be mapped, and
+//! even of the same file: it is copied as far as it is in memory while folios are locked, and brought
+//! there while none is.
+//!
+//! Left out: direct I/O, for which writes go through the page cache, too, and are on the device when
+//! the call returns.
+
+use super::{
+    AddressSpaceWriteOperations,
+    Called,
+    ExclusiveInode,
+    Inode,
+    InodeType, //
+};
+use crate::{
+    abstractions::mm::FileWrites,
+    bindings, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::to_result,
+    ffi::c_int,
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
+
+/// How files are written to whose pages are an `A`.
+pub(super) struct WriteVTable<A>(PhantomData<A>);
+
+/// A write that is going on.
+struct Progress {
+    /// Where in the file it goes on.
+    pos: u64,
+    /// Bytes that count.
+    written: usize,
+    /// Behind the last byte that anything was made ready for.
+    ready: u64,
+}
+
+impl<A> WriteVTable<A>
+where
+    A: AddressSpaceWriteOperations,
+    A::Writes: FileWrites<Inode = A::Inode>,
+{
+    /// As `generic_file_write_iter()` but for `IOCB_DIRECT`, for which that would call `direct_IO`.
+    /// What is written so is on the device, and not in the page cache, when this returns, as after
+    /// `ext2_dio_write_iter()` has fallen back to the page cache.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS with a request to write to an open file whose mapping has the table of `A`.
+    pub(super) unsafe extern "C" fn write_iter(
+        iocb: *mut bindings::kiocb,
+        from: *mut bindings::iov_iter,
+    ) -> isize {
+        let direct = bindings::IOCB_DIRECT as c_int;
+
+        // SAFETY: The request is the caller's, and this operation's to change.
+        unsafe {
+            if (*iocb).ki_flags & direct == 0 {
+                return Self::write_and_sync(iocb, from);
+            }
+            (*iocb).ki_flags &= !direct;
+            let written = Self::write_and_sync(iocb, from);
+            (*iocb).ki_flags |= direct;
+            if written <= 0 {
+                return written;
+            }
+            let mapping = (*(*iocb).ki_filp).f_mapping;
+            let end = (*iocb).ki_pos - 1;
+            let start = (*iocb).ki_pos - written as i64;
+            let error = bindings::filemap_write_and_wait_range(mapping, start, end);
+            if error != 0 {
+                return error as isize;
+            }
+            let page = |position: i64| (position >> PAGE_SHIFT) as usize;
+            bindings::invalidate_mapping_pages(mapping, page(start), page(end));
+            written
+        }
+    }
+
+    /// C: `generic_file_write_iter()`.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Self::write_iter`].
+    unsafe fn write_and_sync(iocb: *mut bindings::kiocb, from: *mut bindings::iov_iter) -> isize {
+        // SAFETY: By the safety requirements; the lock is released below.
+        unsafe {
+            let inode = (*(*(*iocb).ki_filp).f_mapping).host;
+            bindings::rust_mpage_helper_inode_lock(inode);
+            let mut result = bindings::generic_write_checks(iocb, from);
+            if result > 0 {
+                let written = to_result(bindings::kiocb_modified(iocb))
+                    .and_then(|()| Self::write(iocb, from));
+                result = written.map_or_else(|error| error.to_errno() as isize, |len| len as isize);
+            }
+            bindings::rust_mpage_helper_inode_unlock(inode);
+            if result > 0 {
+                result = bindings::rust_mpage_helper_generic_write_sync(iocb, result);
+            }
+            result
+        }
+    }
+
+    /// Writes as much as can be; an error is one only if that is nothing. What was made ready behind
+    /// the end of the file for nothing is taken back.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Self::write_iter`], and `i_rwsem` of the inode must be held.
+    unsafe fn write(iocb: *mut bindings::kiocb, from: *mut bindings::iov_iter) -> Result<usize> {
+        // SAFETY: The mapping's host has the table of `A`, and is in use by the caller, who has its
+        // `i_rwsem`. It is no directory.
+        let (mapping, inode) = unsafe {
+            let mapping = (*(*iocb).ki_filp).f_mapping;
+            (
+                mapping,
+                ExclusiveInode::new(A::Inode::from_raw((*mapping).host)),
+            )
+        };
+        let plain: &Inode = inode.inode().as_ref();
+        let before = plain.size();
+        // SAFETY: The request is the caller's. The VFS passes positions that are not negative.
+        let pos = unsafe { (*iocb).ki_pos } as u64;
+        let mut progress = Progress {
+            pos,
+            written: 0,
+            ready: pos,
+        };
+        // SAFETY: As this function's.
+        let result = unsafe { Self::perform(mapping, &inode, from, &mut progress) };
+        let size = plain.size();
+        if size != before {
+            plain.mark_dirty();
+        }
+        if result.is_err() && progress.ready > size {
+            // SAFETY: The inode is valid, and its size cannot change: `i_rwsem` is held.
+            unsafe { bindings::truncate_pagecache((*mapping).host, size as bindings::loff_t) };
+            A::cut_beyond_end(inode.inode());
+        }
+        // SAFETY: As above.
+        unsafe { (*iocb).ki_pos += progress.written as bindings::loff_t };
+        match progress.written {
+            0 => result.map(|()| 0),
+            written => Ok(written),
+        }
+    }
+
+    /// Writes folio after folio. C: `generic_perform_write()`.
+    ///
+    /// # Safety
+    ///
+    /// `mapping` must be that of `inode`, and the rest as of [`Self::write`].
+    unsafe fn perform(
+        mapping: *mut bindings::address_space,
+        inode: &ExclusiveInode<'_, A::Inode>,
+        from: *mut bindings::iov_iter,
+        progress: &mut Progress,
+    ) -> Result {
+        // What was not copied in one go is tried in smaller pieces.
+        let mut most = usize::MAX;
+        loop {
+            // SAFETY: The iterator is valid and the caller's.
+            let left = unsafe { bindings::rust_mpage_helper_iov_iter_count(from) };
+            if left == 0 {
+                return Ok(());
+            }
+            // SAFETY: The mapping is valid, and no folio locked.
+            unsafe { bindings::balance_dirty_pages_ratelimited(mapping) };
+            // SAFETY: Only looks at this task.
+            if unsafe { bindings::rust_mpage_helper_fatal_signal_pending() } {
+                return Err(EINTR);
+            }
+            let len = left.min(most);
+            let begun = A::Writes::begin(Called::to_write(), inode, progress.pos, len);
+            let len = begun.as_ref().map_or(len, |folio| folio.len());
+            progress.ready = progress.ready.max(progress.pos + len as u64);
+            let folio = begun?;
+            // SAFETY: The iterator is valid, a source, and the caller's.
+            let copy = unsafe { folio.copy_from(from) };
+            let copied = copy.copied();
+            let counts = A::Writes::end(copy);
+            // SAFETY: So many more bytes were copied than count.
+            unsafe {
+                if counts < copied {
+                    bindings::iov_iter_revert(from, copied - counts);
+                }
+                bindings::rust_mpage_helper_cond_resched();
+            }
+            progress.pos += counts as u64;
+            progress.written += counts;
+            most = match (counts, copied) {
+                (0, 0) => {
+                    // SAFETY: The iterator is valid; no folio is locked.
+                    if unsafe { bindings::fault_in_iov_iter_readable(from, len) } == len {
+                        return Err(EFAULT);
+                    }
+                    usize::MAX
+                }
+                (0, copied) => copied,
+                _ => usize::MAX,
+            };
+        }
+    }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writes to regular files, whose folios have no buffer_heads.
+//!
+//! A write asks the mapper for all the blocks that it touches in its folio; not of a folio of one block
+//! that is dirty, which has been asked about. Of the blocks at its two ends, what it does not cover is made
+//! valid first: read, or zero if the block is fresh or behind the end of the file. One write has only
+//! blocks whose contents on the disk are the file's, or only fresh ones; where that changes it ends,
+//! and the next one goes on.
+//!
+//! Locks: the lock of the folio, and that of the file's old end, if there is a gap; the mapper is
+//! called within them.
+//!
+//! C counterpart: `block_write_begin()`, `block_write_end()`, `block_page_mkwrite()`.
+
+use super::{
+    file_end::sector,
+    grab, //
+};
+use crate::{
+    abstractions::{
+        block::BlockDevice,
+        fs::{
+            Called,
+            ExclusiveInode,
+            Inode,
+            InodeType,
+            SealedWrites, //
+        },
+        mm::{
+            without_fs_reclaim,
+            Backing,
+            CopiedWrite,
+            FileWrites,
+            Folio,
+            StoredFolio,
+            WriteFolio,
+            WritePlace, //
+        },
+    },
+    mpage::mapping::{
+        plain,
+        BlockCount,
+        BlockMapper,
+        Extent,
+        LogicalBlock,
+        Mapping,
+        PhysicalBlock, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ops::Range, //
+};
+use kernel::error::{
+    code::EIO,
+    Result, //
+};
+
+/// Writes to regular files whose blocks `M` knows.
+pub struct FolioWrites<M>(PhantomData<M>);
+
+impl<M: BlockMapper> SealedWrites for FolioWrites<M> {}
+
+impl<M: BlockMapper> FileWrites for FolioWrites<M> {
+    type Inode = M::Inode;
+
+    fn begin<'i>(
+        _called: Called,
+        inode: &ExclusiveInode<'i, M::Inode>,
+        pos: u64,
+        len: usize,
+    ) -> Result<WriteFolio<'i, M::Inode>> {
+        let size = plain(inode.inode()).size();
+        let (folio, old_end) = grab::<M>(inode, pos, folio_size(pos, len, size))?;
+        let place = WritePlace::new(folio, old_end, pos, len)?;
+        let touched = place.touched();
+        let all = touched.len() as u32;
+        // Of several blocks some may be dirty that were behind the end and have no place.
+        let only = place.folio.blocks().filter(|it| it.whole() == touched);
+        if all == 1 && only.is_some_and(|it| it.are_dirty(touched.clone())) {
+            return place.ready(all, Backing::Old);
+        }
+        let first = Run::give::<M>(place.folio.inode(), &place.folio, touched.clone())?;
+        first.prepare_edges(&place)?;
+        let mut end = first.blocks.end;
+        while end < touched.end {
+            let rest = end..touched.end;
+            // What is in front of it is ready: an error is for who comes again.
+            match Run::like::<M>(place.folio.inode(), &place.folio, rest, first.backing) {
+                Ok(Some(run)) if run.prepare_edges(&place).is_ok() => end = run.blocks.end,
+                _ => break,
+            }
+        }
+        place.ready(end - touched.start, first.backing)
+    }
+
+    fn end(mut write: CopiedWrite<'_, M::Inode>) -> usize {
+        let inode = write.inode();
+        let (written, end) = write.commit();
+        if written != 0 && end > plain(inode.inode()).size() {
+            // With the folio locked, or writeback would zero what is in it, and with that of the
+            // old end, or somebody could have stored behind it.
+            inode.write_size(end);
+        }
+        write.unlock();
+        written
+    }
+
+    fn give_blocks(folio: &StoredFolio<'_, M::Inode>) -> Result {
+        let inode = plain(folio.inode());
+        let whole = folio.blocks().ok_or(EIO)?.whole();
+        if !folio.is_uptodate() {
+            return Err(EIO);
+        }
+        let end = file_blocks(inode, folio, whole.end);
+        let mut at = 0;
+        while at < end {
+            match Run::give::<M>(folio.inode(), folio, at..end) {
+                Ok(run) => at = run.blocks.end,
+                Err(error) => {
+                    // Those in front may be fresh, and nobody may see what is on the disk of them.
+                    folio.dirty_blocks(0..at);
+                    return Err(error);
+                }
+            }
+        }
+        folio.dirty_blocks(0..end);
+        Ok(())
+    }
+
+    fn has_hole(folio: &StoredFolio<'_, M::Inode>) -> Result<bool> {
+        let whole = folio.blocks().ok_or(EIO)?.whole();
+        let end = file_blocks(plain(folio.inode()), folio, whole.end);
+        let mut at = 0;
+        while at < end {
+            let block = file_block(folio.inode(), folio, at);
+            let mapping = M::default().lookup(folio.inode(), block, BlockCount(end - at))?;
+            match Run::of(&mapping, at..end)? {
+                Some(run) => at = run.blocks.end,
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// How many bytes a new folio is to have for a write at file position `pos` of which `len` bytes are
+/// left: about as many. Who appends in small pieces goes on with that, so a folio at the end of a file
+/// grows with the file: it has a quarter of that, and no more than 256 KiB. Blocks of it that are behind
+/// the end are not valid, so they cost only memory.
+fn folio_size(pos: u64, len: usize, file_size: u64) -> usize {
+    const MOST: u64 = 256 << 10;
+    match pos == file_size {
+        true => len.max((file_size / 4).min(MOST) as usize),
+        false => len,
+    }
+}
+
+/// Blocks of a folio that are consecutive on the disk.
+struct Run<'i> {
+    blocks: Range<u32>,
+    device: &'i BlockDevice,
+    start: PhysicalBlock,
+    backing: Backing,
+}
+
+impl<'i> Run<'i> {
+    /// The blocks of `within` from the first on, given to the file if it has none there; as many as
+    /// the mapper likes.
+    ///
+    /// # Errors
+    ///
+    /// The mapper's; `EIO` if its answer makes no sense.
+    fn give<M: BlockMapper>(
+        inode: &'i M::Inode,
+        folio: &Folio,
+        within: Range<u32>,
+    ) -> Result<Self> {
+        let at = file_block(inode, folio, within.start);
+        let max = BlockCount(within.len() as u32);
+        let mapping = without_fs_reclaim(|| M::default().allocate(inode, at, max))?;
+        let run = Self::of(&mapping, within)?.ok_or(EIO)?;
+        if run.backing == Backing::Fresh {
+            run.device
+                .forget_cached(run.start.0, run.blocks.len() as u32);
+        }
+        Ok(run)
+    }
+
+    /// The blocks of a folio from the first of `within` on, if they are as those in front of them; if
+    /// these are fresh as [`Self::give`]. Otherwise [`None`].
+    fn like<M: BlockMapper>(
+        inode: &'i M::Inode,
+        folio: &Folio,
+        within: Range<u32>,
+        backing: Backing,
+    ) -> Result<Option<Self>> {
+        if backing == Backing::Fresh {
+            let run = Self::give::<M>(inode, folio, within)?;
+            return Ok((run.backing == Backing::Fresh).then_some(run));
+        }
+        let at = file_block(inode, folio, within.start);
+        let max = BlockCount(within.len() as u32);
+        if at.0 << plain(inode).block_bits() >= plain(inode).size() {
+            // Nobody is asked where blocks behind the end are.
+            return Ok(None);
+        }
+        // The folio with the old end of the file may be locked.
+        let mapping = without_fs_reclaim(|| M::default().lookup(inode, at, max))?;
+        Self::of(&mapping, within)
+    }
+
+    /// What a mapper has said of the blocks from the first of `within` on; [`None`] of a hole.
+    fn of(mapping: &Mapping<&'i BlockDevice>, within: Range<u32>) -> Result<Option<Self>> {
+        let Extent::Mapped { device, start } = *mapping.extent() else {
+            return Ok(None);
+        };
+        let len = mapping.len().0.min(within.len() as u32);
+        if len == 0 || start.0.checked_add(len.into()).is_none() {
+            return Err(EIO);
+        }
+        Ok(Some(Self {
+            blocks: within.start..within.start + len,
+            device,
+            start,
+            backing: match mapping.is_new() {
+                true => Backing::Fresh,
+                false => Backing::Old,
+            },
+        }))
+    }
+
+    /// Makes valid what a write needs of the run's blocks that it does not cover: the first and the
+    /// last block of the write, if they are in the run.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    fn prepare_edges<I: InodeType>(&self, place: &WritePlace<'i, I>) -> Result {
+        let touched = place.touched();
+        self.prepare(place, touched.start)?;
+        self.prepare(place, touched.end.saturating_sub(1))
+    }
+
+    fn prepare<I: InodeType>(&self, place: &WritePlace<'i, I>, block: u32) -> Result {
+        if !self.blocks.contains(&block) || place.covers(block) || place.is_valid(block) {
+            return Ok(());
+        }
+        let folio = &place.folio;
+        let inode = plain(folio.inode());
+        let bits = inode.block_bits();
+        let position = file_block(folio.inode(), folio, block).0 << bits;
+        if self.backing == Backing::Fresh || position >= inode.size() {
+            folio.zero_invalid(block..block + 1);
+            return Ok(());
+        }
+        let offset = u64::from(block - self.blocks.start);
+        let start = PhysicalBlock(self.start.0 + offset);
+        folio.read_block(block, self.device, sector(start, bits)?)?;
+        // Anybody may have left anything on the disk behind the end.
+        folio.zero(inode.size()..position + (1 << bits));
+        Ok(())
+    }
+}
+
+/// How many of the `blocks` blocks of a folio are in the file.
+fn file_blocks(inode: &Inode, folio: &Folio, blocks: u32) -> u32 {
+    let inside = inode.size().saturating_sub(folio.position());
+    let inside = inside.div_ceil(1 << inode.block_bits());
+    u32::try_from(inside).map_or(blocks, |inside| inside.min(blocks))
+}
+
+/// The number in the file of a block of a folio.
+fn file_block<I: InodeType>(inode: &I, folio: &Folio, block: u32) -> LogicalBlock {
+    let first = folio.position() >> plain(inode).block_bits();
+    LogicalBlock(first + u64::from(block))
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_folio_writes)]
+mod tests {
+    use super::folio_size;
+
+    #[test]
+    fn folios_are_as_large_as_what_is_left() {
+        assert_eq!(folio_size(0, 100, 50), 100);
+        assert_eq!(folio_size(4096, 1 << 20, 8192), 1 << 20);
+        assert_eq!(folio_size(0, 1 << 20, 0), 1 << 20);
+    }
+
+    #[test]
+    fn folios_at_the_end_grow_with_the_file() {
+        assert_eq!(folio_size(0, 100, 0), 100);
+        assert_eq!(folio_size(8192, 4096, 8192), 4096);
+        assert_eq!(folio_size(1 << 17, 4096, 1 << 17), 1 << 15);
+        assert_eq!(folio_size(1 << 40, 4096, 1 << 40), 256 << 10);
+        // Not behind a gap.
+        assert_eq!(folio_size((1 << 20) + 1, 4096, 1 << 20), 4096);
+    }
+}

@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Regular files without buffer_heads: which blocks of a page are valid, and which
+are dirty (B2, B4).
+
+What is free on the disk is full of garbage before each test, so that whatever is
+seen that nobody has written is seen. C ext2 passes, too, but for what says so.
+"""
+
+import contextlib
+import ctypes
+import mmap
+import os
+import time
+
+import disks
+import disturb
+import mapped
+from lowlevel import fibmap
+from runner import timeout
+from sysapi import libc
+
+PAGE = mapped.SIZE
+BLOCK = 1024
+GARBAGE = b"\xa5garbage" * 128
+TRACING = "/sys/kernel/tracing"
+# what makes, or works on, the buffer_heads of a file's pages
+BUFFERS = ("block_write_begin", "__block_write_begin", "block_page_mkwrite",
+           "create_empty_buffers", "block_dirty_folio", "block_read_full_folio",
+           "__block_write_full_folio", "block_invalidate_folio")
+
+libc.mmap.restype = ctypes.c_void_p
+
+
+def _disk(ctx, image="blank-1k"):
+    """A disk whose free blocks are full of garbage."""
+    disk = disks.Disk(ctx, image).mount()
+    with open(disk.where("garbage"), "wb", 0) as file, contextlib.suppress(OSError):
+        while file.write(GARBAGE * 64):
+            pass
+    disks.sync(disk.point)
+    os.unlink(disk.where("garbage"))
+    disks.sync(disk.point)
+    return disk
+
+
+def _open(disk, name="file"):
+    return os.open(disk.where(name), os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _forget(fd):
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _same(fd, want):
+    got = os.pread(fd, len(want) + 1, 0)
+    if got == want:
+        return
+    at = next((at for at, (one, other) in enumerate(zip(got, want)) if one != other),
+              min(len(got), len(want)))
+    raise AssertionError(f"{len(got)} bytes, not {len(want)}; they differ at {at}: "
+                         f"{got[at:at + 16]!r}, not {want[at:at + 16]!r}")
+
+
+def _same_on_disk(fd, want):
+    """In memory, and after it has been read again."""
+    _same(fd, want)
+    _forget(fd)
+    _same(fd, want)
+
+
+def test_rest_of_a_page_is_read(ctx):
+    """Blocks of a page that is not in memory are written; the others are read."""
+    disk = _disk(ctx)
+    for written in range(1, 16):
+        fd = _open(disk, f"file{written}")
+        want = bytearray(b"o" * PAGE)
+        os.pwrite(fd, want, 0)
+        _forget(fd)
+        for block in range(4):
+            if written & 1 << block:
+                os.pwrite(fd, b"n" * BLOCK, block * BLOCK)
+                want[block * BLOCK:(block + 1) * BLOCK] = b"n" * BLOCK
+        if written % 2:
+            os.fsync(fd)
+        _same_on_disk(fd, bytes(want))
+        os.close(fd)
+    disk.finish()
+
+
+def test_part_of_a_block(ctx):
+    """A write that covers no block wholly, at each end, of blocks that are there, of
+    holes, and behind the end."""
+    disk = _disk(ctx)
+    for name, size in (("data", 2 * PAGE), ("hole", 0), ("tail", 3 * BLOCK + 100)):
+        for at, length in ((0, 1), (100, 50), (1000, 100), (BLOCK + 1, 2 * BLOCK),
+                           (3 * BLOCK + 7, BLOCK), (PAGE - 5, 10)):
+            fd = _open(disk, f"{name}-{at}")
+            want = bytearray(b"o" * size)
+            os.pwrite(fd, want, 0)
+            if name == "hole":
+                os.ftruncate(fd, 2 * PAGE)
+                want = bytearray(2 * PAGE)
+            _forget(fd)
+            os.pwrite(fd, b"n" * length, at)
+            want.extend(bytes(max(0, at + length - len(want))))
+            want[at:at + length] = b"n" * length
+            _same_on_disk(fd, bytes(want))
+            os.close(fd)
+    disk.finish()
+
+
+def test_block_of_a_page_is_written(ctx):
+    """One block of a page that is in memory is stored to and synced: no other block is
+    written."""
+    disk = _disk(ctx)
+    fd = _open(disk)
+    os.pwrite(fd, b"o" * 4 * PAGE, 0)
+    os.fsync(fd)
+    for block in (0, 3, 6, 9, 15):
+        os.pwrite(fd, b"n" * 10, block * BLOCK + 17)
+        with ctx.record(disk.device) as io:
+            os.fsync(fd)
+        mine = {fibmap(fd, at): at for at in range(16)}
+        data = [(mine[bio.sector // 2], bio.sectors) for bio in io.bios
+                if bio.sector // 2 in mine]
+        assert data == [(block, 2)], f"block {block}: {data}"
+    os.close(fd)
+    disk.finish()
+
+
+def test_some_blocks_in_one_go(ctx):
+    """Dirty blocks with clean ones between them are written by themselves."""
+    disk = _disk(ctx)
+    fd = _open(disk)
+    want = bytearray(b"o" * PAGE)
+    os.pwrite(fd, want, 0)
+    os.fsync(fd)
+    for block in (0, 2, 3):
+        os.pwrite(fd, b"n", block * BLOCK)
+        want[block * BLOCK] = ord("n")
+    with ctx.record(disk.device) as io:
+        os.fsync(fd)
+    mine = {fibmap(fd, at): at for at in range(4)}
+    written = {mine[bio.sector // 2] + more for bio in io.bios if bio.sector // 2 in mine
+               for more in range(bio.sectors // 2)}
+    assert written == {0, 2, 3}, io.bios
+    _same_on_disk(fd, bytes(want))
+    os.close(fd)
+    disk.finish()
+
+
+def test_store_through_a_mapping(ctx):
+    """A store to a page of which one block is dirty is written, wherever it was."""
+    disk = _disk(ctx)
+    fd = _open(disk)
+    want = bytearray(b"o" * PAGE)
+    os.pwrite(fd, want, 0)
+    os.fsync(fd)
+    with mapped.Page(fd, 0) as page:
+        for at in (3000, 10, 2000):
+            os.pwrite(fd, b"n", BLOCK + at % 7)
+            page.store(at, b"m")
+            want[BLOCK + at % 7] = ord("n")
+            want[at] = ord("m")
+            os.fsync(fd)
+            page.store(at + 1, b"k")
+            want[at + 1] = ord("k")
+    _same_on_disk(fd, bytes(want))
+    os.close(fd)
+    disk.finish()
+
+
+def test_truncate_down_and_up(ctx):
+    """What was cut off is zero, and has no blocks."""
+    disk = _disk(ctx)
+    for stored in (False, True):
+        for end in (BLOCK, BLOCK + 500, 3 * BLOCK):
+            fd = _open(disk, f"file-{stored}-{end}")
+            os.pwrite(fd, b"o" * PAGE, 0)
+            with mapped.Page(fd, 0) as page:
+                if stored:
+                    page.store(0, b"m" * PAGE)
+                os.ftruncate(fd, end)
+                os.ftruncate(fd, PAGE)
+                assert page.load(end, PAGE) == bytes(PAGE - end)
+            kept = (b"m" if stored else b"o") * end
+            _same_on_disk(fd, kept.ljust(PAGE, b"\0"))
+            # C gives blocks to zeros, for the page is dirty as a whole
+            if not stored or ctx.fstype != disks.C_FSTYPE:
+                blocks = [bool(fibmap(fd, at)) for at in range(4)]
+                assert blocks == [at * BLOCK < end for at in range(4)], blocks
+            os.close(fd)
+    disk.finish()
+
+
+def test_what_has_a_place_is_written(ctx):
+    """Somebody stores to a whole page of a file of half a block; then there is one free
+    block, which a write gets. That block is on the disk in the end, however the others
+    fare (in C it is read back as garbage)."""
+    disk = _disk(ctx, "blank-1k")
+    fd = _open(disk)
+    os.pwrite(fd, b"o" * 500, 0)
+    os.fsync(fd)
+    with mapped.Page(fd, 0) as page:
+        page.store(0, b"m" * PAGE)
+    with open(disk.where("full"), "wb", 0) as file:
+        with contextlib.suppress(OSError):
+            while file.write(GARBAGE):
+                pass
+        os.fsync(file.fileno())
+        last = os.fstat(file.fileno()).st_size
+        os.ftruncate(file.fileno(), last - BLOCK)
+    done = os.pwrite(fd, b"n" * 3 * BLOCK, BLOCK)
+    want = b"m" * 500 + bytes(BLOCK - 500) + b"n" * done
+    _same(fd, want)
+    with disturb.tuned(dirty_background_ratio=0, dirty_writeback_centisecs=10):
+        time.sleep(2)
+    disks.sync(disk.point)
+    disturb.reclaim()
+    if ctx.fstype != disks.C_FSTYPE:
+        _same(fd, want)
+    os.close(fd)
+    disk.finish()
+
+
+def test_blocks_behind_the_end(ctx):
+    """A file has blocks behind its end, with garbage, as a crash leaves them. When it
+    grows there are zeros, in memory and on the disk. C shows the garbage."""
+    for how in ("write", "truncate"):
+        disk = _disk(ctx)
+        fd = _open(disk)
+        os.pwrite(fd, GARBAGE * 4, 0)
+        os.fsync(fd)
+        os.close(fd)
+        disk.umount()
+        ctx.run("debugfs", "-w", "-R", "set_inode_field /file size 500", disk.path)
+        disk.mount()
+        fd = _open(disk)
+        want = bytearray(GARBAGE[:500])
+        if how == "write":
+            os.pwrite(fd, b"far", 10_000)
+            want = want.ljust(10_000, b"\0") + b"far"
+        else:
+            os.ftruncate(fd, 9_000)
+            want = want.ljust(9_000, b"\0")
+        if ctx.fstype != disks.C_FSTYPE:
+            _same_on_disk(fd, bytes(want))
+        os.close(fd)
+        disk.finish()
+
+
+def _edge():
+    """An address behind which there is no memory, with PAGE bytes in front of it."""
+    anonymous = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    area = libc.mmap(None, ctypes.c_size_t(2 * PAGE), mmap.PROT_READ | mmap.PROT_WRITE,
+                     anonymous, -1, ctypes.c_long(0))
+    assert libc.munmap(ctypes.c_void_p(area + PAGE), ctypes.c_size_t(PAGE)) == 0
+    ctypes.memset(area, ord("c"), PAGE)
+    return area + PAGE
+
+
+def test_short_copy(ctx):
+    """The source ends in the middle of a write: what was not copied is what it was, or
+    zero, and never what was on the disk."""
+    disk = _disk(ctx)
+    edge = _edge()
+    for name in ("new", "old", "hole"):
+        for at, given in ((0, 100), (500, 1500), (0, 2 * BLOCK), (BLOCK, 3 * BLOCK - 1),
+                          (PAGE + 10, 7)):
+            fd = _open(disk, f"{name}-{at}-{given}")
+            want = bytearray(2 * PAGE if name != "new" else 0)
+            if name == "old":
+                want[:] = b"o" * len(want)
+                os.pwrite(fd, want, 0)
+            os.ftruncate(fd, len(want))
+            _forget(fd)
+            done = libc.pwrite(fd, ctypes.c_void_p(edge - given), ctypes.c_size_t(PAGE),
+                               ctypes.c_long(at))
+            assert 0 < done <= given, f"{name}: {done} of {given}"
+            want.extend(bytes(max(0, at + done - len(want))))
+            want[at:at + done] = b"c" * done
+            assert os.fstat(fd).st_size == len(want)
+            _same_on_disk(fd, bytes(want))
+            os.ftruncate(fd, 3 * PAGE)
+            _same_on_disk(fd, bytes(want).ljust(3 * PAGE, b"\0"))
+            os.close(fd)
+    disk.finish()
+
+
+def test_source_is_the_destination(ctx):
+    """A file is written from a mapping of itself that is not in memory."""
+    disk = _disk(ctx)
+    fd = _open(disk)
+    want = bytes(range(256)) * 32
+    os.pwrite(fd, want, 0)
+    _forget(fd)
+    with mapped.Page(fd, 1) as page:
+        done = libc.pwrite(fd, ctypes.c_void_p(page.address), ctypes.c_size_t(PAGE),
+                           ctypes.c_long(PAGE + 100))
+    assert done == PAGE
+    got = os.pread(fd, 3 * PAGE, 0)
+    assert got[:PAGE + 100] == want[:PAGE + 100] and len(got) == 2 * PAGE + 100
+    _same_on_disk(fd, got)
+    os.close(fd)
+    disk.finish()
+
+
+@timeout(200)
+def test_pages_are_moved(ctx):
+    """Memory is compacted while some blocks of pages are valid and some dirty."""
+    disk = _disk(ctx)
+    fd = _open(disk)
+    count = 256
+    want = bytearray(b"o" * count * PAGE)
+    os.pwrite(fd, want, 0)
+    _forget(fd)
+    for page in range(count):
+        at = page * PAGE + page % 4 * BLOCK
+        os.pwrite(fd, b"n" * BLOCK, at)
+        want[at:at + BLOCK] = b"n" * BLOCK
+        if page % 64 == 0:
+            disturb.compact()
+    disturb.compact()
+    _same_on_disk(fd, bytes(want))
+    os.close(fd)
+    disk.finish()
+
+
+@contextlib.contextmanager
+def _calls(names):
+    """A dictionary that has in the end how often each function was called."""
+    def tell(name, text):
+        # open() would seek, which these files do not know
+        file = os.open(f"{TRACING}/{name}", os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
+
+    counts = {}
+    made = []
+    try:
+        for number, name in enumerate(names):
+            tell("kprobe_events", f"p:rust_mpage/b{number} {name}")
+            made.append(number)
+        for number in made:
+            tell(f"events/rust_mpage/b{number}/enable", "1")
+        yield counts
+        with open(f"{TRACING}/kprobe_profile", encoding="ascii") as file:
+            hits = {line.split()[0]: int(line.split()[1]) for line in file}
+        counts.update((name, hits[f"b{number}"]) for number, name in enumerate(names))
+    finally:
+        for number in made:
+            tell(f"events/rust_mpage/b{number}/enable", "0")
+            tell("kprobe_events", f"-:rust_mpage/b{number}")
+
+
+@timeout(200)
+def test_no_buffer_heads(ctx):
+    """Nothing of a regular file goes through buffer_heads. In C everything does."""
+    for image in ("blank-1k", "blank-4k"):
+        disk = disks.Disk(ctx, image).mount()
+        fd = _open(disk)
+        disks.sync(disk.point)
+        with _calls(BUFFERS) as counts:
+            os.pwrite(fd, b"o" * 5000, 0)
+            os.pwrite(fd, b"n" * 100, 3000)
+            os.pwrite(fd, b"far", 50_000)
+            os.fdatasync(fd)
+            with mapped.Page(fd, 0) as page:
+                page.store(2000, b"m")
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.pread(fd, 60_000, 0)
+            os.pwrite(fd, b"k" * 10, 60_000)
+            os.ftruncate(fd, 4500)
+            os.ftruncate(fd, 70_000)
+            _forget(fd)
+            os.pread(fd, 70_000, 0)
+        called = {name: count for name, count in counts.items() if count}
+        if ctx.fstype == disks.C_FSTYPE:
+            assert called, "the probes see nothing"
+        else:
+            assert not called, f"{image}: {called}"
+        os.close(fd)
+        disk.finish()
