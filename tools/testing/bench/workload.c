@@ -23,12 +23,15 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "clock.h"
 
 #define PAGE	4096L
 #define MIB	(1L << 20)
 #define SMALL	6144
+
+#define LARGE	(2 * MIB)
 
 static char *buffer;
 
@@ -98,11 +101,17 @@ static void cell_write(const char *path, long mib, long chunk)
 	close(fd);
 }
 
-/* The file is in the cache, and clean. */
+/* The file, made if need be, is in the cache, and clean. */
 static void cell_overwrite(const char *path, long mib, long chunk)
 {
-	int fd = check(open(path, O_RDWR), path);
+	int fd = check(open(path, O_CREAT | O_RDWR, 0644), path);
 
+	if (lseek(fd, 0, SEEK_END) < mib * MIB) {
+		check(lseek(fd, 0, SEEK_SET), "lseek");
+		put(fd, mib * MIB, MIB);
+		check(fsync(fd), "fsync");
+	}
+	check(lseek(fd, 0, SEEK_SET), "lseek");
 	while (check(read(fd, buffer, MIB), "read") > 0)
 		;
 	sync();
@@ -112,6 +121,90 @@ static void cell_overwrite(const char *path, long mib, long chunk)
 	tell("overwrite", mib * MIB / PAGE);
 	check(fsync(fd), "fsync");
 	close(fd);
+}
+
+/* Two processes append to a file each, or to one, in pieces of a page. */
+static void cell_append(const char *path, long mib, long files)
+{
+	char name[4096];
+	pid_t child;
+	int i, fd, status;
+
+	forget();
+	bench_begin();
+	for (i = 0; i < 2; i++) {
+		child = check(fork(), "fork");
+		if (child)
+			continue;
+		snprintf(name, sizeof(name), "%s%ld", path, i % files);
+		fd = check(open(name, O_CREAT | O_WRONLY | O_APPEND, 0644), name);
+		put(fd, mib * MIB, PAGE);
+		_exit(0);
+	}
+	for (i = 0; i < 2; i++) {
+		check(wait(&status), "wait");
+		if (status)
+			exit(1);
+	}
+	tell("append", 2 * mib * MIB / PAGE);
+}
+
+/* Sectors that the device has read and written so far. */
+struct traffic {
+	long in, out;
+};
+
+static struct traffic traffic(void)
+{
+	const char *path = getenv("BENCH_STAT");
+	FILE *file = fopen(path ? path : "", "r");
+	struct traffic now;
+
+	if (!file || fscanf(file, "%*d %*d %ld %*d %*d %*d %ld", &now.in,
+			    &now.out) != 2)
+		fail("the device's stat");
+	fclose(file);
+	return now;
+}
+
+/*
+ * KiB that the device reads and writes for each of some small changes of a file
+ * of 2 MiB, each with fsync: 4 KiB of what is in memory are written anew
+ * ("rewrite"), or appended, or a byte of what is not in memory is stored through
+ * a mapping.
+ */
+static void cell_change(const char *path, const char *what, long count)
+{
+	int fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+	struct traffic before, now, sum = { 0, 0 };
+	long i, at;
+	char *map;
+
+	put(fd, LARGE, MIB);
+	check(fsync(fd), "fsync");
+	sync();
+	map = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		fail("mmap");
+	for (i = 0; i < count; i++) {
+		at = i * (LARGE / count);
+		if (!strcmp(what, "append"))
+			at = LARGE + i * PAGE;
+		if (!strcmp(what, "store"))
+			forget();
+		before = traffic();
+		if (!strcmp(what, "store"))
+			map[at]++;
+		else if (pwrite(fd, buffer, PAGE, at) != PAGE)
+			fail("pwrite");
+		check(fsync(fd), "fsync");
+		now = traffic();
+		sum.in += now.in - before.in;
+		sum.out += now.out - before.out;
+	}
+	munmap(map, LARGE);
+	close(fd);
+	printf("in %ld %ld\nout %ld %ld\n", sum.in / 2, count, sum.out / 2, count);
 }
 
 static long read_all(int fd, long chunk)
@@ -375,6 +468,11 @@ int main(int argc, char **argv)
 		make_empty(path, first);
 	else if (!strcmp(cell, "list"))
 		cell_list(path);
+	else if (!strcmp(cell, "append-by-two"))
+		cell_append(path, first, second);
+	else if (!strcmp(cell, "rewrite") || !strcmp(cell, "store") ||
+		 !strcmp(cell, "append"))
+		cell_change(path, cell, first);
 	else
 		return 2;
 	return 0;

@@ -6,7 +6,7 @@
 The job names the device ("brd" or "null_blk") and its size, the groups of
 filesystems, and the cells; the host wrote it (tools/testing/rmp/bench/plan.py).
 A group is what can read the same disk. Its first member makes the disk and the
-files, then each member mounts it read-only for the cells that read. After that
+files, then each member mounts it for the cells that read. After that
 each member that can write gets an empty disk for the cells that write.
 
 Each result is a line of results.jsonl: filesystem, cell, nanoseconds, units, and
@@ -45,6 +45,7 @@ class Device:
                 f"nr_devices=1 memory_backed=1 bs=512 gb={-(-mib // 1024)} "
                 "irqmode=0 submit_queues=1 discard=1")
             self.path = "/dev/nullb0"
+        self.stat = f"/sys/block/{os.path.basename(self.path)}/stat"
         self._block_size = job["block_size"]
         self._fill()
 
@@ -102,17 +103,20 @@ class Bench:
             except OSError:
                 pass  # another module uses it
 
-    def mount(self, member, read_only, options=""):
-        flags = sysapi.MS_RDONLY if read_only else 0
-        sysapi.mount(self._device.path, POINT, member["fstype"], flags, options)
+    def mount(self, member, options=""):
+        """Read-write, as people do."""
+        sysapi.mount(self._device.path, POINT, member["fstype"], 0, options)
 
     def run(self, words, counted=False):
         """Run the workload; {what: (nanoseconds, units)}."""
         argv = [WORKLOAD, words[0], os.path.join(POINT, words[1]),
                 *map(str, words[2:])]
+        env = {"BENCH_STAT": self._device.stat}
+        if counted:
+            env["BENCH_COUNT"] = "1"
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env={"BENCH_COUNT": "1"} if counted else {},
+                              env=env,
                               text=True)
         if done.returncode:
             raise OSError(f"{' '.join(argv)}: status {done.returncode}: "
@@ -150,7 +154,7 @@ class Bench:
                 if any(self.wants(member, cell) for member in members)}
         self._load(maker)
         self._device.make(group["mkfs"])
-        self.mount(maker, False, group.get("options", ""))
+        self.mount(maker, group.get("options", ""))
         for words in job["make"] + group["make"]:
             if words[1] not in used:
                 continue
@@ -162,7 +166,7 @@ class Bench:
         for member in members:
             self.note(f"{member['name']}, reading")
             self._load(member)
-            self.mount(member, True)
+            self.mount(member)
             for cell in job["read"]:
                 if self.wants(member, cell):
                     self.cell(member, cell)
@@ -180,7 +184,7 @@ class Bench:
         self.note(f"{member['name']}, writing")
         self._device.make(group["mkfs"])
         self._load(member)
-        self.mount(member, False)
+        self.mount(member)
         if os.statvfs(POINT).f_flag & os.ST_RDONLY:
             self.record(fs=member["name"], read_only=True)
         else:

@@ -36,10 +36,10 @@ class Boots:
         self._out = out
         self.clock = "kvm" if settings.accel == "kvm" else "icount"
 
-    def run(self, name, job, memory="3G", plugin=None):
+    def run(self, name, job, memory="3G", plugin=None, clock=None):
         """Results of one boot, a list of records; raises ui.Fail."""
         machine = guest.Guest(self._prepared.virtme, self._prepared.kernel,
-                              self.clock, memory)
+                              clock or self.clock, memory)
         ours = machine.share("modules", self._prepared.objects)
         on_rust = machine.share("ext2", self._on_rust)
         kernel = machine.share("kernel", self._prepared.kernel.build)
@@ -79,6 +79,8 @@ def jobs_of_all():
             job = plan.table(device, block_size)
             boots[f"{device}-{block_size // 1024}k"] = (job, "3G")
         boots.setdefault("growth", (plan.growth(), "5G"))
+    for block_size in (4096, 1024):
+        boots[f"changes-{block_size // 1024}k"] = (plan.changes(block_size), "3G")
     boots["repeat"] = (
         plan.only(plan.table("brd", 4096), [REPEATED]), "3G")
     return boots
@@ -125,6 +127,10 @@ def main(settings):
     if settings.profile:
         return profile.main(settings, prepared, boots, programs, out)
     found = run_all(boots)
+    with ui.Progress("two processors, the wall's clock"):
+        # an emulator that counts instructions has one processor
+        found["writers"] = boots.run("writers", plan.writers(),
+                                     clock="kvm" if boots.clock == "kvm" else "tcg")
     versions = report.versions(prepared, ksource.version(prepared.source),
                                boots.clock)
     first, second, agree = repeat_check(found)

@@ -11,6 +11,14 @@ SPARSE_MIB = 64
 SCATTERED_MIB = 16
 SMALL_FILES = 2000
 ENTRIES = 5000     # of the directory that is listed
+WRITER_MIB = 64    # that each of two processes appends
+WRITER_NAMES = {"append_two": "to two files", "append_one": "to one file"}
+CHANGES = 16       # of each kind
+CHANGE_NAMES = {
+    "rewrite": "4 KiB written anew, in memory",
+    "store": "a byte stored through a mapping, not in memory",
+    "append": "4 KiB appended",
+}
 GROWTH_MIB = (16, 64, 256, 1024)
 GROWTH_FILES = (1, 10, 100, 1000, 10000)
 
@@ -107,6 +115,24 @@ def table(device, block_size):
     """The job of a boot that fills one table."""
     return {"device": device, "block_size": block_size, "device_mib": 640,
             "read": READ_CELLS, "write": WRITE_CELLS, "make": MAKE, "only": []}
+
+
+def changes(block_size):
+    """The job of the boot that asks what small changes cost the device: KiB. brd does
+    not count."""
+    cells = [_cell([what, f"change-{what}", CHANGES],
+                   **{"in": f"{what}_read", "out": f"{what}_written"})
+             for what in CHANGE_NAMES]
+    return {"device": "null_blk", "block_size": block_size, "device_mib": 256,
+            "read": [], "write": cells, "make": [], "only": []}
+
+
+def writers():
+    """The job of the boot in which two processes write on two processors."""
+    cells = [_cell(["append-by-two", f"append{files}-", WRITER_MIB, files], append=name)
+             for files, name in ((2, "append_two"), (1, "append_one"))]
+    return {"device": "brd", "block_size": 4096, "device_mib": 640,
+            "read": [], "write": cells, "make": [], "only": []}
 
 
 def growth():

@@ -14,6 +14,8 @@ from . import plan, svg
 SETUPS = (("brd-4k", "brd, 4 KiB blocks"), ("brd-1k", "brd, 1 KiB blocks"),
           ("null_blk-4k", "null_blk, 4 KiB blocks"),
           ("null_blk-1k", "null_blk, 1 KiB blocks"))
+CHANGES = (("changes-4k", "null_blk, 4 KiB blocks"),
+           ("changes-1k", "null_blk, 1 KiB blocks"))
 CLOCKS = {"icount": "instructions", "kvm": "wall-clock nanoseconds (KVM: only as "
                                            "good as the machine was quiet)"}
 
@@ -152,6 +154,32 @@ def growth_lines(series):
     return lines
 
 
+def writer_lines(found):
+    """Lines of a table of two processes that write at the same time."""
+    lines = [f"{'':52}" + "".join(f"{name[:20]:>22}" for name in plan.FILESYSTEMS)]
+    for what, heading in plan.WRITER_NAMES.items():
+        row = f"{heading:52}"
+        for name in plan.FILESYSTEMS:
+            cell = found.get((name, what))
+            row += f"{cell.cost * cell.units / 1e6:.0f}".rjust(22) if cell else f"{'-':>22}"
+        lines.append(row)
+    return lines
+
+
+def change_lines(found):
+    """Lines of a table of what small changes, each with fsync, cost the device."""
+    lines = [f"{'':52}" + "".join(f"{name[:20]:>22}" for name in plan.FILESYSTEMS)]
+    for what, heading in plan.CHANGE_NAMES.items():
+        row = f"{heading:52}"
+        for name in plan.FILESYSTEMS:
+            read, written = (found.get((name, f"{what}_{way}"))
+                             for way in ("read", "written"))
+            both = f"{read.cost:.1f} / {written.cost:.1f}" if read and written else "-"
+            row += f"{both:>22}"
+        lines.append(row)
+    return lines
+
+
 def write_csv(found, path):
     """Every number of every boot."""
     with open(path, "w", encoding="utf-8", newline="") as file:
@@ -184,6 +212,12 @@ def write(found, about, out):
                             f"{blocks} blocks, {count} extents)")
             if record.get("read_only"):
                 text.append(f"  ({record['fs']} cannot write yet)")
+    for boot, title in CHANGES:
+        text += ["", f"what the device reads and writes for a small change with fsync, "
+                     f"KiB ({title})", ""] + change_lines(cells(found[boot]))
+    text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 KiB, "
+                 "milliseconds of the wall's clock on two processors", ""]
+    text += writer_lines(cells(found["writers"]))
     series = growth(found["growth"])
     text += ["", "growth (brd, 4 KiB blocks)", ""] + growth_lines(series)
     ui.say("\n".join(text))
