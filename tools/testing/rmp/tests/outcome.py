@@ -34,9 +34,9 @@ class Outcome:
         return sum(1 for word in self.status.values() if word == status)
 
     def close(self, logs, boots_again):
-        """Print the failures and the last lines; the exit status.
+        """Print the failures and the last two lines; the exit status.
 
-        What reads the last line wants the counts of tests alone in it.
+        What reads the counts of tests wants them alone in a line.
         """
         for name, messages in self.reasons.items():
             ui.say(f"\nFAIL  {name}")
@@ -46,9 +46,9 @@ class Outcome:
         failed, passed, skipped = map(self.count, ("fail", "pass", "skip"))
         if failed:
             ui.say(f"\nlogs: {logs}")
-        ui.say(f"\nguests booted again: {boots_again}")
-        ui.say(f"{passed} passed, {failed} failed" +
+        ui.say(f"\n{passed} passed, {failed} failed" +
                (f", {skipped} skipped" if skipped else ""))
+        ui.say(f"guests booted again: {boots_again}")
         if passed + failed == 0:
             raise ui.Fail("no test was run")
         return 1 if failed else 0

@@ -19,7 +19,7 @@ class Told(unittest.TestCase):
             results.add("b", "skip", "no device")
             self.assertEqual(results.close("logs", 2), 0)
         self.assertEqual(told.getvalue().splitlines()[-2:], [
-            "guests booted again: 2", "1 passed, 0 failed, 1 skipped"])
+            "1 passed, 0 failed, 1 skipped", "guests booted again: 2"])
 
 
 class Console(unittest.TestCase):
