@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a filesystem that can be written to says of its regular files: all of it. See writing.rst;
-//! `make lint` compiles this.
+//! What a filesystem that can be written to says of the contents of its regular files. See
+//! writing.rst; `make lint` compiles this.
 //!
-//! Each file has its blocks in one row, and the filesystem knows where that begins ([`Rows`]).
+//! Each file has its blocks in one row, and the filesystem knows where that begins ([`Rows`]). It is
+//! filled from the front only: behind a gap, as `truncate(2)` leaves it, appends fail until the gap is
+//! filled.
 
 #![deny(unsafe_code)]
 #![allow(missing_docs)]
@@ -39,9 +41,9 @@ pub trait Rows: WritableFileSystem {
     /// The first block of the file's row, and how many blocks of it have been given out.
     fn row(inode: &FsInode<Self>) -> Result<(u64, u64)>;
 
-    /// Gives out the file's blocks before number `end`, those in front of it, too. `ENOSPC` if
-    /// there is no room. Marks the inode dirty.
-    fn grow(inode: &FsInode<Self>, end: u64) -> Result;
+    /// Gives out blocks up to number `end`, as many as there are, and says how many blocks the file
+    /// has now. `ENOSPC` if there is not one more. Marks the inode dirty.
+    fn grow(inode: &FsInode<Self>, end: u64) -> Result<u64>;
 
     /// Takes the blocks from number `end` on back. Marks the inode dirty.
     fn shrink(inode: &FsInode<Self>, end: u64);
@@ -89,7 +91,7 @@ impl<T: Rows> BlockMapper for Map<T> {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
-        let (start, end) = T::row(inode)?;
+        let (_, end) = T::row(inode)?;
         if at.0 < end {
             return self.lookup(inode, at, max);
         }
@@ -97,9 +99,11 @@ impl<T: Rows> BlockMapper for Map<T> {
         if at.0 > end {
             return Err(EFBIG);
         }
-        T::grow(inode, at.0 + u64::from(max.0))?;
+        let end = T::grow(inode, at.0 + u64::from(max.0))?;
+        let (start, _) = T::row(inode)?;
+        let len = BlockCount(end.saturating_sub(at.0).min(max.0.into()) as u32);
         // All of them are fresh: the library zeroes what the write does not cover.
-        Ok(Mapping::mapped(inode.device(), PhysicalBlock(start + at.0), max).with_new())
+        Ok(Mapping::mapped(inode.device(), PhysicalBlock(start + at.0), len).with_new())
     }
 }
 

@@ -160,8 +160,9 @@ pub trait BlockMapper: Copy + Default + 'static {
     type Inode: InodeType;
 
     /// Says what block `at` of the file and those behind it are, for `max` blocks at most (at
-    /// least 1) that lie before the end of the file. The answer covers `at` and should be as long
-    /// as is known without further I/O.
+    /// least 1). They lie before the end of the file, or, when that moves on, behind it in its page;
+    /// where the file has nothing the answer is a hole. It covers `at` and should be as long as is
+    /// known without further I/O.
     ///
     /// May sleep and read metadata. The caller holds folio locks of the file.
     ///
@@ -181,15 +182,15 @@ pub trait BlockMapper: Copy + Default + 'static {
     /// them are, or none.
     ///
     /// May sleep, read and change metadata. The caller holds the lock of the folio with `at`, and
-    /// writes all blocks of the answer or zeroes them: nobody sees what was in them before. Memory
-    /// that is allocated in here is not reclaimed from filesystems.
+    /// writes all blocks of the answer that are fresh, or zeroes them: nobody sees what was in them
+    /// before. Memory that is allocated in here is not reclaimed from filesystems.
     ///
     /// Left as it is, for a filesystem that is only read.
     ///
     /// # Errors
     ///
-    /// Any; `ENOSPC` and `EDQUOT` mean that it may be worth to ask again later. It reaches the
-    /// writer, or, in writeback, the next `fsync(2)`.
+    /// Any; `ENOSPC`, `EDQUOT`, `ENOMEM`, `EAGAIN` and `EINTR` mean that it may be worth to ask again
+    /// later. It reaches the writer, or, in writeback, the next `fsync(2)`.
     fn allocate<'i>(
         &self,
         inode: &'i Self::Inode,

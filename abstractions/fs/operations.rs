@@ -90,8 +90,7 @@ pub(super) enum Content {
 }
 
 impl<T: FileSystem> Operations<T> {
-    /// A regular file, read through the page cache: in folios of any size on a
-    /// filesystem that is mounted read-only.
+    /// A regular file, read through the page cache in folios of any size.
     pub fn regular<I, A>() -> Self
     where
         I: FileOperations<FileSystem = T>,

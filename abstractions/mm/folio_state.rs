@@ -7,8 +7,8 @@
 //!
 //! A folio of which nothing is kept is wholly one or the other: all blocks are valid if it is
 //! uptodate, and none is otherwise; all are dirty if it is dirty. Where that is not so its private
-//! word has the [`BlockBits`], or the address of them, with a tag. (A buffer_head has no odd address:
-//! what is tagged is none.) Of an uptodate folio all blocks are valid, whatever the bits say.
+//! word has the [`BlockBits`], or the address of them, with a tag. (The address of a buffer_head is a
+//! multiple of 8: what is tagged is none.) Of an uptodate folio all blocks are valid, whatever the bits say.
 //!
 //! Bits begin and end under the folio's lock, and change under it but for one: who makes a folio
 //! dirty without it, because it has the lock of a page table. It sets the flag and then the bits, if

@@ -2,11 +2,11 @@
 
 //! Large folios that give way to their pages.
 //!
-//! Readahead brings large folios into the cache, and one bad block fails all of such a folio. The
+//! Readahead and writes bring large folios into the cache, and one bad block fails all of such a folio. The
 //! next reader asks for it by itself, with `read_folio`. It is then given up, and its pages are
 //! read one by one: what can be read is, and a bad block costs what it costs without large folios.
-//! So is one of holes that is clean and of which a page is about to be stored to through a mapping:
-//! only that page gets blocks.
+//! So is one with holes of which a page is about to be stored to through a mapping: only that page
+//! gets blocks.
 //!
 //! Locks: the caller holds `invalidate_lock` shared, as for any `read_folio`, so that the file is
 //! not truncated meanwhile. The folio's lock is released before those of the pages are taken.

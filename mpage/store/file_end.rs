@@ -77,8 +77,8 @@ pub fn truncate_tail<M: BlockMapper>(
 ///
 /// # Errors
 ///
-/// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another's; for a file that grows `EIO` if its last block cannot be
-/// read, `ENOMEM`, and the mapper's. The size is as it was then.
+/// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another's; for a file that grows
+/// `EIO` if its last block cannot be read, `ENOMEM`, and the mapper's. The size is as it was then.
 ///
 /// C: `truncate_setsize()`.
 pub fn set_size<M, T>(

@@ -203,7 +203,7 @@ impl<'i> Run<'i> {
         let at = file_block(inode, folio, within.start);
         let max = BlockCount(within.len() as u32);
         if at.0 << plain(inode).block_bits() >= plain(inode).size() {
-            // Nobody is asked where blocks behind the end are.
+            // Here nobody is asked where blocks behind the end are.
             return Ok(None);
         }
         // The folio with the old end of the file may be locked.
