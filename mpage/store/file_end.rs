@@ -17,7 +17,10 @@
 
 use crate::{
     abstractions::{
-        block::Sector,
+        block::{
+            BlockDevice,
+            Sector, //
+        },
         fs::{
             ExclusiveInode,
             FileSystem,
@@ -27,6 +30,7 @@ use crate::{
             InvalidateLock, //
         },
         mm::{
+            without_fs_reclaim,
             GetBlockFn,
             GrabbedFolio, //
         },
@@ -37,6 +41,7 @@ use crate::{
         BlockMapper,
         Extent,
         LogicalBlock,
+        Mapping,
         PhysicalBlock, //
     },
 };
@@ -127,7 +132,7 @@ fn zero_block_from<M: BlockMapper>(folio: &GrabbedFolio<'_, M::Inode>, from: u64
     let block = block_of(folio, from).ok_or(EINVAL)?;
     let one = block..block + 1;
     if !blocks.are_dirty(one.clone()) {
-        let mapping = M::default().lookup(folio.inode(), at, BlockCount(1))?;
+        let mapping = look::<M>(folio, at, BlockCount(1))?;
         let Extent::Mapped { device, start } = *mapping.extent() else {
             // A hole: there is nothing that could be seen.
             return Ok(());
@@ -139,6 +144,16 @@ fn zero_block_from<M: BlockMapper>(folio: &GrabbedFolio<'_, M::Inode>, from: u64
     folio.zero(from..(at.0 + 1) << bits);
     folio.dirty_blocks(one);
     Ok(())
+}
+
+/// Asks where blocks of a folio at the end of the file are. Writeback may have a bio with folios in
+/// front of it, and wait for its lock; so nobody waits for writeback to get memory.
+fn look<'i, M: BlockMapper>(
+    folio: &GrabbedFolio<'i, M::Inode>,
+    at: LogicalBlock,
+    max: BlockCount,
+) -> Result<Mapping<&'i BlockDevice>> {
+    without_fs_reclaim(|| M::default().lookup(folio.inode(), at, max))
 }
 
 /// Of the blocks of a folio that lie behind file position `end` as a whole, where the file ends:
@@ -163,7 +178,7 @@ fn settle_behind<M: BlockMapper>(folio: &GrabbedFolio<'_, M::Inode>, end: u64) -
     while at < page_end {
         let block = LogicalBlock(first + u64::from(at));
         let max = BlockCount(page_end - at);
-        let mapping = M::default().lookup(folio.inode(), block, max)?;
+        let mapping = look::<M>(folio, block, max)?;
         let len = mapping.len().0.min(max.0);
         if len == 0 {
             return Err(EIO);
