@@ -197,7 +197,9 @@ def test_truncate_down_and_up(ctx):
 def test_what_has_a_place_is_written(ctx):
     """Somebody stores to a whole page of a file of half a block; then there is one free
     block, which a write gets. That block is on the disk in the end, however the others
-    fare (in C it is read back as garbage)."""
+    fare."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C may give the last block to zeros behind the end")
     disk = _disk(ctx, "blank-1k")
     fd = _open(disk)
     os.pwrite(fd, b"o" * 500, 0)
@@ -218,8 +220,7 @@ def test_what_has_a_place_is_written(ctx):
         time.sleep(2)
     disks.sync(disk.point)
     disturb.reclaim()
-    if ctx.fstype != disks.C_FSTYPE:
-        _same(fd, want)
+    _same(fd, want)
     os.close(fd)
     disk.finish()
 
