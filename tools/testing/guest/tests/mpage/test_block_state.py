@@ -15,6 +15,7 @@ import time
 import disks
 import disturb
 import mapped
+from contents import forget, open_file, same, same_on_disk
 from lowlevel import fibmap
 from runner import timeout
 from sysapi import libc
@@ -43,47 +44,21 @@ def _disk(ctx, image="blank-1k"):
     return disk
 
 
-def _open(disk, name="file"):
-    return os.open(disk.where(name), os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _forget(fd):
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _same(fd, want):
-    got = os.pread(fd, len(want) + 1, 0)
-    if got == want:
-        return
-    at = next((at for at, (one, other) in enumerate(zip(got, want)) if one != other),
-              min(len(got), len(want)))
-    raise AssertionError(f"{len(got)} bytes, not {len(want)}; they differ at {at}: "
-                         f"{got[at:at + 16]!r}, not {want[at:at + 16]!r}")
-
-
-def _same_on_disk(fd, want):
-    """In memory, and after it has been read again."""
-    _same(fd, want)
-    _forget(fd)
-    _same(fd, want)
-
-
 def test_rest_of_a_page_is_read(ctx):
     """Blocks of a page that is not in memory are written; the others are read."""
     disk = _disk(ctx)
     for written in range(1, 16):
-        fd = _open(disk, f"file{written}")
+        fd = open_file(disk, f"file{written}")
         want = bytearray(b"o" * PAGE)
         os.pwrite(fd, want, 0)
-        _forget(fd)
+        forget(fd)
         for block in range(4):
             if written & 1 << block:
                 os.pwrite(fd, b"n" * BLOCK, block * BLOCK)
                 want[block * BLOCK:(block + 1) * BLOCK] = b"n" * BLOCK
         if written % 2:
             os.fsync(fd)
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         os.close(fd)
     disk.finish()
 
@@ -95,17 +70,17 @@ def test_part_of_a_block(ctx):
     for name, size in (("data", 2 * PAGE), ("hole", 0), ("tail", 3 * BLOCK + 100)):
         for at, length in ((0, 1), (100, 50), (1000, 100), (BLOCK + 1, 2 * BLOCK),
                            (3 * BLOCK + 7, BLOCK), (PAGE - 5, 10)):
-            fd = _open(disk, f"{name}-{at}")
+            fd = open_file(disk, f"{name}-{at}")
             want = bytearray(b"o" * size)
             os.pwrite(fd, want, 0)
             if name == "hole":
                 os.ftruncate(fd, 2 * PAGE)
                 want = bytearray(2 * PAGE)
-            _forget(fd)
+            forget(fd)
             os.pwrite(fd, b"n" * length, at)
             want.extend(bytes(max(0, at + length - len(want))))
             want[at:at + length] = b"n" * length
-            _same_on_disk(fd, bytes(want))
+            same_on_disk(fd, bytes(want))
             os.close(fd)
     disk.finish()
 
@@ -114,7 +89,7 @@ def test_block_of_a_page_is_written(ctx):
     """One block of a page that is in memory is stored to and synced: no other block is
     written."""
     disk = _disk(ctx)
-    fd = _open(disk)
+    fd = open_file(disk)
     os.pwrite(fd, b"o" * 4 * PAGE, 0)
     os.fsync(fd)
     for block in (0, 3, 6, 9, 15):
@@ -132,7 +107,7 @@ def test_block_of_a_page_is_written(ctx):
 def test_some_blocks_in_one_go(ctx):
     """Dirty blocks with clean ones between them are written by themselves."""
     disk = _disk(ctx)
-    fd = _open(disk)
+    fd = open_file(disk)
     want = bytearray(b"o" * PAGE)
     os.pwrite(fd, want, 0)
     os.fsync(fd)
@@ -145,7 +120,7 @@ def test_some_blocks_in_one_go(ctx):
     written = {mine[bio.sector // 2] + more for bio in io.bios if bio.sector // 2 in mine
                for more in range(bio.sectors // 2)}
     assert written == {0, 2, 3}, io.bios
-    _same_on_disk(fd, bytes(want))
+    same_on_disk(fd, bytes(want))
     os.close(fd)
     disk.finish()
 
@@ -153,7 +128,7 @@ def test_some_blocks_in_one_go(ctx):
 def test_store_through_a_mapping(ctx):
     """A store to a page of which one block is dirty is written, wherever it was."""
     disk = _disk(ctx)
-    fd = _open(disk)
+    fd = open_file(disk)
     want = bytearray(b"o" * PAGE)
     os.pwrite(fd, want, 0)
     os.fsync(fd)
@@ -166,7 +141,7 @@ def test_store_through_a_mapping(ctx):
             os.fsync(fd)
             page.store(at + 1, b"k")
             want[at + 1] = ord("k")
-    _same_on_disk(fd, bytes(want))
+    same_on_disk(fd, bytes(want))
     os.close(fd)
     disk.finish()
 
@@ -176,7 +151,7 @@ def test_truncate_down_and_up(ctx):
     disk = _disk(ctx)
     for stored in (False, True):
         for end in (BLOCK, BLOCK + 500, 3 * BLOCK):
-            fd = _open(disk, f"file-{stored}-{end}")
+            fd = open_file(disk, f"file-{stored}-{end}")
             os.pwrite(fd, b"o" * PAGE, 0)
             with mapped.Page(fd, 0) as page:
                 if stored:
@@ -185,7 +160,7 @@ def test_truncate_down_and_up(ctx):
                 os.ftruncate(fd, PAGE)
                 assert page.load(end, PAGE) == bytes(PAGE - end)
             kept = (b"m" if stored else b"o") * end
-            _same_on_disk(fd, kept.ljust(PAGE, b"\0"))
+            same_on_disk(fd, kept.ljust(PAGE, b"\0"))
             # C gives blocks to zeros, for the page is dirty as a whole
             if not stored or ctx.fstype != disks.C_FSTYPE:
                 blocks = [bool(fibmap(fd, at)) for at in range(4)]
@@ -201,7 +176,7 @@ def test_what_has_a_place_is_written(ctx):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C may give the last block to zeros behind the end")
     disk = _disk(ctx, "blank-1k")
-    fd = _open(disk)
+    fd = open_file(disk)
     os.pwrite(fd, b"o" * 500, 0)
     os.fsync(fd)
     with mapped.Page(fd, 0) as page:
@@ -215,12 +190,12 @@ def test_what_has_a_place_is_written(ctx):
         os.ftruncate(file.fileno(), last - BLOCK)
     done = os.pwrite(fd, b"n" * 3 * BLOCK, BLOCK)
     want = b"m" * 500 + bytes(BLOCK - 500) + b"n" * done
-    _same(fd, want)
+    same(fd, want)
     with disturb.tuned(dirty_background_ratio=0, dirty_writeback_centisecs=10):
         time.sleep(2)
     disks.sync(disk.point)
     disturb.reclaim()
-    _same(fd, want)
+    same(fd, want)
     os.close(fd)
     disk.finish()
 
@@ -230,14 +205,14 @@ def test_blocks_behind_the_end(ctx):
     grows there are zeros, in memory and on the disk. C shows the garbage."""
     for how in ("write", "truncate"):
         disk = _disk(ctx)
-        fd = _open(disk)
+        fd = open_file(disk)
         os.pwrite(fd, GARBAGE * 4, 0)
         os.fsync(fd)
         os.close(fd)
         disk.umount()
         ctx.run("debugfs", "-w", "-R", "set_inode_field /file size 500", disk.path)
         disk.mount()
-        fd = _open(disk)
+        fd = open_file(disk)
         want = bytearray(GARBAGE[:500])
         if how == "write":
             os.pwrite(fd, b"far", 10_000)
@@ -246,7 +221,7 @@ def test_blocks_behind_the_end(ctx):
             os.ftruncate(fd, 9_000)
             want = want.ljust(9_000, b"\0")
         if ctx.fstype != disks.C_FSTYPE:
-            _same_on_disk(fd, bytes(want))
+            same_on_disk(fd, bytes(want))
         os.close(fd)
         disk.finish()
 
@@ -269,22 +244,22 @@ def test_short_copy(ctx):
     for name in ("new", "old", "hole"):
         for at, given in ((0, 100), (500, 1500), (0, 2 * BLOCK), (BLOCK, 3 * BLOCK - 1),
                           (PAGE + 10, 7)):
-            fd = _open(disk, f"{name}-{at}-{given}")
+            fd = open_file(disk, f"{name}-{at}-{given}")
             want = bytearray(2 * PAGE if name != "new" else 0)
             if name == "old":
                 want[:] = b"o" * len(want)
                 os.pwrite(fd, want, 0)
             os.ftruncate(fd, len(want))
-            _forget(fd)
+            forget(fd)
             done = libc.pwrite(fd, ctypes.c_void_p(edge - given), ctypes.c_size_t(PAGE),
                                ctypes.c_long(at))
             assert 0 < done <= given, f"{name}: {done} of {given}"
             want.extend(bytes(max(0, at + done - len(want))))
             want[at:at + done] = b"c" * done
             assert os.fstat(fd).st_size == len(want)
-            _same_on_disk(fd, bytes(want))
+            same_on_disk(fd, bytes(want))
             os.ftruncate(fd, 3 * PAGE)
-            _same_on_disk(fd, bytes(want).ljust(3 * PAGE, b"\0"))
+            same_on_disk(fd, bytes(want).ljust(3 * PAGE, b"\0"))
             os.close(fd)
     disk.finish()
 
@@ -292,17 +267,17 @@ def test_short_copy(ctx):
 def test_source_is_the_destination(ctx):
     """A file is written from a mapping of itself that is not in memory."""
     disk = _disk(ctx)
-    fd = _open(disk)
+    fd = open_file(disk)
     want = bytes(range(256)) * 32
     os.pwrite(fd, want, 0)
-    _forget(fd)
+    forget(fd)
     with mapped.Page(fd, 1) as page:
         done = libc.pwrite(fd, ctypes.c_void_p(page.address), ctypes.c_size_t(PAGE),
                            ctypes.c_long(PAGE + 100))
     assert done == PAGE
     got = os.pread(fd, 3 * PAGE, 0)
     assert got[:PAGE + 100] == want[:PAGE + 100] and len(got) == 2 * PAGE + 100
-    _same_on_disk(fd, got)
+    same_on_disk(fd, got)
     os.close(fd)
     disk.finish()
 
@@ -311,11 +286,11 @@ def test_source_is_the_destination(ctx):
 def test_pages_are_moved(ctx):
     """Memory is compacted while some blocks of pages are valid and some dirty."""
     disk = _disk(ctx)
-    fd = _open(disk)
+    fd = open_file(disk)
     count = 256
     want = bytearray(b"o" * count * PAGE)
     os.pwrite(fd, want, 0)
-    _forget(fd)
+    forget(fd)
     for page in range(count):
         at = page * PAGE + page % 4 * BLOCK
         os.pwrite(fd, b"n" * BLOCK, at)
@@ -323,7 +298,7 @@ def test_pages_are_moved(ctx):
         if page % 64 == 0:
             disturb.compact()
     disturb.compact()
-    _same_on_disk(fd, bytes(want))
+    same_on_disk(fd, bytes(want))
     os.close(fd)
     disk.finish()
 
@@ -362,7 +337,7 @@ def test_no_buffer_heads(ctx):
     """Nothing of a regular file goes through buffer_heads. In C everything does."""
     for image in ("blank-1k", "blank-4k"):
         disk = disks.Disk(ctx, image).mount()
-        fd = _open(disk)
+        fd = open_file(disk)
         disks.sync(disk.point)
         with _calls(BUFFERS) as counts:
             os.pwrite(fd, b"o" * 5000, 0)
@@ -376,7 +351,7 @@ def test_no_buffer_heads(ctx):
             os.pwrite(fd, b"k" * 10, 60_000)
             os.ftruncate(fd, 4500)
             os.ftruncate(fd, 70_000)
-            _forget(fd)
+            forget(fd)
             os.pread(fd, 70_000, 0)
         called = {name: count for name, count in counts.items() if count}
         if ctx.fstype == disks.C_FSTYPE:

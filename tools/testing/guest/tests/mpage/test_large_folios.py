@@ -20,6 +20,7 @@ import dm
 import mapped
 import waiting
 import writers
+from contents import forget, open_file, same, same_on_disk
 from lowlevel import error_of, fibmap
 from runner import timeout
 from sysapi import MS_RDONLY, libc
@@ -40,32 +41,6 @@ def _disk(ctx, image):
     os.unlink(disk.where("garbage"))
     disks.sync(disk.point)
     return disk
-
-
-def _open(disk, name="file"):
-    return os.open(disk.where(name), os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _forget(fd):
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _same(fd, want):
-    got = os.pread(fd, len(want) + 1, 0)
-    if got == want:
-        return
-    at = next((at for at, (one, other) in enumerate(zip(got, want)) if one != other),
-              min(len(got), len(want)))
-    raise AssertionError(f"{len(got)} bytes, not {len(want)}; they differ at {at}: "
-                         f"{got[at:at + 16]!r}, not {want[at:at + 16]!r}")
-
-
-def _same_on_disk(fd, want):
-    """In memory, and after it has been read again."""
-    _same(fd, want)
-    _forget(fd)
-    _same(fd, want)
 
 
 def _is_large(fd, index):
@@ -98,11 +73,11 @@ def test_one_write_makes_large_folios(ctx):
     what is read back is what was written."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         want = os.urandom(LARGE + 5000)
         os.pwrite(fd, want, 0)
         assert _is_large(fd, 3) == _ours(ctx), image
-        _same_on_disk(fd, want)
+        same_on_disk(fd, want)
         os.close(fd)
         disk.finish()
 
@@ -111,13 +86,13 @@ def test_appends_make_large_folios(ctx):
     """Who appends in small pieces gets larger folios as the file grows."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         want = os.urandom(LARGE)
         for at in range(0, LARGE, 3000):
             os.pwrite(fd, want[at:at + 3000], at)
         assert _is_large(fd, LARGE // PAGE - 2) == _ours(ctx), image
         assert os.fstat(fd).st_blocks * 512 < LARGE + (64 << 10)
-        _same_on_disk(fd, want)
+        same_on_disk(fd, want)
         os.close(fd)
         disk.finish()
 
@@ -126,7 +101,7 @@ def test_rewrite_4k_of_2m_folio_writes_4k(ctx):
     """Of a folio of 2 MiB in memory one page is written: so much reaches the disk."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         want = bytearray(os.urandom(LARGE))
         os.pwrite(fd, want, 0)
         os.fsync(fd)
@@ -138,7 +113,7 @@ def test_rewrite_4k_of_2m_folio_writes_4k(ctx):
             written = _data(disk, fd, io.bios, LARGE, "W")
             assert written == PAGE, f"{image}, {at}: {written} bytes"
         assert not _ours(ctx) or _is_large(fd, 7)
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         os.close(fd)
         disk.finish()
 
@@ -148,10 +123,10 @@ def test_mmap_store_in_cold_file_writes_a_page(ctx):
     writes a page."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         want = bytearray(os.urandom(2 * LARGE))
         os.pwrite(fd, want, 0)
-        _forget(fd)
+        forget(fd)
         with mapped.Page(fd, 300) as page, ctx.record(disk.device) as io:
             page.store(5, b"m")
             os.fsync(fd)
@@ -159,7 +134,7 @@ def test_mmap_store_in_cold_file_writes_a_page(ctx):
         read, written = (_data(disk, fd, io.bios, len(want), op) for op in "RW")
         assert written == PAGE, f"{image}: {written} bytes written"
         assert read <= 256 << 10, f"{image}: {read} bytes read"
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         os.close(fd)
         disk.finish()
 
@@ -169,7 +144,7 @@ def test_fsync_per_append_bytes(ctx):
     for image in IMAGES:
         disk = _disk(ctx, image)
         block = os.statvfs(disk.point).f_bsize
-        fd = _open(disk)
+        fd = open_file(disk)
         want = b""
         os.pwrite(fd, want, 0)
         for length in (PAGE, 100, 3 * PAGE + 5, 700) * 20:
@@ -182,7 +157,7 @@ def test_fsync_per_append_bytes(ctx):
             written = _data(disk, fd, io.bios, len(want) + block, "W")
             assert written == touched * block or not _ours(ctx), \
                 f"{image}: {written} bytes for {length} behind {before}"
-        _same_on_disk(fd, want)
+        same_on_disk(fd, want)
         os.close(fd)
         disk.finish()
 
@@ -192,7 +167,7 @@ def test_sparse_mmap_in_large_folio_blocks(ctx):
     that page, and not to 2 MiB."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         os.ftruncate(fd, 4 * LARGE)
         with open(disk.where("file"), "rb", 0) as file:
             while file.read(LARGE):
@@ -207,7 +182,7 @@ def test_sparse_mmap_in_large_folio_blocks(ctx):
         os.fsync(fd)
         blocks = os.fstat(fd).st_blocks * 512
         assert blocks <= 4 * PAGE + (16 << 10), f"{image}: {blocks} bytes of blocks"
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         os.close(fd)
         disk.finish()
 
@@ -221,14 +196,14 @@ def test_truncate_in_dirty_large_folio(ctx):
         block = os.statvfs(disk.point).f_bsize
         for number, end in enumerate((1, 5000, LARGE // 2, LARGE // 2 + 1500, LARGE - 1)):
             for synced in (False, True):
-                fd = _open(disk, f"file-{number}-{synced}")
+                fd = open_file(disk, f"file-{number}-{synced}")
                 want = os.urandom(LARGE)
                 os.pwrite(fd, want, 0)
                 if synced:
                     os.fsync(fd)
                 os.ftruncate(fd, end)
                 os.ftruncate(fd, LARGE)
-                _same_on_disk(fd, want[:end].ljust(LARGE, b"\0"))
+                same_on_disk(fd, want[:end].ljust(LARGE, b"\0"))
                 behind = [at for at in range(-(-end // block), LARGE // block)
                           if fibmap(fd, at)]
                 assert not behind, f"{image}, {end}: blocks {behind[:5]}..."
@@ -242,7 +217,7 @@ def test_remount_read_write(ctx):
     others."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         want = bytearray(LARGE)
         os.ftruncate(fd, LARGE)
         os.pwrite(fd, b"o" * 100_000, 500_000)
@@ -254,7 +229,7 @@ def test_remount_read_write(ctx):
         with open(disk.where("file"), "rb") as file:
             assert file.read() == want
         disk.remount()
-        fd = _open(disk)
+        fd = open_file(disk)
         with mapped.Page(fd, 5) as page:
             page.store(9, b"m")
         want[5 * PAGE + 9] = ord("m")
@@ -263,7 +238,7 @@ def test_remount_read_write(ctx):
         os.fsync(fd)
         blocks = os.fstat(fd).st_blocks * 512
         assert blocks <= 100_000 + 6 * PAGE, f"{image}: {blocks} bytes of blocks"
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         os.close(fd)
         disk.finish()
 
@@ -292,12 +267,12 @@ def _at_random(ctx, fd, steps, between):
                 page.store(offset, b"mmmmmmmmmm")
             want[index * PAGE + offset:index * PAGE + offset + 10] = b"m" * 10
         elif what == 6:
-            _forget(fd)
+            forget(fd)
         else:
             got = os.pread(fd, length, at)
             assert got == want[at:at + length], f"step {step}: read at {at}"
         between(step)
-    _same_on_disk(fd, bytes(want))
+    same_on_disk(fd, bytes(want))
 
 
 @timeout(300)
@@ -305,7 +280,7 @@ def test_at_random_with_few_large_folios(ctx):
     """Most folios cannot be had as large as they are wanted."""
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         with disturb.few_large_folios():
             _at_random(ctx, fd, 150, lambda step: None)
         os.close(fd)
@@ -325,7 +300,7 @@ def test_at_random_while_folios_move(ctx):
 
     for image in IMAGES:
         disk = _disk(ctx, image)
-        fd = _open(disk)
+        fd = open_file(disk)
         _at_random(ctx, fd, 150, between)
         os.close(fd)
         disk.finish()
@@ -338,7 +313,7 @@ def test_write_and_truncate_race(ctx):
 
         def change(name, seed):
             chance = random.Random(seed)
-            fd = _open(disk, name)
+            fd = open_file(disk, name)
             want = bytearray()
             for _ in range(60):
                 at, length = chance.randrange(LARGE), 1 << chance.randrange(18)
@@ -351,7 +326,7 @@ def test_write_and_truncate_race(ctx):
                     os.ftruncate(fd, at)
                     del want[at:]
                     want.extend(bytes(at - len(want)))
-            _same_on_disk(fd, bytes(want))
+            same_on_disk(fd, bytes(want))
 
         with disturb.tuned(dirty_background_ratio=0, dirty_writeback_centisecs=1):
             writers.results([writers.Child(change, f"file{n}", n) for n in range(2)])
@@ -367,7 +342,7 @@ def test_pinned_page_is_written_again(ctx):
         with open(source.path, "rb") as raw:
             first = raw.read(PAGE)
         target = _disk(ctx, image)
-        fd = _open(target)
+        fd = open_file(target)
         want = bytearray(b"o" * LARGE)
         os.pwrite(fd, want, 0)
         os.fsync(fd)
@@ -383,7 +358,7 @@ def test_pinned_page_is_written_again(ctx):
             page.release()
         want[5 * PAGE:6 * PAGE] = first
         want[100 * PAGE:100 * PAGE + 100] = b"n" * 100
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         os.close(from_fd)
         os.close(fd)
         target.finish()
@@ -393,7 +368,7 @@ def test_pinned_page_is_written_again(ctx):
 def test_no_memory_behind_a_source(ctx):
     """A write of what cannot be read says so, and comes to an end."""
     disk = _disk(ctx, "large-4k")
-    fd = _open(disk)
+    fd = open_file(disk)
     with mapped.Page(fd, 0) as page:
         # behind the end of the file
         done = libc.pwrite(fd, ctypes.c_void_p(page.address), ctypes.c_size_t(PAGE),
@@ -410,21 +385,21 @@ def test_scattered_large_folio(ctx):
     for image in IMAGES:
         disk = _disk(ctx, image)
         block = os.statvfs(disk.point).f_bsize
-        fd = _open(disk)
+        fd = open_file(disk)
         want = bytearray(LARGE)
         os.ftruncate(fd, LARGE)
         for at in range(0, LARGE, 2 * block):
             os.pwrite(fd, b"o" * block, at)
             want[at:at + block] = b"o" * block
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         data = os.urandom(LARGE - 3 * block)
         os.pwrite(fd, data, block + 100)
         want[block + 100:block + 100 + len(data)] = data
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         with mapped.Page(fd, 9) as page:
             page.store(1, b"m")
         want[9 * PAGE + 1] = ord("m")
-        _same_on_disk(fd, bytes(want))
+        same_on_disk(fd, bytes(want))
         assert all(fibmap(fd, at) for at in range(LARGE // block - 1))
         os.close(fd)
         disk.finish()
@@ -439,7 +414,7 @@ def test_bad_indirect_block_in_a_large_folio(ctx):
     device = dm.Device(f"bad-{os.getpid()}", linear)
     ctx.afterwards(device.remove)
     disk.mount(device=device.path)
-    fd = _open(disk)
+    fd = open_file(disk)
     want = bytearray(os.urandom(LARGE))
     os.pwrite(fd, want, 0)
     os.close(fd)
@@ -453,7 +428,7 @@ def test_bad_indirect_block_in_a_large_folio(ctx):
                     f"{disk.device} {bad + 2}")])
     disk.mount(device=device.path)
     ctx.allow_log("I/O error|Buffer I/O|cannot read|indirect")
-    fd = _open(disk)
+    fd = open_file(disk)
     edge = (12 + 256) * 1024
     done = os.pwrite(fd, b"n" * LARGE, 0)
     assert done == edge, f"{done} bytes, not {edge}"
@@ -468,8 +443,8 @@ def test_bad_indirect_block_in_a_large_folio(ctx):
     disk.umount()
     device.change(linear)
     disk.mount(device=device.path)
-    fd = _open(disk)
-    _same(fd, bytes(want))
+    fd = open_file(disk)
+    same(fd, bytes(want))
     os.close(fd)
     disk.finish()
     device.remove()
@@ -485,7 +460,7 @@ def test_store_finds_half_a_page(ctx):
         os.fsync(file.fileno())
         os.ftruncate(file.fileno(), size - 2 * 1024)
     disks.sync(disk.point)
-    fd = _open(disk)
+    fd = open_file(disk)
     os.ftruncate(fd, PAGE)
 
     def store():
@@ -495,6 +470,6 @@ def test_store_finds_half_a_page(ctx):
     text, code = writers.Child(store).wait()
     if _ours(ctx):
         assert code == -signal.SIGBUS, f"{code} {text}"
-        _same_on_disk(fd, bytes(PAGE))
+        same_on_disk(fd, bytes(PAGE))
     os.close(fd)
     disk.finish()

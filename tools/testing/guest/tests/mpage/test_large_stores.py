@@ -8,20 +8,12 @@ import disks
 import dm
 import mapped
 import writers
+from contents import forget, open_file
 from lowlevel import error_of, fibmap
 
 PAGE = mapped.SIZE
 LARGE = 2 << 20
 IMAGES = ("large-1k", "large-4k")
-
-
-def _open(disk, name="file"):
-    return os.open(disk.where(name), os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _forget(fd):
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _fill(disk):
@@ -37,9 +29,9 @@ def test_store_to_what_is_there_on_a_full_disk(ctx):
     for image in ("blank-1k", "blank-4k"):
         for kind in ("written", "dirty"):
             disk = disks.Disk(ctx, image).mount()
-            fd = _open(disk)
+            fd = open_file(disk)
             os.ftruncate(fd, LARGE)
-            _forget(fd)
+            forget(fd)
             with open(disk.where("file"), "rb", 0) as file:
                 file.read(LARGE)
             at = LARGE // 2
@@ -58,7 +50,7 @@ def test_store_to_what_is_there_on_a_full_disk(ctx):
             assert os.fstat(fd).st_blocks * 512 <= PAGE + (16 << 10)
             want = bytearray((b"p" * 10 if kind == "dirty" else b"") .ljust(PAGE, b"o"))
             want[100] = ord("m")
-            _forget(fd)
+            forget(fd)
             assert os.pread(fd, PAGE, at) == want
             os.close(fd)
             disk.finish()
@@ -74,7 +66,7 @@ def test_growth_gives_no_blocks_to_what_was_dirty(ctx):
         for number, (end, cut) in enumerate(((LARGE // 2, True), (LARGE // 2 + 700, True),
                                              (LARGE // 2 + PAGE, False))):
             name = f"file{number}"
-            fd = _open(disk, name)
+            fd = open_file(disk, name)
             os.pwrite(fd, b"o" * (LARGE if cut else LARGE // 2), 0)
             if not cut:
                 os.pwrite(fd, b"o" * PAGE, LARGE // 2)
@@ -84,7 +76,7 @@ def test_growth_gives_no_blocks_to_what_was_dirty(ctx):
                     os.ftruncate(fd, end)
                 os.pwrite(fd, b"far", LARGE + 5000)
                 page.store(18, b"m")
-            _forget(fd)
+            forget(fd)
             # the page is stored to
             first = -(-end // PAGE) * PAGE // block
             blocks = [at for at in range(first, LARGE // block) if fibmap(fd, at)]
@@ -105,13 +97,13 @@ def test_bad_sector_beside_what_was_written(ctx):
     device = dm.Device(f"sector-{os.getpid()}", linear)
     ctx.afterwards(device.remove)
     disk.mount(device=device.path)
-    fd = _open(disk)
+    fd = open_file(disk)
     count = 64
     want = os.urandom(count * PAGE)
     os.pwrite(fd, want, 0)
     os.fsync(fd)
     bad = fibmap(fd, 40) * 8
-    _forget(fd)
+    forget(fd)
     device.change([(0, bad, "linear", f"{disk.device} 0"), (bad, 8, "error", ""),
                    (bad + 8, linear[0][1] - bad - 8, "linear",
                     f"{disk.device} {bad + 8}")])
