@@ -76,6 +76,9 @@ class Settings:
                     f"{path}: the kernel's build cannot work in a path with "
                     "such characters; use letters, digits and _+/.@-"
                 )
+
+    def check_patterns(self):
+        """Refuse TESTS= that are no regular expressions."""
         for pattern in self.tests:
             try:
                 re.compile(pattern)

@@ -319,6 +319,7 @@ class Session:
 
 
 def main(settings):
+    settings.check_patterns()
     outcome = Outcome()
     with settings.cache.locked():
         prepared = Prepared(settings, "checked")
