@@ -7,13 +7,13 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS PROFILE RW V
+export FSTYPE FS PROFILE RW XFSTESTS V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench shell modules dropin lint doc clean distclean
+.PHONY: help run test xfstests bench shell modules dropin lint doc clean distclean
 
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
@@ -25,6 +25,8 @@ help:
 	@echo '                           RW=in-place writes to the image itself'
 	@echo '  make test                all tests, on a kernel with every check enabled'
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
+	@echo '  make xfstests XFSTESTS=/path/to/a/built/tree   your tree of xfstests, on'
+	@echo '                           rust_ext2 and on C ext2; TESTS= its groups and tests'
 	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'
 	@echo '  make bench PROFILE=rust_ext2:random_4k   where those of one cell go'
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
@@ -42,10 +44,11 @@ help:
 	@echo '  RUSTC=   BINDGEN=   paths of the tools'
 	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'
 	@echo '  FSTYPE=  ext2 takes the C filesystem, to compare (run, test)'
-	@echo '  SECONDS= SEED=   of the tests that work by chance (test)'
+	@echo '  SECONDS= SEED=   of the tests that work by chance (test);'
+	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test bench shell modules dropin lint doc:
+run test xfstests bench shell modules dropin lint doc:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.

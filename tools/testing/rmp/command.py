@@ -19,7 +19,7 @@ _OURS = (
     "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS",
     "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "LLVM",
     "RUSTC", "BINDGEN", "IMAGE", "TESTS", "SECONDS", "SEED", "ACCEL", "FSTYPE", "FS",
-    "PROFILE", "RW", "V", "O", "M",
+    "PROFILE", "RW", "XFSTESTS", "V", "O", "M",
 )
 
 _ERROR = re.compile(r"^error(\[E\d+\])?:|\b(fatal )?error: ")

@@ -42,6 +42,7 @@ class Settings:
         self.bindgen = os.environ.get("BINDGEN", "")
         self.image = _path("IMAGE")
         self.fs = _path("FS")
+        self.xfstests = _path("XFSTESTS")
         self.tests = os.environ.get("TESTS", "").split()
         self.seconds = os.environ.get("SECONDS", "")
         self.seed = os.environ.get("SEED", "")

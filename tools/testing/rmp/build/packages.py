@@ -31,6 +31,12 @@ _GUEST = {"qemu-system-x86": "qemu-system-x86_64", "e2fsprogs": "mke2fs",
 _TESTS = {"fio": "fio", "stress-ng": "stress-ng"}
 # what makes and checks the disks of C filesystems on rust_mpage
 _DISKS = ["dosfstools", "udftools", "genisoimage"]
+# what xfstests' own tests call, and the libraries that a tree of it is built with
+_XFSTESTS = ("xfsprogs", "attr", "acl", "bc", "quota", "gawk", "perl", "psmisc", "fio",
+             "dmsetup", "libcap2-bin", "keyutils", "uuid-runtime", "sqlite3", "dbench",
+             "libaio1", "liburing2", "libgdbm6", "libgdbm-compat4")
+# without these `check` does not begin
+_XFSTESTS_NEEDS = {"xfs_io": "xfsprogs", "bc": "bc", "perl": "perl", "awk": "gawk"}
 _SOURCE = {"debian-archive-keyring": "", "dpkg": "dpkg-deb"}
 
 
@@ -73,6 +79,13 @@ def install(settings, guest=True):
 def install_for_tests(settings):
     """The programs that some guest tests run; without them these are skipped."""
     _install_missing(settings, _TESTS)
+
+
+def install_for_xfstests(settings):
+    """What a tree of xfstests runs; without most of it some of its tests are not run."""
+    _install_missing(settings, _XFSTESTS)
+    for program, package in _XFSTESTS_NEEDS.items():
+        need(settings, package, program)
 
 
 def _install_missing(settings, names):
