@@ -4,7 +4,8 @@
 //!
 //! Where blocks are found is decided in [`search`](crate::groups::search); here bitmaps are
 //! read and checked, counts are kept, and what is freed is checked: never a block outside the
-//! filesystem, never one of its own metadata, and no block twice.
+//! filesystem, never one of its own metadata, and no block twice. Nobody gets a block without a
+//! promise of [`space`](crate::groups::space), which [`new_blocks`] claims for who has none.
 //!
 //! C counterpart: `fs/ext2/balloc.c`. Checked beyond it: that blocks are not over the superblock or
 //! the group descriptors in use.
@@ -30,7 +31,11 @@ use crate::{
         own_blocks::unmarked_metadata,
         search::{
             self,
-            Space, //
+            SearchSpace, //
+        },
+        space::{
+            Promised,
+            Reserve, //
         },
         windows::{
             BlockAllocInfo,
@@ -68,7 +73,7 @@ impl Bitmap for Buffer {
     }
 }
 
-impl Space for SuperBlock<Ext2> {
+impl SearchSpace for SuperBlock<Ext2> {
     type Bitmap = Buffer;
 
     fn geometry(&self) -> &Geometry {
@@ -125,22 +130,23 @@ impl Space for SuperBlock<Ext2> {
     }
 }
 
-/// How many of the wanted blocks the current task may have: as many as it needs while one is left
-/// that is not reserved, as in C's `ext2_has_free_blocks()`, and more than that only while there are
-/// many. Others may get blocks before these are counted.
-fn allowed(sb: &SuperBlock<Ext2>, wanted: Wanted) -> u32 {
-    const MANY: u64 = 16;
+/// Claims blocks for the current task: as many as it wants while there are many, as many as it needs
+/// while one is left that is not reserved for others. C: `ext2_has_free_blocks()`.
+///
+/// Fails with `ENOSPC`.
+pub(crate) fn claim(sb: &SuperBlock<Ext2>, wanted: Wanted) -> Result<Promised<'_>> {
     let data = sb.data();
-    let free = data.counters.free_blocks.read_positive();
-    let open = free.saturating_sub(data.state.reserved_blocks().into());
+    let reserved = data.state.reserved_blocks();
 
-    if open >= u64::from(wanted.most) * MANY {
-        wanted.most
-    } else if open > 0 || fs::capable_sys_resource() || data.options().is_privileged() {
-        wanted.needed
-    } else {
-        0
-    }
+    let promised = data
+        .space
+        .claim(wanted, Reserve::Keep(reserved))
+        .or_else(|| {
+            (fs::capable_sys_resource() || data.options().is_privileged())
+                .then(|| data.space.claim(wanted, Reserve::Use))
+                .flatten()
+        });
+    promised.ok_or(ENOSPC)
 }
 
 /// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
@@ -154,15 +160,29 @@ pub(crate) fn new_blocks(
     goal: u32,
     wanted: Wanted,
 ) -> Result<Run> {
+    let mut promised = claim(inode.super_block(), wanted)?;
+    promised_blocks(inode, info, goal, wanted, &mut promised)
+}
+
+/// As [`new_blocks`], of those that have been promised, and no more than are left of these.
+pub(crate) fn promised_blocks(
+    inode: &Ext2Inode,
+    info: &mut BlockAllocInfo,
+    goal: u32,
+    wanted: Wanted,
+    promised: &mut Promised<'_>,
+) -> Result<Run> {
     let sb = inode.super_block();
-    let most = allowed(sb, wanted);
+    let most = wanted.most.min(promised.count());
     if most == 0 {
         return Err(ENOSPC);
     }
-    let found = search::allocate(sb, info, goal, Wanted { most, ..wanted })?;
+    let needed = wanted.needed.min(most);
+    let found = search::allocate(sb, info, goal, Wanted { needed, most })?;
     let count = found.blocks.count;
 
     let data = sb.data();
+    promised.spend(count);
     data.groups
         .change(sb, found.group, GroupCount::FreeBlocks, -(count as i32));
     data.counters.free_blocks.add(-i64::from(count));
@@ -171,6 +191,12 @@ pub(crate) fn new_blocks(
     inode.add_bytes(u64::from(count) << sb.block_bits());
     inode.mark_dirty();
     Ok(found.blocks)
+}
+
+/// Frees blocks that a promise was spent on, for nothing: they are promised again.
+pub(crate) fn take_back(inode: &Ext2Inode, run: Run, promised: &mut Promised<'_>) {
+    promised.take_back(run.count);
+    free_blocks(inode, run.first, run.count);
 }
 
 /// Frees `count` blocks from `first` on, which are the inode's. The inode is marked dirty.
@@ -196,6 +222,7 @@ pub(crate) fn free_blocks(inode: &Ext2Inode, first: u32, count: u32) {
         }
     }
     if freed > 0 {
+        data.space.add_freed(freed);
         data.counters.free_blocks.add(freed.into());
         inode.sub_bytes(u64::from(freed) << sb.block_bits());
         inode.mark_dirty();

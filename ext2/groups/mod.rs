@@ -5,7 +5,8 @@
 //! - [`layout`]: where the parts of a group are, checked; [`count`]: how much is free in it;
 //!   [`table`]: both, of all groups of a mounted filesystem;
 //! - [`bitmap`]: finding and claiming bits; [`own_blocks`]: what a group's own bits have to be;
-//! - [`search`]: where the blocks of a file come from; [`windows`]: which are kept for it;
+//! - [`space`]: how many blocks are free, and who has been promised them; [`search`]: where the blocks
+//!   of a file come from; [`windows`]: which are kept for it;
 //! - [`choice`]: which group a new inode goes to.
 //!
 //! Decides and searches; who gives blocks and inodes to files is `alloc`.
@@ -20,6 +21,7 @@ pub(crate) mod count;
 mod layout;
 pub(crate) mod own_blocks;
 pub(crate) mod search;
+pub(crate) mod space;
 pub(crate) mod table;
 pub(crate) mod windows;
 

@@ -35,8 +35,11 @@ use crate::disk::{
 };
 use kernel::prelude::*;
 
+/// The most blocks that C needs at a time: one, and the arrays of pointers on the way to it.
+const BRANCH: u32 = 4;
+
 /// Where blocks can be found.
-pub(crate) trait Space {
+pub(crate) trait SearchSpace {
     /// The block bitmap of a group.
     type Bitmap: Bitmap;
 
@@ -69,7 +72,7 @@ pub(crate) struct Found<B> {
 
 impl<B: Bitmap> Found<B> {
     /// Gives the blocks back, but for those that may not hold data.
-    fn release(&self, space: &impl Space) {
+    fn release(&self, space: &impl SearchSpace) {
         let geometry = space.geometry();
         let first = geometry.group_first_block(self.group).unwrap_or(0);
         for block in (self.blocks.first..).take(self.blocks.count as usize) {
@@ -89,7 +92,7 @@ impl<B: Bitmap> Found<B> {
 /// blocks where it has them in C, however many are asked for at a time.
 ///
 /// Fails with `ENOSPC` if there are none, with `EUCLEAN` or an I/O error if a bitmap cannot be had.
-pub(crate) fn allocate<S: Space>(
+pub(crate) fn allocate<S: SearchSpace>(
     space: &S,
     file: &mut BlockAllocInfo,
     goal: u32,
@@ -109,13 +112,17 @@ pub(crate) fn allocate<S: Space>(
         goal_in_group,
     };
 
+    let few = wanted.needed.min(BRANCH);
     let mut group = goal_group;
     loop {
         match search.pass(group)? {
             Some(found) if space.may_hold_data(found.group, found.blocks) => return Ok(found),
             // Some of them may: so as few as C claims.
-            Some(found) if found.blocks.count > search.wanted.needed => {
-                search.wanted.most = search.wanted.needed;
+            Some(found) if found.blocks.count > few => {
+                search.wanted = Wanted {
+                    needed: few,
+                    most: few,
+                };
                 found.release(space);
                 group = found.group;
             }
@@ -138,7 +145,7 @@ struct Search<'a, S> {
     goal_in_group: u32,
 }
 
-impl<S: Space> Search<'_, S> {
+impl<S: SearchSpace> Search<'_, S> {
     /// Goes over all groups once, from `start` on.
     fn pass(&mut self, start: u32) -> Result<Option<Found<S::Bitmap>>> {
         let groups = self.space.geometry().groups_count();

@@ -8,7 +8,7 @@ use super::{
         is_set,
         Bitmap, //
     },
-    search::Space,
+    search::SearchSpace,
     test_workload::{
         Action,
         Digest,
@@ -115,7 +115,7 @@ impl Bitmap for TestGroup<'_> {
     }
 }
 
-impl<'a> Space for &'a TestSpace {
+impl<'a> SearchSpace for &'a TestSpace {
     type Bitmap = TestGroup<'a>;
 
     fn geometry(&self) -> &Geometry {
@@ -155,7 +155,7 @@ mod block_search {
             bitmap::Bitmap,
             search::{
                 allocate,
-                Space, //
+                SearchSpace, //
             },
             windows::{
                 BlockAllocInfo,

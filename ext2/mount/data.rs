@@ -21,6 +21,7 @@ use crate::{
         InodeLocation, //
     },
     groups::{
+        space::Space,
         table::{
             Counters,
             GroupTable, //
@@ -51,6 +52,8 @@ pub(crate) struct Ext2Data {
     #[pin]
     pub(crate) reports: RateLimit,
     pub(crate) groups: GroupTable,
+    /// How many blocks are free, and promised.
+    pub(crate) space: Space,
     /// What is free in all groups, approximately.
     #[pin]
     pub(crate) counters: Counters,

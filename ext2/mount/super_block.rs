@@ -40,6 +40,7 @@ use crate::{
     },
     groups::{
         count::GroupCount,
+        space::Space,
         table::{
             Counters,
             GroupTable, //
@@ -94,6 +95,7 @@ pub(crate) fn fill(
         try_pin_init!(Ext2Data {
             geometry,
             reports <- RateLimit::new(),
+            space: Space::new(groups.sum(GroupCount::FreeBlocks)),
             counters <- Counters::new(&groups),
             groups,
             windows <- Windows::new(),
@@ -133,11 +135,14 @@ pub(crate) fn reconfigure(
     Ok(())
 }
 
-/// C: `ext2_statfs()`.
+/// What has been promised is not free any more. C: `ext2_statfs()`.
 pub(crate) fn statfs(sb: &SuperBlock<Ext2>) -> Result<StatFs> {
     let data = sb.data();
     let geometry = &data.geometry;
-    let free_blocks = data.groups.sum(GroupCount::FreeBlocks);
+    let free_blocks = data
+        .groups
+        .sum(GroupCount::FreeBlocks)
+        .saturating_sub(data.space.promised());
     let overhead = if data.options().minix_df {
         0
     } else {

@@ -277,6 +277,14 @@ pub(crate) fn unfreeze(sb: &SuperBlock<Ext2>) -> Result {
 
 /// The filesystem is unmounted. C: `ext2_put_super()`.
 pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
+    let promised = sb.data().space.promised();
+    if promised != 0 {
+        // All files are gone: somebody has forgotten a promise.
+        sb.message(
+            Level::Error,
+            fmt!("error: {promised} blocks are promised to nobody"),
+        );
+    }
     if sb.is_read_only() {
         // It may have become so by an error.
         sb.write_metadata();

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many blocks are free, and how many of them nobody has been promised.
+//!
+//! Whoever wants blocks claims them here first, and looks for them in the bitmaps then. A claim is a
+//! value, [`Promised`]: it is spent on blocks that have been found, or what is left of it comes back
+//! when it goes. So what one has been promised no other gets, and who has a promise finds as many free
+//! bits as it says.
+//!
+//! C counterpart: `ext2_has_free_blocks()`, which looks and claims nothing;
+//! `ext4_claim_free_clusters()`.
+//!
+//! Locks: none. A claim is one atomic step.
+
+use crate::disk::run::Wanted;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+/// The free blocks of a filesystem.
+pub(crate) struct Space {
+    /// What the bitmaps say.
+    free: Atomic<i64>,
+    /// What of that nobody has been promised. Less than nothing while blocks go back to who was
+    /// promised them.
+    available: Atomic<i64>,
+}
+
+/// Whose the reserved blocks are, for who claims some.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reserve {
+    /// Others': so many are not to be had.
+    Keep(u32),
+    /// One's own, too.
+    Use,
+}
+
+impl Space {
+    /// So many blocks are free.
+    pub(crate) fn new(free: u64) -> Self {
+        Self {
+            free: Atomic::new(free as i64),
+            available: Atomic::new(free as i64),
+        }
+    }
+
+    /// How many blocks the bitmaps say are free.
+    pub(crate) fn free(&self) -> u64 {
+        self.free.load(Relaxed).max(0) as u64
+    }
+
+    /// How many of the free blocks have been promised.
+    pub(crate) fn promised(&self) -> u64 {
+        let free = self.free.load(Relaxed);
+        (free - self.available.load(Relaxed)).max(0) as u64
+    }
+
+    /// How many blocks can be claimed.
+    pub(crate) fn available(&self) -> u64 {
+        self.available.load(Relaxed).max(0) as u64
+    }
+
+    /// Claims as many of the wanted blocks as there are for the caller: all while there are many,
+    /// those that are needed as long as one is there that is not reserved. [`None`] if these cannot be
+    /// had.
+    pub(crate) fn claim(&self, wanted: Wanted, reserve: Reserve) -> Option<Promised<'_>> {
+        let mut available = self.available.load(Relaxed);
+        loop {
+            let count = amount(available, wanted, reserve)?;
+            match self
+                .available
+                .cmpxchg(available, available - i64::from(count), Relaxed)
+            {
+                // INVARIANT: They have been taken out just now.
+                Ok(_) => return Some(Promised { space: self, count }),
+                Err(now) => available = now,
+            }
+        }
+    }
+
+    /// Takes blocks for who must have them, though others may have been promised what there is: some
+    /// that were promised have been lost. What is available may be less than nothing then.
+    pub(crate) fn claim_anyway(&self, count: u32) -> Promised<'_> {
+        self.available.add(-i64::from(count), Relaxed);
+        // INVARIANT: They have been taken out just now.
+        Promised { space: self, count }
+    }
+
+    /// What somebody has kept of a promise is one again.
+    pub(crate) fn resume(&self, kept: Kept) -> Promised<'_> {
+        // INVARIANT: They were taken out for the promise that was kept.
+        Promised {
+            space: self,
+            count: kept.0,
+        }
+    }
+
+    /// Blocks have become free.
+    pub(crate) fn add_freed(&self, count: u32) {
+        self.free.add(i64::from(count), Relaxed);
+        self.available.add(i64::from(count), Relaxed);
+    }
+}
+
+/// How many blocks somebody may have.
+fn amount(available: i64, wanted: Wanted, reserve: Reserve) -> Option<u32> {
+    const MANY: i64 = 16;
+    let open = match reserve {
+        Reserve::Keep(reserved) => available - i64::from(reserved),
+        Reserve::Use => available,
+    };
+    if open >= i64::from(wanted.most) * MANY {
+        Some(wanted.most)
+    } else if open > 0 && available >= i64::from(wanted.needed) {
+        Some(wanted.needed)
+    } else {
+        None
+    }
+}
+
+/// Free blocks that nobody else gets. What has not been spent of them comes back with the value.
+///
+/// # Invariants
+///
+/// `count` blocks are not among those that `space` has available, for the sake of this value.
+#[must_use]
+pub(crate) struct Promised<'s> {
+    space: &'s Space,
+    count: u32,
+}
+
+impl Promised<'_> {
+    /// How many blocks are left of it.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// So many blocks have been found, and are marked as in use: they are not free any more.
+    pub(crate) fn spend(&mut self, count: u32) {
+        self.space.free.add(-i64::from(count), Relaxed);
+        // INVARIANT: Not free blocks are not available either. More than was promised are taken
+        // from what others may have.
+        let (left, beyond) = match self.count.checked_sub(count) {
+            Some(left) => (left, 0),
+            None => (0, count - self.count),
+        };
+        self.count = left;
+        if beyond != 0 {
+            self.space.available.add(-i64::from(beyond), Relaxed);
+        }
+    }
+
+    /// So many blocks that it was spent on are about to be freed, and nobody else is to get them.
+    pub(crate) fn take_back(&mut self, count: u32) {
+        // INVARIANT: Taken out here; that they are free is told by who frees them.
+        self.space.available.add(-i64::from(count), Relaxed);
+        self.count += count;
+    }
+
+    /// So many blocks of it are for somebody else.
+    pub(crate) fn split(&mut self, count: u32) -> Self {
+        let count = count.min(self.count);
+        // INVARIANT: They change hands.
+        self.count -= count;
+        Self {
+            space: self.space,
+            count,
+        }
+    }
+
+    /// It is kept, by who says so.
+    pub(crate) fn keep(self) -> Kept {
+        let kept = Kept(self.count);
+        core::mem::forget(self);
+        kept
+    }
+}
+
+impl Drop for Promised<'_> {
+    fn drop(&mut self) {
+        if self.count != 0 {
+            self.space.available.add(i64::from(self.count), Relaxed);
+        }
+    }
+}
+
+/// Blocks of a promise that somebody keeps, who knows the [`Space`] that they are of.
+#[must_use]
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Kept(u32);
+
+impl Kept {
+    /// No blocks.
+    pub(crate) const fn none() -> Self {
+        Self(0)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.0
+    }
+
+    /// As many more.
+    pub(crate) fn add(&mut self, more: Kept) {
+        self.0 += more.0;
+    }
+
+    /// Takes up to `count` of them.
+    pub(crate) fn take(&mut self, count: u32) -> Kept {
+        let count = count.min(self.0);
+        self.0 -= count;
+        Kept(count)
+    }
+}
+
+#[kunit_tests(rust_ext2_space)]
+mod tests {
+    use super::*;
+
+    const fn wanted(needed: u32, most: u32) -> Wanted {
+        Wanted { needed, most }
+    }
+
+    #[test]
+    fn how_much_one_may_have() {
+        let keep = Reserve::Keep(100);
+
+        assert_eq!(amount(1000, wanted(1, 8), keep), Some(8));
+        assert_eq!(amount(227, wanted(1, 8), keep), Some(1));
+        assert_eq!(amount(101, wanted(1, 8), keep), Some(1));
+        // One that is not reserved is enough for all that are needed, as in C.
+        assert_eq!(amount(101, wanted(3, 8), keep), Some(3));
+        assert_eq!(amount(100, wanted(1, 1), keep), None);
+        assert_eq!(amount(-5, wanted(1, 1), keep), None);
+        assert_eq!(amount(2, wanted(3, 8), Reserve::Keep(0)), None);
+
+        assert_eq!(amount(1, wanted(1, 8), Reserve::Use), Some(1));
+        assert_eq!(amount(0, wanted(1, 8), Reserve::Use), None);
+    }
+
+    #[test]
+    fn what_is_promised_nobody_else_gets() {
+        let space = Space::new(3);
+        let two = space.claim(wanted(2, 2), Reserve::Use).unwrap();
+
+        assert_eq!((space.free(), space.promised()), (3, 2));
+        assert!(space.claim(wanted(2, 2), Reserve::Use).is_none());
+        let one = space.claim(wanted(1, 1), Reserve::Use).unwrap();
+        assert!(space.claim(wanted(1, 1), Reserve::Use).is_none());
+        drop(one);
+        assert_eq!(space.available(), 1);
+        drop(two);
+        assert_eq!((space.available(), space.promised()), (3, 0));
+    }
+
+    #[test]
+    fn a_promise_is_spent_or_comes_back() {
+        let space = Space::new(100);
+        let mut promised = space.claim(wanted(4, 4), Reserve::Use).unwrap();
+
+        promised.spend(3);
+        assert_eq!((space.free(), space.promised()), (97, 1));
+        // They could not be used: they are free again, and promised still.
+        promised.take_back(3);
+        space.add_freed(3);
+        assert_eq!((space.free(), space.promised()), (100, 4));
+        let other = promised.split(1);
+        drop(promised);
+        assert_eq!((space.available(), other.count()), (99, 1));
+
+        let mut kept = other.keep();
+        assert_eq!((space.promised(), kept.count()), (1, 1));
+        drop(space.resume(kept.take(5)));
+        assert_eq!((space.promised(), kept.count()), (0, 0));
+        let _ = space.resume(kept).keep();
+    }
+
+    #[test]
+    fn what_is_found_beyond_a_promise_is_not_available() {
+        let space = Space::new(10);
+        let mut promised = space.claim(wanted(1, 1), Reserve::Use).unwrap();
+
+        promised.spend(3);
+        assert_eq!(
+            (space.free(), space.available(), space.promised()),
+            (7, 7, 0)
+        );
+    }
+}
