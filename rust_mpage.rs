@@ -34,6 +34,8 @@ pub use self::mpage::{
     truncate_tail,
     writepages,
     writepages_with,
+    Backed,
+    Backer,
     BlockCount,
     BlockMapper,
     BufferedWrites,

@@ -19,6 +19,7 @@ use crate::abstractions::{
         Sealed, //
     },
 };
+use core::ops::Range;
 use kernel::error::{
     code::{
         EIO,
@@ -200,6 +201,14 @@ pub trait BlockMapper: Copy + Default + 'static {
         let _ = (inode, at, max);
         Err(EROFS)
     }
+
+    /// What was to be written to these blocks is given up, or they are no part of the file any more. For
+    /// a filesystem that has promised them places, see [`Backer`](crate::Backer).
+    ///
+    /// The caller holds the lock of the folio that they are in.
+    fn forget(&self, inode: &Self::Inode, blocks: Range<u64>) {
+        let _ = (inode, blocks);
+    }
 }
 
 impl<M: BlockMapper> Sealed for M {}
@@ -229,6 +238,11 @@ pub trait MapSource: Sealed + Copy {
 
     /// The same mapper for the kernel's buffer functions.
     fn get_block(&self) -> GetBlockFn<Self::Inode>;
+
+    /// As [`BlockMapper::forget`].
+    fn give_up(&self, inode: &Self::Inode, blocks: Range<u64>) {
+        let _ = (inode, blocks);
+    }
 }
 
 impl<M: BlockMapper> MapSource for M {
@@ -258,6 +272,10 @@ impl<M: BlockMapper> MapSource for M {
 
     fn get_block(&self) -> GetBlockFn<M::Inode> {
         GetBlockFn::of::<M>()
+    }
+
+    fn give_up(&self, inode: &M::Inode, blocks: Range<u64>) {
+        self.forget(inode, blocks)
     }
 }
 

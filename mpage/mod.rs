@@ -35,6 +35,8 @@ pub use self::read::{
 pub use self::store::{
     set_size,
     truncate_tail,
+    Backed,
+    Backer,
     BufferedWrites,
     FolioWrites, //
 };

@@ -84,7 +84,7 @@ impl BlockDevice {
     /// file's now: a buffer that was dirty when they belonged to somebody else must not be written
     /// over the file. Waits for writes on their way. Blocks have the size that the device's cache
     /// is used with. C: `clean_bdev_aliases()`.
-    pub(crate) fn forget_cached(&self, first: u64, len: u32) {
+    pub fn forget_cached(&self, first: u64, len: u32) {
         // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
         unsafe { bindings::clean_bdev_aliases(self.as_raw(), first, u64::from(len)) };
     }

@@ -197,7 +197,7 @@ where
             writepages: Some(Self::writepages_callback),
             dirty_folio: Some(dirty_folio),
             release_folio: Some(release_folio),
-            invalidate_folio: Some(invalidate_folio),
+            invalidate_folio: Some(invalidate_folio::<A::Writes>),
             #[cfg(CONFIG_MIGRATION)]
             migrate_folio: Some(bindings::filemap_migrate_folio),
             is_partially_uptodate: Some(is_partially_uptodate),

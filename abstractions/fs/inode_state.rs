@@ -196,6 +196,12 @@ impl<T: FileSystem> FsInode<T> {
         })
     }
 
+    /// Begins to write the dirty pages. C: `filemap_flush()`.
+    pub fn start_write(&self) {
+        // SAFETY: The inode is valid, and so is its mapping. An error is kept in the mapping.
+        unsafe { bindings::filemap_flush(self.mapping()) };
+    }
+
     /// Has all pages written once more, as some could not be written.
     ///
     /// Fails with `EIO` if one is not in memory any more: it may have been such.

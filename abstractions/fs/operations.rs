@@ -62,6 +62,13 @@ pub trait InodeOperations: 'static {
 
     /// The flags that `inode` has.
     fn attributes(inode: &FsInode<Self::FileSystem>) -> StatAttributes;
+
+    /// How much of the disk the file will have in addition when it has been written, in units of 512
+    /// bytes: `stat(2)` counts it, the image of the inode does not. C: `ext4_file_getattr()`.
+    fn sectors_to_come(inode: &FsInode<Self::FileSystem>) -> u64 {
+        let _ = inode;
+        0
+    }
 }
 
 /// What a regular file can do, besides what every inode can.
@@ -266,6 +273,7 @@ impl<I: InodeOperations> InodeVTable<I> {
             (*stat).attributes |= u64::from(I::attributes(inode).0);
             (*stat).attributes_mask |= u64::from(I::ATTRIBUTES.0);
             bindings::generic_fillattr(idmap, request_mask, raw, stat);
+            (*stat).blocks += I::sectors_to_come(inode);
         }
         0
     }

@@ -187,18 +187,23 @@ impl<I: WritableInode> WritableVTable<I> {
         datasync: c_int,
     ) -> c_int {
         from_result(|| {
+            // SAFETY: The file is open, and of the filesystem.
+            let inode = unsafe { FsInode::<I::FileSystem>::from_raw((*file).f_inode) };
+            // Blocks get their places in runs: what of a run is not in the range would be on the disk
+            // as its blocks were.
+            let (start, end) = match I::sectors_to_come(inode) {
+                0 => (start, end),
+                _ => (0, bindings::loff_t::MAX),
+            };
             // SAFETY: The arguments are passed on.
             to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })
                 .inspect_err(|_| {
-                    // SAFETY: The file is open, and of the filesystem.
-                    let inode = unsafe { FsInode::<I::FileSystem>::from_raw((*file).f_inode) };
                     if inode.is_directory() {
                         // The next one tries again. This has failed in any case.
                         let _ = inode.mark_pages_dirty();
                     }
                 })?;
-            // SAFETY: The file is open, and of the filesystem.
-            I::sync_names(unsafe { FsInode::from_raw((*file).f_inode) })?;
+            I::sync_names(inode)?;
             // SAFETY: The filesystem of an open file is on a device.
             to_result(unsafe { bindings::blkdev_issue_flush((*(*(*file).f_inode).i_sb).s_bdev) })?;
             Ok(0)

@@ -13,6 +13,7 @@ use super::{
         inward,
         outward, //
     },
+    FileWrites,
     Folio, //
 };
 use crate::{
@@ -87,14 +88,29 @@ pub(in crate::abstractions) unsafe extern "C" fn release_folio(
 ///
 /// # Safety
 ///
-/// As of [`release_folio`]; the range lies in the folio.
-pub(in crate::abstractions) unsafe extern "C" fn invalidate_folio(
+/// As of [`release_folio`], with a folio of an inode of `W::Inode`; the range lies in the folio.
+pub(in crate::abstractions) unsafe extern "C" fn invalidate_folio<W>(
     raw: *mut bindings::folio,
     offset: usize,
     len: usize,
-) {
-    // SAFETY: By the safety requirements.
+) where
+    W: FileWrites,
+{
+    // SAFETY: The caller has the folio locked, so its mapping stays, whose host is in use.
     let folio = unsafe { Folio::from_raw(raw) };
+    // SAFETY: The folio is locked for the call.
+    let bits = unsafe { folio.blocks() }.block_bits();
+    // SAFETY: As above; the host is an inode of `W::Inode` by the safety requirements.
+    let inode = unsafe {
+        let mapping = (*raw).__bindgen_anon_1.__bindgen_anon_1.mapping;
+        W::Inode::from_raw((*mapping).host)
+    };
+    let first = folio.position() >> bits;
+    let gone = inward(offset..offset + len, bits);
+    W::forget_blocks(
+        inode,
+        first + u64::from(gone.start)..first + u64::from(gone.end),
+    );
     if offset == 0 && len == folio.size() {
         // SAFETY: The folio is locked, and is about to leave the mapping.
         unsafe {
@@ -106,8 +122,7 @@ pub(in crate::abstractions) unsafe extern "C" fn invalidate_folio(
         return;
     }
     // SAFETY: The folio is locked for the call.
-    let blocks = unsafe { folio.blocks() };
-    blocks.forget(inward(offset..offset + len, blocks.block_bits()));
+    unsafe { folio.blocks() }.forget(gone);
 }
 
 /// Whether a range of a folio that is not uptodate can be read. C: `is_partially_uptodate`.

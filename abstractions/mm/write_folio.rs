@@ -51,6 +51,9 @@ pub trait FileWrites: SealedWrites + 'static {
     /// The inode type.
     type Inode: InodeType;
 
+    /// Blocks that have been promised to a write, and get their places later.
+    type Promise<'i>;
+
     /// Begins a write of up to `len` bytes at file position `pos`, as many as one folio takes.
     ///
     /// With an error, blocks that were allocated for this may be there still; behind the end of the
@@ -60,17 +63,21 @@ pub trait FileWrites: SealedWrites + 'static {
         inode: &ExclusiveInode<'i, Self::Inode>,
         pos: u64,
         len: usize,
-    ) -> Result<WriteFolio<'i, Self::Inode>>;
+    ) -> Result<WriteFolio<'i, Self::Inode, Self::Promise<'i>>>;
 
     /// Ends a write: marks what was copied dirty and moves the end of the file. Returns how many
     /// bytes of the write count, perhaps fewer than were copied.
-    fn end(write: CopiedWrite<'_, Self::Inode>) -> usize;
+    fn end<'i>(write: CopiedWrite<'i, Self::Inode, Self::Promise<'i>>) -> usize;
 
-    /// Gives all blocks of a folio that are in the file a place, and makes the folio dirty: somebody
+    /// Gives all blocks of a folio that are in the file a place, or a promise of one, and makes the folio dirty: somebody
     /// is about to store to it through a mapping. `invalidate_lock` of the file is held.
     fn give_blocks(folio: &StoredFolio<'_, Self::Inode>) -> Result;
 
-    /// Whether a block of the folio that is in the file has no place.
+    /// These blocks are not in the cache any more, or no part of the file, and nothing of them that has
+    /// not been written will be. The folio is locked that they were in.
+    fn forget_blocks(inode: &Self::Inode, blocks: Range<u64>);
+
+    /// Whether a block of the folio that is in the file has no place and will not get one.
     fn has_hole(folio: &StoredFolio<'_, Self::Inode>) -> Result<bool>;
 }
 
@@ -80,11 +87,13 @@ pub trait FileWrites: SealedWrites + 'static {
 ///
 /// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers. What
 /// `range` does not cover of its first and of its last block is valid.
-pub struct WriteFolio<'i, I> {
+pub struct WriteFolio<'i, I, P> {
     folio: GrabbedFolio<'i, I>,
     old_end: Option<GrabbedFolio<'i, I>>,
     range: Range<usize>,
     backing: Backing,
+    /// That of the touched blocks, if they have no place.
+    promise: Option<P>,
 }
 
 /// The place of a write in the cache, of which nothing is known yet.
@@ -137,8 +146,14 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
     }
 
     /// The first `blocks` of the touched blocks are backed, and ready: that many at most are written
-    /// to. `EINVAL` if that is none, or one of them is neither valid nor covered.
-    pub(crate) fn ready(self, blocks: u32, backing: Backing) -> Result<WriteFolio<'i, I>> {
+    /// to, and if they have no place yet `promise` is that they will get one. `EINVAL` if that is none,
+    /// or one of them is neither valid nor covered.
+    pub(crate) fn ready<P>(
+        self,
+        blocks: u32,
+        backing: Backing,
+        promise: Option<P>,
+    ) -> Result<WriteFolio<'i, I, P>> {
         let touched = self.touched();
         let end = touched.start.saturating_add(blocks).min(touched.end);
         let edge = |block| self.covers(block) || self.is_valid(block);
@@ -153,6 +168,7 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
             old_end: self.old_end,
             range,
             backing,
+            promise,
         })
     }
 
@@ -163,7 +179,7 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
     }
 }
 
-impl<'i, I: InodeType> WriteFolio<'i, I> {
+impl<'i, I: InodeType, P> WriteFolio<'i, I, P> {
     /// How many bytes can be written.
     pub(in crate::abstractions) fn len(&self) -> usize {
         self.range.len()
@@ -178,7 +194,7 @@ impl<'i, I: InodeType> WriteFolio<'i, I> {
     pub(in crate::abstractions) unsafe fn copy_from(
         self,
         iter: *mut bindings::iov_iter,
-    ) -> CopiedWrite<'i, I> {
+    ) -> CopiedWrite<'i, I, P> {
         // SAFETY: The folio is locked, and the range in it.
         let copied = unsafe {
             bindings::rust_mpage_helper_copy_from_iter(
@@ -201,12 +217,12 @@ impl<'i, I: InodeType> WriteFolio<'i, I> {
 /// # Invariants
 ///
 /// The first `copied` bytes of the range have been written.
-pub struct CopiedWrite<'i, I> {
-    write: WriteFolio<'i, I>,
+pub struct CopiedWrite<'i, I, P> {
+    write: WriteFolio<'i, I, P>,
     copied: usize,
 }
 
-impl<'i, I: InodeType> CopiedWrite<'i, I> {
+impl<'i, I: InodeType, P> CopiedWrite<'i, I, P> {
     /// How many bytes have been copied.
     pub(in crate::abstractions) fn copied(&self) -> usize {
         self.copied
@@ -218,9 +234,11 @@ impl<'i, I: InodeType> CopiedWrite<'i, I> {
         unsafe { ExclusiveInode::new(self.write.folio.inode()) }
     }
 
-    /// Makes what was written valid and dirty. Returns how many bytes of the write count, perhaps
-    /// fewer than were copied, and where in the file they end. The folios stay locked.
-    pub(crate) fn commit(&mut self) -> (usize, u64) {
+    /// Makes what was written valid and dirty; `keep` takes a promise, and of how many blocks it is
+    /// kept. Returns how many bytes of the write count, perhaps fewer than were copied, and where in the
+    /// file they end. The folios stay locked.
+    pub(crate) fn commit(&mut self, keep: impl FnOnce(P, u32)) -> (usize, u64) {
+        let promise = self.write.promise.take();
         let WriteFolio {
             folio,
             range,
@@ -247,6 +265,10 @@ impl<'i, I: InodeType> CopiedWrite<'i, I> {
             }
         };
         let dirty = outward(dirty, bits);
+        if let Some(promise) = promise {
+            // A promise is of the first blocks that the write touches, and so are these.
+            keep(promise, dirty.len() as u32);
+        }
         blocks.mark_valid(dirty.clone());
         blocks.mark_dirty(dirty);
         (counts.len(), folio.position() + counts.end as u64)

@@ -14,6 +14,10 @@
 //! C counterpart: `block_write_begin()`, `block_write_end()`, `block_page_mkwrite()`.
 
 use super::{
+    backer::{
+        Backed,
+        Backer, //
+    },
     file_end::sector,
     grab, //
 };
@@ -57,47 +61,57 @@ use kernel::error::{
     Result, //
 };
 
-/// Writes to regular files whose blocks `M` knows.
-pub struct FolioWrites<M>(PhantomData<M>);
+/// Writes to regular files, whose blocks are had as `B` says.
+pub struct FolioWrites<B>(PhantomData<B>);
 
-impl<M: BlockMapper> SealedWrites for FolioWrites<M> {}
+impl<B: Backer> SealedWrites for FolioWrites<B> {}
 
-impl<M: BlockMapper> FileWrites for FolioWrites<M> {
-    type Inode = M::Inode;
+/// The inode type of a backer.
+type InodeOf<B> = <<B as Backer>::Mapper as BlockMapper>::Inode;
+
+impl<B: Backer> FileWrites for FolioWrites<B> {
+    type Inode = InodeOf<B>;
+    type Promise<'i> = B::Promise<'i>;
 
     fn begin<'i>(
         _called: Called,
-        inode: &ExclusiveInode<'i, M::Inode>,
+        inode: &ExclusiveInode<'i, InodeOf<B>>,
         pos: u64,
         len: usize,
-    ) -> Result<WriteFolio<'i, M::Inode>> {
+    ) -> Result<WriteFolio<'i, InodeOf<B>, B::Promise<'i>>> {
         let size = plain(inode.inode()).size();
-        let (folio, old_end) = grab::<M>(inode, pos, folio_size(pos, len, size))?;
+        let (folio, old_end) = grab::<B::Mapper>(inode, pos, folio_size(pos, len, size))?;
         let place = WritePlace::new(folio, old_end, pos, len)?;
         let touched = place.touched();
         let all = touched.len() as u32;
         // Of several blocks some may be dirty that were behind the end and have no place.
         let only = place.folio.blocks().filter(|it| it.whole() == touched);
         if all == 1 && only.is_some_and(|it| it.are_dirty(touched.clone())) {
-            return place.ready(all, Backing::Old);
+            return place.ready(all, Backing::Old, None);
         }
-        let first = Run::give::<M>(place.folio.inode(), &place.folio, touched.clone())?;
+        let first = match give::<B>(place.folio.inode(), &place.folio, touched.clone())? {
+            Given::Run(run) => run,
+            Given::Promised(promise, blocks) => {
+                zero_edges(&place, blocks.clone());
+                return place.ready(blocks.len() as u32, Backing::Old, Some(promise));
+            }
+        };
         first.prepare_edges(&place)?;
         let mut end = first.blocks.end;
         while end < touched.end {
             let rest = end..touched.end;
             // What is in front of it is ready: an error is for who comes again.
-            match Run::like::<M>(place.folio.inode(), &place.folio, rest, first.backing) {
+            match Run::like::<B>(place.folio.inode(), &place.folio, rest, first.backing) {
                 Ok(Some(run)) if run.prepare_edges(&place).is_ok() => end = run.blocks.end,
                 _ => break,
             }
         }
-        place.ready(end - touched.start, first.backing)
+        place.ready(end - touched.start, first.backing, None)
     }
 
-    fn end(mut write: CopiedWrite<'_, M::Inode>) -> usize {
+    fn end<'i>(mut write: CopiedWrite<'i, InodeOf<B>, B::Promise<'i>>) -> usize {
         let inode = write.inode();
-        let (written, end) = write.commit();
+        let (written, end) = write.commit(|promise, blocks| B::keep(promise, BlockCount(blocks)));
         if written != 0 && end > plain(inode.inode()).size() {
             // With the folio locked, or writeback would zero what is in it, and with that of the
             // old end, or somebody could have stored behind it.
@@ -107,7 +121,7 @@ impl<M: BlockMapper> FileWrites for FolioWrites<M> {
         written
     }
 
-    fn give_blocks(folio: &StoredFolio<'_, M::Inode>) -> Result {
+    fn give_blocks(folio: &StoredFolio<'_, InodeOf<B>>) -> Result {
         let inode = plain(folio.inode());
         let whole = folio.blocks().ok_or(EIO)?.whole();
         if !folio.is_uptodate() {
@@ -116,8 +130,13 @@ impl<M: BlockMapper> FileWrites for FolioWrites<M> {
         let end = file_blocks(inode, folio, whole.end);
         let mut at = 0;
         while at < end {
-            match Run::give::<M>(folio.inode(), folio, at..end) {
-                Ok(run) => at = run.blocks.end,
+            match give::<B>(folio.inode(), folio, at..end) {
+                Ok(Given::Run(run)) => at = run.blocks.end,
+                Ok(Given::Promised(promise, blocks)) => {
+                    // They are zeros, and dirty before the folio is unlocked.
+                    B::keep(promise, BlockCount(blocks.len() as u32));
+                    at = blocks.end;
+                }
                 Err(error) => {
                     // Those in front may be fresh, and nobody may see what is on the disk of them.
                     folio.dirty_blocks(0..at);
@@ -129,13 +148,23 @@ impl<M: BlockMapper> FileWrites for FolioWrites<M> {
         Ok(())
     }
 
-    fn has_hole(folio: &StoredFolio<'_, M::Inode>) -> Result<bool> {
-        let whole = folio.blocks().ok_or(EIO)?.whole();
-        let end = file_blocks(plain(folio.inode()), folio, whole.end);
+    fn forget_blocks(inode: &InodeOf<B>, blocks: Range<u64>) {
+        B::Mapper::default().forget(inode, blocks)
+    }
+
+    fn has_hole(folio: &StoredFolio<'_, InodeOf<B>>) -> Result<bool> {
+        let blocks = folio.blocks().ok_or(EIO)?;
+        let end = file_blocks(plain(folio.inode()), folio, blocks.whole().end);
         let mut at = 0;
         while at < end {
+            // What is dirty has a place, or will get one when it is written.
+            if let Some(dirty) = blocks.next_dirty(at..end).filter(|it| it.start == at) {
+                at = dirty.end;
+                continue;
+            }
             let block = file_block(folio.inode(), folio, at);
-            let mapping = M::default().lookup(folio.inode(), block, BlockCount(end - at))?;
+            let mapper = B::Mapper::default();
+            let mapping = mapper.lookup(folio.inode(), block, BlockCount(end - at))?;
             match Run::of(&mapping, at..end)? {
                 Some(run) => at = run.blocks.end,
                 None => return Ok(true),
@@ -157,6 +186,46 @@ fn folio_size(pos: u64, len: usize, file_size: u64) -> usize {
     }
 }
 
+/// What a write gets of blocks of a folio.
+enum Given<'i, P> {
+    /// They have places.
+    Run(Run<'i>),
+    /// They have been promised some.
+    Promised(P, Range<u32>),
+}
+
+/// The blocks of `within` from the first on, for who is about to fill them; as many as the mapper likes.
+///
+/// # Errors
+///
+/// The mapper's; `EIO` if its answer makes no sense.
+fn give<'i, B: Backer>(
+    inode: &'i InodeOf<B>,
+    folio: &Folio,
+    within: Range<u32>,
+) -> Result<Given<'i, B::Promise<'i>>> {
+    let at = file_block(inode, folio, within.start);
+    let max = BlockCount(within.len() as u32);
+    match without_fs_reclaim(|| B::back(inode, at, max))? {
+        Backed::Mapped(mapping) => Run::given(&mapping, within).map(Given::Run),
+        Backed::Promised(_, BlockCount(0)) => Err(EIO),
+        Backed::Promised(promise, blocks) => {
+            let end = within.end.min(within.start.saturating_add(blocks.0));
+            Ok(Given::Promised(promise, within.start..end))
+        }
+    }
+}
+
+/// Makes valid what a write needs of blocks in a hole that it does not cover.
+fn zero_edges<I: InodeType>(place: &WritePlace<'_, I>, blocks: Range<u32>) {
+    let touched = place.touched();
+    for edge in [touched.start, touched.end.saturating_sub(1)] {
+        if blocks.contains(&edge) && !place.covers(edge) && !place.is_valid(edge) {
+            place.folio.zero_invalid(edge..edge + 1);
+        }
+    }
+}
+
 /// Blocks of a folio that are consecutive on the disk.
 struct Run<'i> {
     blocks: Range<u32>,
@@ -166,21 +235,13 @@ struct Run<'i> {
 }
 
 impl<'i> Run<'i> {
-    /// The blocks of `within` from the first on, given to the file if it has none there; as many as
-    /// the mapper likes.
+    /// The blocks of `within` from the first on, which are the file's.
     ///
     /// # Errors
     ///
-    /// The mapper's; `EIO` if its answer makes no sense.
-    fn give<M: BlockMapper>(
-        inode: &'i M::Inode,
-        folio: &Folio,
-        within: Range<u32>,
-    ) -> Result<Self> {
-        let at = file_block(inode, folio, within.start);
-        let max = BlockCount(within.len() as u32);
-        let mapping = without_fs_reclaim(|| M::default().allocate(inode, at, max))?;
-        let run = Self::of(&mapping, within)?.ok_or(EIO)?;
+    /// `EIO` if the answer makes no sense.
+    fn given(mapping: &Mapping<&'i BlockDevice>, within: Range<u32>) -> Result<Self> {
+        let run = Self::of(mapping, within)?.ok_or(EIO)?;
         if run.backing == Backing::Fresh {
             run.device
                 .forget_cached(run.start.0, run.blocks.len() as u32);
@@ -189,16 +250,18 @@ impl<'i> Run<'i> {
     }
 
     /// The blocks of a folio from the first of `within` on, if they are as those in front of them; if
-    /// these are fresh as [`Self::give`]. Otherwise [`None`].
-    fn like<M: BlockMapper>(
-        inode: &'i M::Inode,
+    /// these are fresh as [`give`]. Otherwise [`None`].
+    fn like<B: Backer>(
+        inode: &'i InodeOf<B>,
         folio: &Folio,
         within: Range<u32>,
         backing: Backing,
     ) -> Result<Option<Self>> {
         if backing == Backing::Fresh {
-            let run = Self::give::<M>(inode, folio, within)?;
-            return Ok((run.backing == Backing::Fresh).then_some(run));
+            return Ok(match give::<B>(inode, folio, within)? {
+                Given::Run(run) if run.backing == Backing::Fresh => Some(run),
+                _ => None,
+            });
         }
         let at = file_block(inode, folio, within.start);
         let max = BlockCount(within.len() as u32);
@@ -207,7 +270,8 @@ impl<'i> Run<'i> {
             return Ok(None);
         }
         // The folio with the old end of the file may be locked.
-        let mapping = without_fs_reclaim(|| M::default().lookup(inode, at, max))?;
+        let mapper = B::Mapper::default();
+        let mapping = without_fs_reclaim(|| mapper.lookup(inode, at, max))?;
         Self::of(&mapping, within)
     }
 

@@ -4,7 +4,7 @@
 //!
 //! Everything that puts new data into the cache goes through this room: into regular files, by
 //! `write(2)` and its relatives and by the first store to a mapped page, in [`folio_writes`], without
-//! buffer_heads; into directories and symbolic links in [`BufferedWrites`], with them. What is behind
+//! buffer_heads, [`backer`] saying how its blocks are had; into directories and symbolic links in [`BufferedWrites`], with them. What is behind
 //! the end of a file is in [`file_end`].
 //!
 //! May use: `mapping`, and the layer below.
@@ -14,9 +14,14 @@
 //!
 //! C counterpart: `block_write_begin()`, `generic_write_end()`.
 
+mod backer;
 mod file_end;
 mod folio_writes;
 
+pub use self::backer::{
+    Backed,
+    Backer, //
+};
 pub use self::file_end::{
     set_size,
     truncate_tail, //

@@ -387,8 +387,13 @@ impl<'i, M: MapSource> Writer<'i, M> {
         } else {
             after_error(error, request.reason(), self.sink.inode.later())
         };
-        if afterwards == Afterwards::Dirty {
-            self.sink.tally.redirtied_folios += 1;
+        match afterwards {
+            Afterwards::Dirty => self.sink.tally.redirtied_folios += 1,
+            Afterwards::Clean => {
+                let first = target.folio().position() >> self.sink.block_bits;
+                let blocks = (target.folio().size() >> self.sink.block_bits) as u64;
+                self.mapper.give_up(self.inode, first..first + blocks);
+            }
         }
         match (target, afterwards) {
             (Target::Whole(folio), Afterwards::Dirty) => drop(folio),

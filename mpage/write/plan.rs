@@ -335,11 +335,12 @@ pub(super) fn first_known(range: Range<u32>, mut known: impl FnMut(u32) -> bool)
 
 /// What becomes of a folio after the mapper has failed with `error`.
 ///
-/// A full disk may not be full for ever, so its data waits. But not while the system is short of
-/// clean memory: everybody who writes anything would wait for a writeback that cannot succeed. And
-/// not on a filesystem that is being frozen or made read-only: no later writeback may allocate.
+/// A full disk may not be full for ever, so its data waits, and so does what there was no memory for.
+/// But the first not while the system is short of clean memory: everybody who writes anything would
+/// wait for a writeback that cannot succeed. And neither on a filesystem that is being frozen or made read-only: no later writeback may allocate.
 pub(super) fn after_error(error: Error, reason: WritebackReason, later: Later) -> Afterwards {
-    if may_pass(error) && reason != WritebackReason::Memory && later == Later::Possible {
+    let may_wait = error == ENOMEM || reason != WritebackReason::Memory;
+    if may_pass(error) && may_wait && later == Later::Possible {
         Afterwards::Dirty
     } else {
         Afterwards::Clean

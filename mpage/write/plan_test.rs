@@ -374,10 +374,13 @@ mod tests {
                 // Nobody may allocate anything any more.
                 assert_eq!(after(Later::Never), Afterwards::Clean);
             }
-            // Nobody could write anything any more.
-            let after = after_error(error, WritebackReason::Memory, Later::Possible);
-            assert_eq!(after, Afterwards::Clean);
         }
+        // Nobody could write anything any more.
+        let in_need = |error| after_error(error, WritebackReason::Memory, Later::Possible);
+        assert_eq!(in_need(ENOSPC), Afterwards::Clean);
+        assert_eq!(in_need(EDQUOT), Afterwards::Clean);
+        // But memory there may be in a moment.
+        assert_eq!(in_need(ENOMEM), Afterwards::Dirty);
         for error in [EIO, EROFS, EUCLEAN] {
             for reason in [WritebackReason::Integrity, WritebackReason::Other] {
                 let after = after_error(error, reason, Later::Possible);

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a write has the blocks that it fills: at once, or promised for when they go to the disk.
+//!
+//! Locks: the lock of the folio that is written to, and perhaps that of the file's old end.
+//!
+//! C counterpart: none; what of `iomap_begin` and `iomap_end` is about delayed allocation.
+
+use crate::{
+    abstractions::block::BlockDevice,
+    mpage::mapping::{
+        BlockCount,
+        BlockMapper,
+        LogicalBlock,
+        Mapping, //
+    },
+};
+use core::convert::Infallible;
+use kernel::error::Result;
+
+/// What a write gets of blocks.
+pub enum Backed<'i, P> {
+    /// They have a place; [`Mapping::with_new`] if since now.
+    Mapped(Mapping<&'i BlockDevice>),
+    /// They have none, and reading them gives zeros. They will get one when they are written, which
+    /// does not fail for want of room. So many blocks, at least 1.
+    Promised(P, BlockCount),
+}
+
+/// How a write has the blocks that it fills.
+///
+/// Every [`BlockMapper`] is one, which allocates them at once. A filesystem that gives blocks out when
+/// they are written has a type of its own.
+pub trait Backer: 'static {
+    /// The mapper that knows where blocks are.
+    type Mapper: BlockMapper;
+
+    /// Blocks that have been promised. They come back if it is dropped.
+    type Promise<'i>;
+
+    /// Has block `at` of the file and those behind it, `max` blocks at most (at least 1), for who is
+    /// about to fill them: all that have a place have had it, or none; and all that have been promised
+    /// were so before, or none.
+    ///
+    /// As [`BlockMapper::allocate`] otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Any; it reaches the writer.
+    fn back<'i>(
+        inode: &'i <Self::Mapper as BlockMapper>::Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Backed<'i, Self::Promise<'i>>>;
+
+    /// The first `blocks` of the promised blocks have been filled. They become dirty before the folio
+    /// is unlocked; the rest of the promise comes back.
+    fn keep(promise: Self::Promise<'_>, blocks: BlockCount);
+}
+
+impl<M: BlockMapper> Backer for M {
+    type Mapper = M;
+    type Promise<'i> = Infallible;
+
+    #[inline]
+    fn back<'i>(
+        inode: &'i M::Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Backed<'i, Infallible>> {
+        Ok(Backed::Mapped(M::default().allocate(inode, at, max)?))
+    }
+
+    fn keep(promise: Infallible, _blocks: BlockCount) {
+        match promise {}
+    }
+}
