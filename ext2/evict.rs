@@ -20,13 +20,17 @@ use crate::{
         self,
         Ext2Inode, //
     },
-    map::truncate,
+    map::{
+        self,
+        truncate, //
+    },
     mount::report, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
     self,
     ExclusiveInode,
+    Level,
     Wait, //
 };
 
@@ -91,6 +95,18 @@ pub(crate) fn release(inode: &Ext2Inode) {
     }
     if let Some(mut tree) = inode.data().try_lock_tree() {
         tree.give_up(&inode.super_block().data().windows);
+    }
+    let promised = inode.data().delay.blocks();
+    if promised != 0 {
+        // The pages are gone, and with them what was promised for them should be.
+        inode.super_block().message(
+            Level::Error,
+            fmt!(
+                "error: inode {} goes, and {promised} blocks are promised to it",
+                inode.number()
+            ),
+        );
+        map::forget(inode, 0..u64::MAX);
     }
 }
 

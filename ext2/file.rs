@@ -18,6 +18,7 @@ use crate::{
     },
     map::{
         truncate,
+        Delayed,
         Mapper, //
     },
 };
@@ -65,7 +66,9 @@ impl AddressSpaceOperations for PageCache {
         rust_mpage::readahead(Mapper, request)
     }
 
+    /// C: `ext2_bmap()`; what is to get its place is written before, as in `ext4_bmap()`.
     fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
+        inode::write_delayed(inode)?;
         let mapping = Mapper.lookup(inode, LogicalBlock(block), BlockCount(1))?;
         Ok(match mapping.extent() {
             Extent::Mapped { start, .. } => Some(start.0),
@@ -75,7 +78,7 @@ impl AddressSpaceOperations for PageCache {
 }
 
 impl AddressSpaceWriteOperations for PageCache {
-    type Writes = FolioWrites<Mapper>;
+    type Writes = FolioWrites<Delayed>;
 
     fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
         rust_mpage::writepages(Mapper, request)
@@ -214,12 +217,14 @@ impl WritableFile for File {
     fn release_writer(inode: &Ext2Inode) {
         let windows = &inode.super_block().data().windows;
         inode.data().lock_tree().give_up(windows);
+        inode::closed(inode);
     }
 }
 
 /// Tells an extent for each answer of the mapper, as C's `iomap_fiemap()` does: contiguous extents
 /// are not joined, and `MERGED` says so.
 fn fiemap(inode: &Ext2Inode, request: &mut FiemapRequest<'_>) -> Result {
+    inode::write_delayed(inode)?;
     let bits = inode.block_bits();
     let range = request.range();
     let end = range.end.div_ceil(1 << bits);

@@ -37,7 +37,10 @@ use super::{
 };
 use crate::{
     disk::dirent::FileType,
-    inode::KeptLinks,
+    inode::{
+        self,
+        KeptLinks, //
+    },
     mount::Ext2, //
 };
 use kernel::prelude::*;
@@ -54,6 +57,9 @@ type Request<'a> = Rename<'a, Ext2>;
 pub(crate) fn rename(mut request: Request<'_>) -> Result {
     let links = check_links(&mut request)?;
     let mut kept = Kept::new(&mut request, &links)?;
+    if request.target.is_some() {
+        inode::replaces_by_name(request.source.inode());
+    }
     let comes = links.comes.is_some();
 
     let source = request.source.inode();

@@ -12,6 +12,7 @@ use super::{
         self,
         Known, //
     },
+    delay_state::DelayState,
     disk_only::{
         DiskOnly,
         GivenNames,
@@ -83,6 +84,8 @@ pub(crate) struct InodeData {
     pub(crate) lookup_hint: Atomic<u32>,
     /// Where a directory may have room for a new name.
     pub(crate) room: Room,
+    /// What is known without a lock of blocks that get their places later.
+    pub(crate) delay: DelayState,
     /// The tree mutex: the tree of pointers, and what is known of it.
     #[pin]
     tree: Mutex<Tree>,
@@ -176,6 +179,7 @@ impl InodeData {
             runs: RunCache::new(),
             lookup_hint: Atomic::new(0),
             room: Room::new(),
+            delay: DelayState::new(),
             tree <- new_mutex!(Tree::new(), "ext2_tree"),
             disk_only <- new_spinlock!(only, "ext2_disk_only"),
         }? Error)

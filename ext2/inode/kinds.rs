@@ -46,6 +46,11 @@ impl InodeOperations for File {
     fn attributes(inode: &Ext2Inode) -> StatAttributes {
         stat_attributes(inode)
     }
+
+    fn sectors_to_come(inode: &Ext2Inode) -> u64 {
+        let size = inode.super_block().data().geometry.block_size();
+        u64::from(inode.data().delay.blocks()) * u64::from(size.sectors())
+    }
 }
 
 /// What directories can do.

@@ -3,12 +3,14 @@
 //! The room of inodes: what is kept of one in memory, and how it is read and written.
 //!
 //! - [`data`]: what is kept, and the type of all inodes, [`Ext2Inode`]; in it [`tree`] and [`array`],
-//!   what the tree mutex protects, [`disk_only`], what only the disk is interested in, and [`room`],
+//!   what the tree mutex protects, [`delay_state`],
+//!   what others know of that, [`disk_only`], what only the disk is interested in, and [`room`],
 //!   where a directory has room;
 //! - [`kinds`]: what the VFS is told that an inode is;
 //! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
 //! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]: what
 //!   `order` asks of inodes for that;
+//! - [`replaced`]: files that take the place of others;
 //! - [`attributes`], [`modes`]: what its extended attributes leave of its mode.
 //!
 //! May use: `disk`, `groups`, `mount`, `order`, `sync`, `tree`.
@@ -18,6 +20,7 @@
 pub(crate) mod array;
 mod attributes;
 mod data;
+mod delay_state;
 mod disk_only;
 mod kinds;
 mod modes;
@@ -25,6 +28,7 @@ mod name_order;
 mod ordered;
 mod place;
 mod read;
+mod replaced;
 mod room;
 pub(crate) mod tree;
 mod write;
@@ -56,6 +60,11 @@ pub(crate) use self::{
     read::{
         get,
         vfs_flags, //
+    },
+    replaced::{
+        closed,
+        replaces_by_name,
+        write_delayed, //
     },
     write::{
         block_of,

@@ -8,6 +8,9 @@
 //! kept holds its buffer, so it is given up when nobody writes to the file any more, and whenever
 //! something is cut off the tree: what was an array of the file may not be one afterwards.
 //!
+//! Of blocks that are to get their places when they are written, what is promised is here, too, and the
+//! hole that the last one of them was in: who appends goes on in it.
+//!
 //! C counterpart: none for the array; `i_block_alloc_info` of `struct ext2_inode_info`.
 //!
 //! Locks: all of it is protected by the tree mutex.
@@ -15,11 +18,31 @@
 #![deny(unsafe_code)]
 
 use super::array::PointerArray;
-use crate::groups::windows::{
-    BlockAllocInfo,
-    Windows, //
+use crate::{
+    groups::{
+        space::{
+            Kept,
+            Promised,
+            Space, //
+        },
+        windows::{
+            BlockAllocInfo,
+            Windows, //
+        }, //
+    },
+    tree::delayed::Delayed, //
 };
+use core::ops::Range;
 use kernel::prelude::*;
+
+/// Blocks of a file that have no place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct KnownHole {
+    /// The blocks.
+    pub(crate) blocks: Range<u32>,
+    /// At which level the pointer to each of them, or to an array on the way, is null.
+    pub(crate) level: usize,
+}
 
 /// What the tree mutex protects, besides the pointers.
 pub(crate) struct Tree {
@@ -27,6 +50,12 @@ pub(crate) struct Tree {
     pub(crate) info: BlockAllocInfo,
     /// An array of pointers to data that the tree has, with its number.
     array: Option<(u64, PointerArray)>,
+    /// What has been promised; [`Self::settle`] has to be called when it has changed.
+    pub(crate) delayed: Delayed,
+    /// As much of the filesystem's [`Space`].
+    kept: Kept,
+    /// A hole, as long as nothing changes in the tree.
+    pub(crate) hole: Option<KnownHole>,
 }
 
 impl Tree {
@@ -35,7 +64,38 @@ impl Tree {
         Self {
             info: BlockAllocInfo::new(),
             array: None,
+            delayed: Delayed::new(),
+            kept: Kept::none(),
+            hole: None,
         }
+    }
+
+    /// Takes `count` blocks of what has been promised, to be spent. [`Self::settle`] takes back what
+    /// is left.
+    pub(crate) fn take_promised<'s>(&mut self, count: u32, space: &'s Space) -> Promised<'s> {
+        space.resume(self.kept.take(count))
+    }
+
+    /// Keeps as much of what has been promised as there is to be kept now, `promised` being what there
+    /// is beyond that. How much that is.
+    #[inline]
+    pub(crate) fn settle(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
+        let count = self.delayed.count();
+        if let Some(mut promised) = promised {
+            let missing = count.saturating_sub(self.kept.count());
+            self.kept.add(promised.split(missing).keep());
+        }
+        // Blocks that were given for a promise and had to be abandoned.
+        let missing = count.saturating_sub(self.kept.count());
+        if missing != 0 {
+            self.kept.add(space.claim_anyway(missing).keep());
+        }
+        self.delayed.free();
+        let surplus = self.kept.count().saturating_sub(count);
+        if surplus != 0 {
+            drop(space.resume(self.kept.take(surplus)));
+        }
+        count
     }
 
     /// Takes the array that has `number` among those with pointers to data, see

@@ -30,6 +30,7 @@
 #![deny(unsafe_code)]
 
 use super::{
+    delay,
     known,
     search::{
         self,
@@ -46,6 +47,7 @@ use crate::{
         Run,
         Wanted, //
     },
+    groups::space::Promised,
     inode::{
         self,
         array::PointerArray,
@@ -60,6 +62,7 @@ use crate::{
             Gathering,
             MAX_INDIRECT, //
         },
+        delayed::MissingArrays,
         path::{
             BlockPath,
             PointerRun, //
@@ -167,62 +170,120 @@ impl<'a> Request<'a> {
     fn fill_array(&self, tree: &mut Tree, array: &PointerArray, nulls: u32) -> Result<Blocks> {
         let level = self.last_level();
         let goal = self.goal(tree, array, level);
+        let together = delay::together(tree, self.at as u32, self.max);
+        let nulls = match together > nulls {
+            true => search::nulls_from(self.inode, array, self.path, level),
+            false => nulls,
+        };
         let wanted = Wanted {
             needed: 1,
-            most: nulls.min(self.max).max(1),
+            most: nulls.min(together).max(1),
         };
-        let run = self.get_run(tree, goal, wanted)?;
+        self.pay(tree, level, |tree, promised| {
+            let run = self.get_run(tree, goal, wanted, promised)?;
 
-        self.initialise(run, level)
-            .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
-            .inspect_err(|_| balloc::free_blocks(self.inode, run.first, run.count))?;
-        array.mark_dirty(self.inode);
-        Ok(self.given(tree, run))
+            self.initialise(run, level)
+                .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
+                .inspect_err(|_| self.take_back(run, promised))?;
+            array.mark_dirty(self.inode);
+            Ok(self.given(tree, run, level))
+        })
+    }
+
+    /// Gives blocks behind the pointer at `level`, with what has been promised of them, if it has been.
+    fn pay(
+        &self,
+        tree: &mut Tree,
+        level: usize,
+        give: impl FnOnce(&mut Tree, &mut Option<Promised<'a>>) -> Result<Blocks>,
+    ) -> Result<Blocks> {
+        let mut promised = delay::promised(self.inode, tree, self.at as u32, self.path, level);
+        if promised.is_some() {
+            // What stays promised may be in more runs than before.
+            if let Err(error) = tree.delayed.make_room(GFP_KERNEL) {
+                delay::settle(self.inode, tree, promised);
+                return Err(error.into());
+            }
+        }
+        let result = give(tree, &mut promised);
+        delay::settle(self.inode, tree, promised);
+        result
+    }
+
+    /// Frees blocks that have been given for nothing.
+    fn take_back(&self, run: Run, promised: &mut Option<Promised<'_>>) {
+        match promised {
+            Some(promised) => balloc::take_back(self.inode, run, promised),
+            None => balloc::free_blocks(self.inode, run.first, run.count),
+        }
     }
 
     /// Gives blocks to where indirect blocks are missing, too.
     fn fill_branch(&self, tree: &mut Tree, missing: &Missing) -> Result<Blocks> {
         let goal = self.goal(tree, &missing.array, missing.level);
-        let plan = BranchPlan::new(self.path, missing.level, missing.nulls, self.max);
+        let together = delay::together(tree, self.at as u32, self.max);
+        let plan = BranchPlan::new(self.path, missing.level, missing.nulls, together);
         let mut blocks = Gathering::new(plan);
-        let branch = self
-            .gather(tree, goal, &mut blocks)
-            .and_then(|()| blocks.branch(self.path).ok_or(EUCLEAN))
-            .and_then(|branch| self.hang(missing, &branch).map(|()| branch))
-            .inspect_err(|_| {
-                for run in blocks.runs() {
-                    balloc::free_blocks(self.inode, run.first, run.count);
-                }
-            })?;
+        self.pay(tree, missing.level, |tree, promised| {
+            let branch = self
+                .gather(tree, goal, &mut blocks, promised)
+                .and_then(|()| blocks.branch(self.path).ok_or(EUCLEAN))
+                .and_then(|branch| self.hang(missing, &branch).map(|()| branch))
+                .inspect_err(|_| {
+                    for run in blocks.runs() {
+                        self.take_back(run, promised);
+                    }
+                })?;
 
-        Ok(self.given(tree, branch.data()))
+            Ok(self.given(tree, branch.data(), missing.level))
+        })
     }
 
     /// Allocates blocks until there are enough.
-    fn gather(&self, tree: &mut Tree, goal: u32, blocks: &mut Gathering) -> Result {
+    fn gather(
+        &self,
+        tree: &mut Tree,
+        goal: u32,
+        blocks: &mut Gathering,
+        promised: &mut Option<Promised<'_>>,
+    ) -> Result {
         while let Some(wanted) = blocks.wanted() {
-            let run = self.get_run(tree, goal, wanted)?;
+            let run = self.get_run(tree, goal, wanted, promised)?;
             blocks.take(run);
         }
         Ok(())
     }
 
     /// Allocates up to `wanted.most` blocks in a row that the disk does not say are another file's.
-    fn get_run(&self, tree: &mut Tree, goal: u32, wanted: Wanted) -> Result<Run> {
+    fn get_run(
+        &self,
+        tree: &mut Tree,
+        goal: u32,
+        wanted: Wanted,
+        promised: &mut Option<Promised<'_>>,
+    ) -> Result<Run> {
         let inode = self.inode;
         let sb = inode.super_block();
         let mut tries = TRIES;
 
         loop {
             let info = &mut tree.info;
-            let run = balloc::new_blocks(inode, info, goal, wanted)?;
+            let run = match promised.as_mut().filter(|it| it.count() != 0) {
+                Some(promised) => {
+                    // All of them are to be written now.
+                    let needed = wanted.most.min(promised.count());
+                    let wanted = Wanted { needed, ..wanted };
+                    balloc::promised_blocks(inode, info, goal, wanted, promised)?
+                }
+                None => balloc::new_blocks(inode, info, goal, wanted)?,
+            };
             let result = sb.data().order.cuts.settle(sb, run.first, run.count);
             tries -= 1;
             match result {
                 Ok(()) => return Ok(run),
                 // The disk cannot be told that they are not another file's: nobody gets them.
                 Err(EIO) => balloc::abandon_blocks(inode, run.first, run.count),
-                Err(_) => balloc::free_blocks(inode, run.first, run.count),
+                Err(_) => self.take_back(run, promised),
             }
             if tries == 0 || result != Err(EIO) {
                 return result.map(|()| run);
@@ -312,14 +373,26 @@ impl<'a> Request<'a> {
         Ok(Blocks::there(first, count))
     }
 
-    /// Blocks that are part of the file since now.
-    fn given(&self, tree: &mut Tree, run: Run) -> Blocks {
+    /// Blocks that are part of the file since now, and the arrays of pointers to them that were missing
+    /// behind the pointer at `level`.
+    fn given(&self, tree: &mut Tree, run: Run, level: usize) -> Blocks {
         let Run { first, count } = run;
+        let at = self.at as u32;
+        // Who wrote what had been promised has changed the time.
+        if tree.delayed.run_from(at).is_none() {
+            self.inode.set_ctime_now();
+        }
+        if self.inode.data().delay.blocks() != 0 {
+            let size = delay::block_size(self.inode);
+            let made = MissingArrays::new(at, self.path, level);
+            tree.delayed.made(size, made);
+            tree.delayed.remove(size, at..at.saturating_add(count));
+        }
+        tree.hole = None;
         let last = self.at.saturating_add(count.into()).saturating_sub(1);
 
         tree.info
             .set_last(last as u32, first.saturating_add(count).saturating_sub(1));
-        self.inode.set_ctime_now();
         self.inode.mark_dirty();
         Blocks {
             first,

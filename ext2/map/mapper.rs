@@ -8,10 +8,12 @@
 
 use super::{
     allocate::Request,
+    delay,
     known,
     way, //
 };
 use crate::inode::Ext2Inode;
+use core::ops::Range;
 use kernel::prelude::*;
 use rust_mpage::{
     block::BlockDevice,
@@ -44,7 +46,19 @@ impl BlockMapper for Mapper {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
         let path = way::path_to(inode, at.0)?;
-        let blocks = Request::new(inode, at.0, &path, max.0).blocks()?;
+        let mut blocks = Request::new(inode, at.0, &path, max.0).blocks()?;
+        // Of what had been promised a whole run has got its place.
+        if blocks.count > max.0 {
+            if blocks.is_new {
+                let rest = u64::from(blocks.first) + u64::from(max.0);
+                inode.device().forget_cached(rest, blocks.count - max.0);
+            }
+            blocks.count = max.0;
+        }
         Ok(blocks.mapping(inode, &path))
+    }
+
+    fn forget(&self, inode: &Ext2Inode, blocks: Range<u64>) {
+        delay::forget(inode, blocks)
     }
 }

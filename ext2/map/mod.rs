@@ -5,19 +5,24 @@
 //! - [`mapper`]: answers the questions of `rust_mpage`;
 //! - [`known`]: from what earlier questions have found; [`search`]: by a walk along the tree, on a
 //!   [`way`] that the block's number says;
-//! - [`allocate`]: gives blocks to a hole; [`truncate`]: cuts off what is behind the end.
+//! - [`allocate`]: gives blocks to a hole; [`delay`]: promises them until then; [`truncate`]: cuts off what is behind the end.
 //!
-//! May use: `alloc`, `disk`, `inode`, `mount`, `sync`, `tree`.
+//! May use: `alloc`, `disk`, `groups`, `inode`, `mount`, `sync`, `tree`.
 //!
-//! Through the filesystem's data: `groups`, `order`.
+//! Through the filesystem's data: `order`.
 
 #![deny(unsafe_code)]
 
 mod allocate;
+mod delay;
 mod known;
 mod mapper;
 mod search;
 pub(crate) mod truncate;
 mod way;
 
+pub(crate) use self::delay::{
+    forget,
+    Delayed, //
+};
 pub(crate) use self::mapper::Mapper;

@@ -230,6 +230,19 @@ fn search(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found, Search
     Err(SearchError::Read(EUCLEAN))
 }
 
+/// How many pointers of `array` are null from the path's own at `level` on, which is.
+pub(super) fn nulls_from(
+    inode: &Ext2Inode,
+    array: &PointerArray,
+    path: &BlockPath,
+    level: usize,
+) -> u32 {
+    match run_at(inode, array, path, level, u32::MAX) {
+        PointerRun::Null { len } => len,
+        PointerRun::Blocks { .. } => 1,
+    }
+}
+
 /// What the path's pointer at `level` and those after it in its array begin with, as far as it
 /// matters for `max` blocks.
 #[inline(always)]

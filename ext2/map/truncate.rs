@@ -19,6 +19,7 @@
 #![deny(unsafe_code)]
 
 use super::{
+    delay,
     mapper::Mapper,
     way::read_indirect, //
 };
@@ -38,6 +39,7 @@ use crate::{
             Cut,
             Joiner, //
         },
+        delayed::Delayed,
         path::{
             BlockPath,
             MAX_DEPTH, //
@@ -65,6 +67,9 @@ pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Resu
     }
     if inode.is_append() || inode.is_immutable() {
         return Err(EPERM);
+    }
+    if size == 0 && inode.size() != 0 {
+        inode.data().delay.note_emptied();
     }
     inode.wait_for_direct_io();
     rust_mpage::truncate_tail(Mapper, inode, size)?;
@@ -103,13 +108,23 @@ fn cut(inode: &Ext2Inode, _pages: &InvalidateLock<'_, Ext2>, size: u64) {
     };
 
     let mut tree = inode.data().lock_tree();
-    Truncation { inode }.cut_at(&path);
+    // No file has blocks beyond 32 bits.
+    let first = first.min(u32::MAX.into()) as u32;
+    delay::remove(inode, &mut tree, first..u32::MAX);
+    Truncation {
+        inode,
+        delayed: &tree.delayed,
+    }
+    .cut_at(&path, first);
+    tree.hole = None;
     tree.give_up(&inode.super_block().data().windows);
 }
 
 /// A truncation under way; the tree mutex is held.
 struct Truncation<'a> {
     inode: &'a Ext2Inode,
+    /// What has been promised in front of the cut.
+    delayed: &'a Delayed,
 }
 
 /// What tells the disk of a cut.
@@ -130,9 +145,9 @@ impl From<Result<u32>> for Guard {
 }
 
 impl Truncation<'_> {
-    /// Cuts the tree in front of the block of `path`.
-    fn cut_at(&self, path: &BlockPath) {
-        let (cut, arrays) = self.plan(path);
+    /// Cuts the tree in front of block `first`, whose path is `path`.
+    fn cut_at(&self, path: &BlockPath, first: u32) {
+        let (cut, arrays) = self.plan(path, first);
 
         for (level, array) in arrays.iter().enumerate().take(cut.levels()).rev() {
             if let Some(array) = array {
@@ -141,8 +156,9 @@ impl Truncation<'_> {
         }
     }
 
-    /// Reads the arrays of pointers on the path, and decides what goes.
-    fn plan(&self, path: &BlockPath) -> (Cut, [Option<PointerArray>; MAX_DEPTH]) {
+    /// Reads the arrays of pointers on the path, and decides what goes. An array stays if blocks behind
+    /// it have been promised: it was there when they were.
+    fn plan(&self, path: &BlockPath, first: u32) -> (Cut, [Option<PointerArray>; MAX_DEPTH]) {
         let inode = self.inode;
         let mut arrays = [const { None }; MAX_DEPTH];
         let mut array = PointerArray::Inode;
@@ -156,6 +172,7 @@ impl Truncation<'_> {
                     let array = arrays.get(level).and_then(Option::as_ref);
                     let offset = path.offsets().get(level).copied().unwrap_or(0);
                     array.is_some_and(|array| array.is_null_before(inode, offset))
+                        && !self.has_promised(path, level, first)
                 };
                 return (Cut::new(path, level + 1, is_empty), arrays);
             }
@@ -170,6 +187,14 @@ impl Truncation<'_> {
         }
         // Not reached: `last` is one of the path's levels.
         (Cut::new(path, 1, |_| false), arrays)
+    }
+
+    /// Whether anything has been promised in front of block `first` behind the array at `level` of its
+    /// path.
+    fn has_promised(&self, path: &BlockPath, level: usize, first: u32) -> bool {
+        let height = path.depth().saturating_sub(level + 1) as u32;
+        self.delayed
+            .has_in_front(delay::block_size(self.inode), height, first)
     }
 
     /// Cuts the pointers in `range` of an array that stays, and frees what hangs on them, which for

@@ -2,7 +2,8 @@
 
 //! Mount options.
 //!
-//! All that C ext2 has are understood, kept and shown, so that a table of mounts works with either.
+//! All that C ext2 has are understood, kept and shown, so that a table of mounts works with either;
+//! `delalloc` and `nodelalloc` are spelled as in ext4.
 //! These do nothing yet: `acl`, `user_xattr` (attributes), `usrquota`, `grpquota` (quota).
 //!
 //! Locks: none; those of a mounted filesystem are [`live_options`](crate::mount::live_options).
@@ -53,6 +54,7 @@ pub(crate) struct Options {
     user_quota: bool,
     group_quota: bool,
     reservation: bool,
+    delayed_allocation: bool,
 }
 
 impl Options {
@@ -72,6 +74,7 @@ impl Options {
             user_quota: false,
             group_quota: false,
             reservation: true,
+            delayed_allocation: true,
         }
     }
 
@@ -79,6 +82,7 @@ impl Options {
     /// lowest bits.
     pub(crate) fn words(&self) -> [u64; WORDS] {
         let flags = [
+            self.delayed_allocation,
             self.minix_df,
             self.grpid,
             self.no_uid32,
@@ -111,6 +115,7 @@ impl Options {
         let flag = |bit: u32| flags >> bit & 1 != 0;
 
         Self {
+            delayed_allocation: flag(10),
             minix_df: flag(9),
             grpid: flag(8),
             no_uid32: flag(7),
@@ -154,6 +159,12 @@ impl Options {
         } else {
             Windowing::Off
         }
+    }
+
+    /// Whether the blocks of files get their places when they are written to the disk.
+    #[inline]
+    pub(crate) fn delays_allocation(&self) -> bool {
+        self.delayed_allocation && !(self.user_quota || self.group_quota)
     }
 
     /// What the user should know of the options that do nothing yet.
@@ -201,6 +212,7 @@ impl Options {
         flag(self.user_quota, "usrquota");
         flag(self.group_quota, "grpquota");
         flag(!self.reservation, "noreservation");
+        flag(!self.delayed_allocation, "nodelalloc");
     }
 }
 
@@ -221,6 +233,7 @@ pub(crate) struct Request {
     user_quota: Option<bool>,
     group_quota: Option<bool>,
     reservation: Option<bool>,
+    delayed_allocation: Option<bool>,
 }
 
 impl Request {
@@ -250,6 +263,9 @@ impl Request {
             user_quota: self.user_quota.unwrap_or(options.user_quota),
             group_quota: self.group_quota.unwrap_or(options.group_quota),
             reservation: self.reservation.unwrap_or(options.reservation),
+            delayed_allocation: self
+                .delayed_allocation
+                .unwrap_or(options.delayed_allocation),
         }
     }
 
@@ -287,6 +303,7 @@ impl Request {
             MountOption::UserQuota => self.user_quota = Some(true),
             MountOption::GroupQuota => self.group_quota = Some(true),
             MountOption::Reservation => self.reservation = yes,
+            MountOption::DelayedAllocation => self.delayed_allocation = yes,
             MountOption::Ignored => {}
             MountOption::Obsolete(name) => mount.message(
                 Level::Warning,
@@ -317,6 +334,7 @@ pub(crate) enum MountOption {
     UserQuota,
     GroupQuota,
     Reservation,
+    DelayedAllocation,
     Ignored,
     Obsolete(&'static str),
 }
@@ -332,7 +350,7 @@ static ERRORS: EnumTable<3> = EnumTable::new([
 ]);
 
 /// The options by name. C: `ext2_param_spec`.
-pub(crate) static PARAMETERS: ParameterTable<MountOption, 24> = ParameterTable::new([
+pub(crate) static PARAMETERS: ParameterTable<MountOption, 25> = ParameterTable::new([
     Parameter::flag(c"bsddf", MountOption::BsdDf),
     Parameter::flag(c"minixdf", MountOption::MinixDf),
     Parameter::flag(c"grpid", MountOption::GrpId),
@@ -357,6 +375,7 @@ pub(crate) static PARAMETERS: ParameterTable<MountOption, 24> = ParameterTable::
     Parameter::flag(c"quota", MountOption::UserQuota),
     Parameter::flag(c"usrquota", MountOption::UserQuota),
     Parameter::flag_no(c"reservation", MountOption::Reservation),
+    Parameter::flag_no(c"delalloc", MountOption::DelayedAllocation),
 ]);
 
 #[kunit_tests(rust_ext2_options)]
@@ -379,6 +398,7 @@ mod tests {
             user_quota: flag(7),
             group_quota: flag(8),
             reservation: flag(9),
+            delayed_allocation: flag(10),
         }
     }
 

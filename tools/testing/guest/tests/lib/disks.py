@@ -41,6 +41,14 @@ def fsck(ctx, path, *options):
     return done.returncode, done.stdout
 
 
+def at_once(fstype, options=""):
+    """Mount options with which files have their blocks as soon as they are written to,
+    as in C: for those who compare places."""
+    if fstype == C_FSTYPE:
+        return options
+    return ",".join(filter(None, (options, "nodelalloc")))
+
+
 class Disk:
     """One writable copy of an image: `path` is the file, `device` the loop."""
 

@@ -25,7 +25,7 @@ def _layout(ctx, image, fstype, work, options=""):
     disk = disks.Disk(ctx, image, fstype).mount("oldalloc")
     os.mkdir(disk.where("top"))
     disk.umount()
-    disk.mount(options)
+    disk.mount(disks.at_once(fstype, options))
     os.sched_setaffinity(0, {0})
     work(disk.where("top"))
     os.sched_setaffinity(0, range(os.cpu_count()))

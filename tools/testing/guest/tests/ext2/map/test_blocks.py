@@ -26,7 +26,7 @@ class Pair:
         self._ctx = ctx
         self.disks = [disks.Disk(ctx, image, disks.C_FSTYPE), disks.Disk(ctx, image)]
         for disk in self.disks:
-            disk.mount(options)
+            disk.mount(disks.at_once(disk.fstype, options))
         self.block = os.statvfs(self.disks[0].point).f_bsize
         self.pointers = self.block // 4
         self.written = {}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files that take the place of others.
+//!
+//! Editors and package managers write a new file and rename it over the old one, or cut the old one to
+//! nothing and write it anew, and not all of them say `fsync(2)`. Where blocks get their places late, a
+//! crash would leave an empty file of what was never in danger before. So what has been written is on
+//! its way to the disk when the new file takes the name, or is closed.
+//!
+//! C counterpart: none, for `ext2` does not delay; `ext4_alloc_da_blocks()`, which starts the writes of
+//! a file that is renamed, too, and leaves it to the journal to wait.
+//!
+//! Locks: the caller's; pages are written.
+
+#![deny(unsafe_code)]
+
+use super::Ext2Inode;
+use kernel::prelude::*;
+
+/// Has all blocks of a file that have been promised given their places, and written: somebody asks where
+/// they are, or trusts that they are there.
+pub(crate) fn write_delayed(inode: &Ext2Inode) -> Result {
+    match inode.data().delay.blocks() {
+        0 => Ok(()),
+        _ => inode.write_and_wait(),
+    }
+}
+
+/// A file is about to take the name of another. What it has is on the device before the name can be: an
+/// error is for who syncs the file.
+pub(crate) fn replaces_by_name(inode: &Ext2Inode) {
+    let _ = write_delayed(inode);
+}
+
+/// A file that could be written to is closed. If it has been cut to nothing while it was open, what has
+/// been written since begins to be written.
+pub(crate) fn closed(inode: &Ext2Inode) {
+    if inode.data().delay.take_emptied() && inode.data().delay.blocks() != 0 {
+        inode.start_write();
+    }
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Promising blocks to what is written, to give them their places when it goes to the disk.
+//!
+//! A write, or the first store to a page, asks [`back`] for its blocks with the folio locked. What is in
+//! a hole is promised: so many blocks are taken from the filesystem's
+//! [`Space`](crate::groups::space::Space), the arrays of pointers that are missing among them, and
+//! nobody else gets them. When the data has been copied the promise is kept, for just the blocks that
+//! were filled, and they become dirty before the folio is unlocked. Writeback finds what has been
+//! promised in [`allocate`](super::allocate), gives places to a whole run of it, and spends the promise.
+//! Whoever takes pages from the cache that have not been written forgets what was promised for them.
+//!
+//! So the disk is full for who writes, and never at writeback; a file that is gone before it is written
+//! costs nothing; and the blocks of one that grew in small pieces are in a row.
+//!
+//! Blocks get their places at once with the mount option `nodelalloc`, where writes are synchronous,
+//! with quota, when the filesystem is nearly full, and in a file with very many holes between promised
+//! blocks.
+//!
+//! C counterpart: none in ext2; `ext4_da_write_begin()`, `ext4_da_map_blocks()`.
+//!
+//! Locks: takes the inode's tree mutex, the lock of the folio held. Memory is had without reclaim from
+//! filesystems.
+
+#![deny(unsafe_code)]
+
+use super::{
+    allocate::Request,
+    known,
+    search::{
+        self,
+        Blocks,
+        Found,
+        Missing,
+        MissingBefore, //
+    },
+    way, //
+};
+use crate::{
+    alloc::balloc,
+    disk::{
+        block_size::BlockSize,
+        run::Wanted, //
+    },
+    groups::space::Promised,
+    inode::{
+        self,
+        tree::{
+            KnownHole,
+            Tree, //
+        },
+        Ext2Inode, //
+    },
+    tree::{
+        delayed::MissingArrays,
+        path::BlockPath, //
+    },
+};
+use core::ops::Range;
+use kernel::prelude::*;
+use rust_mpage::{
+    Backed,
+    Backer,
+    BlockCount,
+    LogicalBlock, //
+};
+
+/// Below this many blocks that nobody has been promised, or a hundred-and-twenty-eighth of all, blocks
+/// get their places at once. What is promised is exact, so this is not for want of room, as in ext4; but
+/// where bitmaps are not what the counts say, a full disk is then told to who writes.
+const NEARLY_FULL: u64 = 64;
+
+/// Writes to regular files, whose blocks get their places when they are written.
+pub(crate) struct Delayed;
+
+impl Backer for Delayed {
+    type Mapper = super::Mapper;
+    type Promise<'i> = Promise<'i>;
+
+    fn back<'i>(
+        inode: &'i Ext2Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Backed<'i, Promise<'i>>> {
+        back(inode, at.0, max.0)
+    }
+
+    fn keep(promise: Promise<'_>, blocks: BlockCount) {
+        promise.keep(blocks.0)
+    }
+}
+
+/// Blocks that have been promised to who is about to fill them. Comes back if it is not kept.
+pub(crate) struct Promise<'i> {
+    inode: &'i Ext2Inode,
+    /// [`None`] if they have been promised before.
+    begun: Option<Begun<'i>>,
+}
+
+struct Begun<'i> {
+    at: u32,
+    claimed: Promised<'i>,
+    arrays: MissingArrays,
+}
+
+impl Promise<'_> {
+    /// The first `blocks` blocks have been filled, and are about to become dirty.
+    fn keep(mut self, blocks: u32) {
+        if blocks == 0 {
+            return;
+        }
+        let Some(begun) = self.begun.take() else {
+            return;
+        };
+        let inode = self.inode;
+        let mut tree = inode.data().lock_tree();
+        let end = begun.at.saturating_add(blocks);
+        tree.delayed
+            .keep(block_size(inode), begun.at..end, begun.arrays);
+        settle(inode, &mut tree, Some(begun.claimed));
+    }
+}
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            let mut tree = self.inode.data().lock_tree();
+            tree.delayed.drop_promise(block_size(self.inode));
+            settle(self.inode, &mut tree, Some(begun.claimed));
+        }
+    }
+}
+
+/// Where block `at` and those behind it are, `max` at most, or a promise of places for them.
+///
+/// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`.
+fn back<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Result<Backed<'i, Promise<'i>>> {
+    let path = way::path_to(inode, at)?;
+    let there = |(first, count): (u32, u32)| mapped(inode, &path, Blocks::there(first, count));
+
+    if let Some(blocks) = known::recall(inode, at, max) {
+        return Ok(there(blocks));
+    }
+    if inode.data().delay.blocks() == 0 && !delays(inode) {
+        let blocks = Request::new(inode, at, &path, max).blocks()?;
+        return Ok(mapped(inode, &path, blocks));
+    }
+    let block = at as u32;
+    // Who has the mutex may be waiting for the device.
+    if let Some(mut tree) = inode.data().try_lock_tree() {
+        if let Some(backed) = promise(inode, &mut tree, block, &path, max) {
+            return Ok(backed);
+        }
+    }
+    let cuts = inode.data().cuts();
+    let missing = match known::look(inode, at, &path, max)? {
+        Found::Blocks(blocks) => {
+            inode::check_own(inode, blocks.first, blocks.count)?;
+            return Ok(there((blocks.first, blocks.count)));
+        }
+        Found::Missing(missing) => MissingBefore::new(missing, cuts),
+    };
+    {
+        let mut tree = inode.data().lock_tree();
+        if let Found::Missing(missing) = search::look_again(inode, &path, max, missing)? {
+            if let Some(block) = missing.array.block() {
+                inode::check_own(inode, block, 1)?;
+            }
+            tree.hole = Some(hole(inode, block, &path, &missing));
+            if let Some(backed) = promise(inode, &mut tree, block, &path, max) {
+                return Ok(backed);
+            }
+        }
+    }
+    // At once, after all.
+    let blocks = Request::new(inode, at, &path, max).blocks()?;
+    Ok(mapped(inode, &path, blocks))
+}
+
+fn mapped<'i>(inode: &'i Ext2Inode, path: &BlockPath, blocks: Blocks) -> Backed<'i, Promise<'i>> {
+    Backed::Mapped(blocks.mapping(inode, path))
+}
+
+/// Whether blocks of the file get their places when they are written.
+fn delays(inode: &Ext2Inode) -> bool {
+    let data = inode.super_block().data();
+    data.options().delays_allocation() && inode::is_regular(inode) && !inode.is_sync()
+}
+
+/// Promises block `at`, whose path is `path`, and those behind it, `max` at most. [`None`] if they are
+/// not in the hole that the tree knows, or are to have their places at once.
+fn promise<'i>(
+    inode: &'i Ext2Inode,
+    tree: &mut Tree,
+    at: u32,
+    path: &BlockPath,
+    max: u32,
+) -> Option<Backed<'i, Promise<'i>>> {
+    let promised = |begun, len| {
+        let promise = Promise { inode, begun };
+        Some(Backed::Promised(promise, BlockCount(len)))
+    };
+    if let Some(run) = tree.delayed.run_from(at) {
+        return promised(None, max.min(run.end - at));
+    }
+    let hole = tree
+        .hole
+        .as_ref()
+        .filter(|hole| hole.blocks.contains(&at))?;
+    let data = inode.super_block().data();
+    let nearly = NEARLY_FULL.max(u64::from(data.geometry.blocks_count()) / 128);
+    if !delays(inode) || data.space.available() < nearly {
+        return None;
+    }
+    let size = block_size(inode);
+    let most = max.min(path.blocks_to_boundary().saturating_add(1));
+    let range = at..hole.blocks.end.min(at.saturating_add(most));
+    let end = tree
+        .delayed
+        .next_in(range.clone())
+        .map_or(range.end, |next| next.start);
+    let missing = MissingArrays::new(at, path, hole.level);
+    let arrays = tree.delayed.unpromised(size, missing);
+    let wanted = Wanted {
+        needed: arrays.count() + 1,
+        most: arrays.count() + (end - at),
+    };
+    let claimed = balloc::claim(inode.super_block(), wanted).ok()?;
+    tree.delayed.begin(arrays, GFP_NOWAIT).ok()?;
+    let len = claimed.count() - arrays.count();
+    promised(
+        Some(Begun {
+            at,
+            claimed,
+            arrays,
+        }),
+        len,
+    )
+}
+
+/// The hole that is at block `at`, where `missing` is missing.
+fn hole(inode: &Ext2Inode, at: u32, path: &BlockPath, missing: &Missing) -> KnownHole {
+    let Missing { level, array, .. } = missing;
+    let nulls = search::nulls_from(inode, array, path, *level);
+    let len = path.hole_len(*level, nulls).min(u32::MAX.into()) as u32;
+    KnownHole {
+        blocks: at..at.saturating_add(len),
+        level: *level,
+    }
+}
+
+/// Forgets what was promised of `blocks`: what was to be written there is not in the cache any more, and
+/// the folio that it was in is locked.
+pub(crate) fn forget(inode: &Ext2Inode, blocks: Range<u64>) {
+    if inode.data().delay.blocks() == 0 {
+        return;
+    }
+    let clamp = |block: u64| block.min(u32::MAX.into()) as u32;
+    let mut tree = inode.data().lock_tree();
+    remove(inode, &mut tree, clamp(blocks.start)..clamp(blocks.end));
+}
+
+/// As [`forget`], the tree being locked.
+pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
+    // Without memory a gap may take with it what was promised beside it: that gets its place unpromised.
+    let _ = tree.delayed.make_room(GFP_NOWAIT);
+    tree.delayed.remove(block_size(inode), blocks);
+    settle(inode, tree, None);
+}
+
+/// Keeps what is promised, `promised` being what there is beyond that, and notes how much it is.
+pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promised<'_>>) {
+    let count = tree.settle(&inode.super_block().data().space, promised);
+    inode.data().delay.set_blocks(count);
+}
+
+/// How many blocks from `at` on get their places together, of `max` that were asked for: of what has
+/// been promised all in a row; else none that has been.
+pub(super) fn together(tree: &Tree, at: u32, max: u32) -> u32 {
+    let end = at.saturating_add(max);
+    match tree.delayed.next_in(at..u32::MAX) {
+        Some(run) if run.start == at => run.end - at,
+        Some(run) => run.start.min(end) - at,
+        None => max,
+    }
+}
+
+/// What has been promised of block `at`, and of the arrays of pointers that are missing behind the
+/// pointer at `level` of its path, to be spent on them.
+pub(super) fn promised<'s>(
+    inode: &'s Ext2Inode,
+    tree: &mut Tree,
+    at: u32,
+    path: &BlockPath,
+    level: usize,
+) -> Option<Promised<'s>> {
+    if inode.data().delay.blocks() == 0 {
+        return None;
+    }
+    let space = &inode.super_block().data().space;
+    if tree.delayed.run_from(at).is_some() {
+        return Some(tree.take_promised(u32::MAX, space));
+    }
+    let missing = MissingArrays::new(at, path, level);
+    let unpromised = tree.delayed.unpromised(block_size(inode), missing);
+    let arrays = missing.count() - unpromised.count();
+    (arrays != 0).then(|| tree.take_promised(arrays, space))
+}
+
+pub(super) fn block_size(inode: &Ext2Inode) -> BlockSize {
+    inode.super_block().data().geometry.block_size()
+}

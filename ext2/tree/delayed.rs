@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The blocks of a file that have been promised, and have no place yet.
+//!
+//! With a block go the arrays of pointers that are missing on the way to it: of all blocks behind a
+//! missing array the first one promises it, and it is promised as long as one of them is there. So what
+//! is promised is what the file will have taken when it has been written, neither more nor less.
+//!
+//! Who promises does it in two steps, with time in between in which the tree is not locked: the promise
+//! is made before data is copied, and kept for what has been copied. A run that is noted here never
+//! has a block that nobody filled. While promises are in between no array is given up, so one that was
+//! promised or there when a promise was made is so when it is kept.
+//!
+//! C counterpart: none; `ext4_da_reserve_space()`, whose promises of arrays are for the worst case.
+//!
+//! Locks: the inode's tree mutex.
+
+use super::{
+    array_numbers::{
+        blocks_of,
+        number,
+        HEIGHTS, //
+    },
+    path::BlockPath,
+    run_set::RunSet, //
+};
+use crate::disk::block_size::BlockSize;
+use core::ops::Range;
+use kernel::{
+    alloc::{
+        AllocError,
+        Flags, //
+    },
+    prelude::*, //
+};
+
+/// In how many runs blocks come at most. Who has more than that gets places at once.
+const MOST_RUNS: usize = 512;
+
+/// Arrays of pointers that are missing on the way to a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MissingArrays {
+    at: u32,
+    /// A bit for each height.
+    heights: u32,
+}
+
+impl MissingArrays {
+    /// Of the file's block `at`, with the path `path` on which the pointer at `level` is null.
+    pub(crate) fn new(at: u32, path: &BlockPath, level: usize) -> Self {
+        Self {
+            at,
+            heights: (1 << path.depth().saturating_sub(level + 1)) - 1,
+        }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub(crate) fn count(self) -> u32 {
+        self.heights.count_ones()
+    }
+
+    fn iter(self, size: BlockSize) -> impl Iterator<Item = (u32, u32)> {
+        (0..HEIGHTS)
+            .filter(move |height| self.heights & (1 << height) != 0)
+            .map(move |height| (height, number(size, height, self.at)))
+    }
+}
+
+/// What has been promised of a file.
+pub(crate) struct Delayed {
+    blocks: RunSet,
+    /// The arrays of pointers, by [`number`].
+    arrays: RunSet,
+    /// Promises that have been made and are to be kept yet.
+    in_flight: usize,
+    /// Whether arrays were to be given up meanwhile.
+    has_stale: bool,
+    /// Arrays that were made meanwhile.
+    made: RunSet,
+}
+
+impl Delayed {
+    /// Nothing.
+    pub(crate) const fn new() -> Self {
+        Self {
+            blocks: RunSet::new(),
+            arrays: RunSet::new(),
+            in_flight: 0,
+            has_stale: false,
+            made: RunSet::new(),
+        }
+    }
+
+    /// How many blocks there are, arrays included.
+    #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.blocks.len() + self.arrays.len()
+    }
+
+    /// The promised blocks from `at` on without a gap, if it is one.
+    #[inline]
+    pub(crate) fn run_from(&self, at: u32) -> Option<Range<u32>> {
+        self.blocks.run_from(at)
+    }
+
+    /// The first promised blocks in `range`.
+    pub(crate) fn next_in(&self, range: Range<u32>) -> Option<Range<u32>> {
+        self.blocks.next_in(range)
+    }
+
+    /// Whether anything in front of block `at` is promised that is behind the same array of height
+    /// `height`.
+    pub(crate) fn has_in_front(&self, size: BlockSize, height: u32, at: u32) -> bool {
+        let start = blocks_of(size, number(size, height, at)).start;
+        self.blocks.next_in(start..at).is_some()
+    }
+
+    /// Those of `arrays` that have not been promised.
+    #[inline]
+    pub(crate) fn unpromised(&self, size: BlockSize, mut arrays: MissingArrays) -> MissingArrays {
+        for (height, number) in arrays.iter(size) {
+            if self.arrays.run_from(number).is_some() {
+                arrays.heights &= !(1 << height);
+            }
+        }
+        arrays
+    }
+
+    /// Begins a promise of blocks, and of `arrays`. Fails if there is no memory for one more, or the
+    /// file has too many holes between promised blocks.
+    #[inline]
+    pub(crate) fn begin(&mut self, arrays: MissingArrays, flags: Flags) -> Result<(), AllocError> {
+        if self.blocks.runs() + self.in_flight >= MOST_RUNS {
+            return Err(AllocError);
+        }
+        self.in_flight += 1;
+        let result = match arrays.count() {
+            // None is promised by any that is in flight if the set is without memory.
+            0 if self.arrays.len() == 0 => self.blocks.reserve(self.in_flight, flags),
+            _ => self.make_room(flags),
+        };
+        if result.is_err() {
+            self.in_flight -= 1;
+        }
+        result
+    }
+
+    /// Makes room for all that are to be kept, and for a run that becomes two. Who removes something
+    /// that others will go on to need does that before.
+    pub(crate) fn make_room(&mut self, flags: Flags) -> Result<(), AllocError> {
+        self.blocks.reserve(self.in_flight + 1, flags)?;
+        self.arrays
+            .reserve(HEIGHTS as usize * (self.in_flight + 1), flags)
+    }
+
+    /// Ends a promise that was begun: `blocks` have been filled, and `arrays` are promised with them.
+    #[inline]
+    pub(crate) fn keep(&mut self, size: BlockSize, blocks: Range<u32>, arrays: MissingArrays) {
+        self.blocks.insert(blocks);
+        for (_, number) in arrays.iter(size) {
+            if self.made.run_from(number).is_none() {
+                self.arrays.insert(number..number + 1);
+            }
+        }
+        self.end(size);
+    }
+
+    /// Ends a promise that was begun, of which nothing is kept.
+    pub(crate) fn drop_promise(&mut self, size: BlockSize) {
+        self.end(size);
+    }
+
+    #[inline]
+    fn end(&mut self, size: BlockSize) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if self.in_flight != 0 {
+            return;
+        }
+        if self.made.len() != 0 {
+            self.made = RunSet::new();
+        }
+        if self.has_stale {
+            self.has_stale = false;
+            self.give_up_arrays(size, 0..u32::MAX);
+        }
+    }
+
+    /// Gives back the memory, if nothing is promised.
+    #[inline]
+    pub(crate) fn free(&mut self) {
+        if self.in_flight == 0 && self.count() == 0 {
+            self.blocks.free();
+            self.arrays.free();
+        }
+    }
+
+    /// Blocks have got their places, or are not the file's any more.
+    pub(crate) fn remove(&mut self, size: BlockSize, blocks: Range<u32>) {
+        if self.blocks.remove(blocks.clone(), self.in_flight) != 0 {
+            self.give_up_arrays(size, blocks);
+        }
+    }
+
+    /// Arrays that were missing have been made.
+    pub(crate) fn made(&mut self, size: BlockSize, arrays: MissingArrays) {
+        for (_, number) in arrays.iter(size) {
+            self.remove_array(number);
+            // Without memory an array counts as promised until its last block is not.
+            if self.in_flight != 0 && self.made.reserve(1, GFP_NOWAIT).is_ok() {
+                self.made.insert(number..number + 1);
+            }
+        }
+    }
+
+    fn remove_array(&mut self, number: u32) {
+        let spare = HEIGHTS as usize * self.in_flight;
+        self.arrays.remove(number..number + 1, spare);
+    }
+
+    /// Gives up arrays on the way to blocks that are not promised any more, if they are not on the way
+    /// to others.
+    fn give_up_arrays(&mut self, size: BlockSize, blocks: Range<u32>) {
+        if self.arrays.len() == 0 {
+            return;
+        }
+        if self.in_flight != 0 {
+            self.has_stale = true;
+            return;
+        }
+        for height in 0..HEIGHTS {
+            let mut from = number(size, height, blocks.start);
+            let end = number(size, height, blocks.end.saturating_sub(1)) + 1;
+            while let Some(found) = self.arrays.next_in(from..end) {
+                from = found.start + 1;
+                if self.blocks.next_in(blocks_of(size, found.start)).is_none() {
+                    self.remove_array(found.start);
+                }
+            }
+        }
+    }
+}
+
+#[kunit_tests(rust_ext2_delayed)]
+mod tests {
+    use super::*;
+
+    const SIZE: BlockSize = match BlockSize::from_bits(10) {
+        Some(size) => size,
+        None => panic!(),
+    };
+
+    fn path(at: u32) -> Result<BlockPath> {
+        BlockPath::new(SIZE, at.into()).map_err(|_| EIO)
+    }
+
+    fn missing(at: u32, level: usize) -> Result<MissingArrays> {
+        Ok(MissingArrays::new(at, &path(at)?, level))
+    }
+
+    /// Promises blocks in one array on whose way everything is missing from `level` on, and keeps it.
+    #[inline(never)]
+    fn promise(delayed: &mut Delayed, blocks: Range<u32>, level: usize) -> Result<u32> {
+        let before = delayed.count();
+        let arrays = missing(blocks.start, level)?;
+        let unpromised = delayed.unpromised(SIZE, arrays);
+        delayed.begin(unpromised, GFP_KERNEL)?;
+        delayed.keep(SIZE, blocks.clone(), unpromised);
+        let count = delayed.count() - before;
+        assert_eq!(count, blocks.len() as u32 + unpromised.count());
+        Ok(count)
+    }
+
+    #[test]
+    fn the_first_block_behind_an_array_promises_it() -> Result {
+        let mut delayed = Delayed::new();
+
+        assert_eq!(promise(&mut delayed, 0..12, 0)?, 12);
+        assert_eq!(promise(&mut delayed, 12..13, 0)?, 2);
+        assert_eq!(promise(&mut delayed, 13..268, 0)?, 255);
+        // Two more behind the doubly indirect block, then one.
+        assert_eq!(promise(&mut delayed, 268..269, 0)?, 3);
+        assert_eq!(promise(&mut delayed, 524..526, 0)?, 3);
+        // One that is there promises nothing.
+        assert_eq!(promise(&mut delayed, 70000..70001, 3)?, 1);
+
+        delayed.remove(SIZE, 268..269);
+        assert_eq!(delayed.count(), 268 + 1 + 2 + 2 + 1);
+        delayed.remove(SIZE, 524..526);
+        assert_eq!(delayed.count(), 268 + 1 + 1);
+        delayed.remove(SIZE, 0..268);
+        delayed.remove(SIZE, 0..u32::MAX);
+        assert_eq!(delayed.count(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn arrays_that_are_made_are_not_promised_any_more() -> Result {
+        let mut delayed = Delayed::new();
+
+        let count = promise(&mut delayed, 300..400, 0)?;
+        assert_eq!(count, 102);
+        delayed.made(SIZE, missing(300, 0)?);
+        delayed.remove(SIZE, 300..310);
+        assert_eq!(delayed.count(), 90);
+        assert_eq!(delayed.run_from(310), Some(310..400));
+        assert_eq!(delayed.next_in(0..350), Some(310..350));
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_promise_relies_on_stays_until_it_is_kept() -> Result {
+        let mut delayed = Delayed::new();
+        promise(&mut delayed, 20..21, 0)?;
+
+        let arrays = delayed.unpromised(SIZE, missing(30, 0)?);
+        delayed.begin(arrays, GFP_KERNEL)?;
+        assert_eq!(arrays.count(), 0);
+        delayed.remove(SIZE, 20..21);
+        assert_eq!(delayed.count(), 1);
+        delayed.keep(SIZE, 30..31, arrays);
+        assert_eq!(delayed.count(), 2);
+
+        delayed.begin(arrays, GFP_KERNEL)?;
+        delayed.remove(SIZE, 30..31);
+        assert_eq!(delayed.count(), 1);
+        delayed.drop_promise(SIZE);
+        assert_eq!(delayed.count(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn an_array_that_is_made_meanwhile_is_not_promised() -> Result {
+        let mut delayed = Delayed::new();
+        let arrays = delayed.unpromised(SIZE, missing(300, 0)?);
+        assert_eq!(arrays.count(), 2);
+        delayed.begin(arrays, GFP_KERNEL)?;
+        delayed.made(SIZE, missing(400, 0)?);
+        delayed.keep(SIZE, 300..302, arrays);
+        assert_eq!(delayed.count(), 2);
+        delayed.remove(SIZE, 300..302);
+        delayed.free();
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_lost_where_room_was_made() -> Result {
+        let mut delayed = Delayed::new();
+        promise(&mut delayed, 2000..2250, 0)?;
+        for cut in 0..20 {
+            let at = 2005 + 10 * cut;
+            let before = delayed.count();
+            delayed.make_room(GFP_KERNEL)?;
+            delayed.remove(SIZE, at..at + 3);
+            assert_eq!(delayed.count(), before - 3);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_of_many_holes_is_refused() -> Result {
+        let mut delayed = Delayed::new();
+        let mut refused = 0;
+        for block in 0..1000 {
+            match promise(&mut delayed, 100_000 + 2 * block..100_001 + 2 * block, 0) {
+                Ok(_) => assert_eq!(refused, 0),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 400 && refused < 600);
+        delayed.remove(SIZE, 0..u32::MAX);
+        assert_eq!(delayed.count(), 0);
+        Ok(())
+    }
+
+    /// A file whose blocks are nothing, promised, or there, and its arrays.
+    #[inline(never)]
+    fn expected(states: &[u8], arrays_there: &[u32]) -> u32 {
+        let mut count = 0;
+        let mut numbers = RunSet::new();
+        for (at, _) in states.iter().enumerate().filter(|(_, state)| **state == 1) {
+            count += 1;
+            let Ok(path) = path(at as u32) else { continue };
+            for height in 0..path.depth() as u32 - 1 {
+                let number = number(SIZE, height, at as u32);
+                if !arrays_there.contains(&number) {
+                    let _ = numbers.reserve(1, GFP_KERNEL);
+                    numbers.insert(number..number + 1);
+                }
+            }
+        }
+        count + numbers.len()
+    }
+
+    #[test]
+    fn as_a_table_of_blocks() -> Result {
+        const BLOCKS: usize = 1100;
+        let mut delayed = Delayed::new();
+        let mut states = KVec::from_elem(0u8, BLOCKS, GFP_KERNEL)?;
+        let mut there: KVec<u32> = KVec::new();
+        let mut random = 1u32;
+        let mut below = |limit: u32| {
+            random = random.wrapping_mul(1_103_515_245).wrapping_add(12345);
+            (random >> 16) % limit
+        };
+        for step in 0..300 {
+            let at = below(BLOCKS as u32);
+            let path = path(at)?;
+            let numbers = (0..path.depth() as u32 - 1).map(|height| number(SIZE, height, at));
+            let heights = numbers.filter(|number| !there.contains(number)).count();
+            let level = path.depth() - 1 - heights;
+            let most = (path.blocks_to_boundary() + 1).min(1 + below(40));
+            let end = (at + most).min(BLOCKS as u32);
+            let free = states.get(at as usize..end as usize).ok_or(EINVAL)?;
+            match below(4) {
+                // Promised.
+                0 | 1 => {
+                    let len = free.iter().take_while(|state| **state == 0).count() as u32;
+                    if len != 0 {
+                        promise(&mut delayed, at..at + len, level)?;
+                    }
+                    for state in states.iter_mut().skip(at as usize).take(len as usize) {
+                        *state = 1;
+                    }
+                }
+                // Given places.
+                2 => {
+                    delayed.make_room(GFP_KERNEL)?;
+                    delayed.made(SIZE, MissingArrays::new(at, &path, level));
+                    for height in 0..heights as u32 {
+                        there.push(number(SIZE, height, at), GFP_KERNEL)?;
+                    }
+                    delayed.remove(SIZE, at..end);
+                    for state in states.iter_mut().take(end as usize).skip(at as usize) {
+                        *state = 2;
+                    }
+                }
+                // Forgotten.
+                _ => {
+                    delayed.make_room(GFP_KERNEL)?;
+                    delayed.remove(SIZE, at..end);
+                    for state in states.iter_mut().take(end as usize).skip(at as usize) {
+                        *state = if *state == 1 { 0 } else { *state };
+                    }
+                }
+            }
+            if step % 5 == 0 {
+                assert_eq!(delayed.count(), expected(&states, &there));
+            }
+        }
+        Ok(())
+    }
+}
