@@ -212,15 +212,20 @@ fn promise<'i>(
     if !delays(inode) || data.space.available() < nearly {
         return None;
     }
-    let size = block_size(inode);
     let most = max.min(path.blocks_to_boundary().saturating_add(1));
     let range = at..hole.blocks.end.min(at.saturating_add(most));
     let end = tree
         .delayed
         .next_in(range.clone())
         .map_or(range.end, |next| next.start);
-    let missing = MissingArrays::new(at, path, hole.level);
-    let arrays = tree.delayed.unpromised(size, missing);
+    let arrays = match path.offset(path.depth() - 1) {
+        // The one in front is on the same way, and promised.
+        1.. if tree.delayed.run_from(at - 1).is_some() => MissingArrays::NONE,
+        _ => {
+            let missing = MissingArrays::new(at, path, hole.level);
+            tree.delayed.unpromised(block_size(inode), missing)
+        }
+    };
     let wanted = Wanted {
         needed: arrays.count() + 1,
         most: arrays.count() + (end - at),

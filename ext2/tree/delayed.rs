@@ -46,6 +46,9 @@ pub(crate) struct MissingArrays {
 }
 
 impl MissingArrays {
+    /// None.
+    pub(crate) const NONE: Self = Self { at: 0, heights: 0 };
+
     /// Of the file's block `at`, with the path `path` on which the pointer at `level` is null.
     pub(crate) fn new(at: u32, path: &BlockPath, level: usize) -> Self {
         Self {
@@ -60,6 +63,7 @@ impl MissingArrays {
         self.heights.count_ones()
     }
 
+    #[inline]
     fn iter(self, size: BlockSize) -> impl Iterator<Item = (u32, u32)> {
         (0..HEIGHTS)
             .filter(move |height| self.heights & (1 << height) != 0)
