@@ -99,6 +99,14 @@ __helper void rust_mpage_helper_folio_start_writeback(struct folio *folio)
 	folio_start_writeback(folio);
 }
 
+/* Inline, and nothing, without CONFIG_CGROUP_WRITEBACK. */
+__helper void
+rust_mpage_helper_wbc_account_cgroup_owner(struct writeback_control *wbc,
+					   struct folio *folio, size_t bytes)
+{
+	wbc_account_cgroup_owner(wbc, folio, bytes);
+}
+
 __helper unsigned int
 rust_mpage_helper_wbc_to_write_flags(struct writeback_control *wbc)
 {

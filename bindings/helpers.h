@@ -59,6 +59,9 @@ void rust_mpage_helper_synchronize_rcu_tasks(void);
 void rust_mpage_helper_mapping_set_error(struct address_space *mapping,
 					 int error);
 void rust_mpage_helper_folio_start_writeback(struct folio *folio);
+void rust_mpage_helper_wbc_account_cgroup_owner(struct writeback_control *wbc,
+						struct folio *folio,
+						size_t bytes);
 unsigned int rust_mpage_helper_wbc_to_write_flags(struct writeback_control *wbc);
 void rust_mpage_helper_wbc_init_bio(struct writeback_control *wbc,
 				    struct bio *bio);

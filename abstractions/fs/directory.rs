@@ -258,6 +258,7 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
         read: Some(bindings::generic_read_dir),
         iterate_shared: Some(Self::iterate_callback),
         fsync: Some(bindings::simple_fsync),
+        #[cfg(CONFIG_FILE_LOCKING)]
         setlease: Some(bindings::generic_setlease),
         ..pin_init::zeroed()
     };

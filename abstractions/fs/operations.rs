@@ -328,6 +328,7 @@ pub(super) const REGULAR_FILE: bindings::file_operations = bindings::file_operat
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     get_unmapped_area: Some(bindings::thp_get_unmapped_area),
     splice_read: Some(bindings::filemap_splice_read),
+    #[cfg(CONFIG_FILE_LOCKING)]
     setlease: Some(bindings::generic_setlease),
     ..pin_init::zeroed()
 };

@@ -330,7 +330,11 @@ impl<'w, I> DirtyFolio<'w, I> {
         let folio = self.into_raw();
         // SAFETY: The folio is locked and not under writeback by the type invariants.
         unsafe {
-            bindings::wbc_account_cgroup_owner(wbc.as_ptr(), folio.as_ptr(), size);
+            bindings::rust_mpage_helper_wbc_account_cgroup_owner(
+                wbc.as_ptr(),
+                folio.as_ptr(),
+                size,
+            );
             bindings::rust_mpage_helper_folio_start_writeback(folio.as_ptr());
         }
         // INVARIANT: The lock is passed on.
