@@ -62,6 +62,39 @@ pub(super) unsafe fn print(
     }
 }
 
+/// Puts `filesystem: message` where who mounts by `fsopen(2)` reads it; nothing if there is no `log`,
+/// which is so for `mount(2)`. C: `errorf()`, `warnf()`, `infof()`.
+///
+/// # Safety
+///
+/// `log` must be null or point to the log of a context that no one else uses meanwhile.
+pub(super) unsafe fn tell_mounter(
+    log: *mut bindings::fc_log,
+    level: Level,
+    filesystem: &CStr,
+    message: fmt::Arguments<'_>,
+) {
+    if log.is_null() {
+        return;
+    }
+    let letter = match level {
+        Level::Critical | Level::Error => b'e',
+        Level::Warning => b'w',
+        Level::Notice | Level::Info => b'i',
+    };
+    // SAFETY: The log is valid and ours for the call by the safety requirements. The format asks for
+    // a pointer to the arguments, which are there for the call, and it makes a string of them.
+    unsafe {
+        bindings::logfc(
+            log,
+            filesystem.as_char_ptr(),
+            letter as c_char,
+            c"%pA".as_char_ptr(),
+            ptr::from_ref(&message).cast::<c_void>(),
+        );
+    }
+}
+
 /// Lets through so many messages in a time, and counts the rest. C: `struct ratelimit_state`.
 ///
 /// # Invariants

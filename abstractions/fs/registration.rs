@@ -149,7 +149,7 @@ pub struct MountRequest<'a, T> {
 }
 
 impl<T: FileSystem> MountRequest<'_, T> {
-    /// Prints a message that names the filesystem and the device.
+    /// Prints a message that names the filesystem and the device, and tells it to who mounts.
     pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
         // SAFETY: The context is valid by the type invariants.
         // - `root`, if it is set, is a dentry of the filesystem that is reconfigured, whose superblock
@@ -169,6 +169,9 @@ impl<T: FileSystem> MountRequest<'_, T> {
             };
             message::print(level, T::NAME, device, message);
         }
+        // SAFETY: The context is valid by the type invariants, and so its log; the VFS serialises the
+        // operations of a context, of which one is running.
+        unsafe { message::tell_mounter((*self.fc).log.log, level, T::NAME, message) }
     }
 }
 
@@ -407,7 +410,7 @@ impl<T: FileSystem> ContextVTable<T> {
     ) -> c_int {
         from_result(|| {
             // SAFETY: The superblock is new and has its device; the context is this operation's.
-            unsafe { super_block::fill::<T>(sb, Self::context(fc)) }.map(|()| 0)
+            unsafe { super_block::fill::<T>(sb, (*fc).log.log, Self::context(fc)) }.map(|()| 0)
         })
     }
 

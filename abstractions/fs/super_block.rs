@@ -145,9 +145,11 @@ impl AnySuperBlock {
 ///
 /// # Invariants
 ///
-/// As of [`AnySuperBlock`]; nobody else uses the superblock for `'a`.
+/// As of [`AnySuperBlock`]; nobody else uses the superblock for `'a`, nor `log`, which is null or the
+/// log of the context that it is mounted by.
 pub struct NewSuperBlock<'a, T> {
     sb: &'a AnySuperBlock,
+    log: *mut bindings::fc_log,
     _filesystem: PhantomData<T>,
 }
 
@@ -227,10 +229,12 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
         }
     }
 
-    /// Prints a message that names the filesystem and the device.
+    /// Prints a message that names the filesystem and the device, and tells it to who mounts.
     pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
         // SAFETY: `s_id` is NUL-terminated.
         unsafe { message::print(level, T::NAME, self.id().as_char_ptr(), message) }
+        // SAFETY: By the type invariants.
+        unsafe { message::tell_mounter(self.log, level, T::NAME, message) }
     }
 }
 
@@ -304,15 +308,19 @@ impl<T: FileSystem> SuperBlock<T> {
 ///
 /// # Safety
 ///
-/// `sb` must be a new superblock with an open device that nobody else uses yet.
+/// `sb` must be a new superblock with an open device that nobody else uses yet; `log` null, or the
+/// log of the context that it is mounted by, which nobody else uses meanwhile.
 pub(super) unsafe fn fill<T: FileSystem>(
     sb: *mut bindings::super_block,
+    log: *mut bindings::fc_log,
     context: &mut T::Context,
 ) -> Result {
     // SAFETY: `sb` is valid and has a device by the safety requirements.
     let any: &AnySuperBlock = unsafe { &*sb.cast() };
+    // INVARIANT: By the safety requirements.
     let mut new = NewSuperBlock::<T> {
         sb: any,
+        log,
         _filesystem: PhantomData,
     };
     let data = T::fill_super(&mut new, context)?;

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What who mounts by fsopen(2) is told: the option that is refused, and why a filesystem
+is not mounted. mount(8) shows it."""
+
+import ctypes
+import errno
+import os
+import struct
+
+from lowlevel import error_of
+from sysapi import check, libc
+
+_SYS_FSOPEN, _SYS_FSCONFIG = 430, 431
+_SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
+
+OPTIONS = {
+    "bogus": "e {}: Unknown parameter 'bogus'",
+    "nobogus": "e {}: Unknown parameter 'nobogus'",
+    "errors=bogus": "e {}: Bad value for 'errors'",
+    "sb=abc": "e {}: Bad value for 'sb'",
+    "resuid=-1": "e {}: Bad value for 'resuid'",
+    "debug=0": "e {}: Unexpected value for 'debug'",
+    "nodebug": "e {}: Unknown parameter 'nodebug'",
+}
+# options that are taken, what is told of them, and what is told when it is mounted
+REASONS = (
+    ("sb=2", errno.EINVAL, "e {}: error: not an ext2 filesystem: the magic number is "),
+    ("nobh", 0, "w {}: the option nobh is obsolete and ignored"),
+    ("usrquota", 0, "w {}: warning: quota is not supported yet: "),
+)
+
+
+class _Context:
+    """A context of fsopen(2)."""
+
+    def __init__(self, fstype):
+        self.fd = check(libc.syscall(_SYS_FSOPEN, os.fsencode(fstype), 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def _config(self, command, key=None, value=None):
+        check(libc.syscall(_SYS_FSCONFIG, self.fd, command,
+                           os.fsencode(key) if key else None,
+                           os.fsencode(value) if value is not None else None,
+                           ctypes.c_int(0)))
+
+    def set(self, option):
+        """Give it an option, as in fstab."""
+        key, equals, value = option.partition("=")
+        self._config(_SET_STRING if equals else _SET_FLAG, key, value if equals else None)
+
+    def create(self, source):
+        self._config(_SET_STRING, "source", source)
+        self._config(_CREATE)
+
+    def told(self):
+        """The messages that nobody has read yet."""
+        found = []
+        while True:
+            text, number = error_of(os.read, self.fd, 4096)
+            if number == errno.ENODATA:
+                return found
+            assert text, f"reading the messages: errno {number}"
+            found.append(text.decode().rstrip("\n"))
+
+
+def test_refused_options(ctx):
+    """Each names the option, and what is wrong with it."""
+    for option, want in OPTIONS.items():
+        with _Context(ctx.fstype) as context:
+            _, number = error_of(context.set, option)
+            assert number == errno.EINVAL, f"{option}: errno {number}"
+            assert context.told() == [want.format(ctx.fstype)], option
+
+
+def test_reasons(ctx):
+    """What the log says while it mounts is told, too."""
+    if ctx.fstype != "rust_ext2":
+        ctx.skip("C ext2 says it to the log alone")
+    device = ctx.loop(ctx.copy("small-1k"))
+    for option, errors, want in REASONS:
+        with _Context(ctx.fstype) as context:
+            context.set(option)
+            _, number = error_of(context.create, device)
+            assert number == errors, f"{option}: errno {number}"
+            told = context.told()
+            assert len(told) == 1 and told[0].startswith(want.format(ctx.fstype)), \
+                f"{option}: {told}"
+
+
+def test_feature_that_is_not_there(ctx):
+    """A feature that the driver has not is named."""
+    if ctx.fstype != "rust_ext2":
+        ctx.skip("C ext2 says it to the log alone")
+    path = ctx.copy("small-1k")
+    with open(path, "r+b") as file:
+        file.seek(1024 + 96)
+        incompat, = struct.unpack("<I", file.read(4))
+        file.seek(1024 + 96)
+        file.write(struct.pack("<I", incompat | 0x40))
+    with _Context(ctx.fstype) as context:
+        _, number = error_of(context.create, ctx.loop(path))
+        assert number == errno.EINVAL, f"errno {number}"
+        told = context.told()
+        assert told == [f"e {ctx.fstype}: error: unsupported features: extent"], told
