@@ -7,13 +7,13 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS PROFILE RW XFSTESTS V
+export FSTYPE FS PROFILE RW KERNEL XFSTESTS V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test xfstests bench shell modules dropin lint doc clean distclean
+.PHONY: help run test xfstests bench shell modules dropin deb lint doc clean distclean
 
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
@@ -23,6 +23,7 @@ help:
 	@echo '  make run IMAGE=disk.img  read your own ext2 image instead (never written)'
 	@echo '  make run IMAGE=... RW=1  and write to an overlay of it, which is forgotten;'
 	@echo '                           RW=in-place writes to the image itself'
+	@echo '  make run KERNEL=debian   the same on the kernel of Debian trixie-backports'
 	@echo '  make test                all tests, on a kernel with every check enabled'
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
 	@echo '  make xfstests XFSTESTS=/path/to/a/built/tree   your tree of xfstests, on'
@@ -31,6 +32,7 @@ help:
 	@echo '  make bench PROFILE=rust_ext2:random_4k   where those of one cell go'
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
+	@echo '  make deb                 packages for Debian trixie, into deb/ (as root)'
 	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
 	@echo '  make lint                clippy, rustfmt, checkpatch and more'
 	@echo '  make doc                 the API documentation, into doc/'
@@ -48,7 +50,7 @@ help:
 	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test xfstests bench shell modules dropin lint doc:
+run test xfstests bench shell modules dropin deb lint doc:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.
@@ -60,7 +62,7 @@ clean:
 		-o -name '*_generated.*' -o -name '.module-common.c' \
 		-o -name 'built-in.a' \) -exec rm -f {} +
 	@find . -name __pycache__ -prune -exec rm -rf {} +
-	@rm -rf doc
+	@rm -rf doc deb
 	@rmdir crate 2>/dev/null || true
 
 distclean: clean

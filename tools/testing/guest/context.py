@@ -90,9 +90,13 @@ def data_of(file):
 
 
 def load_module(trees, name, params=""):
-    """Insert a module from the first build tree that has it, needs first."""
+    """Insert a module from the first build tree that has it, needs first; of those that
+    are installed, if there is no tree."""
     loaded = sysapi.loaded_modules()
     if name.replace("-", "_") in loaded:
+        return
+    if not trees:
+        subprocess.run(["modprobe", name, *params.split()], check=True)
         return
     for tree in trees:
         path = sysapi.module_path(tree, name)

@@ -14,7 +14,8 @@ from .settings import Settings
 
 COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
             "lint": "lint.lint", "doc": "build.doc", "dropin": "build.dropin",
-            "bench": "bench.bench", "xfstests": "xfstests.xfstests"}
+            "bench": "bench.bench", "deb": "debian.deb",
+            "xfstests": "xfstests.xfstests"}
 
 
 def build_modules(settings):

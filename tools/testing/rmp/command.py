@@ -19,7 +19,7 @@ _OURS = (
     "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS",
     "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "LLVM",
     "RUSTC", "BINDGEN", "IMAGE", "TESTS", "SECONDS", "SEED", "ACCEL", "FSTYPE", "FS",
-    "PROFILE", "RW", "XFSTESTS", "V", "O", "M",
+    "PROFILE", "RW", "KERNEL", "XFSTESTS", "V", "O", "M",
 )
 
 _ERROR = re.compile(r"^error(\[E\d+\])?:|\b(fatal )?error: ")
@@ -40,8 +40,8 @@ def which(name):
     return shutil.which(name, path=path)
 
 
-def text(*argv, **options):
-    """Standard output of a command, or "" if it fails or is not there."""
+def text(*argv, otherwise="", **options):
+    """Standard output of a command, or `otherwise` if it fails or is not there."""
     try:
         done = subprocess.run(
             [str(word) for word in argv], stdin=subprocess.DEVNULL,
@@ -49,8 +49,8 @@ def text(*argv, **options):
             env=environment(), encoding="utf-8", errors="replace", **options,
         )
     except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return otherwise
+    return done.stdout.strip() if done.returncode == 0 else otherwise
 
 
 def end_group(process):

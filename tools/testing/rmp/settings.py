@@ -48,6 +48,7 @@ class Settings:
         self.seed = os.environ.get("SEED", "")
         self.accel = os.environ.get("ACCEL", "")
         self.profile = os.environ.get("PROFILE", "")
+        self.kernel = os.environ.get("KERNEL", "")
         self.rw = os.environ.get("RW", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
         self.jobs = os.cpu_count() or 1
@@ -69,6 +70,8 @@ class Settings:
                 raise ui.Fail(f"{name}={text}: it is a number, from 1 on")
         if self.rw not in ("", "0", "1", "in-place"):
             raise ui.Fail(f"RW={self.rw}: it is 0, 1 or in-place")
+        if self.kernel not in ("", "debian"):
+            raise ui.Fail(f"KERNEL={self.kernel}: it is debian, or nothing")
         if self.rw == "in-place" and not self.image:
             raise ui.Fail("RW=in-place: it goes with IMAGE=")
         for path in (self.top, self.cache.path):

@@ -54,12 +54,13 @@ def mirror():
 class AptRoot:
     """An apt with one source and no trace outside its directory."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, suites=(SUITE,)):
         self._folder = folder
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "sources.list").write_text(
-            f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n", encoding="ascii")
+            "".join(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n"
+                    for suite in suites), encoding="ascii")
 
     def command(self, *words):
         folder = self._folder

@@ -12,15 +12,25 @@ from .guest import Guest, until
 TIMEOUT = 20  # seconds; a working KVM is done in three
 
 
+def _name():
+    machine = cache.digest(platform.release(), platform.node(),
+                           command.text("qemu-system-x86_64", "--version"))
+    return f"accel-{machine}"
+
+
+def known(settings):
+    """What is asked for, or was found out before; else emulation, which works anywhere."""
+    answer = settings.accel or settings.cache.recall(_name())
+    return answer if answer in ("kvm", "tcg") else "tcg"
+
+
 def choose(settings, virtme, kernel):
     """ "kvm" or "tcg". Needs the cache's lock."""
     if settings.accel:
         return settings.accel
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
-    machine = cache.digest(platform.release(), platform.node(),
-                           command.text("qemu-system-x86_64", "--version"))
-    name = f"accel-{machine}"
+    name = _name()
     answer = settings.cache.recall(name)
     if answer in ("kvm", "tcg"):
         return answer

@@ -32,7 +32,7 @@ KEPT = "version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose"
 
 STILL = 180  # seconds without a word from a kernel that boots
 BOOTS = 3
-_BOOTED = re.compile(r"virtme-ng-init: starting script")
+_BOOTED = re.compile(r"virtme-ng-init: starting script|rust_mpage: the job begins")
 # The kernel measures the local APIC's timer for 100 ms, and corrects the result by the
 # PM timer. It reads one after the other: if the emulator is held up in between, a timer
 # takes many times too long from then on (Documentation/testing.rst). QEMU's counts this far.
@@ -93,6 +93,11 @@ class Guest:
     def share(self, name, path, writable=False):
         self.shares[name] = (path, writable)
         return f"{IN_GUEST}/{name}"
+
+    def add(self, disk):
+        """One more disk; the name of its device in the guest."""
+        self.disks.append(disk)
+        return f"/dev/vd{chr(ord('a') + len(self.disks) - 1)}"
 
     def command(self, words):
         argv = [self._virtme, "--kimg", str(self._kernel.image), "--mods", "none",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What every command with a guest needs first."""
 
-from ..build import modules
+from ..build import ksource, modules
 from ..build.built import Built
 from . import accel, guest, virtme
 
@@ -24,6 +24,14 @@ class Prepared(Built):
     def boots_again(self):
         """How often a guest stood still while it booted, and was booted again."""
         return sum(machine.boots_again for machine in self._guests)
+
+    def module_names(self):
+        """The modules, in the order of loading."""
+        return modules.names(self.objects)
+
+    def version(self):
+        """Of the kernel, for people."""
+        return ksource.version(self.source)
 
     def trees(self, machine):
         """The guest's paths of the modules: ours, then the kernel's."""

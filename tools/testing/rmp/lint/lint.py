@@ -16,7 +16,8 @@ MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
 _SHARED = re.compile(r"^\s*(?:pub(?:\(\w+\))? )?static \w+:[^=]*\bAtomic", re.M)
 _TEXT = (".rs", ".c", ".h", ".py", ".config")
-_NAMES = ("Kbuild", "Makefile", "run", "bindgen_parameters")
+_NAMES = ("Kbuild", "Makefile", "run", "bindgen_parameters", "rules", "kernel-rust",
+          "dkms-build", "mount.ext2", "rust-mpage-stat")
 
 
 def files(top):

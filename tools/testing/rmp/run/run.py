@@ -4,7 +4,8 @@
 import json
 
 from .. import command, ui
-from ..build import ksource, modules
+from ..build import ksource
+from ..debian.prepared import OnDebian
 from ..guest import guest, logscan
 from ..guest.prepared import Prepared
 from . import diskimage, superblock
@@ -16,9 +17,9 @@ SHOWN = 50   # lines of what is wrong
 
 def module_names(prepared, fstype):
     """Modules to load for reading; C ext2 is read without ours."""
-    names = modules.names(prepared.objects)
     if fstype != "rust_ext2":
         return []
+    names = prepared.module_names()
     if "rust_ext2" not in names:
         raise ui.Fail("the build made no rust_ext2.ko")
     return [name for name in names if name in ("rust_mpage", "rust_ext2")]
@@ -29,7 +30,10 @@ def prepare(settings):
     cache's lock."""
     if settings.image:
         superblock.check(settings.image)
-    prepared = Prepared(settings, "lean")
+    if settings.kernel == "debian":
+        prepared = OnDebian(settings)
+    else:
+        prepared = Prepared(settings, "lean")
     if settings.image:
         return prepared, settings.image, None
     version = ksource.version(prepared.source)
@@ -70,16 +74,15 @@ def wants_writing(settings):
 def boot(settings, prepared, image, manifest, out):
     """Run the guest; (result, console log)."""
     machine = prepared.guest()
-    machine.disks.append(guest.Disk(image, disk_mode(settings)))
-    fields = {"write": wants_writing(settings)}
+    fields = {"device": machine.add(guest.Disk(image, disk_mode(settings))),
+              "write": wants_writing(settings)}
     fresh = fresh_disks(out) if fields["write"] and not settings.image else []
     if fresh:
-        fields["fresh"] = ["/dev/vdb", "/dev/vdc"]
-        machine.disks += [guest.Disk(path, guest.Disk.SCRATCH) for path in fresh]
+        fields["fresh"] = [machine.add(guest.Disk(path, guest.Disk.SCRATCH))
+                           for path in fresh]
     fields |= {
         "trees": prepared.trees(machine), "fstype": settings.fstype,
-        "modules": module_names(prepared, settings.fstype), "device": "/dev/vda",
-        "scratch": "/run/verify",
+        "modules": module_names(prepared, settings.fstype), "scratch": "/run/verify",
     }
     if manifest:
         fields["manifest"] = machine.share("disk", manifest.parent) + "/manifest.json"
@@ -105,8 +108,7 @@ def report(settings, prepared, image, result, log):
         raise ui.Fail(f"{image}: {result['error']}\n"
                       f"the last lines of its console:\n{ui.tail(log)}\n"
                       f"the whole log: {log}")
-    version = ksource.version(prepared.source)
-    ui.say(f"\n{image.name} as {settings.fstype}, Linux {version} "
+    ui.say(f"\n{image.name} as {settings.fstype}, Linux {prepared.version()} "
            f"({prepared.accel}), read in {result['seconds']['read']:.0f} s")
     two_columns(reading(result))
     wrong = list(result["wrong"])
@@ -130,4 +132,18 @@ def report(settings, prepared, image, result, log):
                "\n".join("    " + line for line in complaint.lines))
     if bad:
         ui.say(f"\nFAILED; the kernel log: {log}")
+    else:
+        ui.say("\n" + next_steps(settings))
     return 1 if bad else 0
+
+
+def next_steps(settings):
+    """What to do after `make run`."""
+    steps = [
+        ("make run IMAGE=disk.img", "the same with an ext2 of yours; it is not written"),
+        ("make shell", "a shell in the guest, with the disk on /mnt"),
+        ("make deb", "packages for Debian trixie (README.md, \"On Debian\")"),
+        ("make test", "all tests, on a kernel that checks everything"),
+    ]
+    steps = steps[1:] if settings.image else steps
+    return "next:\n" + "\n".join(f"  {what:<24}  {why}" for what, why in steps)

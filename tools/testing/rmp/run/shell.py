@@ -13,6 +13,8 @@ from . import run
 def main(settings):
     if not sys.stdin.isatty():
         raise ui.Fail("make shell needs a terminal")
+    if settings.kernel:
+        raise ui.Fail("KERNEL= goes with make run")
     with settings.cache.locked():
         prepared, image, _ = run.prepare(settings)
     machine = prepared.guest()
@@ -21,21 +23,37 @@ def main(settings):
     writes = settings.rw in ("1", "in-place")
     words = [*prepared.trees(machine), settings.fstype, "rw" if writes else "ro",
              ",".join(run.module_names(prepared, settings.fstype)) or "-"]
-    machine.share("shell", _script(settings, f"{code}/guest", words))
+    tools = machine.share("tools", settings.top / "tools")
+    machine.share("shell", _script(settings, f"{code}/guest", tools, words))
     ui.say(f"  {image} will be on /mnt; leave with ctrl-D, or kill it with ctrl-A X")
     argv = machine.command(["--shell", f"{guest.IN_GUEST}/shell/shell"])
     return subprocess.run(argv, env=command.environment(), check=False).returncode
 
 
-def _script(settings, code, words):
+def to_try(fstype, writes):
+    """Three commands for who has just come in, [(command, what it shows)]."""
+    found = [("find /mnt -type f -size +1M", "the larger files of the disk"),
+             ("find /mnt -type f -exec cat {} + | wc -c", "read all of it")]
+    if writes:
+        found[1] = ("cp -a /usr/share/doc/bash /mnt && sync", "write to the disk")
+    if fstype == "rust_ext2":
+        return [*found, ("rust-mpage-stat -a", "what the library did for that")]
+    return [*found, ("cat /proc/mounts", "who has mounted it")]
+
+
+def _script(settings, code, tools, words):
     """Directory with the guest's login shell."""
+    commands = to_try(words[2], words[3] == "rw")
+    width = max(len(text) for text, _ in commands)
+    lines = "\n".join(f"  {text:<{width}}   {what}" for text, what in commands)
     folder = settings.cache.path / "results" / "shell"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "shell"
     path.write_text(
         "#!/bin/bash\n"
-        "export PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1\n"
-        f"{guest.PYTHON} {code}/attach.py {' '.join(words)}\n"
+        f"export PATH=/usr/sbin:/usr/bin:/sbin:/bin:{tools} PYTHONDONTWRITEBYTECODE=1\n"
+        f"{guest.PYTHON} {code}/attach.py {' '.join(words)} && "
+        f"cat <<'TRY'\ntry:\n{lines}\nTRY\n"
         "exec /bin/bash -i\n", encoding="utf-8")
     os.chmod(path, 0o755)
     return folder

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The disk: superblocks, the free space of an image."""
+"""The disk: superblocks, the free space of an image; what the user is told."""
 
 import struct
 import tempfile
 import unittest
 
 from rmp import ui
-from rmp.run import scatter, superblock
+from rmp.run import run, scatter, shell, superblock
+from rmp.settings import TOP
 
 
 class Superblock(unittest.TestCase):
@@ -57,6 +58,29 @@ class Scatter(unittest.TestCase):
     def test_no_room(self):
         with self.assertRaises(ValueError):
             scatter.commands([(10, 13)], "/x", "f", 3)
+
+
+class Told(unittest.TestCase):
+    """What there is to do next can be done."""
+
+    class Settings:
+        image = None
+
+    def test_the_next_steps_are_targets_of_the_makefile(self):
+        targets = (TOP / "Makefile").read_text(encoding="utf-8")
+        text = run.next_steps(self.Settings)
+        steps = [line.split()[1] for line in text.splitlines()[1:]]
+        self.assertEqual(len(steps), 4)
+        for step in steps:
+            self.assertRegex(targets, rf"(?m)^[a-z ]*\b{step}\b[a-z ]*:")
+
+    def test_three_commands_to_try(self):
+        for fstype in ("rust_ext2", "ext2"):
+            for writes in (False, True):
+                commands = [text for text, _ in shell.to_try(fstype, writes)]
+                self.assertEqual(len(commands), 3)
+                self.assertEqual(fstype == "rust_ext2", "rust-mpage-stat -a" in commands)
+                self.assertEqual(writes, any("sync" in text for text in commands))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .. import cache, command, ui
 from ..build import dropin, modules, testtools
-from ..guest import guest, logscan
+from ..debian import tests as debian
+from ..guest import accel, guest, logscan
 from ..guest.prepared import Prepared
 from ..images import images
 from ..images import recipes  # pylint: disable=unused-import  # registers them
@@ -318,9 +319,30 @@ class Session:
             self._outcome.fail("kunit", "the kernel has KUnit, and no suite was run")
 
 
+def on_debian(settings, outcome):
+    """The tests on Debian's own kernel, which are long: by name only."""
+    wanted = [test for test in debian.ALL if settings.tests
+              and selected(settings, test.NAME)]
+    if not wanted:
+        return
+    with settings.cache.locked():
+        out = guest.fresh_out(settings, "debian")
+        try:
+            prepared = [test.prepare(settings, out) for test in wanted]
+        except ui.Fail as failure:
+            for test in wanted:
+                outcome.add(test.NAME, "fail", str(failure))
+            return
+    for test, disk in zip(wanted, prepared):
+        test.run(settings, disk, accel.known(settings), out, outcome)
+
+
 def main(settings):
     settings.check_patterns()
     outcome = Outcome()
+    on_debian(settings, outcome)
+    if settings.tests and all(text.startswith("debian") for text in settings.tests):
+        return outcome.close(settings.cache.path / "results" / "debian", 0)
     with settings.cache.locked():
         prepared = Prepared(settings, "checked")
         pictures = ensure_images(settings)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The tests debian.*: packages are made, installed in a root of Debian trixie, upgraded,
+and used on its own kernel, until they are removed. Long, by name only.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import time
+
+from .. import command, ui
+from ..guest import guest, logscan
+from . import deb, machine, root
+
+LIMIT = 1800  # seconds for the guest; emulated, it boots in two minutes
+OLD = "0.0.1"  # a version before any
+_FSTAB = "/dev/vdb /data ext2 defaults 0 2\n/dev/vdc /guessed auto defaults 0 2\n"
+
+_DKMS = """
+apt-get install -y --no-install-recommends /old/rust-mpage-dkms_*.deb /old/rust-mpage-tools_*.deb
+dkms status
+test "$(dkms status)" = "rust-mpage/{old}, {release}, x86_64: installed"
+apt-get install -y --no-install-recommends /new/rust-mpage-dkms_*.deb /new/rust-mpage-tools_*.deb \\
+    /new/rust-ext2-default_*.deb
+dkms status
+dkms status | grep -q ", {release}, x86_64: installed"
+test "$(dkms status | wc -l)" = 1
+test "$(modinfo -k {release} -F license rust_ext2)" = "GPL v2"
+"""
+_BUILT = """
+apt-get install -y --no-install-recommends /new/rust-mpage-modules-{release}_*.deb \\
+    /new/rust-mpage-tools_*.deb /new/rust-ext2-default_*.deb
+modinfo -k {release} rust_ext2 | grep -q 'filename:.*/updates/rust-mpage/'
+"""
+
+
+class _Test:
+    """One way to install; the name of the package with the modules."""
+
+    def __init__(self, name, script, package, upgrades):
+        self.NAME = f"debian.{name}"  # pylint: disable=invalid-name
+        self._script = script
+        self._package = package
+        self._upgrades = upgrades
+
+    def prepare(self, settings, out):
+        """The packages, installed, as a disk. Needs the cache's lock."""
+        base = root.ensure(settings)
+        binds = [(deb.ensure(settings, base), "/new")]
+        if self._upgrades:
+            binds.append((deb.ensure(settings, base, OLD, with_modules=False), "/old"))
+        folder = out / self.NAME
+        folder.mkdir()
+        own = root.Root(base, folder / "overlay")
+        log = folder / "install.log"
+        command.step(f"{self.NAME}: installed and upgraded" if self._upgrades else
+                     f"{self.NAME}: installed",
+                     own.inside(self._script.format(release=own.release, old=OLD), binds),
+                     log)
+        image = machine.Image.make(own, folder / "image", _FSTAB, log)
+        shutil.rmtree(folder / "overlay")
+        return image, self._package.format(release=own.release)
+
+    def run(self, settings, prepared, accel, out, outcome):
+        """Boot it, use it, look at its disk."""
+        image, package = prepared
+        begin = time.monotonic()
+        folder = out / self.NAME
+        disks = [_disk(settings, folder / f"{name}.img") for name in ("b", "c", "d")]
+        log = folder / "console.log"
+        own = machine.Machine(image, accel)
+        own.disks += [guest.Disk(path, guest.Disk.READ_WRITE) for path in disks]
+        with ui.Progress(f"{self.NAME} ({accel})") as step:
+            limit = guest.until(LIMIT)
+
+            def left():
+                step.update(f"at most {ui.duration(limit())} more")
+                return limit()
+
+            status = guest.job(own, settings, folder, "debian.py", {"package": package},
+                               log, left)
+        wrong = _wrong(folder, log, status, disks)
+        shutil.rmtree(image.folder)
+        outcome.add(self.NAME, "fail" if wrong else "pass", "\n".join(wrong),
+                    time.monotonic() - begin)
+
+
+ALL = (
+    _Test("dkms", _DKMS, "rust-mpage-dkms", upgrades=True),
+    _Test("built", _BUILT, "rust-mpage-modules-{release}", upgrades=False),
+)
+
+
+def _disk(settings, path):
+    """An ext2 with our own documents, and their checksums."""
+    files = path.with_suffix("")
+    shutil.copytree(settings.top / "Documentation", files / "Documentation")
+    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(files)}\n"
+            for file in sorted(files.rglob("*")) if file.is_file()]
+    (files / "SUMS").write_text("".join(sums), encoding="ascii")
+    command.step("disk", ["mke2fs", "-q", "-F", "-t", "ext2", "-b", "1024", "-d", files,
+                          path, "64M"], path.with_suffix(".log"))
+    shutil.rmtree(files)
+    return path
+
+
+def _wrong(folder, log, status, disks):
+    """What is wrong, as texts."""
+    found = []
+    if status != 0:
+        told = "" if status is None else ui.tail(folder / "stdout", 25)
+        found.append(f"status {status}\n{told}" if told else
+                     f"the guest did not finish\n{ui.tail(log, 25)}")
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    found += ["\n".join(complaint.lines) for complaint in logscan.scan(text.splitlines())]
+    for disk in disks:
+        done = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, env=command.environment(),
+                              check=False, encoding="utf-8", errors="replace")
+        if done.returncode:
+            found.append(f"e2fsck -fn {disk.name}: {done.stdout}")
+    return found
