@@ -378,3 +378,9 @@ __helper size_t rust_mpage_helper_iov_iter_count(struct iov_iter *iter)
 {
 	return iov_iter_count(iter);
 }
+
+/* Inline, and true, without CONFIG_MULTIUSER. */
+__helper bool rust_mpage_helper_capable(int capability)
+{
+	return capable(capability);
+}

@@ -136,5 +136,6 @@ bool rust_mpage_helper_fatal_signal_pending(void);
 void rust_mpage_helper_cond_resched(void);
 ssize_t rust_mpage_helper_generic_write_sync(struct kiocb *iocb, ssize_t count);
 size_t rust_mpage_helper_iov_iter_count(struct iov_iter *iter);
+bool rust_mpage_helper_capable(int capability);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

@@ -30,7 +30,7 @@ pub fn random_below(bound: u32) -> u32 {
 /// Whether the current task may use what is reserved. C: `capable(CAP_SYS_RESOURCE)`.
 pub fn capable_sys_resource() -> bool {
     // SAFETY: Reads the current task's own credentials.
-    unsafe { bindings::capable(bindings::RUST_MPAGE_CAP_SYS_RESOURCE) }
+    unsafe { bindings::rust_mpage_helper_capable(bindings::RUST_MPAGE_CAP_SYS_RESOURCE) }
 }
 
 /// The number of the current task. C: `current->pid`.
