@@ -10,7 +10,7 @@ import sys
 from .. import command, ui
 from ..build import modules
 from ..build.built import Built
-from . import layers, refused, rooms, rustrules, siblings
+from . import layers, options, refused, rooms, rustrules, siblings
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
@@ -138,6 +138,8 @@ def main(settings):
         bad |= _show("checkpatch", checkpatch(settings, built.source, paths))
         try:
             objects = modules.ensure(settings, built.kernel, built.chain, clippy=True)
+            bad |= _show("options", options.complaints(settings, built.kernel, objects,
+                                                       built.chain, paths))
             bad |= _show("objects", siblings.complaints(objects, built.chain))
             bad |= _show("refused", refused.complaints(settings, objects, built.chain,
                                                        paths))
