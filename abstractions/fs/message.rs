@@ -44,6 +44,7 @@ impl Level {
 /// # Safety
 ///
 /// `device` must point to a NUL-terminated string.
+#[cfg_attr(not(CONFIG_PRINTK), allow(unused_variables))]
 pub(super) unsafe fn print(
     level: Level,
     filesystem: &CStr,
@@ -52,6 +53,7 @@ pub(super) unsafe fn print(
 ) {
     // SAFETY: The format asks for two strings and, with %pA, for a pointer to the arguments, which
     // is what it gets.
+    #[cfg(CONFIG_PRINTK)]
     unsafe {
         bindings::_printk(
             level.format().as_char_ptr(),

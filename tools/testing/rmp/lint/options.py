@@ -14,9 +14,10 @@ import subprocess
 import tempfile
 
 # Each takes away something that is used, or was.
-OFF = ("CGROUP_WRITEBACK", "FILE_LOCKING", "MIGRATION", "MULTIUSER",
-       "TRANSPARENT_HUGEPAGE", "EXPORTFS_BLOCK_OPS")
-_CFG = re.compile(r"#\[cfg\(CONFIG_(\w+)\)\]\n.*\n")
+OFF = ("CGROUP_WRITEBACK", "EXPORTFS_BLOCK_OPS", "FILE_LOCKING", "MIGRATION",
+       "MULTIUSER", "PRINTK", "TRANSPARENT_HUGEPAGE")
+# what it guards: a line, or a block with the indentation of the attribute
+_CFG = re.compile(r"( *)#\[cfg\(CONFIG_(\w+)\)\]\n(?:.*\{\n(?:.*\n)*?\1\}.*\n|.*\n)")
 _NAME = re.compile(r"\bbindings::([a-z][a-z0-9_]*)\b")
 _PUBLIC = re.compile(r"\bpub (?:unsafe )?(?:fn|const|static mut|static|struct|union|type|mod) (\w+)"
                      r"|\bpub use self::\w+ as (\w+)")
@@ -24,7 +25,7 @@ _PUBLIC = re.compile(r"\bpub (?:unsafe )?(?:fn|const|static mut|static|struct|un
 
 def used(text):
     """The functions and types that code uses of the bindings, with these options off."""
-    text = _CFG.sub(lambda match: "" if match[1] in OFF else match[0], text)
+    text = _CFG.sub(lambda match: "" if match[2] in OFF else match[0], text)
     return set(_NAME.findall(text))
 
 
