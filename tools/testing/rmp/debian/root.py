@@ -18,8 +18,8 @@ BACKPORTS = "trixie-backports"
 # what a machine has, what dkms and the package need, and what packages are made with
 PACKAGES = (
     "systemd-sysv", "udev", "kmod", "e2fsprogs", "initramfs-tools", "zstd", "python3",
-    "ca-certificates", "dkms", "make", "gcc", "bindgen", "rustc", "rust-src", "openssl",
-    "xz-utils", "libc6-dev", "debhelper", "dh-dkms", "lintian",
+    "ca-certificates", "dkms", "build-essential", "bindgen", "rustc", "rust-src", "openssl",
+    "xz-utils", "debhelper", "dh-dkms", "lintian",
 )
 
 _SETUP = """
