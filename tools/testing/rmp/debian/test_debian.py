@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The scripts of the packages, and what the packages are made of."""
+
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from rmp.debian import deb
+from rmp.settings import TOP
+
+SCRIPTS = TOP / "tools" / "debian"
+
+
+def run(script, *words, **more):
+    """(exit status, what it says) of a script of the packages."""
+    done = subprocess.run([SCRIPTS / script, *words], stdin=subprocess.DEVNULL, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          encoding="utf-8", env=dict(os.environ, **more))
+    return done.returncode, done.stdout
+
+
+class Mount(unittest.TestCase):
+    """mount.ext2, with a mount(8) that says how it was called."""
+
+    def mounted(self, modprobe, *words):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("mount", 'echo "$@"'), ("modprobe", f"exit {modprobe}"),
+                               ("grep", "exit 1"), ("uname", "echo 7.3")):
+                path = Path(folder, name)
+                path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+                path.chmod(0o755)
+            return run("mount.ext2", *words, PATH=f"{folder}:{os.environ['PATH']}")
+
+    def test_rust_ext2_takes_it(self):
+        self.assertEqual(self.mounted(0, "/dev/x y", "/mnt", "-n", "-o", "ro,sb=3"),
+                         (0, "-i -t rust_ext2 -n -o ro,sb=3 -- /dev/x y /mnt\n"))
+
+    def test_without_it_the_kernel_does(self):
+        status, told = self.mounted(1, "/dev/x", "/mnt", "-o", "ro")
+        self.assertEqual((status, told.splitlines()[1:]),
+                         (0, ["-i -t ext2 -o ro -- /dev/x /mnt"]))
+        self.assertIn("no rust_ext2 for 7.3", told)
+
+    def test_too_few_words(self):
+        status, told = self.mounted(0, "/dev/x")
+        self.assertEqual((status, told.split(":")[0]), (1, "usage"))
+
+
+class KernelRust(unittest.TestCase):
+    def test_what_is_no_release(self):
+        for words in ((), ("../7",), ("7.3 x",), ("7.3", "7.4"), ("7.3/..",)):
+            status, told = run("kernel-rust", *words)
+            self.assertEqual((status, "usage" in told), (2, True), words)
+
+    def test_a_kernel_without_headers(self):
+        status, told = run("kernel-rust", "7.3.0-nobody-has-this")
+        self.assertEqual((status, told.count("\n")), (1, 1))
+        self.assertIn("install linux-headers-7.3.0-nobody-has-this", told)
+
+
+class Packages(unittest.TestCase):
+    def test_they_have_all_that_the_rules_take(self):
+        found = deb.sources(TOP)
+        rules = (TOP / "debian" / "rules").read_text(encoding="utf-8")
+        wanted = re.search(r"^SOURCES := (.*)$", rules, re.M)[1].split()
+        wanted += re.findall(r"\s(tools/[\w./-]+\w)", rules)
+        for page in (TOP / "debian").glob("*.manpages"):
+            wanted += page.read_text(encoding="utf-8").split()
+        for name in wanted:
+            self.assertTrue(any(path == name or path.startswith(f"{name}/")
+                                for path in found), name)
+        self.assertFalse([path for path in found if path.endswith((".o", ".ko", ".deb"))])
+
+    def test_every_package_describes_itself(self):
+        text = (TOP / "debian/control").read_text(encoding="utf-8") + \
+            (TOP / "debian/modules.control.in").read_text(encoding="utf-8")
+        names = re.findall(r"^Package: (\S+)", text, re.M)
+        self.assertEqual(len(names), 4)
+        self.assertEqual(len(re.findall(r"^Description: \S", text, re.M)), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
