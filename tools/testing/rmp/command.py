@@ -67,7 +67,8 @@ def end_group(process):
 
 def fail(argv, status, log):
     """The message of a failed step: command, end of its log, and where it is."""
-    line = shlex.join(argv) if not isinstance(argv, str) else argv
+    line = argv if isinstance(argv, str) else shlex.join(
+        word if "\n" not in word else word.split("\n")[0] + " ..." for word in argv)
     how = f"exit status {status}" if status >= 0 else f"signal {-status}"
     first = first_error(log)
     return ui.Fail(
