@@ -10,8 +10,11 @@
 #include <linux/blkdev.h>
 #include <linux/buffer_head.h>
 #include <linux/fs.h>
+#include <linux/mbcache.h>
 #include <linux/pagemap.h>
 #include <linux/rust_mpage.h>
 #include "helpers.h"
 #include "helpers_2017.h"
+#include "helpers_acl.h"
+#include "helpers_acl.h"
 #include "helpers_fs.h"

@@ -26,6 +26,7 @@ static const unsigned long RUST_MPAGE_SB_RDONLY = SB_RDONLY;
 static const unsigned long RUST_MPAGE_SB_SILENT = SB_SILENT;
 static const unsigned long RUST_MPAGE_SB_SYNCHRONOUS = SB_SYNCHRONOUS;
 static const unsigned long RUST_MPAGE_SB_DIRSYNC = SB_DIRSYNC;
+static const int RUST_MPAGE_CAP_SYS_ADMIN = CAP_SYS_ADMIN;
 static const int RUST_MPAGE_CAP_SYS_RESOURCE = CAP_SYS_RESOURCE;
 
 /* A cache of inodes with @size bytes around each; @ctor calls inode_init_once() */

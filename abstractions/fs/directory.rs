@@ -18,7 +18,8 @@ use super::{
     FsInode,
     InodeOperations,
     InodeRef,
-    InodeType, //
+    InodeType,
+    XattrTable, //
 };
 use crate::bindings;
 use core::{
@@ -250,6 +251,7 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
     pub(super) const INODE: bindings::inode_operations = bindings::inode_operations {
         lookup: Some(Self::lookup_callback),
         getattr: Some(InodeVTable::<D>::getattr_callback),
+        listxattr: XattrTable::<D::FileSystem>::LIST,
         ..pin_init::zeroed()
     };
 

@@ -9,6 +9,7 @@
 //! In each file, a type whose name ends in `VTable` owns every `extern "C"` function: it converts
 //! what it gets, calls the safe trait, and converts back.
 
+mod acl;
 mod address_space;
 mod buffer;
 mod buffer_bits;
@@ -29,6 +30,7 @@ mod inode_state;
 mod inode_view;
 mod library_writes;
 mod link_target;
+mod mbcache;
 mod message;
 mod metadata;
 mod namespace;
@@ -37,6 +39,7 @@ mod operations;
 mod parameters;
 mod registration;
 mod rename;
+mod security;
 mod super_block;
 mod super_flags;
 mod task;
@@ -46,7 +49,15 @@ mod unwritten_tests;
 mod writable;
 mod write;
 mod write_iter;
+mod xattr;
 
+pub use self::acl::{
+    Acl,
+    AclEntry,
+    AclKind,
+    AclOperations,
+    AclTable, //
+};
 pub use self::address_space::{
     AddressSpaceOperations,
     AddressSpaceVTable,
@@ -105,6 +116,7 @@ pub use self::inode_view::InodeView;
 pub use self::library_writes::Called;
 pub(crate) use self::library_writes::SealedWrites;
 pub use self::link_target::LinkTarget;
+pub use self::mbcache::BlockCache;
 pub use self::message::{
     panic,
     Level,
@@ -153,6 +165,7 @@ pub use self::super_block::{
     SuperBlock, //
 };
 pub use self::task::{
+    capable_sys_admin,
     capable_sys_resource,
     current_pid,
     now,
@@ -172,4 +185,14 @@ pub use self::write::{
     AccessChange,
     WritableFileSystem,
     WriteTable, //
+};
+pub use self::xattr::{
+    SetMode,
+    XattrHandler,
+    XattrHandlers,
+    XattrNames,
+    XattrNamespace,
+    XattrOperations,
+    XattrTable,
+    XattrValue, //
 };

@@ -8,9 +8,13 @@
 //! [`ExclusiveDirectory`] is the proof of; and of every file that gains or loses a link, see
 //! `Documentation/filesystems/directory-locking.rst`.
 //!
-//! Left out: extended attributes, `atomic_open`.
+//! Left out: `atomic_open`.
 
 use super::{
+    acl::{
+        AclTable,
+        AclVTable, //
+    },
     directory::{
         self,
         DirectoryVTable, //
@@ -148,6 +152,8 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         rename: Some(Self::rename_callback),
         tmpfile: Some(Self::tmpfile_callback),
         setattr: Some(WritableVTable::<D>::setattr_callback),
+        get_inode_acl: AclTable::<D::FileSystem>::GET,
+        set_acl: AclVTable::<D>::SET,
         fileattr_get: Some(WritableVTable::<D>::fileattr_get_callback),
         fileattr_set: Some(WritableVTable::<D>::fileattr_set_callback),
         ..DirectoryVTable::<D>::INODE

@@ -19,7 +19,8 @@ use super::{
     FileSystem,
     FsInode,
     InodeType,
-    LinkTarget, //
+    LinkTarget,
+    XattrTable, //
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -242,16 +243,19 @@ pub(super) struct InodeVTable<I>(PhantomData<I>);
 impl<I: InodeOperations> InodeVTable<I> {
     pub(super) const SYMLINK: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
+        listxattr: XattrTable::<I::FileSystem>::LIST,
         get_link: Some(bindings::page_get_link),
         ..pin_init::zeroed()
     };
     pub(super) const FAST_SYMLINK: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
+        listxattr: XattrTable::<I::FileSystem>::LIST,
         get_link: Some(bindings::simple_get_link),
         ..pin_init::zeroed()
     };
     pub(super) const SPECIAL: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(Self::getattr_callback),
+        listxattr: XattrTable::<I::FileSystem>::LIST,
         ..pin_init::zeroed()
     };
 
@@ -286,6 +290,7 @@ impl<I: FileOperations> FileVTable<I> {
     pub(super) const INODE: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(InodeVTable::<I>::getattr_callback),
         fiemap: Some(Self::fiemap_callback),
+        listxattr: XattrTable::<I::FileSystem>::LIST,
         ..pin_init::zeroed()
     };
 

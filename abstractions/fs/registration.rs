@@ -12,6 +12,7 @@ use super::{
     super_block,
     write,
     AccessChange,
+    AclTable,
     ExportTable,
     InodeCache,
     InodeRef,
@@ -22,7 +23,8 @@ use super::{
     SuperBlock,
     Unwritten,
     Value,
-    WriteTable, //
+    WriteTable,
+    XattrTable, //
 };
 use crate::bindings;
 use core::{
@@ -78,6 +80,12 @@ pub trait FileSystem: Sized + 'static {
 
     /// How its files get handles that survive a reboot, if they do.
     const EXPORT: Option<ExportTable<Self>> = None;
+
+    /// The extended attributes that its files have, if they have any.
+    const XATTRS: Option<XattrTable<Self>> = None;
+
+    /// The access control lists that its files have, if they have any.
+    const ACLS: Option<AclTable<Self>> = None;
 
     /// What it keeps for each mounted filesystem.
     type Data: Send + Sync;

@@ -9,7 +9,7 @@
 //! dropped exactly once: when filling fails, or in `put_super`, after the last inode is gone and
 //! before the device is released.
 //!
-//! Left out: quota, extended attributes. Writing is in `write.rs`.
+//! Left out: quota. Writing is in `write.rs`.
 
 use super::{
     buffer::Found,
@@ -336,6 +336,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
             }
         }
         (*sb).s_export_op = T::EXPORT.map_or(ptr::null(), |table| table.as_raw());
+        (*sb).s_xattr = T::XATTRS.map_or(ptr::null(), |table| table.as_raw());
     }
     // SAFETY: The data was set just above.
     let result = unsafe { mount_root::<T>(sb) };

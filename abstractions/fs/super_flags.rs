@@ -57,12 +57,25 @@ impl AnySuperBlock {
     /// Makes the filesystem read-only, as after an error. Who is writing already is not stopped.
     /// C: `sb->s_flags |= SB_RDONLY`.
     pub fn set_read_only(&self) {
-        let flag = bindings::RUST_MPAGE_SB_RDONLY;
+        self.set_flag(bindings::RUST_MPAGE_SB_RDONLY, true);
+    }
+
+    /// Whether access control lists are heeded: the mount option `acl`. C: `IS_POSIXACL()`.
+    pub fn heeds_acls(&self) -> bool {
+        self.has_flags(bindings::RUST_MPAGE_SB_POSIXACL)
+    }
+
+    /// Sets whether they are.
+    pub fn set_heeds_acls(&self, heeds: bool) {
+        self.set_flag(bindings::RUST_MPAGE_SB_POSIXACL, heeds);
+    }
+
+    fn set_flag(&self, flag: usize, is_set: bool) {
         let flags = self.flags();
         let _ = update(
             flags.load(Relaxed),
             |old, new| flags.cmpxchg(old, new, Full),
-            |old| Some(old | flag),
+            |old| Some(if is_set { old | flag } else { old & !flag }),
         );
     }
 }

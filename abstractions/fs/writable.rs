@@ -7,9 +7,13 @@
 //!
 //! Locks: the VFS holds `i_rwsem` exclusively when attributes change.
 //!
-//! Left out: extended attributes, access control lists, quota.
+//! Left out: quota.
 
 use super::{
+    acl::{
+        AclTable,
+        AclVTable, //
+    },
     address_space::{
         AddressSpaceVTable,
         CacheWrites, //
@@ -171,6 +175,8 @@ impl<I: WritableInode> WritableVTable<I> {
     };
     const SPECIAL: bindings::inode_operations = bindings::inode_operations {
         setattr: Some(Self::setattr_callback),
+        get_inode_acl: AclTable::<I::FileSystem>::GET,
+        set_acl: AclVTable::<I>::SET,
         ..InodeVTable::<I>::SPECIAL
     };
 
@@ -249,6 +255,12 @@ impl<I: WritableInode> WritableVTable<I> {
             // SAFETY: The inode is valid and locked by the caller; the attributes are prepared.
             unsafe { bindings::setattr_copy(idmap, raw, attr) };
             inode.mark_dirty();
+            if valid & bindings::ATTR_MODE != 0 {
+                // SAFETY: As above.
+                let error =
+                    unsafe { bindings::rust_mpage_helper_acl_chmod(idmap, dentry, inode.mode()) };
+                to_result(error)?;
+            }
             Ok(0)
         })
     }
@@ -309,6 +321,8 @@ where
 {
     const INODE: bindings::inode_operations = bindings::inode_operations {
         setattr: Some(WritableVTable::<I>::setattr_callback),
+        get_inode_acl: AclTable::<I::FileSystem>::GET,
+        set_acl: AclVTable::<I>::SET,
         fileattr_get: Some(WritableVTable::<I>::fileattr_get_callback),
         fileattr_set: Some(WritableVTable::<I>::fileattr_set_callback),
         ..FileVTable::<I>::INODE
@@ -359,7 +373,7 @@ where
 
 /// The mode that an inode gets that was to get `mode`, of which the filesystem has permitted some: no
 /// more than that, and of the same type.
-fn in_effect(mode: u16, permitted: u16) -> u16 {
+pub(super) fn in_effect(mode: u16, permitted: u16) -> u16 {
     mode & (permitted | bindings::S_IFMT as u16)
 }
 
