@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What may be done with a file that has attributes, as long as these are not supported.
+//! Access control lists as they are on disk; and what may be done with a file whose list is in the
+//! inode, where lists are not supported.
 //!
 //! The group bits of a file with an access control list are not what its group may do, but the most
-//! that any named user or group may. So while the list is not heeded, such a file gives its group no
+//! that any named user or group may. So where the list is not heeded, such a file gives its group no
 //! more than it gives others; and a new file in a directory with a default list no more than each
 //! entry of that gives.
 //!
-//! C counterparts: `ext2_get_acl()`, `ext2_acl_from_disk()`, `ext2_init_acl()`, of which this is a
-//! safe approximation.
+//! C counterparts: `ext2_acl_from_disk()`, `ext2_acl_to_disk()`; none for the rest.
 //!
 //! Locks: none, these are plain values.
 
@@ -72,6 +72,67 @@ struct Entry {
     permissions: Le16,
 }
 
+/// An entry of a list, as it is; whether it makes sense is for others to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ListEntry {
+    pub(crate) tag: u16,
+    pub(crate) permissions: u16,
+    /// The number of a user or group that is named, else 0.
+    pub(crate) id: u32,
+}
+
+/// Whether an entry with this tag names somebody.
+fn has_id(tag: u16) -> bool {
+    matches!(tag, tag::USER | tag::GROUP)
+}
+
+/// The entries of the list `value`; `None` if it is none. Nothing comes after the first `None`.
+pub(crate) fn entries(
+    value: &[u8],
+) -> Option<impl Iterator<Item = Option<ListEntry>> + Clone + '_> {
+    let (version, list) = Le32::ref_from_prefix(value).ok()?;
+    if version.get() != VERSION {
+        return None;
+    }
+    let mut rest = Some(list);
+    Some(core::iter::from_fn(move || {
+        let list = rest.take().filter(|list| !list.is_empty())?;
+        let read = || {
+            let (entry, mut after) = Entry::ref_from_prefix(list).ok()?;
+            let mut id = 0;
+            if has_id(entry.tag.get()) {
+                let (number, behind) = Le32::ref_from_prefix(after).ok()?;
+                (id, after) = (number.get(), behind);
+            }
+            let entry = ListEntry {
+                tag: entry.tag.get(),
+                permissions: entry.permissions.get(),
+                id,
+            };
+            Some((entry, after))
+        };
+        Some(read().map(|(entry, after)| {
+            rest = Some(after);
+            entry
+        }))
+    }))
+}
+
+/// The list of these entries, as it is on disk. Fails with `ENOMEM`.
+pub(crate) fn list_of(entries: impl Iterator<Item = ListEntry>) -> Result<KVec<u8>> {
+    let mut bytes = KVec::new();
+
+    bytes.extend_from_slice(&VERSION.to_le_bytes(), GFP_KERNEL)?;
+    for entry in entries {
+        bytes.extend_from_slice(&entry.tag.to_le_bytes(), GFP_KERNEL)?;
+        bytes.extend_from_slice(&entry.permissions.to_le_bytes(), GFP_KERNEL)?;
+        if has_id(entry.tag) {
+            bytes.extend_from_slice(&entry.id.to_le_bytes(), GFP_KERNEL)?;
+        }
+    }
+    Ok(bytes)
+}
+
 /// What a list gives.
 #[derive(Clone, Copy)]
 struct Granted {
@@ -86,10 +147,6 @@ struct Granted {
 /// The most that the mode of a new file may give, for no class to have more than the default list
 /// `value` would give any of its members; `None` if the list makes no sense.
 pub(crate) fn most_of_default(value: &[u8]) -> Option<u16> {
-    let (version, mut rest) = Le32::ref_from_prefix(value).ok()?;
-    if version.get() != VERSION {
-        return None;
-    }
     let mut granted = Granted {
         owner: CLASS,
         group: CLASS,
@@ -97,18 +154,16 @@ pub(crate) fn most_of_default(value: &[u8]) -> Option<u16> {
         mask: CLASS,
         named: None,
     };
-    while !rest.is_empty() {
-        let (entry, after) = Entry::ref_from_prefix(rest).ok()?;
-        let permissions = entry.permissions.get() & CLASS;
-        rest = after;
-        match entry.tag.get() {
+    for entry in entries(value)? {
+        let entry = entry?;
+        let permissions = entry.permissions & CLASS;
+        match entry.tag {
             tag::OWNER => granted.owner = permissions,
             tag::GROUP_OWNER => granted.group = permissions,
             tag::OTHER => granted.other = permissions,
             tag::MASK => granted.mask = permissions,
             tag::USER | tag::GROUP => {
                 granted.named = Some(granted.named.unwrap_or(CLASS) & permissions);
-                rest = rest.get(size_of::<Le32>()..)?;
             }
             _ => return None,
         }
@@ -160,17 +215,39 @@ mod tests {
 
     /// A list of these tags and permissions.
     fn list(entries: &[(u16, u16)]) -> Result<KVec<u8>> {
-        let mut bytes = KVec::new();
+        list_of(entries.iter().map(|&(tag, permissions)| ListEntry {
+            tag,
+            permissions,
+            id: if has_id(tag) { 1000 } else { 0 },
+        }))
+    }
 
-        bytes.extend_from_slice(&VERSION.to_le_bytes(), GFP_KERNEL)?;
-        for (tag, permissions) in entries {
-            bytes.extend_from_slice(&tag.to_le_bytes(), GFP_KERNEL)?;
-            bytes.extend_from_slice(&permissions.to_le_bytes(), GFP_KERNEL)?;
-            if tag & (tag::USER | tag::GROUP) != 0 {
-                bytes.extend_from_slice(&1000u32.to_le_bytes(), GFP_KERNEL)?;
-            }
+    #[test]
+    fn lists_come_back_from_the_disk() -> Result {
+        use tag::*;
+        let bytes = list(&[
+            (OWNER, 7),
+            (USER, 5),
+            (GROUP_OWNER, 4),
+            (MASK, 5),
+            (OTHER, 0),
+        ])?;
+
+        assert_eq!(bytes.len(), 4 + 4 * 4 + 8);
+        assert_eq!(
+            bytes.get(..16),
+            Some(&b"\x01\0\0\0\x01\0\x07\0\x02\0\x05\0\xe8\x03\0\0"[..])
+        );
+        let found = entries(&bytes).ok_or(EINVAL)?;
+        assert!(found.clone().all(|entry| entry.is_some()));
+        assert!(list_of(found.flatten())?.eq(&bytes));
+        // Cut anywhere, it is another list or none.
+        for len in 0..bytes.len() {
+            let cut = bytes.get(..len).and_then(entries);
+            let is_whole = cut.is_some_and(|mut found| found.all(|entry| entry.is_some()));
+            assert_eq!(is_whole, matches!(len, 4 | 8 | 16 | 20 | 24));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     fn most(entries: &[(u16, u16)]) -> Result<Option<u16>> {

@@ -3,14 +3,14 @@
 //! Extended attributes as they are on disk: a list of names, each of which says where its value is.
 //!
 //! Such a list is in the block of attributes of an inode, or, written by ext3 and ext4, behind the
-//! fields of an inode that is larger than 128 bytes. Only the kind of each attribute is looked at,
-//! and the value of one without a name, which access control lists are.
+//! fields of an inode that is larger than 128 bytes.
 //!
-//! C counterparts: `ext2_xattr_get()`, and for lists in inodes `ext4_xattr_ibody_get()`.
+//! C counterparts: `ext2_xattr_entry_valid()`, and for lists in inodes `ext4_xattr_ibody_get()`.
 //!
 //! Locks: none, the caller holds a copy.
 //!
-//! Left out: everything else about attributes, which are not supported yet.
+//! Left out: what a block of attributes is besides, which is
+//! [`attribute_block`](crate::disk::attribute_block).
 
 use super::structures::{
     Le16,
@@ -30,22 +30,30 @@ pub(crate) const MAGIC: u32 = 0xea02_0000;
 /// Where in a block of attributes the list begins: after `struct ext2_xattr_header`.
 pub(crate) const LIST_IN_BLOCK: usize = 32;
 
-/// The kind of an attribute, `e_name_index`: the access control list of the file.
-pub(crate) const ACCESS_ACL: u8 = 2;
-
-/// The access control list for new files in a directory.
-pub(crate) const DEFAULT_ACL: u8 = 3;
+/// The kinds of attributes, `e_name_index`.
+pub(crate) mod kind {
+    /// `user.`; `EXT2_XATTR_INDEX_USER`.
+    pub(crate) const USER: u8 = 1;
+    /// The access control list of the file, which has no more of a name.
+    pub(crate) const ACCESS_ACL: u8 = 2;
+    /// The access control list for new files in a directory.
+    pub(crate) const DEFAULT_ACL: u8 = 3;
+    /// `trusted.`; `EXT2_XATTR_INDEX_TRUSTED`.
+    pub(crate) const TRUSTED: u8 = 4;
+    /// `security.`; `EXT2_XATTR_INDEX_SECURITY`.
+    pub(crate) const SECURITY: u8 = 6;
+}
 
 /// What comes before the name, `struct ext2_xattr_entry`.
-#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-struct Header {
-    name_len: u8,
-    kind: u8,
-    value_offset: Le16,
-    value_block: Le32,
-    value_size: Le32,
-    _hash: Le32,
+pub(super) struct Header {
+    pub(super) name_len: u8,
+    pub(super) kind: u8,
+    pub(super) value_offset: Le16,
+    pub(super) value_block: Le32,
+    pub(super) value_size: Le32,
+    pub(super) hash: Le32,
 }
 
 /// An attribute.
@@ -53,10 +61,22 @@ struct Header {
 pub(crate) struct Attribute<'a> {
     /// What it is.
     pub(crate) kind: u8,
-    /// How long the rest of its name is.
-    pub(crate) name_len: u8,
+    /// The rest of its name.
+    pub(crate) name: &'a [u8],
     /// Its value.
     pub(crate) value: &'a [u8],
+    /// Where in the area the value is; of no meaning if it is empty.
+    pub(crate) value_at: usize,
+}
+
+/// What an attribute with so long a name takes of the list; `EXT2_XATTR_LEN()`.
+pub(crate) const fn entry_len(name_len: usize) -> usize {
+    padded(size_of::<Header>() + name_len)
+}
+
+/// What so long a value takes; `EXT2_XATTR_SIZE()`.
+pub(crate) const fn padded(len: usize) -> usize {
+    len.next_multiple_of(size_of::<u32>())
 }
 
 /// A list that makes no sense.
@@ -68,7 +88,7 @@ pub(crate) struct Malformed;
 pub(crate) fn attributes(
     area: &[u8],
     start: usize,
-) -> impl Iterator<Item = Result<Attribute<'_>, Malformed>> {
+) -> impl Iterator<Item = Result<Attribute<'_>, Malformed>> + Clone {
     let mut next = Some(start);
 
     core::iter::from_fn(move || match read(area, next.take()?) {
@@ -83,8 +103,6 @@ pub(crate) fn attributes(
 
 /// The attribute at byte `at`, and where the next one is; `None` at the end of the list.
 fn read(area: &[u8], at: usize) -> Result<Option<(Attribute<'_>, usize)>, Malformed> {
-    const ROUND: usize = 3;
-
     let rest = area.get(at..).ok_or(Malformed)?;
     // The list ends where there is no room for another word, or a word of zeros.
     if rest.iter().take(size_of::<u32>()).all(|&byte| byte == 0) {
@@ -92,7 +110,8 @@ fn read(area: &[u8], at: usize) -> Result<Option<(Attribute<'_>, usize)>, Malfor
     }
     let (header, name) = Header::ref_from_prefix(rest).map_err(|_| Malformed)?;
     let name_len = usize::from(header.name_len);
-    if header.value_block.get() != 0 || name.len() < name_len {
+    let name = name.get(..name_len).ok_or(Malformed)?;
+    if header.value_block.get() != 0 {
         return Err(Malformed);
     }
     let from = usize::from(header.value_offset.get());
@@ -106,24 +125,24 @@ fn read(area: &[u8], at: usize) -> Result<Option<(Attribute<'_>, usize)>, Malfor
     };
     let attribute = Attribute {
         kind: header.kind,
-        name_len: header.name_len,
+        name,
         value,
+        value_at: from,
     };
-    let len = (size_of::<Header>() + name_len + ROUND) & !ROUND;
-    Ok(Some((attribute, at + len)))
+    Ok(Some((attribute, at + entry_len(name_len))))
 }
 
 /// Whether a list has an access control list in it, or may have, for it makes no sense.
 pub(crate) fn may_have_acl(area: &[u8], start: usize) -> bool {
     attributes(area, start)
-        .any(|attribute| attribute.map_or(true, |attribute| attribute.kind == ACCESS_ACL))
+        .any(|attribute| attribute.map_or(true, |attribute| attribute.kind == kind::ACCESS_ACL))
 }
 
 /// The value of the attribute of this kind without a name, if there is one.
 pub(crate) fn find(area: &[u8], start: usize, kind: u8) -> Result<Option<&[u8]>, Malformed> {
     for attribute in attributes(area, start) {
         let attribute = attribute?;
-        if attribute.kind == kind && attribute.name_len == 0 {
+        if attribute.kind == kind && attribute.name.is_empty() {
             return Ok(Some(attribute.value));
         }
     }
@@ -146,7 +165,7 @@ mod tests {
 
         put(32, &[2, 1, 124, 0, 0, 0, 0, 0, 3]);
         put(48, b"ab");
-        put(52, &[0, DEFAULT_ACL, 120, 0, 0, 0, 0, 0, 4]);
+        put(52, &[0, kind::DEFAULT_ACL, 120, 0, 0, 0, 0, 0, 4]);
         put(120, b"\x01\0\0\0xyz");
         block
     }
@@ -157,15 +176,15 @@ mod tests {
         let mut list = attributes(&block, LIST_IN_BLOCK);
 
         let user = list.next().and_then(|attribute| attribute.ok());
-        assert!(user.is_some_and(|found| (found.kind, found.name_len) == (1, 2)));
+        assert!(user.is_some_and(|found| (found.kind, found.name) == (1, &b"ab"[..])));
         assert!(user.is_some_and(|found| found.value == b"xyz"));
         assert!(list.next().is_some_and(|found| found.is_ok()));
         assert!(list.next().is_none());
         assert_eq!(
-            find(&block, LIST_IN_BLOCK, DEFAULT_ACL),
+            find(&block, LIST_IN_BLOCK, kind::DEFAULT_ACL),
             Ok(Some(&b"\x01\0\0\0"[..]))
         );
-        assert_eq!(find(&block, LIST_IN_BLOCK, ACCESS_ACL), Ok(None));
+        assert_eq!(find(&block, LIST_IN_BLOCK, kind::ACCESS_ACL), Ok(None));
         // It has a name.
         assert_eq!(find(&block, LIST_IN_BLOCK, 1), Ok(None));
         assert!(!may_have_acl(&block, LIST_IN_BLOCK));
@@ -182,7 +201,7 @@ mod tests {
         };
 
         assert!(!changed(0, 1));
-        assert!(changed(53, ACCESS_ACL));
+        assert!(changed(53, kind::ACCESS_ACL));
         // A value that ends behind the block, or is in another; a name that does.
         assert!(changed(34, 126));
         assert!(changed(40, 5));

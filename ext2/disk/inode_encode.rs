@@ -17,6 +17,7 @@ use super::{
         Le16,
         Le32,
         RawInode,
+        ATTRIBUTES_ROOT,
         INODE_POINTERS, //
     },
 };
@@ -123,9 +124,14 @@ impl InodeImage {
         }
     }
 
-    /// Keeps those pointers as they are in `raw` whose bits are in `kept`. The size of a directory
+    /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of attributes
+    /// if [`ATTRIBUTES_ROOT`] is. The size of a directory
     /// ends before them: it has no holes.
     pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
+        if kept & (1 << ATTRIBUTES_ROOT) != 0 {
+            self.file_acl = raw.file_acl.get();
+        }
+        let kept = kept & !(1 << ATTRIBUTES_ROOT);
         let Content::Pointers(pointers) = &mut self.content else {
             return;
         };

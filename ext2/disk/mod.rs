@@ -7,7 +7,7 @@
 //!   what can be wrong, [`geometry_error`];
 //! - [`inode_decode`], [`inode_encode`]: inodes;
 //! - [`dirent`]: the entries of directories, read, with [`dirent_plain`] for those that are as usual;
-//! - [`acl`], [`attribute_list`]: extended attributes, as far as modes need them.
+//! - [`attribute_list`], [`attribute_block`]: extended attributes; [`acl`]: access control lists.
 //!
 //! Pure: nothing here reads a disk, takes a lock or knows of a mounted filesystem.
 //!
@@ -16,6 +16,7 @@
 #![deny(unsafe_code)]
 
 pub(crate) mod acl;
+pub(crate) mod attribute_block;
 pub(crate) mod attribute_list;
 mod backups;
 pub(crate) mod block_size;
@@ -29,6 +30,8 @@ pub(crate) mod run;
 mod structures;
 pub(crate) mod super_check;
 
+#[cfg(CONFIG_KUNIT)]
+mod attribute_block_tests;
 #[cfg(CONFIG_KUNIT)]
 mod dirent_tests;
 #[cfg(CONFIG_KUNIT)]
@@ -58,6 +61,7 @@ pub(crate) use self::structures::{
     Le32,
     RawInode,
     SuperBlock,
+    ATTRIBUTES_ROOT,
     DEFAULT_MAX_MNT_COUNT,
     DIRECT_BLOCKS,
     INDIRECT,

@@ -10,7 +10,7 @@
 //!
 //! Field names are those of `fs/ext2/ext2.h` without their prefixes (`s_`, `bg_`, `i_`).
 //!
-//! Left out: the header and entries of extended attribute blocks.
+//! Left out: blocks of extended attributes, see [`attribute_block`](crate::disk::attribute_block).
 
 use kernel::prelude::*;
 use zerocopy_derive::{
@@ -204,6 +204,10 @@ pub(crate) const INDIRECT: usize = 12;
 
 /// How many block pointers an inode holds, `EXT2_N_BLOCKS`.
 pub(crate) const INODE_POINTERS: usize = 15;
+
+/// The number of the pointer to the block of attributes, where the others have numbers: it comes
+/// after them.
+pub(crate) const ATTRIBUTES_ROOT: u32 = INODE_POINTERS as u32;
 
 /// The superblock: 1024 bytes, `struct ext2_super_block`.
 ///

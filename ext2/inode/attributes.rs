@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Extended attributes, which are not supported yet, but must not widen access by being ignored.
+//! Extended attributes in an inode itself, as ext4 writes them. They are not supported, but an access
+//! control list must not widen access by being ignored.
 //!
-//! What that means for modes is decided in [`acl`]; here is which files have attributes. A block of
-//! attributes is not read for it when an inode is:
-//! whatever is in it, the file counts as one with an access control list. Attributes in the inode
-//! itself, as ext4 writes them, are at hand, and often labels of a security module; there a list is
-//! looked for.
+//! What that means for modes is decided in [`acl`]; here is which files have such attributes. They
+//! are often labels of a security module: a list is looked for.
 //!
-//! C counterparts: `ext2_init_acl()`, `ext2_xattr_get()`. C does not know attributes in inodes.
+//! C counterpart: none, C ext2 does not know of them; `ext4_xattr_ibody_get()`.
 //!
-//! Locks: none. Attributes do not change while a filesystem is mounted.
+//! Locks: none. They do not change while a filesystem is mounted.
 
 #![deny(unsafe_code)]
 
@@ -25,7 +23,7 @@ use crate::disk::{
 use kernel::prelude::*;
 use rust_mpage::fs::Buffer;
 
-/// What is known of the attributes of an inode.
+/// What is known of the attributes in an inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Known {
     /// There are some in the inode itself.
@@ -34,20 +32,13 @@ pub(crate) struct Known {
     pub(crate) may_have_acl: bool,
 }
 
-/// What is known of the attributes of an inode in `buffer` from byte `offset` on, which has this
-/// block of attributes, or 0.
-pub(crate) fn look(
-    buffer: &Buffer,
-    offset: u32,
-    inode_size: u32,
-    attribute_block: u32,
-) -> Result<Known> {
+/// What is known of the attributes in an inode that is in `buffer` from byte `offset` on.
+pub(crate) fn look(buffer: &Buffer, offset: u32, inode_size: u32) -> Result<Known> {
     let list = list_in_inode(buffer, offset, inode_size)?;
 
     Ok(Known {
         in_inode: list.is_some(),
-        may_have_acl: attribute_block != 0
-            || list.is_some_and(|list| attribute_list::may_have_acl(&list, 0)),
+        may_have_acl: list.is_some_and(|list| attribute_list::may_have_acl(&list, 0)),
     })
 }
 

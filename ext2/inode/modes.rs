@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modes of files that have, or whose directory has, extended attributes: not more than an access
-//! control list would give.
+//! Modes of files that have, or whose directory has, extended attributes in the inode itself: not
+//! more than an access control list there would give.
 //!
-//! C counterparts: `ext2_init_acl()`, `ext2_acl_chmod()`.
+//! C counterpart: none, see [`attributes`](crate::inode::attributes).
 //!
-//! Locks: none. Attributes do not change while a filesystem is mounted.
+//! Locks: none. Such attributes do not change while a filesystem is mounted.
 
 #![deny(unsafe_code)]
 
@@ -15,10 +15,7 @@ use super::{
         mode_of, //
     },
     data::Ext2Inode,
-    place::{
-        check_own,
-        place, //
-    },
+    place::place,
 };
 use crate::{
     disk::{
@@ -49,7 +46,7 @@ pub(crate) fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
 pub(crate) fn mode_in(dir: &Ext2Inode, mode: u16) -> Result<u16> {
     let data = dir.data();
     let is_link = mode & mode::TYPE_MASK == mode::SYMLINK;
-    if is_link || (data.file_acl() == 0 && !data.attributes.in_inode) {
+    if is_link || !data.attributes.in_inode {
         return Ok(mode);
     }
     let corrupt = |Malformed| {
@@ -70,11 +67,8 @@ pub(crate) fn mode_in(dir: &Ext2Inode, mode: u16) -> Result<u16> {
 
 /// The most that a new file in `dir` may give, if there is a limit.
 fn most_in(dir: &Ext2Inode) -> Result<Result<Option<u16>, Malformed>> {
-    let most = |area: &[u8], start| match attribute_list::find(
-        area,
-        start,
-        attribute_list::DEFAULT_ACL,
-    )? {
+    let most = |area: &[u8]| match attribute_list::find(area, 0, attribute_list::kind::DEFAULT_ACL)?
+    {
         Some(list) => acl::most_of_default(list).ok_or(Malformed).map(Some),
         None => Ok(None),
     };
@@ -84,28 +78,8 @@ fn most_in(dir: &Ext2Inode) -> Result<Result<Option<u16>, Malformed>> {
     let (block, offset) = place(sb, number)?;
     let buffer = sb.bread(block.into())?;
     let inode_size = sb.data().geometry.inode_size();
-    if let Some(list) = list_in_inode(&buffer, offset, inode_size)? {
-        match most(&list, 0) {
-            Ok(None) => {}
-            found => return Ok(found),
-        }
-    }
-    Ok(match block_of(dir)? {
-        Some(block) if !block.starts_with(&attribute_list::MAGIC.to_le_bytes()) => Err(Malformed),
-        Some(block) => most(&block, attribute_list::LIST_IN_BLOCK),
+    Ok(match list_in_inode(&buffer, offset, inode_size)? {
+        Some(list) => most(&list),
         None => Ok(None),
     })
-}
-
-/// The block of attributes of an inode, if it has one.
-fn block_of(inode: &Ext2Inode) -> Result<Option<KVec<u8>>> {
-    let number = inode.data().file_acl();
-    if number == 0 {
-        return Ok(None);
-    }
-    check_own(inode, number, 1)?;
-    let buffer = inode.super_block().bread(number.into())?;
-    let mut bytes = KVec::from_elem(0u8, buffer.size(), GFP_KERNEL)?;
-    buffer.copy_to(0, &mut bytes)?;
-    Ok(Some(bytes))
 }

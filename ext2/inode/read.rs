@@ -84,7 +84,7 @@ fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known, u32)> {
     let links = inode_encode::without_links(&raw, kept);
     raw.links_count.set(links);
     let size = sb.data().geometry.inode_size();
-    let known = attributes::look(&buffer, offset, size, raw.file_acl.get())?;
+    let known = attributes::look(&buffer, offset, size)?;
     Ok((raw, known, kept))
 }
 
