@@ -12,10 +12,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    alloc::{
-        attribute_block,
-        ialloc, //
-    },
+    alloc::ialloc,
     inode::{
         self,
         Ext2Inode, //
@@ -24,7 +21,8 @@ use crate::{
         self,
         truncate, //
     },
-    mount::report, //
+    mount::report,
+    xattr, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
@@ -61,7 +59,7 @@ fn free_blocks(inode: &ExclusiveInode<'_, Ext2Inode>) {
             truncate::cut_beyond_end(inode);
         }
     }
-    attribute_block::release(inode);
+    xattr::release(inode);
 }
 
 /// Stores the image of an inode that is being deleted.

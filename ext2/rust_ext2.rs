@@ -26,6 +26,7 @@ mod inode;
 mod alloc;
 
 mod map;
+mod xattr;
 
 mod dir;
 

@@ -26,6 +26,11 @@ use crate::{
         Ext2,
         Ext2Data, //
     },
+    xattr::{
+        self,
+        Acls,
+        Attributes, //
+    },
 };
 use core::pin::Pin;
 use kernel::{
@@ -35,6 +40,7 @@ use kernel::{
 use rust_mpage::fs::{
     Access,
     AccessChange,
+    AclTable,
     ExclusiveInode,
     ExportTable,
     FileSystem,
@@ -50,13 +56,17 @@ use rust_mpage::fs::{
     Value,
     Wait,
     WritableFileSystem,
-    WriteTable, //
+    WriteTable,
+    XattrTable, //
 };
 
 impl FileSystem for Ext2 {
     const NAME: &'static CStr = c"rust_ext2";
     const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::new());
     const EXPORT: Option<ExportTable<Self>> = Some(ExportTable::new::<Export>());
+    const XATTRS: Option<XattrTable<Self>> =
+        Some(XattrTable::new::<Attributes, 3>(&xattr::HANDLERS));
+    const ACLS: Option<AclTable<Self>> = Some(AclTable::new::<Acls>());
 
     type Data = Ext2Data;
     type InodeData = InodeData;

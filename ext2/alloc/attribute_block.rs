@@ -1,128 +1,106 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The block of extended attributes of an inode that is deleted.
+//! Blocks for extended attributes: what inodes are given and charged for them, and give back.
 //!
-//! Inodes with the same attributes share a block, which counts them. Only that count is looked at
-//! here: the attributes themselves are not supported yet, but an inode that has some must not leave
-//! its block behind.
+//! Each of the inodes that share a block counts it as its own. What is in a block, and who shares it,
+//! is decided by the caller.
 //!
-//! C counterpart: `ext2_xattr_delete_inode()`.
+//! C counterpart: what `ext2_xattr_set2()` and `ext2_xattr_release_block()` call of `balloc.c` and of
+//! quota.
 //!
-//! Locks: the buffer lock, from reading the count until it is changed.
+//! Locks: none. The caller has the lock of the inode's attributes.
+//!
+//! Left out: quota, which would be asked in [`claim`] and [`charge`], and told in [`free`] and
+//! [`discharge`].
 
 #![deny(unsafe_code)]
 
 use super::balloc;
 use crate::{
-    inode::{
-        self,
-        Ext2Inode, //
-    },
-    mount::report, //
+    disk::run::Wanted,
+    groups::windows::BlockAllocInfo,
+    inode::Ext2Inode, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::Buffer;
 
-/// The words of the header, `struct ext2_xattr_header`.
-mod word {
-    pub(super) const MAGIC: usize = 0;
-    pub(super) const REFERENCES: usize = 1;
-    pub(super) const BLOCKS: usize = 2;
-}
+/// How many blocks are given up that nobody can have, before the error is the caller's.
+const TRIES: u32 = 8;
 
-/// `EXT2_XATTR_MAGIC`
-const MAGIC: u32 = 0xea02_0000;
-
-/// What becomes of a block when one of the inodes that share it goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
-    /// It is freed.
-    Free,
-    /// This many share it still.
-    Keep(u32),
-    /// It is no block of attributes.
-    Corrupt,
-}
-
-fn outcome(magic: u32, references: u32, blocks: u32) -> Outcome {
-    match references {
-        _ if magic != MAGIC || blocks != 1 => Outcome::Corrupt,
-        0 => Outcome::Corrupt,
-        1 => Outcome::Free,
-        _ => Outcome::Keep(references - 1),
-    }
-}
-
-/// Gives up the attributes of an inode that is being deleted.
-pub(crate) fn release(inode: &Ext2Inode) {
-    let block = inode.data().file_acl();
-
-    if block != 0 && inode::check_own(inode, block, 1).is_ok() {
-        match inode.super_block().bread(block.into()) {
-            Ok(buffer) => release_block(inode, block, buffer),
-            Err(_) => report(inode, block, "cannot be read"),
-        }
-        inode.data().forget_file_acl();
-    }
-}
-
-fn release_block(inode: &Ext2Inode, block: u32, buffer: Buffer) {
+/// Gives an inode a block for attributes, near the inode, that the disk does not say is another
+/// file's. It counts as the inode's.
+///
+/// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`.
+pub(crate) fn claim(inode: &Ext2Inode) -> Result<u32> {
     let sb = inode.super_block();
-    let locked = buffer.lock();
-    let word = |index| locked.le32(index).unwrap_or(0);
+    let data = sb.data();
+    let geometry = &data.geometry;
+    let number = u32::try_from(inode.number()).map_err(|_| EUCLEAN)?;
+    let group = geometry.inode_location(number).map_err(|_| EUCLEAN)?.group;
+    let goal = geometry.group_first_block(group).ok_or(EUCLEAN)?;
+    let wanted = Wanted { needed: 1, most: 1 };
 
-    match outcome(
-        word(word::MAGIC),
-        word(word::REFERENCES),
-        word(word::BLOCKS),
-    ) {
-        Outcome::Free => {
-            drop(locked);
-            let noted = inode::block_of(inode)
-                .and_then(|guard| sb.data().order.cuts.add(sb, block, 1, guard));
-            match noted {
-                Ok(()) => balloc::free_metadata(inode, block, buffer),
-                Err(_) => balloc::abandon_blocks(inode, block, 1),
+    for _ in 0..TRIES {
+        // Without a window. C: `EXT2_ALLOC_NORESERVE`.
+        let run = balloc::new_blocks(inode, &mut BlockAllocInfo::new(), goal, wanted)?;
+        match data.order.cuts.settle(sb, run.first, 1) {
+            Ok(()) => return Ok(run.first),
+            // The disk cannot be told that it is not another file's: nobody gets it.
+            Err(EIO) => balloc::abandon_blocks(inode, run.first, 1),
+            Err(error) => {
+                balloc::free_blocks(inode, run.first, 1);
+                return Err(error);
             }
         }
-        Outcome::Keep(references) => {
-            let changed = locked.set_le32(word::REFERENCES, references);
-            drop(locked);
-            inode.sub_bytes(1 << sb.block_bits());
-            sb.mark_dirty(&buffer);
-            if changed.is_err() || (inode.is_sync() && sb.sync_buffer(&buffer).is_err()) {
-                report(inode, block, "cannot be written");
-            }
-        }
-        Outcome::Corrupt => {
-            drop(locked);
-            report(inode, block, "is no block of attributes");
-        }
+    }
+    Err(EIO)
+}
+
+/// Takes a block back that nothing has led to.
+pub(crate) fn unclaim(inode: &Ext2Inode, block: u32) {
+    balloc::free_blocks(inode, block, 1);
+}
+
+/// Counts a block of attributes that others have as the inode's, too.
+pub(crate) fn charge(inode: &Ext2Inode) -> Result {
+    inode.add_bytes(1 << inode.super_block().block_bits());
+    inode.mark_dirty();
+    Ok(())
+}
+
+/// Undoes [`charge`].
+pub(crate) fn discharge(inode: &Ext2Inode) {
+    inode.sub_bytes(1 << inode.super_block().block_bits());
+    inode.mark_dirty();
+}
+
+/// What tells the disk that an inode has lost its block.
+#[derive(Clone, Copy)]
+pub(crate) enum Guard {
+    /// The disk does not know of it.
+    NotNeeded,
+    /// This metadata block, which is dirty.
+    Block(u32),
+    /// Nothing does.
+    Missing,
+}
+
+/// Frees the block of the last inode that has it.
+pub(crate) fn free(inode: &Ext2Inode, block: u32, buffer: Buffer, guard: Guard) {
+    let sb = inode.super_block();
+    let noted = match guard {
+        Guard::NotNeeded => Ok(()),
+        Guard::Block(guard) => sb.data().order.cuts.add(sb, block, 1, guard),
+        Guard::Missing => Err(EIO),
+    };
+
+    match noted {
+        Ok(()) => balloc::free_metadata(inode, block, buffer),
+        Err(_) => balloc::abandon_blocks(inode, block, 1),
     }
 }
 
-fn report(inode: &Ext2Inode, block: u32, what: &str) {
-    report::corrupt(
-        inode.super_block(),
-        fmt!(
-            "inode {}: the block of its extended attributes, {block}, {what}",
-            inode.number()
-        ),
-    );
-}
-
-#[kunit_tests(rust_ext2_attribute_block)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_one_frees_it() {
-        assert_eq!(outcome(MAGIC, 1, 1), Outcome::Free);
-        assert_eq!(outcome(MAGIC, 2, 1), Outcome::Keep(1));
-        assert_eq!(outcome(MAGIC, 1024, 1), Outcome::Keep(1023));
-        assert_eq!(outcome(MAGIC, 0, 1), Outcome::Corrupt);
-        assert_eq!(outcome(MAGIC, 1, 2), Outcome::Corrupt);
-        assert_eq!(outcome(MAGIC + 1, 1, 1), Outcome::Corrupt);
-        assert_eq!(outcome(0, 0, 0), Outcome::Corrupt);
-    }
+/// Takes a block from an inode that is to stay as it is, in use: e2fsck's to find.
+pub(crate) fn abandon(inode: &Ext2Inode, block: u32) {
+    balloc::abandon_blocks(inode, block, 1);
 }

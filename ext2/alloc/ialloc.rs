@@ -9,7 +9,7 @@
 //! Locks: none. Bits and counts are changed atomically. The caller holds the `i_rwsem` of the
 //! directory that a new inode is for.
 //!
-//! Left out: quota, ACLs and security labels of new inodes.
+//! Left out: quota; ACLs and security labels of new inodes, which are in [`xattr`](crate::xattr).
 
 #![deny(unsafe_code)]
 

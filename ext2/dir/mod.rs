@@ -6,7 +6,7 @@
 //! - [`edit`]: what is to be changed in the bytes of a directory, pure; [`write`]: changing it;
 //! - [`links`]: counts of links; [`names`]: files that come and go; [`rename`]: that get another name.
 //!
-//! May use: `alloc`, `disk`, `inode`, `mount`.
+//! May use: `alloc`, `disk`, `inode`, `mount`, `xattr`.
 //!
 //! Through the filesystem's data: `order`.
 

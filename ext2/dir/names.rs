@@ -10,7 +10,7 @@
 //! Locks: `i_rwsem` of the directory exclusively, and of a file that gets or loses a name, held by
 //! the VFS.
 //!
-//! Left out: renaming, which is in [`rename`]; quota and attributes, which new inodes have none of.
+//! Left out: renaming, which is in [`rename`]; quota.
 
 #![deny(unsafe_code)]
 
@@ -43,7 +43,8 @@ use crate::{
         LinkPages,
         PageCache, //
     },
-    mount::Ext2, //
+    mount::Ext2,
+    xattr, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
@@ -61,7 +62,7 @@ const EVERYBODY: u16 = 0o777;
 impl NamespaceOperations for Directory {
     /// C: `ext2_create()`.
     fn create<'d>(dir: &mut DirMut<'d>, name: &[u8], mode: u16) -> Result<CreatedInode<'d, Ext2>> {
-        let inode = new_file(dir.inode(), mode)?;
+        let inode = new_file(dir.inode(), Some(name), mode)?;
 
         give_name(dir, name, inode)
     }
@@ -76,6 +77,7 @@ impl NamespaceOperations for Directory {
         let operations = Operations::writable_special::<File>(device);
         let inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
 
+        xattr::init::<File>(&inode, dir, Some(name))?;
         give_name(dir, name, inode)
     }
 
@@ -93,12 +95,15 @@ impl NamespaceOperations for Directory {
         let mode = mode::SYMLINK | EVERYBODY;
         let inode = if target.len() < FAST_SYMLINK_LIMIT {
             let operations = Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?);
-            ialloc::new_inode(dir.inode(), mode, operations, |flags| {
+            let inode = ialloc::new_inode(dir.inode(), mode, operations, |flags| {
                 InodeData::fresh_fast_symlink(flags, target)
-            })?
+            })?;
+            xattr::init::<File>(&inode, dir, Some(name))?;
+            inode
         } else {
             let operations = Operations::writable_symlink::<File, LinkPages>();
             let inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
+            xattr::init::<File>(&inode, dir, Some(name))?;
             inode.write_target(target)?;
             write::write_first_block(&inode)?;
             inode
@@ -124,7 +129,7 @@ impl NamespaceOperations for Directory {
 
     /// C: `ext2_tmpfile()`.
     fn tmpfile(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<'_, Ext2>> {
-        new_file(dir, mode)
+        new_file(dir, None, mode)
     }
 
     /// C: `ext2_link()`.
@@ -187,10 +192,16 @@ impl NamespaceOperations for Directory {
 }
 
 /// Makes a regular file without a name.
-fn new_file(dir: &Ext2Inode, mode: u16) -> Result<CreatedInode<'_, Ext2>> {
+fn new_file<'m>(
+    dir: &'m Ext2Inode,
+    name: Option<&[u8]>,
+    mode: u16,
+) -> Result<CreatedInode<'m, Ext2>> {
     let operations = Operations::writable_regular::<File, PageCache>();
+    let inode = ialloc::new_inode(dir, mode, operations, no_blocks)?;
 
-    ialloc::new_inode(dir, mode, operations, no_blocks)
+    xattr::init::<File>(&inode, dir, name)?;
+    Ok(inode)
 }
 
 /// What is kept for a new inode without blocks, but with flags.
@@ -258,6 +269,7 @@ fn new_directory<'d>(
     let operations = Operations::writable_directory::<Directory, DirectoryPages>();
     let mut inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
 
+    xattr::init::<Directory>(&inode, dir, Some(name))?;
     // For its own entry.
     inode.inc_nlink();
     write::make_empty(&mut inode.as_directory()?, dir.number())?;

@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 use super::{
+    attribute_pointer::AttributePointer,
     attributes::{
         self,
         Known, //
@@ -72,9 +73,10 @@ pub(crate) struct InodeData {
     held_back: Atomic<u32>,
     /// The flags, `EXT2_*_FL`.
     flags: Atomic<u32>,
-    /// The block of extended attributes, 0 if there is none.
-    file_acl: Atomic<u32>,
-    /// What is known of the attributes.
+    /// The block of extended attributes.
+    #[pin]
+    pub(crate) attribute_block: AttributePointer,
+    /// What is known of attributes in the inode itself.
     pub(crate) attributes: Known,
     /// Permissions of the group that only the disk has, see [`attributes`](crate::inode::attributes).
     hidden_mode: Atomic<u32>,
@@ -110,6 +112,7 @@ impl InodeData {
             frag: disk.frag,
             fsize: disk.fsize,
             is_on_disk: true,
+            attributes_stored: true,
             kept_links,
             names: GivenNames::when_read(directories_changed),
             ..DiskOnly::default()
@@ -173,7 +176,7 @@ impl InodeData {
             names: Atomic::new(0),
             held_back: Atomic::new(0),
             flags: Atomic::new(flags),
-            file_acl: Atomic::new(file_acl),
+            attribute_block <- AttributePointer::new(file_acl),
             attributes,
             hidden_mode: Atomic::new(hidden_mode.into()),
             runs: RunCache::new(),
@@ -343,12 +346,15 @@ impl InodeData {
 
     /// The block of extended attributes, 0 if there is none.
     pub(crate) fn file_acl(&self) -> u32 {
-        self.file_acl.load(Relaxed)
+        self.attribute_block.block()
     }
 
-    /// There is no block of extended attributes any more.
-    pub(crate) fn forget_file_acl(&self) {
-        self.file_acl.store(0, Relaxed);
+    /// Sets that block, which the disk `may_have` as the inode's, or not. Whether it may have the one
+    /// before.
+    pub(crate) fn set_file_acl(&self, block: u32, may_have: bool) -> bool {
+        let mut disk = self.disk_only.lock();
+        self.attribute_block.set_block(block);
+        core::mem::replace(&mut disk.attributes_stored, may_have)
     }
 
     /// Permissions of the group that only the disk has.
@@ -446,19 +452,19 @@ mod tests {
         data.note_fresh(12, 3, Settled::up_to(0));
         assert!(data.is_fresh(12) && !data.is_fresh(13));
         // Nothing leads to it yet.
-        assert_eq!(data.disk_only.lock().waiting(&image), 0);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0), 0);
         image[12] = 700;
         image[3] = 70;
-        assert_eq!(data.disk_only.lock().waiting(&image), 1 << 12);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0), 1 << 12);
         // Another block behind it.
         assert!(data.note_fresher(12, 4));
         data.note_settled(3);
-        assert_eq!(data.disk_only.lock().waiting(&image), 1 << 12);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0), 1 << 12);
         // Or one that comes when these are there.
         data.note_fresh(3, 5, Settled::up_to(4));
-        assert_eq!(data.disk_only.lock().waiting(&image), 1 << 3);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0), 1 << 3);
         data.note_settled(5);
-        assert_eq!(data.disk_only.lock().waiting(&image), 0);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0), 0);
         assert!(!data.is_fresh(12) && data.set_pointer(15, 1).is_err());
         Ok(())
     }

@@ -6,7 +6,10 @@
 
 #![deny(unsafe_code)]
 
-use crate::disk::INODE_POINTERS;
+use crate::disk::{
+    ATTRIBUTES_ROOT,
+    INODE_POINTERS, //
+};
 use kernel::prelude::*;
 
 /// What of an inode is only of interest to the disk.
@@ -24,6 +27,8 @@ pub(crate) struct DiskOnly {
     pub(crate) fsize: u8,
     /// What is on disk is of an earlier inode with the number; `EXT2_STATE_NEW`.
     pub(crate) is_new: bool,
+    /// An image has been stored that has the block of attributes which the inode has.
+    pub(crate) attributes_stored: bool,
     /// The disk may have the inode with links.
     pub(crate) is_on_disk: bool,
     /// Links that the image has in addition to those of the inode: the disk may have names that the
@@ -31,7 +36,7 @@ pub(crate) struct DiskOnly {
     pub(crate) kept_links: u32,
     /// The names that the inode has got in memory.
     pub(crate) names: GivenNames,
-    /// For each pointer, its bit if no image has been stored that has it and the block that it leads
+    /// For each pointer, and [`ATTRIBUTES_ROOT`], its bit if no image has been stored that has it and the block that it leads
     /// to may not be on disk.
     pub(crate) fresh: u32,
     /// The batch of [`branches`](crate::order::branches) that the image waits for with these.
@@ -92,9 +97,11 @@ impl GivenNames {
 }
 
 impl DiskOnly {
-    /// Which of the pointers of an image have to wait, as bits.
-    pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS]) -> u32 {
-        let bits = (0u32..).zip(pointers).filter(|(_, &pointer)| pointer != 0);
+    /// Which of the pointers of an image, that to its block of attributes among them, have to wait,
+    /// as bits.
+    pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS], attributes: u32) -> u32 {
+        let all = Iterator::chain(pointers.iter(), [&attributes]);
+        let bits = (0u32..).zip(all).filter(|(_, &pointer)| pointer != 0);
         bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh
     }
 }
@@ -102,6 +109,21 @@ impl DiskOnly {
 #[kunit_tests(rust_ext2_disk_only)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_block_of_attributes_waits_like_a_pointer() {
+        let disk = DiskOnly {
+            fresh: 1 << ATTRIBUTES_ROOT | 1 << 2,
+            ..DiskOnly::default()
+        };
+        let mut pointers = [0; INODE_POINTERS];
+
+        assert_eq!(disk.waiting(&pointers, 0), 0);
+        assert_eq!(disk.waiting(&pointers, 7), 1 << ATTRIBUTES_ROOT);
+        pointers[2] = 9;
+        pointers[3] = 9;
+        assert_eq!(disk.waiting(&pointers, 0), 1 << 2);
+    }
 
     #[test]
     fn names_in_two_directories_are_in_several() {

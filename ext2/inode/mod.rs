@@ -11,13 +11,15 @@
 //! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]: what
 //!   `order` asks of inodes for that;
 //! - [`replaced`]: files that take the place of others;
-//! - [`attributes`], [`modes`]: what its extended attributes leave of its mode.
+//! - [`attribute_pointer`]: its block of extended attributes; [`attributes`], [`modes`]: what those in
+//!   the inode itself leave of its mode.
 //!
 //! May use: `disk`, `groups`, `mount`, `order`, `sync`, `tree`.
 
 #![deny(unsafe_code)]
 
 pub(crate) mod array;
+mod attribute_pointer;
 mod attributes;
 mod data;
 mod delay_state;

@@ -12,6 +12,7 @@ use super::{
     write, //
 };
 use crate::{
+    disk::attribute_block,
     mount::{
         report,
         Ext2, //
@@ -67,6 +68,22 @@ impl Ordered for Ext2 {
 
     fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result {
         write::take_links(buffer, offset, links)
+    }
+
+    fn has_attributes(buffer: &Buffer, offset: usize, block: u32) -> Result<bool> {
+        write::has_attributes(buffer, offset, block)
+    }
+
+    fn lose_owner(sb: &SuperBlock<Self>, block: u32) -> Result {
+        let buffer = sb.bread(block.into())?;
+        // It has another, or it would have been freed with the last.
+        let lower = |count: u32| count.checked_sub(1).filter(|&left| left != 0);
+        let lowered = buffer.update_le32(attribute_block::word::OWNERS, lower);
+
+        sb.mark_dirty(&buffer);
+        lowered.map(|_| ()).ok_or(EUCLEAN).inspect_err(|_| {
+            report::corrupt(sb, fmt!("attributes in block {block}: nobody has them"));
+        })
     }
 
     fn keep_links(inode: &Ext2Inode, links: u32) {

@@ -17,7 +17,10 @@ use super::{
     data::Ext2Inode,
     disk_only::DiskOnly,
     kinds,
-    place::place, //
+    place::{
+        check_own,
+        place, //
+    },
 };
 use crate::{
     disk::{
@@ -27,7 +30,8 @@ use crate::{
             Content,
             InodeImage, //
         },
-        RawInode, //
+        RawInode,
+        INODE_POINTERS, //
     },
     mount::{
         report,
@@ -161,8 +165,9 @@ fn store_image(
     }
     // Of the image's pointers: who sets one of a branch notes the branch before.
     let waiting = match image.content {
-        Content::Pointers(pointers) if image.nlink != 0 => disk.waiting(&pointers),
-        _ => 0,
+        _ if image.nlink == 0 => 0,
+        Content::Pointers(pointers) => disk.waiting(&pointers, image.file_acl),
+        Content::Device(_) => disk.waiting(&[0; INODE_POINTERS], image.file_acl),
     };
     let kept = match choose(&mut disk, waiting) {
         Pointers::All => 0,
@@ -178,6 +183,7 @@ fn store_image(
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
     image.keep(&raw, kept);
+    disk.attributes_stored |= image.file_acl != 0 && image.file_acl == data.file_acl();
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
     disk.is_new = false;
@@ -240,5 +246,29 @@ pub(crate) fn sync(inode: &Ext2Inode) -> Result {
     inode
         .sync_metadata()
         .inspect_err(|_| failed("indirect blocks"))?;
+    sync_attributes(inode).inspect_err(|_| failed("extended attributes"))?;
     sb.sync_buffer(&buffer).inspect_err(|_| failed("the inode"))
+}
+
+/// Writes the inode's block of attributes, if it is dirty. C leaves it to the flusher.
+fn sync_attributes(inode: &Ext2Inode) -> Result {
+    let sb = inode.super_block();
+    let block = inode.data().file_acl();
+
+    if block == 0 || check_own(inode, block, 1).is_err() {
+        return Ok(());
+    }
+    match sb.bread(block.into()) {
+        Ok(buffer) => sb.sync_buffer(&buffer),
+        // It is not in memory, so there is nothing to write.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether the image at byte `offset` of `buffer` is one of a file with this block of attributes.
+pub(crate) fn has_attributes(buffer: &Buffer, offset: usize, block: u32) -> Result<bool> {
+    let mut raw = RawInode::new_zeroed();
+
+    buffer.copy_to(offset, raw.as_mut_bytes())?;
+    Ok(raw.links_count.get() != 0 && raw.file_acl.get() == block)
 }

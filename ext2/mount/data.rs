@@ -38,6 +38,7 @@ use kernel::{
     },
 };
 use rust_mpage::fs::{
+    BlockCache,
     RateLimit,
     Unwritten, //
 };
@@ -65,6 +66,8 @@ pub(crate) struct Ext2Data {
     /// What has to be on the disk before what.
     #[pin]
     pub(crate) order: Order,
+    /// Which blocks of attributes there are, to be shared.
+    pub(crate) attribute_blocks: BlockCache<Ext2>,
     /// Metadata blocks that may not be on the disk yet.
     pub(crate) unwritten: Pin<KBox<Unwritten>>,
     pub(super) next_generation: Atomic<u32>,

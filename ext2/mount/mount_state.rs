@@ -217,6 +217,8 @@ pub(crate) enum SuperWord {
     FirstInode,
     /// `s_inode_size`, `s_block_group_nr`.
     InodeSize,
+    /// `s_feature_compat`.
+    Compat,
     /// `s_feature_ro_compat`.
     RoCompat,
 }
@@ -235,6 +237,7 @@ impl SuperWord {
             Self::Revision => offset_of!(SuperBlock, rev_level),
             Self::FirstInode => offset_of!(SuperBlock, first_ino),
             Self::InodeSize => offset_of!(SuperBlock, inode_size),
+            Self::Compat => offset_of!(SuperBlock, feature_compat),
             Self::RoCompat => offset_of!(SuperBlock, feature_ro_compat),
         };
         offset / size_of::<u32>()

@@ -4,7 +4,7 @@
 //!
 //! All that C ext2 has are understood, kept and shown, so that a table of mounts works with either;
 //! `delalloc` and `nodelalloc` are spelled as in ext4.
-//! These do nothing yet: `acl`, `user_xattr` (attributes), `usrquota`, `grpquota` (quota).
+//! These do nothing yet: `usrquota`, `grpquota` (quota).
 //!
 //! Locks: none; those of a mounted filesystem are [`live_options`](crate::mount::live_options).
 
@@ -145,6 +145,16 @@ impl Options {
     /// Whether new files take the group of their directory.
     pub(crate) fn takes_group_of_directory(&self) -> bool {
         self.grpid
+    }
+
+    /// Whether files have attributes of users.
+    pub(crate) fn has_user_attributes(&self) -> bool {
+        self.user_xattr
+    }
+
+    /// Whether access control lists are heeded.
+    pub(crate) fn heeds_acls(&self) -> bool {
+        self.acl
     }
 
     /// Whether directories are placed as before Orlov.

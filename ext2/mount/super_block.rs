@@ -58,6 +58,7 @@ use kernel::{
 use rust_mpage::fs::{
     self,
     AccessChange,
+    BlockCache,
     Buffer,
     Level,
     NewSuperBlock,
@@ -67,6 +68,9 @@ use rust_mpage::fs::{
     Unwritten, //
 };
 use zerocopy::FromZeros;
+
+/// Base-2 logarithm of the hash chains of blocks of attributes, `HASH_BUCKET_BITS`.
+const HASH_BITS: u32 = 10;
 
 /// Reads a filesystem and checks it. C: `ext2_fill_super()`.
 pub(crate) fn fill(
@@ -85,6 +89,7 @@ pub(crate) fn fill(
 
     let defaults = DefaultOptions::of(&disk);
     let options = request.apply(Options::new(&defaults));
+    sb.set_heeds_acls(options.heeds_acls());
     if options.debug {
         describe(sb, &geometry);
     }
@@ -101,6 +106,7 @@ pub(crate) fn fill(
             windows <- Windows::new(),
             state <- SuperState::new(buffer, location.offset, &disk),
             order <- Order::new(),
+            attribute_blocks: BlockCache::new(HASH_BITS)?,
             unwritten: Unwritten::new()?,
             next_generation: Atomic::new(fs::random_u32()),
             id: id_of(&disk.uuid),
@@ -125,6 +131,7 @@ pub(crate) fn reconfigure(
     }
     let data = sb.data();
     data.options.change(|options| request.apply(options));
+    sb.set_heeds_acls(data.options().heeds_acls());
     if let Some(warning) = data
         .options()
         .unsupported()
@@ -258,15 +265,6 @@ fn advise(sb: &NewSuperBlock<'_, Ext2>, disk: &DiskSuperBlock) {
         sb.message(
             Level::Warning,
             fmt!("warning: mounting an ext3 filesystem as ext2"),
-        );
-    }
-    if disk.feature_compat.get() & disk::compat::EXT_ATTR != 0 {
-        sb.message(
-            Level::Warning,
-            fmt!(
-                "warning: extended attributes and ACLs are not supported yet: \
-                 a file that has any gives its group no more than others"
-            ),
         );
     }
 }

@@ -152,8 +152,9 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
 /// Marks the filesystem as in use, and writes the superblock, and, if that is to be waited for,
 /// deletes what is to be deleted. C: `ext2_sync_fs()`.
 pub(crate) fn sync_fs(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+    let order = &sb.data().order;
     let resolved = match wait {
-        Wait::Yes => sb.data().order.removals.resolve(sb),
+        Wait::Yes => order.removals.resolve(sb).and(order.owners.resolve(sb)),
         Wait::No => Ok(()),
     };
     write_in_use(sb, wait).and(resolved)
@@ -166,12 +167,11 @@ fn write_in_use(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
 
 /// Deletes what is to be deleted, writes all metadata, and marks the filesystem as not in use.
 fn close(sb: &SuperBlock<Ext2>) -> Result {
-    let removals = &sb.data().order.removals;
-    let resolved = removals.resolve(sb);
+    let order = &sb.data().order;
+    let resolved = order.removals.resolve(sb).and(order.owners.resolve(sb));
 
-    if !removals.is_empty() {
-        removals.report(sb);
-    }
+    order.removals.report(sb);
+    order.owners.report(sb);
     // What was deleted just now, too.
     sb.write_metadata();
     write_not_in_use(sb).and(resolved)
@@ -260,7 +260,8 @@ pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
 /// use. C: `ext2_freeze()`.
 pub(crate) fn freeze(sb: &SuperBlock<Ext2>) -> Result {
     // What is removed has been synced before; inodes cannot be evicted now.
-    if sb.removals_pending() || !sb.data().order.removals.is_empty() {
+    let order = &sb.data().order;
+    if sb.removals_pending() || !(order.removals.is_empty() && order.owners.is_empty()) {
         return write_in_use(sb, Wait::Yes);
     }
     // It will not be frozen if this fails.
@@ -303,10 +304,21 @@ pub(crate) fn note_error(sb: &SuperBlock<Ext2>) {
 /// Marks in the superblock that there are files of 2 GiB or more, unless it says so.
 /// C: what `ext2_write_inode()` does about `EXT2_FEATURE_RO_COMPAT_LARGE_FILE`.
 pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
+    enable(sb, SuperWord::RoCompat, disk::ro_compat::LARGE_FILE)
+}
+
+/// Marks in the superblock that there are extended attributes, unless it says so.
+/// C: `ext2_xattr_update_super_block()`.
+pub(crate) fn enable_attributes(sb: &SuperBlock<Ext2>) -> Result {
+    enable(sb, SuperWord::Compat, disk::compat::EXT_ATTR)
+}
+
+/// Sets a feature in the superblock, and writes that, unless it is set.
+fn enable(sb: &SuperBlock<Ext2>, word: SuperWord, feature: u32) -> Result {
     let state = &sb.data().state;
     let has_revision = state.get(SuperWord::Revision) != disk::revision::GOOD_OLD;
 
-    if has_revision && state.get(SuperWord::RoCompat) & disk::ro_compat::LARGE_FILE != 0 {
+    if has_revision && state.get(word) & feature != 0 {
         return Ok(());
     }
     if !has_revision {
@@ -323,9 +335,7 @@ pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
         state.change(SuperWord::InodeSize, mount_state::with_old_inode_size);
         state.change(SuperWord::Revision, |_| disk::revision::DYNAMIC);
     }
-    state.change(SuperWord::RoCompat, |word| {
-        word | disk::ro_compat::LARGE_FILE
-    });
+    state.change(word, |word| word | feature);
     sync_super(sb, Wait::Yes)
 }
 

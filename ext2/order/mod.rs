@@ -9,7 +9,9 @@
 //! - [`branches`]: a pointer to a block of metadata after that block;
 //! - [`names`]: a name after the inode that it leads to, and that inode's count of links;
 //! - [`removals`]: the number of a deleted inode gets a new owner, and its image says that it is
-//!   deleted, after the names that led to it.
+//!   deleted, after the names that led to it;
+//! - [`owners`]: the count of inodes that share a block of attributes is lowered after the image of
+//!   one that does not any more.
 //!
 //! These are the rules of soft updates. There is no circle: a cut is in the metadata block itself;
 //! a branch waits for nothing; a name waits for branches; a removal for names. Who writes for one of
@@ -36,6 +38,7 @@ mod cuts;
 pub(crate) mod kept_links;
 mod names;
 pub(crate) mod ordered;
+pub(crate) mod owners;
 mod pending_cuts;
 mod records;
 pub(crate) mod removals;
@@ -46,6 +49,7 @@ use self::{
     branches::FreshBranches,
     cuts::Cuts,
     names::NewNames,
+    owners::Owners,
     removals::Removals, //
 };
 use kernel::prelude::*;
@@ -61,6 +65,8 @@ pub(crate) struct Order {
     pub(crate) names: NewNames,
     #[pin]
     pub(crate) removals: Removals,
+    #[pin]
+    pub(crate) owners: Owners,
 }
 
 impl Order {
@@ -71,6 +77,7 @@ impl Order {
             branches <- FreshBranches::new(),
             names <- NewNames::new(),
             removals <- Removals::new(),
+            owners <- Owners::new(),
         }? Error)
     }
 }

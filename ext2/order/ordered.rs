@@ -49,6 +49,12 @@ pub(crate) trait Ordered: FileSystem {
     /// Takes links from the image of an inode that is not in memory.
     fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result;
 
+    /// Whether the image at byte `offset` of `buffer` is one of a file with this block of attributes.
+    fn has_attributes(buffer: &Buffer, offset: usize, block: u32) -> Result<bool>;
+
+    /// Lowers the count of inodes that have a block of attributes.
+    fn lose_owner(sb: &SuperBlock<Self>, block: u32) -> Result;
+
     /// The images of an inode have so many links more, from now on.
     fn keep_links(inode: &FsInode<Self>, links: u32);
 
