@@ -27,8 +27,9 @@ _RUST = ["rustc-web", "rust-web-src", "rust-web-clippy", "rustfmt-web"]
 _GUEST = {"qemu-system-x86": "qemu-system-x86_64", "e2fsprogs": "mke2fs",
           "python3-venv": ""}
 # what guest tests run: workloads with verification by other people, fio for
-# read-back checks of many jobs, stress-ng for its filesystem stressors
-_TESTS = {"fio": "fio", "stress-ng": "stress-ng"}
+# read-back checks of many jobs, stress-ng for its filesystem stressors, attr and acl
+# for what users set attributes with
+_TESTS = {"fio": "fio", "stress-ng": "stress-ng", "attr": "setfattr", "acl": "setfacl"}
 # what makes and checks the disks of C filesystems on rust_mpage
 _DISKS = ["dosfstools", "udftools", "genisoimage"]
 # what xfstests' own tests call, and the libraries that a tree of it is built with

@@ -51,12 +51,12 @@ def superblock(path):
 class Twins:
     """The two disks and what has been done to both."""
 
-    def __init__(self, ctx, image, options, seed, size):
+    def __init__(self, ctx, image, options, seed, size, more=None):
         self._ctx = ctx
         self._options = options
         self._disks = [disks.Disk(ctx, image, disks.C_FSTYPE), disks.Disk(ctx, image)]
         self._actors = [ops.Actor(""), ops.Actor("")]
-        self._work = workload.Workload(seed, size)
+        self._work = workload.Workload(seed, size, more)
         self._slack = 2.0
         self._mapped = False
         self._log = []
@@ -218,12 +218,12 @@ def no_flusher(every="0"):
             file.write(before)
 
 
-def run(ctx, image, block_size, options="", seed=SEED):
+def run(ctx, image, block_size, options="", seed=SEED, more=None):
     """Rounds for ctx.seconds, one at least."""
     seed = ctx.seed(seed)
     ctx.log(f"SEED={seed}")
     end = time.monotonic() + ctx.seconds
-    twins = Twins(ctx, image, options, seed, block_size)
+    twins = Twins(ctx, image, options, seed, block_size, more)
     try:
         with no_flusher():
             while time.monotonic() < end or not twins.count:
@@ -246,6 +246,13 @@ def test_workload_1k(ctx):
 def test_workload_4k(ctx):
     """4 KiB blocks."""
     run(ctx, "blank-4k", 4096)
+
+
+@timed(15)
+@timeout(200)
+def test_workload_attributes(ctx):
+    """Extended attributes and access control lists of everything."""
+    run(ctx, "blank-1k", 1024, "acl,user_xattr", more=workload.ATTRIBUTES)
 
 
 @long

@@ -3,7 +3,7 @@
 
 Compared: names in the order of the directory, with their cookies and types;
 every field of stat(2) but the inode's number and the device; which names are one
-inode; targets of symbolic links; where in a file there are blocks; contents, byte
+inode; extended attributes; targets of symbolic links; where in a file there are blocks; contents, byte
 by byte; counts of statfs(2).
 
 Inode and block numbers are policy (the first directories go to groups chosen by
@@ -114,6 +114,15 @@ def same_bytes(one, two):
             os.close(fd)
 
 
+def attributes(path):
+    """The extended attributes of what a name is; what it says if there are none."""
+    try:
+        return {name: os.getxattr(path, name, follow_symlinks=False)
+                for name in os.listxattr(path, follow_symlinks=False)}
+    except OSError as error:
+        return error.errno
+
+
 def _listing(path):
     return [(entry.name, entry.kind, entry.cookie)
             for entry in lowlevel.list_directory(path)]
@@ -152,6 +161,9 @@ class _Comparison:
         infos = [os.lstat(entry) for entry in paths]
         for key, pair in stats_differ(*infos, self._slack, self._without).items():
             self.found.append(f"/{path}: {key} {pair[0]} and {pair[1]}")
+        named = [attributes(entry) for entry in paths]
+        if named[0] != named[1]:
+            self.found.append(f"/{path}: attributes {named[0]} and {named[1]}")
         first = [known.setdefault(info.st_ino, path)
                  for known, info in zip(self._inodes, infos)]
         if first[0] != first[1]:

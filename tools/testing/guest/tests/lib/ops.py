@@ -243,6 +243,26 @@ class Actor:
     def op_utime(self, name, atime, mtime):
         os.utime(self.path(name), ns=(atime, mtime), follow_symlinks=False)
 
+    # extended attributes, of what a name is
+
+    def op_set_attribute(self, name, attribute, length, seed, flags=0):
+        """A small `seed` gives the same value to many files."""
+        os.setxattr(self.path(name), attribute, data(seed, length), flags,
+                    follow_symlinks=False)
+
+    def op_set_list(self, name, attribute, value):
+        """An access control list, or anything else that is given as it is."""
+        os.setxattr(self.path(name), attribute, value, follow_symlinks=False)
+
+    def op_remove_attribute(self, name, attribute):
+        os.removexattr(self.path(name), attribute, follow_symlinks=False)
+
+    def op_get_attribute(self, name, attribute):
+        return os.getxattr(self.path(name), attribute, follow_symlinks=False)
+
+    def op_list_attributes(self, name):
+        return sorted(os.listxattr(self.path(name), follow_symlinks=False))
+
     def op_version(self, name):
         """FS_IOC_GETFLAGS: a new file has its directory's inheritable flags."""
 

@@ -9,6 +9,7 @@ there, sometimes on ones that are not, and some are meant to fail.
 import os
 import random
 import stat
+import struct
 
 import ops
 
@@ -28,17 +29,34 @@ _WEIGHTS = {
 }
 
 
+# added to those, where attributes are what it is about
+ATTRIBUTES = {
+    "set_attribute": 40, "remove_attribute": 14, "get_attribute": 6,
+    "list_attributes": 8, "set_list": 25, "remove_list": 8,
+}
+_NAMES = ("user.a", "user.b", "user.name", "user." + "n" * 100, "trusted.t",
+          "security.s", "user.", "other.x")
+_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
+
+
+def acl(*entries):
+    """An access control list as setxattr(2) takes it: (tag, permissions, number)."""
+    return struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, permissions, *(number or [0xFFFFFFFF]))
+        for tag, permissions, *number in entries)
+
+
 class Workload:
     """Gives operations; is told which of them worked."""
 
-    def __init__(self, seed, block_size):
+    def __init__(self, seed, block_size, more=None):
+        self._weights = {**_WEIGHTS, **(more or {})}
         self._rng = random.Random(seed)
         self._block = block_size
         self._kinds = {"": "dir"}
         self._sizes = {}
         self._count = 0
         self._queue = []
-        self._sum = sum(_WEIGHTS.values())
 
     def next(self):
         """The next operation."""
@@ -47,7 +65,7 @@ class Workload:
         self._count += 1
         if len(self._kinds) > MAX_NAMES:
             return self._remove()
-        kind = self._rng.choices(list(_WEIGHTS), _WEIGHTS.values())[0]
+        kind = self._rng.choices(list(self._weights), self._weights.values())[0]
         return getattr(self, "_" + kind, lambda: (kind,))()
 
     # names
@@ -106,6 +124,40 @@ class Workload:
         return self._rng.randrange(1 << 30)
 
     # operations
+
+    def _any(self):
+        return self._some("file", "file", "dir", "dir", "link", "node")
+
+    def _set_attribute(self):
+        rng = self._rng
+        length = rng.choice((0, 1, 3, 8, 60, 300, self._block // 2, self._block - 60,
+                             self._block, self._block + 1))
+        return ("set_attribute", self._any(), rng.choice(_NAMES), length, rng.randrange(3),
+                rng.choice((0, 0, 0, os.XATTR_CREATE, os.XATTR_REPLACE)))
+
+    def _remove_attribute(self):
+        return ("remove_attribute", self._any(), self._rng.choice(_NAMES))
+
+    def _get_attribute(self):
+        return ("get_attribute", self._any(), self._rng.choice(_NAMES + _LISTS))
+
+    def _list_attributes(self):
+        return ("list_attributes", self._any())
+
+    def _set_list(self):
+        rng = self._rng
+        named = [(tag, rng.randrange(8), rng.choice((1, 1000)))
+                 for tag in (2, 8) if rng.random() < 0.6]
+        entries = [(1, rng.randrange(8)), (4, rng.randrange(8)), (32, rng.randrange(8))]
+        entries += [*named, *([(16, rng.randrange(8))] if named else [])]
+        if rng.random() < 0.05:
+            entries.pop()
+        order = (1, 2, 4, 8, 16, 32)
+        return ("set_list", self._any(), rng.choice(_LISTS),
+                acl(*sorted(entries, key=lambda entry: order.index(entry[0]))))
+
+    def _remove_list(self):
+        return ("remove_attribute", self._any(), self._rng.choice(_LISTS))
 
     def _create(self):
         return ("create", self._fresh(), self._rng.choice((0o644, 0o600, 0o777, 0o4755)))

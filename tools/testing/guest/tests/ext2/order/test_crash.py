@@ -14,6 +14,7 @@ writes: tools/testing/rmp/tests/powercut.py. The workload of both is in durable.
 import os
 import random
 
+import cuts
 import disks
 import writelog
 import writers
@@ -25,34 +26,13 @@ STEPS = 40
 
 def _record(ctx, image, seed, steps):
     """Run the workload on a fresh disk; the log of its writes."""
-    disk = disks.Disk(ctx, image)
-    logged = writelog.Logged(ctx, disk)
-    disk.mount(device=logged.device.path)
-    Worker(logged.mark, disk.point, random.Random(seed)).run(range(steps))
-    disk.umount()
-    replay = logged.end()
-    disk.check()
-    return disk, replay
+    return cuts.record(ctx, image, lambda mark, point: Worker(
+        mark, point, random.Random(seed)).run(range(steps)))
 
 
 def _cut(ctx, disk, replay, count, chance, rng):
     """The power goes after so many entries: repair and look."""
-    lost = set()
-
-    def lose(number):
-        if rng.random() < chance:
-            lost.add(number)
-        return number in lost
-
-    data, marks = replay.at(count, lose)
-    path = os.path.join(ctx.tmp, "cut")
-    with open(path, "wb") as file:
-        file.write(data)
-    what = f"cut after entry {count} of {len(replay.entries)}, without {sorted(lost)}"
-    status, text = disks.fsck(ctx, path, "-fy")
-    assert status in (0, 1), f"{what}: e2fsck: status {status}\n{text}"
-    if disk.fstype != disks.C_FSTYPE:
-        assert "ultiply-claimed" not in text, f"{what}: a block of two files\n{text}"
+    path, marks, what, text = cuts.repair(ctx, disk, replay, count, chance, rng)
     point = ctx.mount(path, disk.fstype)
     try:
         Durable(marks).check(point)

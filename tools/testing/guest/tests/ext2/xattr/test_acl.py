@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Access control lists (E9): who may do what, what new files get, and what chmod(2)
+makes of them, beside C ext2; Debian's programs.
+"""
+
+import contextlib
+import errno
+import os
+
+import disks
+import pair
+import sides
+from lowlevel import error_of
+from runner import timeout
+from workload import acl
+
+OWNER, USER, GROUP_OWNER, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+TEAM, OTHERS = 500, 501
+NOT_SUPPORTED = errno.errorcode[errno.EOPNOTSUPP]  # it has two names
+
+
+@contextlib.contextmanager
+def _umask(mask):
+    old = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(old)
+
+
+def _opens(path):
+    """What a user may do with a file: errno of reading and of writing."""
+    found = []
+    for flags in (os.O_RDONLY, os.O_WRONLY):
+        fd, number = error_of(os.open, path, flags)
+        if not number:
+            os.close(fd)
+        found.append(number)
+    return found
+
+
+_LISTS = {
+    "reader": acl((OWNER, 6), (USER, 4, 1000), (GROUP_OWNER, 0), (MASK, 4), (OTHER, 0)),
+    "masked": acl((OWNER, 6), (USER, 7, 1000), (GROUP_OWNER, 7), (MASK, 4), (OTHER, 0)),
+    "less": acl((OWNER, 6), (USER, 0, 1000), (GROUP_OWNER, 6), (MASK, 6), (OTHER, 6)),
+    "group": acl((OWNER, 6), (GROUP_OWNER, 0), (GROUP, 6, OTHERS), (MASK, 6), (OTHER, 0)),
+    "equal": acl((OWNER, 6), (GROUP_OWNER, 4), (OTHER, 4)),
+}
+
+
+@timeout(120)
+def test_access(ctx):
+    """Named users and groups, the mask, and what the mode is then, as C has it; the
+    lists are on the disk for either driver."""
+    with pair.Pair(ctx, "blank-1k", "acl") as both:
+        for disk in both.disks:
+            os.chmod(disk.point, 0o777)
+        for name, value in _LISTS.items():
+            both.ok("create", name, 0o600)
+            both.ok("write", name, 0, 10, 1)
+            both.ok("chown", name, 1, TEAM)
+            both.ok("set_list", name, ACCESS, value)
+            both.do("get_attribute", name, ACCESS)
+            both.ok("list_attributes", name)
+        both.mount_again()
+        for uid, gid in ((1000, 1000), (1001, TEAM), (1001, OTHERS), (1, 1)):
+            with pair.user(uid, gid):
+                for name in _LISTS:
+                    both.same(lambda actor, name=name: _opens(actor.path(name)),
+                              f"{uid}, {gid} opens {name}")
+        with pair.user(1000):
+            allowed = {name: _opens(both.actors[1].path(name)) for name in _LISTS}
+        assert allowed == {"reader": [0, errno.EACCES], "masked": [0, errno.EACCES],
+                           "less": [errno.EACCES] * 2, "group": [errno.EACCES] * 2,
+                           "equal": [0, errno.EACCES]}, allowed
+        # one that says no more than a mode is none
+        both.fails("ENODATA", "get_attribute", "equal", ACCESS)
+        both.finish()
+
+
+@timeout(120)
+def test_chmod(ctx):
+    """The mask follows the mode, and the mode the list; without a list, too."""
+    with pair.Pair(ctx, "blank-1k", "acl") as both:
+        for name in ("masked", "group"):
+            both.ok("create", name, 0o644)
+            both.ok("set_list", name, ACCESS, _LISTS[name])
+            for mode in (0o660, 0o4711, 0o606, 0o777):
+                both.ok("chmod", name, mode)
+                both.ok("get_attribute", name, ACCESS)
+        both.ok("create", "plain", 0o644)
+        both.ok("chmod", "plain", 0o640)
+        both.ok("remove_attribute", "masked", ACCESS)
+        both.ok("chmod", "masked", 0o640)
+        both.do("list_attributes", "masked")
+        both.ok("remove_attribute", "plain", ACCESS)
+        both.fails("EINVAL", "set_list", "plain", ACCESS, acl((OWNER, 7)))
+        both.fails(NOT_SUPPORTED, "set_list", "plain", ACCESS, b"nonsense")
+        both.fails("EACCES", "set_list", "plain", DEFAULT, _LISTS["equal"])
+        with pair.user(1000):
+            both.fails("EPERM", "set_list", "plain", ACCESS, _LISTS["reader"])
+        # a write takes away the set-user-ID bit, and the list stays
+        both.ok("chown", "group", 1000, TEAM)
+        both.ok("chmod", "group", 0o6777)
+        with pair.user(1001, OTHERS):
+            both.ok("append", "group", 5, 1)
+        both.ok("get_attribute", "group", ACCESS)
+        both.finish()
+
+
+@timeout(120)
+def test_inheritance(ctx):
+    """What is made in a directory with a default list, with a umask that counts only
+    where there is none; a file without a name, too."""
+    lists = {
+        "closed": acl((OWNER, 7), (GROUP_OWNER, 5), (OTHER, 0)),
+        "named": acl((OWNER, 6), (USER, 4, 1000), (GROUP_OWNER, 7), (MASK, 7), (OTHER, 6)),
+        "none": None,
+    }
+    with pair.Pair(ctx, "blank-1k", "acl,user_xattr") as both:
+        for folder, value in lists.items():
+            both.ok("mkdir", folder, 0o755)
+            if value:
+                both.ok("set_list", folder, DEFAULT, value)
+            both.ok("set_attribute", folder, "user.x", 3, 1)
+        for mask in (0, 0o027):
+            with _umask(mask):
+                for folder in lists:
+                    names = [f"{folder}/{kind}{mask}" for kind in "fdpsl"]
+                    both.ok("create", names[0], 0o666)
+                    both.ok("mkdir", names[1], 0o1777)
+                    both.ok("mknod", names[2], 0o010622, 0)
+                    both.ok("symlink", names[3], "target")
+                    both.ok("tmpfile", 1, folder, 0o666)
+                    both.ok("slot_link", 1, names[4])
+                    both.ok("create", f"{names[1]}/below", 0o666)
+                    for name in (*names, f"{names[1]}/below"):
+                        both.do("get_attribute", name, ACCESS)
+                        both.do("get_attribute", name, DEFAULT)
+                        both.do("list_attributes", name)
+        both.counts()
+        both.mount_again()
+        both.finish()
+
+
+@timeout(60)
+def test_noacl(ctx):
+    """Without the option lists are neither heeded nor told, as in C, and are there when
+    it is back."""
+    with pair.Pair(ctx, "blank-1k", "acl") as both:
+        both.ok("mkdir", "d", 0o700)
+        both.ok("set_list", "d", ACCESS, _LISTS["masked"])
+        both.ok("set_list", "d", DEFAULT, _LISTS["masked"])
+        for disk in both.disks:
+            disk.remount(0, "noacl")
+        both.fails(NOT_SUPPORTED, "get_attribute", "d", ACCESS)
+        both.fails(NOT_SUPPORTED, "set_list", "d", ACCESS, _LISTS["less"])
+        assert both.ok("list_attributes", "d") == []
+        with _umask(0o027):
+            both.ok("create", "d/f", 0o666)
+        for disk in both.disks:
+            disk.remount(0, "acl")
+        both.ok("get_attribute", "d", ACCESS)
+        both.ok("list_attributes", "d")
+        both.ok("create", "d/g", 0o666)
+        both.finish()
+
+
+@timeout(120)
+def test_programs(ctx):
+    """setfacl and getfacl of Debian; each driver heeds what was set with the other."""
+    setfacl, getfacl = ctx.tool("setfacl"), ctx.tool("getfacl")
+    disk = disks.Disk(ctx, "blank-1k")
+    for driver, other in ((ctx.fstype, sides.C_FSTYPE), (sides.C_FSTYPE, ctx.fstype)):
+        disk.mount("acl", driver)
+        folder = f"of-{driver}"
+        os.mkdir(disk.where(folder))
+        ctx.run(setfacl, "-m", "u:1000:rx,d:u:1000:rwx,d:o::-", disk.where(folder))
+        disk.umount()
+        disk.mount("acl", other)
+        with open(disk.where(f"{folder}/f"), "wb"):
+            pass
+        told = ctx.run(getfacl, "-cn", "--absolute-names", disk.where(f"{folder}/f"))
+        assert told.split() == ["user::rw-", "user:1000:rwx", "#effective:rw-",
+                                "group::r-x", "#effective:r--", "mask::rw-",
+                                "other::---"], told
+        told = ctx.run(getfacl, "-cn", "--absolute-names", disk.where(folder))
+        assert told.split() == [
+            "user::rwx", "user:1000:r-x", "group::r-x", "mask::r-x", "other::r-x",
+            "default:user::rwx", "default:user:1000:rwx", "default:group::r-x",
+            "default:mask::rwx", "default:other::---"], told
+        disk.umount()
+    disk.check()

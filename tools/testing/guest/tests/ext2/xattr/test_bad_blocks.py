@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Blocks of attributes that make no sense (E9, E14): EUCLEAN, named in the log, and
+never read past; the rest of the filesystem is as it was.
+"""
+
+import errno
+import os
+import struct
+
+import attributes
+import disks
+from lowlevel import error_of
+from runner import timeout
+from workload import acl
+
+_VALUE = b"v" * 40
+_SIZE = 1024
+
+
+def _entry(at, **fields):
+    """(offset, bytes) of fields of the entry at `at`."""
+    places = {"name_len": (0, "B"), "kind": (1, "B"), "offset": (2, "<H"),
+              "block": (4, "<I"), "size": (8, "<I")}
+    return [(at + places[name][0], struct.pack(places[name][1], value))
+            for name, value in fields.items()]
+
+
+_FIRST, _SECOND = 32, 32 + 20
+# what is overwritten in a block with user.a and user.bb, and what the log says
+_CASES = {
+    "magic": ([(0, b"none")], "is none"),
+    "zeros": ([(0, bytes(_SIZE))], "is none"),
+    "two blocks": ([(8, b"\2")], "not one block"),
+    "no owner": ([(4, bytes(4))], "nobody has it"),
+    "order": (_entry(_FIRST, kind=4), "out of order"),
+    "twice": ([*_entry(_SECOND, name_len=1), (_SECOND + 16, b"a\0")], "out of order"),
+    "long name": (_entry(_SECOND, name_len=255), "over each other|outside|NUL"),
+    "value outside": (_entry(_FIRST, offset=_SIZE - 4), "outside"),
+    "value far outside": (_entry(_FIRST, size=0xFFFFFFFF), "outside"),
+    "value in another block": (_entry(_FIRST, block=100), "outside"),
+    "value over names": (_entry(_FIRST, offset=_FIRST), "over"),
+    "NUL": ([(_FIRST + 16, b"\0")], "NUL"),
+    "no end": ([(_SECOND + 20 + step * 16, struct.pack("<BBHIII", 0, 7 + step, 0, 0, 0, 0))
+                for step in range((_SIZE - _SECOND - 20) // 16)], "outside|over"),
+}
+
+
+def _make(ctx):
+    disk = disks.Disk(ctx, "blank-1k").mount("acl,user_xattr")
+    numbers = {}
+    for number, case in enumerate([*_CASES, "pointers"]):
+        path = disk.where(f"f{number}")
+        open(path, "wb").close()
+        os.setxattr(path, "user.a", _VALUE)
+        os.setxattr(path, "user.bb", f"of {case}".encode())
+        numbers[case] = path, os.stat(path).st_ino
+    open(disk.where("good"), "wb").close()
+    os.setxattr(disk.where("good"), "user.a", _VALUE)
+    disk.umount()
+    return disk, numbers
+
+
+def _refused(path, what):
+    """Everything about the attributes is EUCLEAN."""
+    calls = {"get": (os.getxattr, path, "user.a"), "list": (os.listxattr, path),
+             "set": (os.setxattr, path, "user.a", b"1"),
+             "remove": (os.removexattr, path, "user.a"),
+             "acl": (os.getxattr, path, "system.posix_acl_access")}
+    for name, call in calls.items():
+        number = error_of(*call)[1]
+        assert number == errno.EUCLEAN, f"{what}: {name}: {number}"
+
+
+@timeout(120)
+def test_corrupt_blocks(ctx):
+    """Each field, one after the other."""
+    disk, numbers = _make(ctx)
+    with open(disk.path, "r+b") as file:
+        for case, (patches, _) in _CASES.items():
+            block = attributes.block_of(disk.path, numbers[case][1])
+            for at, data in patches:
+                file.seek(attributes.offset_of(disk.path, block) + at)
+                file.write(data)
+    disk.mount("acl,user_xattr,errors=continue")
+    for case, (path, ino) in numbers.items():
+        if case == "pointers":
+            continue
+        path = disk.where(os.path.basename(path))
+        log = len(ctx.kernel_log())
+        _refused(path, case)
+        lines = [line for line in ctx.kernel_log()[log:]
+                 if f"inode {ino}: the block of its extended attributes" in line]
+        says = _CASES[case][1].split("|")
+        assert not lines or any(text in lines[0] for text in says), (case, lines)
+        # the file itself is all right
+        with open(path, "ab") as file:
+            file.write(b"1")
+        os.unlink(path)
+    assert os.getxattr(disk.where("good"), "user.a") == _VALUE
+    os.setxattr(disk.where("good"), "user.b", b"1")
+    disk.umount()
+
+
+@timeout(60)
+def test_said_in_the_log(ctx):
+    """What is wrong, and where; the superblock is marked."""
+    disk, numbers = _make(ctx)
+    path, ino = numbers["order"]
+    block = attributes.block_of(disk.path, ino)
+    with open(disk.path, "r+b") as file:
+        file.seek(attributes.offset_of(disk.path, block) + _FIRST + 1)
+        file.write(b"\4")
+    disk.mount("user_xattr,errors=continue")
+    _, number = error_of(os.listxattr, disk.where(os.path.basename(path)))
+    assert number == errno.EUCLEAN
+    text = (f"inode {ino}: the block of its extended attributes, {block}, "
+            "has names out of order")
+    assert any(text in line for line in ctx.kernel_log()), ctx.kernel_log()
+    disk.umount()
+    assert attributes.superblock(disk.path)["state"] & 2
+
+
+@timeout(60)
+def test_pointers(ctx):
+    """A block of attributes outside, or one of the filesystem's own: not read, and not
+    freed with the file."""
+    disk, numbers = _make(ctx)
+    name, ino = os.path.basename(numbers["pointers"][0]), numbers["pointers"][1]
+    kept = attributes.block_of(disk.path, ino)
+    table = _first_table(disk.path)
+    for block in (0xFFFFFFFF, attributes.superblock(disk.path)["blocks"], 1, 2, table):
+        with open(disk.path, "r+b") as file:
+            file.seek(attributes.pointer_at(disk.path, ino))
+            file.write(struct.pack("<I", block))
+        disk.mount("acl,user_xattr,errors=continue")
+        _refused(disk.where(name), f"block {block}")
+        disk.umount()
+    disk.mount("user_xattr,errors=continue")
+    os.unlink(disk.where(name))
+    disk.umount()
+    # e2fsck finds the block that nobody has, and nothing else
+    with open(disk.path, "r+b") as file:
+        file.seek(attributes.pointer_at(disk.path, ino))
+        file.write(bytes(4))
+    status, text = disks.fsck(ctx, disk.path, "-fn")
+    assert status == 4 and f"-{kept}" in text, text
+
+
+def _first_table(path):
+    """The first block of the first inode table."""
+    info = attributes.superblock(path)
+    return attributes.ext2disk.inode_offset(path, 1) // (1024 << info["log_block_size"])
+
+
+@timeout(60)
+def test_bad_lists(ctx):
+    """An access control list that is none: nobody but root gets in, and in a directory
+    with such a default list nothing is made."""
+    disk = disks.Disk(ctx, "blank-1k").mount("acl")
+    good = acl((1, 7), (2, 5, 1000), (4, 5), (16, 5), (32, 5))
+    os.mkdir(disk.where("d"))
+    open(disk.where("f"), "wb").close()
+    os.setxattr(disk.where("d"), "system.posix_acl_default", good)
+    os.setxattr(disk.where("f"), "system.posix_acl_access", good)
+    numbers = [os.stat(disk.where(name)).st_ino for name in "df"]
+    disk.umount()
+    for ino in numbers:
+        block = attributes.block_of(disk.path, ino)
+        with open(disk.path, "r+b") as file:
+            at = attributes.offset_of(disk.path, block)
+            file.seek(at)
+            data = file.read(_SIZE)
+            value, = struct.unpack_from("<H", data, 32 + 2)
+            file.seek(at + value + 4)
+            file.write(struct.pack("<H", 0x40))
+    disk.mount("acl,errors=continue")
+    assert error_of(os.mkdir, disk.where("d/x"))[1] == errno.EUCLEAN
+    assert error_of(os.getxattr, disk.where("f"), "system.posix_acl_access")[1] == \
+        errno.EUCLEAN
+    assert any("bad access control list" in line for line in ctx.kernel_log())
+    os.mkdir(disk.where("x"))
+    disk.umount()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A workload on a logged device, and the disk as it is if the power goes somewhere in
+between and e2fsck has repaired it.
+"""
+
+import os
+
+import disks
+import writelog
+
+
+def record(ctx, image, work, options=""):
+    """Call work(mark, mount point) on a fresh disk: the disk, and the log of its writes."""
+    disk = disks.Disk(ctx, image)
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(options, device=logged.device.path)
+    work(logged.mark, disk.point)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    return disk, replay
+
+
+def repair(ctx, disk, replay, count, chance, rng):
+    """The power goes after so many entries, and writes that were not flushed are lost by
+    `chance`. The path of the repaired image, the marks that were set, what was done, and
+    what e2fsck has said."""
+    lost = set()
+
+    def lose(number):
+        if rng.random() < chance:
+            lost.add(number)
+        return number in lost
+
+    data, marks = replay.at(count, lose)
+    path = os.path.join(ctx.tmp, "cut")
+    with open(path, "wb") as file:
+        file.write(data)
+    what = f"cut after entry {count} of {len(replay.entries)}, without {sorted(lost)}"
+    status, text = disks.fsck(ctx, path, "-fy")
+    assert status in (0, 1), f"{what}: e2fsck: status {status}\n{text}"
+    if disk.fstype != disks.C_FSTYPE:
+        assert "ultiply-claimed" not in text, f"{what}: a block of two files\n{text}"
+    return path, marks, what, text
