@@ -8,7 +8,7 @@ _LINES = 12  # of a failure that C ext2 does not have
 
 
 def line(text):
-    """The first line of a reason, without its paths."""
+    """The first line of a reason."""
     return (text.strip().splitlines() or ["no reason was given"])[0]
 
 
