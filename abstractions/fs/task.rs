@@ -36,7 +36,7 @@ pub fn capable_sys_resource() -> bool {
 /// Whether the current task may administer the system. C: `capable(CAP_SYS_ADMIN)`.
 pub fn capable_sys_admin() -> bool {
     // SAFETY: Reads the current task's own credentials.
-    unsafe { bindings::capable(bindings::RUST_MPAGE_CAP_SYS_ADMIN) }
+    unsafe { bindings::rust_mpage_helper_capable(bindings::RUST_MPAGE_CAP_SYS_ADMIN) }
 }
 
 /// The number of the current task. C: `current->pid`.
