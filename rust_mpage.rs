@@ -24,6 +24,7 @@ pub use self::abstractions::{
     block,
     counts,
     fs,
+    hash,
     mm,
     percpu_counter, //
 };
@@ -54,19 +55,27 @@ module! {
     authors: ["rust_mpage developers"],
     description: "Multi-page block I/O library in Rust",
     license: "GPL v2",
+    params: {
+        spare_kib: i64 {
+            default: -1,
+            description: "Most memory for what only saves work, in KiB (default: -1, 1/32 of all)",
+        },
+    },
 }
 
-/// The module: its counters in debugfs.
+/// The module: its counters in debugfs, and the memory that can be done without.
 #[pin_data(PinnedDrop)]
 struct RustMpage {
     #[pin]
     _counters: debugfs::Scope<()>,
+    _spare: mm::SpareMemory,
 }
 
 impl kernel::InPlaceModule for RustMpage {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _counters <- mpage::counters::publish(c"rust_mpage"),
+            _spare: mm::SpareMemory::new(module_parameters::spare_kib.value())?,
         }? Error)
     }
 }

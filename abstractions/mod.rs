@@ -9,6 +9,7 @@
 pub mod block;
 pub mod counts;
 pub mod fs;
+pub mod hash;
 pub mod mm;
 pub mod percpu_counter;
 mod update;

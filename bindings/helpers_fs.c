@@ -5,6 +5,7 @@
  */
 
 #include <linux/highmem.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 #include "helpers.h"
 #include "helpers_fs.h"
@@ -383,4 +384,46 @@ __helper size_t rust_mpage_helper_iov_iter_count(struct iov_iter *iter)
 __helper bool rust_mpage_helper_capable(int capability)
 {
 	return capable(capability);
+}
+
+__helper void rust_mpage_helper_read_ahead(struct address_space *mapping, pgoff_t index,
+					   unsigned long count)
+{
+	DEFINE_READAHEAD(ractl, NULL, NULL, mapping, index);
+
+	filemap_invalidate_lock_shared(mapping);
+	page_cache_ra_unbounded(&ractl, count, 0);
+	filemap_invalidate_unlock_shared(mapping);
+}
+
+/* Tries once, without the OOM killer and without filesystems. */
+__helper void *rust_mpage_helper_spare_zalloc(size_t size)
+{
+	return kvzalloc(size, GFP_NOFS | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+}
+
+__helper size_t rust_mpage_helper_totalram_bytes(void)
+{
+	return totalram_pages() << PAGE_SHIFT;
+}
+
+__helper struct shrinker *
+rust_mpage_helper_shrinker(unsigned long (*count)(struct shrinker *, struct shrink_control *),
+			   unsigned long (*scan)(struct shrinker *, struct shrink_control *))
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "rust_mpage-spare");
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker_register(shrinker);
+	return shrinker;
+}
+
+__helper u64 rust_mpage_helper_siphash(const void *data, size_t len, u64 first, u64 second)
+{
+	siphash_key_t key = { { first, second } };
+
+	return siphash(data, len, &key);
 }

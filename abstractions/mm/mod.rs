@@ -16,6 +16,8 @@ mod large_folio;
 mod page_list;
 mod readahead;
 mod reclaim;
+mod spare;
+mod spare_objects;
 mod write_folio;
 mod writeback;
 
@@ -59,6 +61,16 @@ pub use self::grabbed_folio::{
 pub(crate) use self::page_list::PageList;
 pub use self::readahead::Readahead;
 pub use self::reclaim::without_fs_reclaim;
+pub use self::spare::{
+    has_spare_memory,
+    SpareSlice, //
+};
+pub(crate) use self::spare_objects::SpareMemory;
+pub use self::spare_objects::{
+    GivenUp,
+    Spare,
+    SpareMember, //
+};
 pub(crate) use self::write_folio::WritePlace;
 pub use self::write_folio::{
     Backing,
