@@ -13,6 +13,7 @@ use rust_mpage::fs::Registration;
 
 // The rooms, from the ground up.
 mod disk;
+mod index;
 mod sync;
 
 mod groups;

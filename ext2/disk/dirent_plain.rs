@@ -44,6 +44,19 @@ impl Plain {
         is_right.then_some(header)
     }
 
+    /// The name of the entry, which `rest` begins with.
+    pub(crate) fn name_in(self, rest: &[u8]) -> Option<&[u8]> {
+        rest.get(Self::NAME..Self::NAME + self.name_len as usize)
+    }
+
+    /// Bytes that another entry can have: all, if this one is not in use.
+    pub(crate) fn room(self) -> u32 {
+        match self.inode {
+            0 => self.rec_len,
+            _ => self.slack(),
+        }
+    }
+
     /// Bytes behind the name that another entry can have.
     #[inline(always)]
     pub(crate) fn slack(self) -> u32 {

@@ -19,6 +19,7 @@ use super::{
         GivenNames,
         NewNames, //
     },
+    known_names::KnownNames,
     room::Room,
     tree::Tree, //
 };
@@ -88,6 +89,8 @@ pub(crate) struct InodeData {
     pub(crate) room: Room,
     /// What is known without a lock of blocks that get their places later.
     pub(crate) delay: DelayState,
+    /// What is known of a directory's names.
+    pub(crate) index: KnownNames,
     /// The tree mutex: the tree of pointers, and what is known of it.
     #[pin]
     tree: Mutex<Tree>,
@@ -183,6 +186,7 @@ impl InodeData {
             lookup_hint: Atomic::new(0),
             room: Room::new(),
             delay: DelayState::new(),
+            index: KnownNames::new(),
             tree <- new_mutex!(Tree::new(), "ext2_tree"),
             disk_only <- new_spinlock!(only, "ext2_disk_only"),
         }? Error)

@@ -4,8 +4,8 @@
 //!
 //! - [`data`]: what is kept, and the type of all inodes, [`Ext2Inode`]; in it [`tree`] and [`array`],
 //!   what the tree mutex protects, [`delay_state`],
-//!   what others know of that, [`disk_only`], what only the disk is interested in, and [`room`],
-//!   where a directory has room;
+//!   what others know of that, [`disk_only`], what only the disk is interested in, [`room`], where
+//!   a directory has room, and [`known_names`], where its names are;
 //! - [`kinds`]: what the VFS is told that an inode is;
 //! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
 //! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]: what
@@ -14,7 +14,7 @@
 //! - [`attribute_pointer`]: its block of extended attributes; [`attributes`], [`modes`]: what those in
 //!   the inode itself leave of its mode.
 //!
-//! May use: `disk`, `groups`, `mount`, `order`, `sync`, `tree`.
+//! May use: `disk`, `groups`, `index`, `mount`, `order`, `sync`, `tree`.
 
 #![deny(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod data;
 mod delay_state;
 mod disk_only;
 mod kinds;
+mod known_names;
 mod modes;
 mod name_order;
 mod ordered;
