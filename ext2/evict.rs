@@ -90,6 +90,9 @@ pub(crate) fn release(inode: &Ext2Inode) {
     if inode.is_directory() {
         let order = &inode.super_block().data().order;
         order.removals.directory_goes(inode);
+        if let Some(index) = inode.data().index.get() {
+            index.close();
+        }
     }
     if let Some(mut tree) = inode.data().try_lock_tree() {
         tree.give_up(&inode.super_block().data().windows);

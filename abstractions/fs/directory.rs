@@ -26,7 +26,8 @@ use core::{
     marker::PhantomData,
     ops::{
         ControlFlow,
-        Deref, //
+        Deref,
+        Range, //
     },
     ptr::{
         self,
@@ -83,6 +84,17 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
     /// The directory's size in pages. C: `dir_pages()`.
     pub fn pages(&self) -> u64 {
         self.size().div_ceil(PAGE_SIZE as u64)
+    }
+
+    /// Begins to read those of some pages that are not in memory, and are wanted soon.
+    /// C: `page_cache_ra_unbounded()`.
+    pub fn read_ahead(&self, pages: Range<u64>) {
+        let count = pages.end.min(self.pages()).saturating_sub(pages.start);
+        let (Ok(start), Ok(count)) = (usize::try_from(pages.start), usize::try_from(count)) else {
+            return;
+        };
+        // SAFETY: The inode and its mapping are valid, and the pages are in the file.
+        unsafe { bindings::rust_mpage_helper_read_ahead(self.mapping(), start, count) }
     }
 
     /// Reads page number `index` of the directory through the page cache; what of it is not in the

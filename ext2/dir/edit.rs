@@ -24,7 +24,7 @@ use crate::disk::{
         Entries,
         FileType, //
     },
-    dirent_plain::Wanted,
+    dirent_search::around,
     DirEntryHeader,
     Le16,
     Le32, //
@@ -49,7 +49,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// The type to be stored, `ext2_set_de_type()`.
-    fn stored_type(self, format: DirFormat) -> u8 {
+    pub(super) fn stored_type(self, format: DirFormat) -> u8 {
         if format.filetype {
             self.file_type.to_entry()
         } else {
@@ -60,7 +60,7 @@ impl Target {
 
 /// What is written to the entry that an [`Edit`] is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Content<'n> {
+pub(super) enum Content<'n> {
     /// All of it, but what follows the name.
     Entry {
         inode: u32,
@@ -74,27 +74,50 @@ enum Content<'n> {
     Inode(u32),
 }
 
+impl Content<'_> {
+    fn is_in_use(self) -> bool {
+        match self {
+            Self::Entry { inode, .. } | Self::Target { inode, .. } | Self::Inode(inode) => {
+                inode != 0
+            }
+        }
+    }
+}
+
+/// What an edit does to the name in its entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NameChange {
+    /// There is one that was not there.
+    Comes,
+    /// The same, in a block that was not there either.
+    ComesInNewBlock,
+    /// It is no longer there.
+    Goes,
+    /// It is there as it was.
+    Stays,
+}
+
 /// The length of an entry that makes room, or takes it back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Length {
-    offset: u32,
-    before: u32,
-    after: u32,
+pub(super) struct Length {
+    pub(super) offset: u32,
+    pub(super) before: u32,
+    pub(super) after: u32,
 }
 
 /// A change of one entry, and of the length of the one before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit<'n> {
     /// The bytes from the first that may change to behind the last; within one block.
-    range: Range<u32>,
+    pub(super) range: Range<u32>,
     /// Where the entry starts.
-    offset: u32,
-    before: Content<'n>,
-    after: Content<'n>,
+    pub(super) offset: u32,
+    pub(super) before: Content<'n>,
+    pub(super) after: Content<'n>,
     /// The entry before it, if its length changes.
-    previous: Option<Length>,
+    pub(super) previous: Option<Length>,
     /// Whether the entry is the first of a block that is new.
-    starts_block: bool,
+    pub(super) starts_block: bool,
 }
 
 impl<'n> Edit<'n> {
@@ -104,9 +127,18 @@ impl<'n> Edit<'n> {
     }
 
     /// Where the entry starts.
-    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn offset(&self) -> u32 {
         self.offset
+    }
+
+    /// What becomes of the name that is in the entry.
+    pub(crate) fn name_change(&self) -> NameChange {
+        match (self.before.is_in_use(), self.after.is_in_use()) {
+            (false, true) if self.starts_block => NameChange::ComesInNewBlock,
+            (false, true) => NameChange::Comes,
+            (true, false) => NameChange::Goes,
+            (true, true) | (false, false) => NameChange::Stays,
+        }
     }
 
     /// Makes the change in the bytes of [`range`](Self::range). `None`, and nothing changed, if they
@@ -161,105 +193,6 @@ impl<'n> Edit<'n> {
             starts_block: false,
         }
     }
-}
-
-/// Why an entry cannot be added.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum AddError {
-    /// There is an entry of that name.
-    Exists,
-    /// The name is empty, or longer than any can be.
-    NameLength,
-    /// The directory is corrupt.
-    Corrupt(DirError),
-}
-
-impl From<DirError> for AddError {
-    fn from(error: DirError) -> Self {
-        Self::Corrupt(error)
-    }
-}
-
-/// Plans a new entry in the first place of a page that has room for it; the inner loop of
-/// `ext2_add_link()`.
-///
-/// `bytes` is what of the page is in the directory, whole blocks; the page has `capacity` bytes, and
-/// the directory can grow into what is left of it. `None` if there is no room. Whether there is an
-/// entry of that name is seen only up to the place that is found, as in C: the caller has looked for
-/// it in all of the directory.
-pub(crate) fn insert<'n>(
-    format: DirFormat,
-    bytes: &[u8],
-    capacity: u32,
-    name: &'n [u8],
-    target: Target,
-) -> Result<Option<Edit<'n>>, AddError> {
-    let needed = match u8::try_from(name.len()) {
-        Ok(len @ 1..) => rec_len_for(len),
-        _ => return Err(AddError::NameLength),
-    };
-    let content = |rec_len| Content::Entry {
-        inode: target.inode,
-        rec_len,
-        name,
-        file_type: target.stored_type(format),
-    };
-
-    let wanted = Wanted::new(name);
-    let mut entries = Entries::new(format, bytes);
-    while let Some(entry) = entries.next_that(|header, rest| {
-        header.inode == 0 || header.slack() >= needed || wanted.may_be(header, rest)
-    }) {
-        let entry = entry?;
-        if entry.in_use() && entry.name == name {
-            return Err(AddError::Exists);
-        }
-        let range = entry.offset..entry.end();
-        if !entry.in_use() {
-            if entry.rec_len >= needed {
-                return Ok(Some(Edit {
-                    range,
-                    offset: entry.offset,
-                    before: Content::Inode(0),
-                    after: content(entry.rec_len),
-                    previous: None,
-                    starts_block: false,
-                }));
-            }
-            continue;
-        }
-        let used = used_len(&entry);
-        let slack = entry.rec_len.saturating_sub(used);
-        if slack >= needed {
-            return Ok(Some(Edit {
-                range,
-                offset: entry.offset.saturating_add(used),
-                before: Content::Inode(0),
-                after: content(slack),
-                previous: Some(Length {
-                    offset: entry.offset,
-                    before: entry.rec_len,
-                    after: used,
-                }),
-                starts_block: false,
-            }));
-        }
-    }
-    Ok(new_block(format, bytes, capacity).map(|range| Edit {
-        offset: range.start,
-        range,
-        before: Content::Inode(0),
-        after: content(format.block_size.bytes()),
-        previous: None,
-        starts_block: true,
-    }))
-}
-
-/// The block behind `bytes`, if the page has it.
-fn new_block(format: DirFormat, bytes: &[u8], capacity: u32) -> Option<Range<u32>> {
-    let start = u32::try_from(bytes.len()).ok()?;
-    let end = start.checked_add(format.block_size.bytes())?;
-    (end <= capacity).then_some(start..end)
 }
 
 /// Plans the removal of the entry at byte `offset`, which becomes part of the one before it in the
@@ -383,26 +316,13 @@ fn entry_at<'a>(
     bytes: &'a [u8],
     offset: u32,
 ) -> Result<(Option<DirEntry<'a>>, DirEntry<'a>), DirError> {
-    let block_start = offset & !(format.block_size.bytes() - 1);
-    let mut previous = None;
+    let around = around(format, bytes, offset)?;
 
-    for entry in Entries::starting_at(format, bytes, block_start) {
-        let entry = entry?;
-        if entry.offset == offset && entry.in_use() {
-            return Ok((previous, entry));
-        }
-        if entry.offset >= offset {
-            return Err(not_there(&entry));
-        }
-        previous = Some(entry);
+    match around.next {
+        Some(entry) if entry.offset == offset && entry.in_use() => Ok((around.previous, entry)),
+        Some(entry) => Err(not_there(&entry)),
+        None => Err(nothing_at(offset)),
     }
-    Err(nothing_at(offset))
-}
-
-/// What of an entry in use is not slack.
-fn used_len(entry: &DirEntry<'_>) -> u32 {
-    // A name has at most 255 bytes.
-    rec_len_for(entry.name.len() as u8)
 }
 
 fn not_there(entry: &DirEntry<'_>) -> DirError {
@@ -415,7 +335,7 @@ fn not_there(entry: &DirEntry<'_>) -> DirError {
     }
 }
 
-fn nothing_at(offset: u32) -> DirError {
+pub(super) fn nothing_at(offset: u32) -> DirError {
     DirError {
         offset,
         inode: 0,

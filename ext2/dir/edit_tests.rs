@@ -10,16 +10,15 @@ mod tests {
     use super::*;
     use crate::{
         dir::edit::{
-            insert,
             is_empty,
             make_empty,
             parent_entry,
             remove,
             replace,
-            AddError,
             Edit,
             Target, //
         },
+        dir::insertion::{insert, AddError},
         disk::{
             block_size::BlockSize,
             dirent::{
@@ -474,7 +473,6 @@ mod tests {
         for (seed, bits) in [(1, 10), (2, 11), (3, 12), (4, 16)] {
             let mut random = Random::new(seed * 77 + 5);
             let mut model = Model::new(bits)?;
-
             for step in 0..240u32 {
                 // Fills for a while, empties for a while.
                 let fills = (step / 60) % 2 == 0;

@@ -2,24 +2,34 @@
 
 //! The room of directories: names in them, and what that does to the links of inodes.
 //!
-//! - [`read`]: looking up names, and reading entries;
-//! - [`edit`]: what is to be changed in the bytes of a directory, pure; [`write`]: changing it;
+//! - [`read`]: looking up names, and reading entries; [`find`]: where a name is; [`pages`]: what
+//!   both look at;
+//! - [`edit`]: what is to be changed in the bytes of a directory, pure, and [`insertion`], new entries;
+//!   [`addition`]: where in the directory these go; [`write`]: changing it; [`in_step`]: what is known
+//!   of it changes, too;
 //! - [`links`]: counts of links; [`names`]: files that come and go; [`rename`]: that get another name.
 //!
-//! May use: `alloc`, `disk`, `inode`, `mount`, `xattr`.
+//! May use: `alloc`, `disk`, `index`, `inode`, `mount`, `xattr`.
 //!
 //! Through the filesystem's data: `order`.
 
 #![deny(unsafe_code)]
 
+mod addition;
 mod edit;
+mod find;
+mod in_step;
+mod insertion;
 mod links;
 mod names;
+mod pages;
 mod read;
 mod rename;
 mod write;
 
 #[cfg(CONFIG_KUNIT)]
 mod edit_tests;
+#[cfg(CONFIG_KUNIT)]
+mod index_tests;
 
-pub(crate) use self::read::find;
+pub(crate) use self::find::find;

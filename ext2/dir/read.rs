@@ -1,24 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Directories: looking up names, reading entries.
+//! Directories: what the VFS asks of them for reading.
 //!
 //! Directories are read page by page through the page cache. Every walk over a page checks the
 //! entries that it passes, see [`dirent`](crate::disk::dirent).
 //!
-//! Locks: the directory's `i_rwsem`, by [`LockedDirectory`].
+//! Locks: the directory's `i_rwsem`, by
+//! [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 //!
 //! Left out: changing directories, which is [`write`](crate::dir::write); hashed directories are
 //! read as linear ones, which they are, too.
 
 #![deny(unsafe_code)]
 
-use super::links;
+use super::{
+    find::{
+        find,
+        Place, //
+    },
+    links,
+    pages::{
+        bad_entry,
+        format,
+        page_of_walk,
+        Dir, //
+    },
+};
 use crate::{
     disk::{
         dirent::{
-            self,
-            DirError,
-            DirFormat,
             Entries,
             FileType, //
         },
@@ -26,8 +36,7 @@ use crate::{
     },
     inode::{
         self,
-        Directory,
-        Ext2Inode, //
+        Directory, //
     },
     mount::{
         report,
@@ -40,20 +49,15 @@ use kernel::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
-    prelude::*,
-    sync::atomic::Relaxed, //
+    prelude::*, //
 };
 use rust_mpage::fs::{
     DirectoryOperations,
     DirectoryPage,
     DirectoryReader,
     EntryType,
-    InodeRef,
-    LockedDirectory, //
+    InodeRef, //
 };
-
-/// A directory whose contents do not change.
-pub(crate) type Dir<'a> = LockedDirectory<'a, Ext2>;
 
 impl DirectoryOperations for Directory {
     fn lookup<'d>(dir: Dir<'d>, name: &[u8]) -> Result<Option<InodeRef<'d, Ext2>>> {
@@ -94,8 +98,7 @@ impl DirectoryOperations for Directory {
             let start = index << PAGE_SHIFT;
             let end = dir.size().min(start + PAGE_SIZE as u64);
             let from = (position - start) as u32;
-            let result = dir
-                .page(index)
+            let result = page_of_walk(dir, index)
                 .and_then(|page| emit_page(dir, reader, &page, start, from));
             match result {
                 Ok(ControlFlow::Continue(())) => reader.set_position(end),
@@ -145,72 +148,4 @@ fn emit_page(
         }
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// An entry that has been found.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    /// Where it starts, in bytes from the start of the directory.
-    pub(crate) position: u64,
-    /// Its inode.
-    pub(crate) inode: u32,
-}
-
-/// Finds the entry `name`. C: `ext2_find_entry()`.
-pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<Place>> {
-    let pages = dir.pages();
-    // Pages are of 4 KiB or more, and the size of a directory has 32 bits.
-    let hint = u64::from(dir.data().lookup_hint.load(Relaxed));
-    let first = if hint < pages { hint } else { 0 };
-
-    for index in Iterator::chain(first..pages, 0..first) {
-        // A directory has no holes. Do not walk over gigabytes because a size is wrong.
-        if index << PAGE_SHIFT > dir.blocks() << SECTOR_SHIFT {
-            report::corrupt(
-                dir.super_block(),
-                fmt!(
-                    "directory {}: size {} with {} blocks of 512 bytes",
-                    dir.number(),
-                    dir.size(),
-                    dir.blocks()
-                ),
-            );
-            return Err(EUCLEAN);
-        }
-
-        let start = index << PAGE_SHIFT;
-        let page = dir.page(index)?;
-        let found = dirent::find(format(dir.inode()), &page, name)
-            .map_err(|error| bad_entry(dir, error, start))?;
-        if let Some(entry) = found {
-            dir.data().lookup_hint.store(index as u32, Relaxed);
-            return Ok(Some(Place {
-                position: start + u64::from(entry.offset),
-                inode: entry.inode,
-            }));
-        }
-    }
-    Ok(None)
-}
-
-/// Base-2 logarithm of the unit in bytes of an inode's block count.
-const SECTOR_SHIFT: u32 = 9;
-
-/// What the filesystem's directories look like.
-pub(crate) fn format(inode: &Ext2Inode) -> DirFormat {
-    let geometry = &inode.super_block().data().geometry;
-    DirFormat {
-        block_size: geometry.block_size(),
-        inodes_count: geometry.inodes_count(),
-        filetype: geometry.has_filetype(),
-    }
-}
-
-/// Reports that the page at byte `start` is corrupt.
-pub(crate) fn bad_entry(dir: Dir<'_>, error: DirError, start: u64) -> Error {
-    report::corrupt(
-        dir.super_block(),
-        fmt!("directory {}: {}", dir.number(), error.at(start)),
-    );
-    error.errno()
 }

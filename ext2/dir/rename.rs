@@ -18,13 +18,14 @@
 #![deny(unsafe_code)]
 
 use super::{
+    addition::plan_addition,
     edit::Target,
+    find::Place,
     links::{
         self,
         Checked,
         Subdirectory, //
     },
-    read::Place,
     write::{
         self,
         entry_of,
@@ -332,7 +333,7 @@ fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
             let place = entry_of(dir.as_locked(), name, target.inode())?;
             write::plan_replacement(dir, place, source)
         }
-        None => write::plan_addition(dir, name, source),
+        None => plan_addition(dir, name, source),
     }
 }
 

@@ -16,24 +16,26 @@
 #![deny(unsafe_code)]
 
 use super::{
+    addition::plan_addition,
     edit::{
         self,
-        AddError,
         Edit,
         Target, //
     },
-    read::{
-        self,
+    find::{
+        find,
+        Place, //
+    },
+    in_step::InStep,
+    pages::{
         bad_entry,
         format,
-        Dir,
-        Place, //
+        Dir, //
     },
 };
 use crate::{
     disk::{
         dirent::{
-            rec_len_for,
             DirError,
             DirFormat,
             FileType, //
@@ -119,6 +121,15 @@ pub(crate) struct Plan<'n> {
 }
 
 impl<'n> Plan<'n> {
+    /// To add an entry to the page at byte `page`. The size of a directory has 32 bits on disk.
+    pub(super) fn of_addition(page: u64, edit: Edit<'n>, target: Target) -> Result<Self> {
+        if range_of(page, &edit).end > u32::MAX.into() {
+            return Err(EFBIG);
+        }
+        let target = Some(target);
+        Ok(Self { page, edit, target })
+    }
+
     /// Makes the change, which changes the times, too.
     pub(crate) fn commit(self, dir: &mut DirMut<'_>) -> Result<Change<'n>> {
         self.commit_if(dir, || true)?.ok_or(EIO)
@@ -161,18 +172,27 @@ impl<'n> Plan<'n> {
 
         self.note(dir)?;
         dir.data().room.changes(self.page >> PAGE_SHIFT);
-        dir.change(self.page..end, |bytes| {
-            if apply_to(bytes, &self.edit).is_none() {
+        let mut step = InStep::new(dir.inode());
+        let mut apply = |bytes: &mut [u8], edit: &Edit<'_>| {
+            let range = edit.range();
+            let bytes = bytes.get_mut(range.start as usize..range.end as usize)?;
+            edit.apply(bytes)?;
+            step.put_down(format, self.page, edit, bytes);
+            Some(())
+        };
+        let result = dir.change(self.page..end, |bytes| {
+            if apply(bytes, &self.edit).is_none() {
                 return;
             }
             removal = match edit::remove(format, bytes, offset) {
-                Ok(edit) => apply_to(bytes, &edit).ok_or(EIO).map(|()| edit),
+                Ok(edit) => apply(bytes, &edit).ok_or(EIO).map(|()| edit),
                 Err(_) => Err(EUCLEAN),
             };
             if removal.is_err() {
-                let _ = apply_to(bytes, &self.edit.inverse());
+                let _ = apply(bytes, &self.edit.inverse());
             }
-        })?;
+        });
+        step.finish(result)?;
         dir.set_mtime_and_ctime_now();
         let change = Change {
             page: self.page,
@@ -225,50 +245,6 @@ pub(crate) fn bring_to_medium(dir: &DirMut<'_>) -> Result {
     dir.sync(Wait::Yes)?;
     inode::sync_names(dir)?;
     dir.super_block().device().flush()
-}
-
-/// Plans to add an entry, where there is none of this name.
-///
-/// Of a directory locked exclusively: [`Room`](crate::inode::room::Room) is for one search at a time.
-pub(crate) fn plan_addition<'n>(
-    dir: &DirMut<'_>,
-    name: &'n [u8],
-    target: Target,
-) -> Result<Plan<'n>> {
-    let room = &dir.data().room;
-    let dir = dir.as_locked();
-    let format = format(dir.inode());
-    let pages = dir.pages();
-    let plan = |bytes: &[u8], start: u64| {
-        edit::insert(format, bytes, PAGE_SIZE as u32, name, target).map_err(|error| match error {
-            AddError::Exists => EEXIST,
-            AddError::NameLength => ENAMETOOLONG,
-            AddError::Corrupt(error) => bad_entry(dir, error, start),
-        })
-    };
-
-    let needed = rec_len_for(u8::try_from(name.len()).map_err(|_| ENAMETOOLONG)?);
-
-    for index in room.first_page(needed)..pages {
-        let start = index << PAGE_SHIFT;
-        if let Some(edit) = plan(&dir.page(index)?, start)? {
-            room.found(index, needed);
-            return within_limit(start, edit, target);
-        }
-    }
-    room.found(pages, needed);
-    let start = pages << PAGE_SHIFT;
-    // A block fits in a page.
-    within_limit(start, plan(&[], start)?.ok_or(EINVAL)?, target)
-}
-
-/// The size of a directory has 32 bits on disk.
-fn within_limit(page: u64, edit: Edit<'_>, target: Target) -> Result<Plan<'_>> {
-    if range_of(page, &edit).end > u32::MAX.into() {
-        return Err(EFBIG);
-    }
-    let target = Some(target);
-    Ok(Plan { page, edit, target })
 }
 
 /// Removes an entry. Its inode has [kept links](crate::order::kept_links::KeptLinks).
@@ -374,22 +350,22 @@ fn apply_if(
     edit: &Edit<'_>,
     wanted: impl FnOnce() -> bool,
 ) -> Result<bool> {
+    let format = format(dir);
+    let mut step = InStep::new(dir.inode());
     let mut done = Err(EIO);
 
     dir.data().room.changes(page >> PAGE_SHIFT);
-    dir.change(range_of(page, edit), |bytes| {
+    let result = dir.change(range_of(page, edit), |bytes| {
         done = match wanted() {
             true => edit.apply(bytes).ok_or(EIO).map(|()| true),
             false => Ok(false),
         };
-    })?;
+        if let Ok(true) = done {
+            step.put_down(format, page, edit, bytes);
+        }
+    });
+    step.finish(result)?;
     done
-}
-
-/// Makes a change in the bytes of the page that it was planned for.
-fn apply_to(bytes: &mut [u8], edit: &Edit<'_>) -> Option<()> {
-    let range = edit.range();
-    edit.apply(bytes.get_mut(range.start as usize..range.end as usize)?)
 }
 
 /// Writes a directory and its inode to the disk. C: `ext2_handle_dirsync()`.
@@ -472,7 +448,7 @@ pub(crate) fn parent_entry(dir: Dir<'_>) -> Result<Place> {
 ///
 /// Fails with `ENOENT` if there is none, and with `EUCLEAN` if it is another inode's.
 pub(crate) fn entry_of(dir: Dir<'_>, name: &[u8], inode: &Ext2Inode) -> Result<Place> {
-    let place = read::find(dir, name)?.ok_or(ENOENT)?;
+    let place = find(dir, name)?.ok_or(ENOENT)?;
 
     if u64::from(place.inode) != inode.number() {
         report::corrupt(

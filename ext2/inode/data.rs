@@ -421,7 +421,6 @@ mod tests {
     #[test]
     fn cuts_are_noticed() -> Result {
         let data = fresh(0)?;
-
         let before = data.cuts();
         assert!(!data.has_been_cut_since(before));
         data.count_cut();
@@ -434,7 +433,6 @@ mod tests {
     #[test]
     fn cuts_are_noticed_after_any_number() -> Result {
         let data = fresh(0)?;
-
         let before = data.cuts();
         data.cuts.pretend(Cuts::of(u32::MAX.into()));
         data.count_cut();
@@ -476,7 +474,6 @@ mod tests {
     #[test]
     fn kept_links_are_counted() -> Result {
         let data = fresh(0)?;
-
         assert!(!data.keeps_links());
         data.keep_links(3);
         data.give_up_links(1);
@@ -489,7 +486,6 @@ mod tests {
     #[test]
     fn a_name_that_comes_meanwhile_is_new() -> Result {
         let data = fresh(0)?;
-
         assert_eq!(data.new_names(), None);
         data.note_new_name(7);
         let first = data.new_names().ok_or(EINVAL)?;

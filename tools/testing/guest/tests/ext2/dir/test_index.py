@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Directories of many names, which rust_ext2 finds by a hash in memory (B13): what is
+found, where new names go and what a reader sees is as in C, whatever is known, and
+what is known is not read again.
+"""
+
+import os
+import random
+
+import disks
+import pair
+from lowlevel import getdents
+from runner import long, parallel, timeout
+
+DIR, FILE = 0o755, 0o644
+LINKS = 30_000  # of one file; ext2 has at most 32,000
+
+
+def _put(text):
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _forget_index():
+    """Dentries, inodes that nobody uses, and what is known of names."""
+    _put("2")
+
+
+def _name(number):
+    return f"n{number:07d}"
+
+
+def _fill(folder, numbers):
+    """Names of a few files: names cost less than files."""
+    for number in numbers:
+        target = f"{folder}.{number // LINKS}"
+        if not os.path.exists(target):
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, FILE))
+        os.link(target, os.path.join(folder, _name(number)))
+
+
+def _reads(device):
+    """How many reads the device has done."""
+    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+@timeout(200)
+def test_nothing_is_read(ctx):
+    """What is known of names that are not there, and of where there is room, is not
+    read again when the directory's pages have left memory."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 walks over the directory")
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    _fill(folder, range(5000))
+    ctx.drop_caches()
+    assert not os.path.lexists(os.path.join(folder, "absent"))
+
+    def reads(call):
+        disks.sync(disk.point)
+        _put("1")
+        before = _reads(disk.device)
+        call()
+        return _reads(disk.device) - before
+
+    def absent():
+        for number in range(5000, 5050):
+            assert not os.path.lexists(os.path.join(folder, _name(number)))
+
+    count = reads(absent)
+    assert count == 0, f"{count} reads for names that are not there"
+    # the block with the name, and perhaps an indirect block
+    count = reads(lambda: os.stat(os.path.join(folder, _name(1900))))
+    assert count <= 3, f"{count} reads to find a name"
+    pages = os.stat(folder).st_size // 4096
+    count = reads(lambda: os.listdir(folder))
+    assert count < pages - 5, f"{count} reads to list {pages} pages"
+    os.unlink(os.path.join(folder, _name(1000)))
+    count = reads(lambda: _fill(folder, [6000]))
+    assert count <= 6, f"{count} reads to make a name"
+    disk.finish()
+
+
+def _listed(folder, count, rng):
+    """Removes and makes names while the directory is read: nothing is seen twice, and
+    what was there all the time is seen. The names that are left."""
+    here = set(map(_name, range(count)))
+    stays = {name for name in here if int(name[1:]) % 3 == 0}
+    goes = sorted(here - stays)
+    seen, made = set(), count
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        while entries := getdents(fd, 2048):
+            for entry in entries:
+                name = os.fsdecode(entry.name)
+                assert name not in seen, f"{name} is seen twice"
+                seen.add(name)
+            for _ in range(min(len(goes), 2 * len(entries) // 3)):
+                gone = goes.pop(rng.randrange(len(goes)))
+                os.unlink(os.path.join(folder, gone))
+                here.remove(gone)
+            _fill(folder, [made])
+            here.add(_name(made))
+            made += 1
+    finally:
+        os.close(fd)
+    assert stays <= seen, f"not seen: {sorted(stays - seen)[:5]}"
+    return here
+
+
+def _cookies(folder, here, rng):
+    """From a position that a reader was given it goes on with what follows."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        entries, positions = [], []
+        while more := getdents(fd, 8192):
+            entries += more
+            positions.append(len(entries))
+        for at in rng.sample(positions, min(5, len(positions))):
+            os.lseek(fd, entries[at - 1].cookie, os.SEEK_SET)
+            follows = getdents(fd, 8192)
+            assert follows == entries[at:at + len(follows)], f"from entry {at}"
+    finally:
+        os.close(fd)
+    names = {os.fsdecode(entry.name) for entry in entries} - {".", ".."}
+    assert names == here, "what is listed is not what is there"
+
+
+def _many(ctx, count):
+    rng = random.Random(14)
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    _fill(folder, range(count))
+    for way in ("known", "read again"):
+        for number in range(count):
+            info = os.stat(os.path.join(folder, _name(number)))
+            assert info.st_nlink > 1, _name(number)
+            if number % 4 == 0:
+                absent = os.path.join(folder, _name(count + number))
+                assert not os.path.lexists(absent), f"{absent}, {way}"
+        if way == "known":
+            disk.umount()
+            disk.mount()
+            folder = disk.where("d")
+    here = _listed(folder, count, rng)
+    _forget_index()
+    _cookies(folder, here, rng)
+    left = sorted(here)
+    rng.shuffle(left)
+    for number, name in enumerate(left):
+        os.unlink(os.path.join(folder, name))
+        assert not os.path.lexists(os.path.join(folder, name)), name
+        if number == count // 3:
+            _forget_index()
+    os.rmdir(folder)
+    disk.finish()
+
+
+@timeout(300)
+def test_many_names(ctx):
+    """Names in a directory of many blocks are made, found, not found, listed while
+    they go, and removed."""
+    _many(ctx, 8000)
+
+
+@long
+@timeout(7200)
+def test_million_names(ctx):
+    """As many_names, of a directory nearly as large as its disk."""
+    _many(ctx, 1_000_000)
+
+
+@timeout(300)
+def test_forgotten(ctx):
+    """What is known is forgotten now and then, while names of all lengths come, go and
+    move: a directory is what it is in C, to the byte."""
+    p = pair.Pair(ctx, "blank-1k")
+    for name in ("d", "e"):
+        p.ok("mkdir", name, DIR)
+    p.ok("create", "file", FILE)
+    rng, here = random.Random(41), []
+
+    def script(step):
+        for number in range(50):
+            if here and rng.random() < 0.4:
+                gone = here.pop(rng.randrange(len(here)))
+                yield rng.choice((("unlink", gone),
+                                  ("rename", gone, f"e/{step}-{number}")))
+                continue
+            new = f"d/{step}-{number}" + "x" * rng.choice((0, rng.randrange(200)))
+            here.append(new)
+            yield ("link", "file", new)
+
+    for step in range(14):
+        todo = list(script(step))
+        p.same(lambda actor, todo=todo: (
+            [actor.do(op) for op in todo], actor.do(("list", "d")),
+            os.path.lexists(actor.path("d/absent"))), f"step {step}")
+        if step % 3 == 1:
+            _forget_index()
+        elif step % 5 == 3:
+            p.mount_again()
+    p.compare()
+    p.finish()
+
+
+def _hostile():
+    """Names that a quick look takes for each other: of one length with one end, that
+    begin with each other, of all bytes, and the longest."""
+    for number in range(300):
+        yield b"%03d" % number + b"same-end"
+        yield b"a" * (1 + number % 255) + b"z%d" % (number // 255)
+    for byte in range(1, 256):
+        if byte != ord("/"):
+            yield b"b" + bytes([byte])
+            yield (bytes([byte]) + b"l" * 254)[:255]
+            # what would be the head of an entry, but for the NULs that no name has
+            yield b"e" + bytes([byte, 1, 1, 1, 12, 1, 1, 1]) * 4
+
+
+@timeout(200)
+def test_hostile_names(ctx):
+    """Names that look alike are told apart."""
+    p = pair.Pair(ctx, "blank-1k")
+    p.ok("mkdir", "d", DIR)
+    p.ok("create", "file", FILE)
+    names = list(dict.fromkeys(_hostile()))
+
+    def make(actor):
+        root = os.fsencode(actor.root)
+        errors = 0
+        for name in names:
+            try:
+                os.link(root + b"/file", root + b"/d/" + name)
+            except OSError:
+                errors += 1
+        return errors
+
+    def find(actor):
+        root = os.fsencode(actor.root) + b"/d/"
+        return [(os.path.lexists(root + name), os.path.lexists(root + name[:-1]),
+                 os.path.lexists(root + name + b"x")) for name in names]
+
+    def thin(actor):
+        root = os.fsencode(actor.root) + b"/d/"
+        for name in names[::2]:
+            if os.path.lexists(root + name):
+                os.unlink(root + name)
+
+    p.same(make, "make")
+    p.same(find, "find")
+    p.mount_again()
+    p.same(find, "find again")
+    p.same(thin, "thin")
+    p.same(find, "find what is left")
+    p.same(lambda actor: actor.do(("list", "d")), "list")
+    p.finish()
+
+
+@parallel
+@timeout(200)
+def test_forgotten_meanwhile(ctx):
+    """What is known is given up by another processor, again and again, while names come
+    and go: each is there or not, as it should be."""
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    _fill(folder, range(600))
+    begin, end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(end)
+        os.set_blocking(begin, False)
+        while True:
+            try:
+                os.read(begin, 1)
+                os._exit(0)
+            except BlockingIOError:
+                _forget_index()
+    os.close(begin)
+    try:
+        for number in range(600, 1000):
+            name = os.path.join(folder, _name(number))
+            gone = os.path.join(folder, _name(number - 600))
+            assert not os.path.lexists(name), name
+            _fill(folder, [number])
+            assert os.path.lexists(name), name
+            os.unlink(gone)
+            assert not os.path.lexists(gone), gone
+    finally:
+        os.close(end)
+        os.waitpid(child, 0)
+    left = {os.fsdecode(entry) for entry in os.listdir(os.fsencode(folder))}
+    assert left == set(map(_name, range(400, 1000)))
+    disk.finish()
