@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "clock.h"
+#include "workload.h"
 
 #define PAGE	4096L
 #define MIB	(1L << 20)
@@ -35,26 +36,26 @@
 
 static char *buffer;
 
-static void fail(const char *what)
+void fail(const char *what)
 {
 	perror(what);
 	exit(1);
 }
 
-static long check(long result, const char *what)
+long check(long result, const char *what)
 {
 	if (result < 0)
 		fail(what);
 	return result;
 }
 
-static void tell(const char *what, long units)
+void tell(const char *what, long units)
 {
 	printf("%s %ld %ld\n", what, bench_end(), units);
 	fflush(stdout);
 }
 
-static void forget(void)
+void forget(void)
 {
 	int fd;
 
@@ -396,18 +397,6 @@ static void cell_read_small(const char *path, long count)
 	tell("read", count);
 }
 
-static void make_empty(const char *path, long count)
-{
-	char name[4096];
-	long i;
-
-	check(mkdir(path, 0755), path);
-	for (i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "%s/entry%ld", path, i);
-		close(check(open(name, O_CREAT | O_EXCL | O_WRONLY, 0644), name));
-	}
-}
-
 static void cell_list(const char *path)
 {
 	struct dirent *entry;
@@ -466,6 +455,12 @@ int main(int argc, char **argv)
 		cell_read_small(path, first);
 	else if (!strcmp(cell, "make-empty"))
 		make_empty(path, first);
+	else if (!strcmp(cell, "absent"))
+		cell_absent(path, first);
+	else if (!strcmp(cell, "rename"))
+		cell_rename(path, first);
+	else if (!strcmp(cell, "unlink"))
+		cell_unlink(path, first);
 	else if (!strcmp(cell, "list"))
 		cell_list(path);
 	else if (!strcmp(cell, "append-by-two"))

@@ -140,6 +140,8 @@ class Bench:
                             counters=counted)
 
     def wants(self, member, cell):
+        if member["name"] in cell.get("but", ()):
+            return False
         return self._wanted is None or any(
             (member["name"], name) in self._wanted for name in cell["names"].values())
 

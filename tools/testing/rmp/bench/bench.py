@@ -79,6 +79,7 @@ def jobs_of_all():
             job = plan.table(device, block_size)
             boots[f"{device}-{block_size // 1024}k"] = (job, "3G")
         boots.setdefault("growth", (plan.growth(), "5G"))
+        boots.setdefault("many", (plan.many(), "5G"))
     for block_size in (4096, 1024):
         boots[f"changes-{block_size // 1024}k"] = (plan.changes(block_size), "3G")
     boots["repeat"] = (

@@ -11,6 +11,8 @@ SPARSE_MIB = 64
 SCATTERED_MIB = 16
 SMALL_FILES = 2000
 ENTRIES = 5000     # of the directory that is listed
+NAMES = 5000       # of the one in which they come, change and go
+MANY_FILES = 100_000  # in one directory, of those that do not walk over it
 WRITER_MIB = 64    # that each of two processes appends
 WRITER_NAMES = {"append_two": "to two files", "append_one": "to one file"}
 CHANGES = 16       # of each kind
@@ -41,6 +43,10 @@ COLUMNS = (
     ("sparse", "sparse read", "page"),
     ("fragmented", "fragmented", "page"),
     ("small_write", "small create", "file"),
+    ("empty", "create empty", "file"),
+    ("absent", "no such name", "name"),
+    ("rename", "rename", "name"),
+    ("unlink", "unlink", "file"),
     ("small_read", "small read", "file"),
     ("list", "readdir, stat", "entry"),
 )
@@ -70,6 +76,10 @@ WRITE_CELLS = [
     _cell(["overwrite", "new", MIB, 4096], overwrite="overwrite_4k"),
     _cell(["write", "new4k", MIB, 4096], write="write_4k"),
     _cell(["make-small", "small", SMALL_FILES], create="small_write"),
+    _cell(["make-empty", "names", NAMES], create="empty"),
+    _cell(["absent", "names", NAMES], absent="absent"),
+    _cell(["rename", "names", NAMES], rename="rename"),
+    _cell(["unlink", "names", NAMES], unlink="unlink"),
 ]
 MAKE = [
     ["write", "big", MIB, 1 << 20],
@@ -152,6 +162,15 @@ def growth():
         make.append(["make-small", name, count])
     return {"device": "brd", "block_size": 4096, "device_mib": 1900,
             "read": reads, "write": writes, "make": make, "only": []}
+
+
+def many():
+    """The job of the boot that makes many files in one directory. C ext2 would take an
+    hour."""
+    cell = _cell(["make-small", "many", MANY_FILES],
+                 create=f"small_write@{MANY_FILES}")
+    return {"device": "brd", "block_size": 4096, "device_mib": 1900, "read": [],
+            "write": [dict(cell, but=[C_EXT2, ON_RUST])], "make": [], "only": []}
 
 
 def only(job, pairs):

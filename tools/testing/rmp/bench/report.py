@@ -218,7 +218,7 @@ def write(found, about, out):
     text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 KiB, "
                  "milliseconds of the wall's clock on two processors", ""]
     text += writer_lines(cells(found["writers"]))
-    series = growth(found["growth"])
+    series = growth(found["growth"] + found["many"])
     text += ["", "growth (brd, 4 KiB blocks)", ""] + growth_lines(series)
     ui.say("\n".join(text))
     (out / "table.txt").write_text("\n".join(text) + "\n", encoding="utf-8")

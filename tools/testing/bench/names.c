@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Cells of the workload about names: files without contents in one directory.
+ */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "clock.h"
+#include "workload.h"
+
+void make_empty(const char *path, long count)
+{
+	char name[4096];
+	long i;
+
+	check(mkdir(path, 0755), path);
+	forget();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/entry%ld", path, i);
+		close(check(open(name, O_CREAT | O_EXCL | O_WRONLY, 0644), name));
+	}
+	tell("create", count);
+	sync();
+}
+
+/* Names that are not in a directory of make_empty(). */
+void cell_absent(const char *path, long count)
+{
+	char name[4096];
+	struct stat info;
+	long i;
+
+	forget();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/absent%ld", path, i);
+		if (!lstat(name, &info))
+			fail(name);
+	}
+	tell("absent", count);
+}
+
+/* All names of a directory of make_empty() become others in it. */
+void cell_rename(const char *path, long count)
+{
+	char name[4096], other[4096];
+	long i;
+
+	forget();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/entry%ld", path, i);
+		snprintf(other, sizeof(other), "%s/other%ld", path, i);
+		check(rename(name, other), other);
+	}
+	tell("rename", count);
+	sync();
+}
+
+/* All files that cell_rename() has left go. */
+void cell_unlink(const char *path, long count)
+{
+	char name[4096];
+	long i;
+
+	forget();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/other%ld", path, i);
+		check(unlink(name), name);
+	}
+	tell("unlink", count);
+	sync();
+}
