@@ -160,15 +160,16 @@ pub struct XattrTable<T: 'static> {
     _filesystem: PhantomData<T>,
 }
 
-/// The handlers of some namespaces, and what ends the table.
+/// The handlers of some namespaces of a filesystem's inodes, and what ends the table.
 #[repr(C)]
-pub struct XattrHandlers<const N: usize> {
+pub struct XattrHandlers<T, const N: usize> {
     handlers: [*const bindings::xattr_handler; N],
     end: *const bindings::xattr_handler,
+    _filesystem: PhantomData<fn() -> T>,
 }
 
 // SAFETY: The table is constant, and what it points to, too.
-unsafe impl<const N: usize> Sync for XattrHandlers<N> {}
+unsafe impl<T, const N: usize> Sync for XattrHandlers<T, N> {}
 
 /// The handler of a namespace, for [`XattrHandlers::new`].
 pub struct XattrHandler<T> {
@@ -186,12 +187,13 @@ impl<T: FileSystem> XattrHandler<T> {
     }
 }
 
-impl<const N: usize> XattrHandlers<N> {
+impl<T: FileSystem, const N: usize> XattrHandlers<T, N> {
     /// Those of some namespaces.
-    pub const fn new<T: FileSystem>(handlers: &[XattrHandler<T>; N]) -> Self {
+    pub const fn new(handlers: &[XattrHandler<T>; N]) -> Self {
         let mut table = Self {
             handlers: [ptr::null(); N],
             end: ptr::null(),
+            _filesystem: PhantomData,
         };
         let mut i = 0;
         while i < N {
@@ -205,7 +207,7 @@ impl<const N: usize> XattrHandlers<N> {
 impl<T: FileSystem> XattrTable<T> {
     /// The tables of `X`, whose namespaces have these handlers.
     pub const fn new<X: XattrOperations<FileSystem = T>, const N: usize>(
-        handlers: &'static XattrHandlers<N>,
+        handlers: &'static XattrHandlers<T, N>,
     ) -> Self {
         Self {
             handlers: ptr::from_ref(handlers).cast(),

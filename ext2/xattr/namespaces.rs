@@ -37,7 +37,7 @@ use rust_mpage::fs::{
 pub(crate) struct Attributes;
 
 /// The handlers of all names. C: `ext2_xattr_handlers`.
-pub(crate) static HANDLERS: XattrHandlers<3> = XattrHandlers::new(&[
+pub(crate) static HANDLERS: XattrHandlers<Ext2, 3> = XattrHandlers::new(&[
     XattrHandler::<Ext2>::of::<User>(),
     XattrHandler::<Ext2>::of::<Trusted>(),
     XattrHandler::<Ext2>::of::<Security>(),
