@@ -8,6 +8,7 @@
 //! Locks: none, these are plain values.
 
 use super::{
+    acl,
     inode_decode::{
         DeviceNumber,
         IdWidth, //
@@ -130,6 +131,8 @@ impl InodeImage {
     pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
             self.file_acl = raw.file_acl.get();
+            // Without its list the group would get the mask of that.
+            self.mode = acl::split(self.mode).effective;
         }
         let kept = kept & !(1 << ATTRIBUTES_ROOT);
         let Content::Pointers(pointers) = &mut self.content else {
