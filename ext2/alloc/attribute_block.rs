@@ -99,8 +99,3 @@ pub(crate) fn free(inode: &Ext2Inode, block: u32, buffer: Buffer, guard: Guard) 
         Err(_) => balloc::abandon_blocks(inode, block, 1),
     }
 }
-
-/// Takes a block from an inode that is to stay as it is, in use: e2fsck's to find.
-pub(crate) fn abandon(inode: &Ext2Inode, block: u32) {
-    balloc::abandon_blocks(inode, block, 1);
-}

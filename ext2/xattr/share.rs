@@ -44,6 +44,7 @@ use crate::{
 use kernel::prelude::*;
 use rust_mpage::fs::{
     Buffer,
+    Level,
     LockedBuffer, //
 };
 
@@ -161,6 +162,10 @@ fn holding(owners: u32, leaving: u32) -> Holding {
     }
 }
 
+/// How often the disk is told who has left a block, before it is left as it is: an inode may be in use
+/// by who stores it just then.
+const TRIES: u32 = 3;
+
 /// Calls `act` with what an inode's block is held by, the counts and the block being locked. If only
 /// the disk says that others have it, that is changed before; where it cannot be, they have it.
 fn with_holding<R>(
@@ -170,19 +175,19 @@ fn with_holding<R>(
 ) -> R {
     let sb = inode.super_block();
     let owners = &sb.data().order.owners;
-    let mut has_tried = false;
+    let mut tries = TRIES;
 
     loop {
         let mut counts = owners.lock();
         let locked = buffer.lock();
         let count = locked.le32(word::OWNERS).unwrap_or(0);
         let holding = holding(count, counts.of(buffer.number() as u32));
-        if holding != Holding::AloneInMemory || has_tried {
+        if holding != Holding::AloneInMemory || tries == 0 {
             return act(holding, &locked, &mut counts);
         }
         drop(locked);
         drop(counts);
-        has_tried = true;
+        tries -= 1;
         // What cannot be written is reported.
         let _ = owners.resolve(sb);
     }
@@ -240,7 +245,17 @@ pub(super) fn leave(inode: &Ext2Inode, buffer: Buffer, may_have: bool) {
             sb.mark_dirty(&buffer);
         }
         Left::Waits => attribute_block::discharge(inode),
-        Left::Stuck => attribute_block::abandon(inode, block),
+        // It has an owner too many: e2fsck's to find, and of no harm until then.
+        Left::Stuck => {
+            attribute_block::discharge(inode);
+            sb.message(
+                Level::Warning,
+                fmt!(
+                    "warning: inode {}: the block of its extended attributes, {block}, cannot be freed",
+                    inode.number()
+                ),
+            );
+        }
         Left::Wrong => {
             attribute_block::discharge(inode);
             report::corrupt(
@@ -283,6 +298,11 @@ pub(crate) fn release(inode: &Ext2Inode) {
         return;
     }
     let may_have = data.set_file_acl(0, false);
+    if may_have {
+        // So the image is without the block before anybody counts the inode among those that leave it;
+        // where that fails, who needs it tries again.
+        let _ = inode::store(inode);
+    }
     if inode::check_own(inode, block, 1).is_err() {
         return;
     }

@@ -154,8 +154,8 @@ def _first_table(path):
 
 @timeout(60)
 def test_bad_lists(ctx):
-    """An access control list that is none: nobody but root gets in, and in a directory
-    with such a default list nothing is made."""
+    """An access control list that is none cannot be read, and in a directory with such a
+    default list nothing is made."""
     disk = disks.Disk(ctx, "blank-1k").mount("acl")
     good = acl((1, 7), (2, 5, 1000), (4, 5), (16, 5), (32, 5))
     os.mkdir(disk.where("d"))
