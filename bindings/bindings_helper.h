@@ -18,3 +18,4 @@
 #include "helpers_acl.h"
 #include "helpers_acl.h"
 #include "helpers_fs.h"
+#include "helpers_quota.h"

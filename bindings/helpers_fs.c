@@ -115,6 +115,22 @@ __helper struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
 	return sb_getblk(sb, block);
 }
 
+__helper void
+rust_mpage_helper_forget_cached_block(struct super_block *sb, sector_t block)
+{
+	struct buffer_head *bh = sb_find_get_block_nonatomic(sb, block);
+
+	if (!bh)
+		return;
+	lock_buffer(bh);
+	if (!buffer_dirty(bh)) {
+		clear_buffer_write_io_error(bh);
+		clear_buffer_uptodate(bh);
+	}
+	unlock_buffer(bh);
+	brelse(bh);
+}
+
 __helper void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block)
 {
 	struct buffer_head *bh = bdev_getblk(sb->s_bdev, block, sb->s_blocksize,

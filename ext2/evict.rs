@@ -6,8 +6,6 @@
 //! its blocks; then nothing of it is in memory but itself; last goes its bit in the bitmap.
 //!
 //! C counterpart: `ext2_evict_inode()`.
-//!
-//! Left out: quota.
 
 #![deny(unsafe_code)]
 

@@ -47,6 +47,9 @@ use kernel::{
     },
 };
 
+/// How many kinds of quota the kernel knows.
+const QUOTA_TYPES: usize = bindings::MAXQUOTAS as usize;
+
 /// A slab object: an inode and the filesystem's data.
 #[repr(C)]
 pub(super) struct Slot<T: FileSystem> {
@@ -56,6 +59,8 @@ pub(super) struct Slot<T: FileSystem> {
     initialised: bool,
     /// The metadata blocks that a sync of the inode has to wait for.
     metadata: bindings::mapping_metadata_bhs,
+    /// Whom it is counted for.
+    dquots: [*mut bindings::dquot; QUOTA_TYPES],
     inode: bindings::inode,
 }
 
@@ -378,6 +383,7 @@ impl<T: FileSystem> InodeCache<T> {
                 return ptr::null_mut();
             }
             (*slot).initialised = false;
+            (*slot).dquots = [ptr::null_mut(); QUOTA_TYPES];
             let inode = ptr::addr_of_mut!((*slot).inode);
             bindings::mmb_init(
                 ptr::addr_of_mut!((*slot).metadata),
@@ -385,6 +391,17 @@ impl<T: FileSystem> InodeCache<T> {
             );
             inode
         }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel's quota code for an inode of `alloc_inode_callback`.
+    #[cfg(CONFIG_QUOTA)]
+    pub(super) unsafe extern "C" fn get_dquots_callback(
+        inode: *mut bindings::inode,
+    ) -> *mut *mut bindings::dquot {
+        // SAFETY: The inode is the field of a slot. The kernel has locks of its own for the pointers.
+        unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).dquots).cast() }
     }
 
     /// # Safety

@@ -54,22 +54,9 @@ impl Wait {
     }
 }
 
-/// Changing the inode. Nothing here marks it to be written: [`Inode::mark_dirty`] does.
+/// Changing the inode; what it has on disk is counted in `quota.rs`. Nothing here marks it to be
+/// written: [`Inode::mark_dirty`] does.
 impl<T: FileSystem> FsInode<T> {
-    /// Counts `bytes` more on disk. May be called without `i_rwsem`. C: `inode_add_bytes()`.
-    pub fn add_bytes(&self, bytes: u64) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        // SAFETY: The inode is valid.
-        unsafe { bindings::inode_add_bytes(self.as_raw(), bytes) }
-    }
-
-    /// Counts `bytes` less on disk. May be called without `i_rwsem`. C: `inode_sub_bytes()`.
-    pub fn sub_bytes(&self, bytes: u64) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        // SAFETY: The inode is valid.
-        unsafe { bindings::inode_sub_bytes(self.as_raw(), bytes) }
-    }
-
     /// Counts one link more. C: `inc_nlink()`, which warns of a file that has none and may not be
     /// linked again; but a corrupt filesystem can have a directory that says so.
     pub fn inc_nlink(&self) {

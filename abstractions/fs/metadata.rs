@@ -15,6 +15,7 @@ use super::{
     Level,
     SuperBlock, //
 };
+use crate::bindings;
 use kernel::prelude::*;
 
 impl<T: FileSystem> SuperBlock<T> {
@@ -49,6 +50,14 @@ impl<T: FileSystem> SuperBlock<T> {
         if failed {
             T::write_failed(self, buffer.number());
         }
+    }
+
+    /// Forgets what is in memory of block number `block`, which is no metadata and not dirty: it is read
+    /// when it is asked for next. A file's pages are written past it.
+    pub fn forget_cached(&self, block: u64) {
+        // SAFETY: The superblock is valid and has an open device. Whoever else has the block can cope
+        // with its not being valid, as after a failed write.
+        unsafe { bindings::rust_mpage_helper_forget_cached_block(self.as_raw(), block) }
     }
 
     /// Has a metadata block of the filesystem whose write has failed written again, and the

@@ -37,6 +37,8 @@ mod namespace;
 mod new_inode;
 mod operations;
 mod parameters;
+mod quota;
+mod quota_files;
 mod registration;
 mod rename;
 mod security;
@@ -142,6 +144,11 @@ pub use self::parameters::{
     ParameterTable,
     Parameters,
     Value, //
+};
+pub use self::quota::SpaceCharge;
+pub use self::quota_files::{
+    QuotaFileSystem,
+    QuotaUse, //
 };
 #[cfg(CONFIG_KUNIT)]
 pub(crate) use self::registration::is_static;

@@ -43,7 +43,8 @@ use kernel::{
 /// What a directory can do whose entries can be changed.
 ///
 /// Names have no NUL and no slash, are not empty, and may be longer than the filesystem allows. A
-/// file that is created is returned without its own name in the dentry cache, which it gets here.
+/// file that is created is returned without its own name in the dentry cache, which it gets here. Whom
+/// a directory is counted for is found before it is changed.
 pub trait NamespaceOperations: DirectoryOperations + WritableInode {
     /// Creates a regular file.
     fn create<'d>(
@@ -196,6 +197,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (mut dir, name) = unsafe { Self::place(dir, dentry) };
         from_result(|| {
+            dir.inode().initialize_quota()?;
             let mode = mode | bindings::S_IFREG as u16;
             let inode = D::create(&mut dir, name, mode)?;
             // SAFETY: By the safety requirements.
@@ -215,7 +217,8 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (mut dir, name) = unsafe { Self::place(dir, dentry) };
         let mode = mode | bindings::S_IFDIR as u16;
-        let made = D::mkdir(&mut dir, name, mode);
+        let initialized = dir.inode().initialize_quota();
+        let made = initialized.and_then(|()| D::mkdir(&mut dir, name, mode));
         // SAFETY: By the safety requirements.
         match made.and_then(|inode| unsafe {
             inode.instantiate(dir.super_block().as_raw(), dentry, mode)
@@ -238,6 +241,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (mut dir, name) = unsafe { Self::place(dir, dentry) };
         from_result(|| {
+            dir.inode().initialize_quota()?;
             let inode = D::mknod(&mut dir, name, mode, DeviceNumber::from_raw(device))?;
             // SAFETY: By the safety requirements.
             unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
@@ -259,6 +263,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             (dir, name, CStr::from_char_ptr(target))
         };
         from_result(|| {
+            dir.inode().initialize_quota()?;
             let inode = D::symlink(&mut dir, name, target.to_bytes())?;
             // SAFETY: By the safety requirements.
             unsafe {
@@ -308,6 +313,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             (dir, name, (*old_dentry).d_inode)
         };
         from_result(|| {
+            dir.inode().initialize_quota()?;
             // SAFETY: The inode of a positive dentry is valid.
             D::link(&mut dir, name, unsafe { FsInode::from_raw(raw) })?;
             // SAFETY: As above. The new reference is passed on.
@@ -332,7 +338,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             let (dir, name) = Self::place(dir, dentry);
             (dir, name, FsInode::from_raw((*dentry).d_inode))
         };
-        from_result(|| D::unlink(&mut dir, name, inode).map(|()| 0))
+        from_result(|| {
+            dir.inode().initialize_quota()?;
+            D::unlink(&mut dir, name, inode).map(|()| 0)
+        })
     }
 
     /// # Safety
@@ -348,7 +357,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             let victim = FsInode::from_raw((*dentry).d_inode);
             (dir, name, ExclusiveDirectory::new(victim))
         };
-        from_result(|| D::rmdir(&mut dir, name, victim).map(|()| 0))
+        from_result(|| {
+            dir.inode().initialize_quota()?;
+            D::rmdir(&mut dir, name, victim).map(|()| 0)
+        })
     }
 
     /// # Safety
@@ -368,8 +380,14 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         if flags & !bindings::RENAME_NOREPLACE != 0 {
             return EINVAL.to_errno();
         }
-        // SAFETY: By the safety requirements, and the flags.
-        let rename = unsafe { Rename::new(old_dir, old_dentry, new_dir, new_dentry) };
-        from_result(|| D::rename(rename).map(|()| 0))
+        from_result(|| {
+            for dir in [old_dir, new_dir] {
+                // SAFETY: By the safety requirements.
+                unsafe { FsInode::<D::FileSystem>::from_raw(dir) }.initialize_quota()?;
+            }
+            // SAFETY: By the safety requirements, and the flags.
+            let rename = unsafe { Rename::new(old_dir, old_dentry, new_dir, new_dentry) };
+            D::rename(rename).map(|()| 0)
+        })
     }
 }

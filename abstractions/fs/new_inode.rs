@@ -12,6 +12,7 @@
 use super::{
     fs_inode,
     inode_ref::check_mount,
+    quota::InodeCharge,
     FileSystem,
     FsInode,
     InodeFlags,
@@ -88,8 +89,11 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
     ///
     /// It has one link, and no size, or that of a symbolic link that is kept with the inode.
     ///
+    /// It is counted in its owners' quota.
+    ///
     /// Fails with `EINVAL` if the operations are not those of the type in the mode, with `EBUSY` if
-    /// the number is in use, or as `data` does. The inode is dropped then; its number is not freed.
+    /// the number is in use, with `EDQUOT`, or as `data` does. The inode is dropped then; its number
+    /// is not freed.
     pub fn insert(
         self,
         dir: &FsInode<T>,
@@ -121,10 +125,13 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
             let flags = creation.flags.into_raw();
             bindings::inode_set_flags(inode, flags, flags);
         }
+        // SAFETY: The inode is valid as long as `self`, and comes from `T`'s cache.
+        let charge = unsafe { InodeCharge::new(self.inode)? };
         // SAFETY: The inode is valid, not hashed, and has its number.
         to_result(unsafe { bindings::insert_inode_locked(inode) })?;
 
         // Nothing fails from here on.
+        charge.keep();
         let this = ManuallyDrop::new(self);
         // SAFETY: The inode is valid, and nobody else uses it.
         let mode = unsafe { (*inode).i_mode };

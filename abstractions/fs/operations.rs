@@ -339,7 +339,8 @@ pub(super) const REGULAR_FILE: bindings::file_operations = bindings::file_operat
 };
 
 /// `O_DIRECT` is accepted; the reads go through the page cache all the same. A program of 32 bits
-/// that does not know of sizes from 2 GiB on does not get a file of one. C: `ext2_file_open()`.
+/// that does not know of sizes from 2 GiB on does not get a file of one. Whom a file is counted for is
+/// found if it is opened to be written to. C: `ext2_file_open()`.
 ///
 /// # Safety
 ///
@@ -351,7 +352,7 @@ pub(super) unsafe extern "C" fn open_callback(
     // SAFETY: The file is not shared yet; the arguments are passed on.
     unsafe {
         (*file).f_mode |= bindings::RUST_MPAGE_FMODE_CAN_ODIRECT;
-        bindings::generic_file_open(inode, file)
+        bindings::rust_mpage_helper_dquot_file_open(inode, file)
     }
 }
 

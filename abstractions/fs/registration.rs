@@ -9,6 +9,7 @@
 
 use super::{
     message,
+    quota_files,
     super_block,
     write,
     AccessChange,
@@ -451,7 +452,37 @@ impl<T: FileSystem> ContextVTable<T> {
                 let _ = unsafe { write::sync_filesystem(sb) };
             }
             let change = AccessChange::of(sb.is_read_only(), wants_read_only);
-            T::reconfigure(sb, context, change).map(|()| 0)
+            // SAFETY: `s_umount` is held.
+            unsafe { reconfigure(sb, context, change) }.map(|()| 0)
         })
     }
+}
+
+/// Calls [`FileSystem::reconfigure`], quota being suspended before and resumed afterwards.
+///
+/// # Safety
+///
+/// `s_umount` must be held exclusively.
+unsafe fn reconfigure<T: FileSystem>(
+    sb: &SuperBlock<T>,
+    context: &mut T::Context,
+    change: AccessChange,
+) -> Result {
+    let access = T::ACCESS;
+    let quota = match &access {
+        Access::ReadOnly => None,
+        Access::ReadWrite(table) => table.quota(),
+    };
+    if let Some(quota) = quota.filter(|_| change == AccessChange::ToReadOnly) {
+        // SAFETY: By the safety requirements.
+        unsafe { quota.suspend(sb)? };
+    }
+    let result = T::reconfigure(sb, context, change);
+    if let Some(quota) = quota.filter(|_| quota_files::is_to_go_on(change, result.is_ok())) {
+        // SAFETY: By the safety requirements.
+        if unsafe { quota.resume(sb) }.is_err() {
+            sb.message(Level::Error, fmt!("error: quota cannot be turned on again"));
+        }
+    }
+    result
 }

@@ -9,7 +9,7 @@
 //! dropped exactly once: when filling fails, or in `put_super`, after the last inode is gone and
 //! before the device is released.
 //!
-//! Left out: quota. Writing is in `write.rs`.
+//! Writing is in `write.rs`, quota in `quota.rs`.
 
 use super::{
     buffer::Found,
@@ -332,6 +332,9 @@ pub(super) unsafe fn fill<T: FileSystem>(
             Access::ReadOnly => (*sb).s_op = &SuperVTable::<T>::OPERATIONS,
             Access::ReadWrite(table) => {
                 (*sb).s_op = table.as_raw();
+                if let Some(quota) = table.quota() {
+                    quota.set_up(sb);
+                }
                 (*sb).s_iflags |= bindings::SB_I_CGROUPWB as c_ulong;
             }
         }

@@ -6,8 +6,6 @@
 //! [`include/linux/fileattr.h`](srctree/include/linux/fileattr.h)
 //!
 //! Locks: the VFS holds `i_rwsem` exclusively when attributes change.
-//!
-//! Left out: quota.
 
 use super::{
     acl::{
@@ -231,6 +229,11 @@ impl<I: WritableInode> WritableVTable<I> {
             // SAFETY: By the safety requirements; the arguments are passed on.
             let (raw, valid, size, mode) = unsafe {
                 to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
+                to_result(bindings::rust_mpage_helper_dquot_setattr(
+                    idmap,
+                    (*dentry).d_inode,
+                    attr,
+                ))?;
                 (
                     (*dentry).d_inode,
                     (*attr).ia_valid,
@@ -302,6 +305,9 @@ impl<I: WritableInode> WritableVTable<I> {
                     bindings::rust_mpage_helper_fileattr_flags(attr),
                 )
             };
+            if inode.is_quota_file() {
+                return Err(EPERM);
+            }
             I::set_file_flags(inode, flags)?;
             inode.set_ctime_now();
             inode.mark_dirty();

@@ -9,14 +9,20 @@
 //! inode that is evicted is used by nobody else. One that is deleted is so within
 //! `sb_start_intwrite()`, which freezing waits for.
 //!
-//! Left out: quota.
+//! What is counted of an inode is no more when it has been deleted, see `quota.rs`.
 
 use super::{
+    quota_files::{
+        QuotaTable,
+        QuotaVTable, //
+    },
     super_block::SuperVTable,
     ExclusiveInode,
     FileSystem,
     FsInode,
+    InodeCache,
     InodeType,
+    QuotaFileSystem,
     SuperBlock,
     Wait, //
 };
@@ -83,6 +89,7 @@ pub trait WritableFileSystem: FileSystem {
 pub struct WriteTable<T: 'static> {
     table: &'static bindings::super_operations,
     mounted: fn(&SuperBlock<T>) -> Result,
+    quota: Option<QuotaTable<T>>,
 }
 
 impl<T: WritableFileSystem> WriteTable<T> {
@@ -92,6 +99,18 @@ impl<T: WritableFileSystem> WriteTable<T> {
         Self {
             table: &WriteVTable::<T>::OPERATIONS,
             mounted: T::mounted,
+            quota: None,
+        }
+    }
+}
+
+impl<T: QuotaFileSystem> WriteTable<T> {
+    /// The table of `T`, with quota.
+    pub const fn with_quota() -> Self {
+        Self {
+            table: &QuotaVTable::<T>::OPERATIONS,
+            mounted: T::mounted,
+            quota: Some(QuotaTable::new()),
         }
     }
 }
@@ -99,6 +118,11 @@ impl<T: WritableFileSystem> WriteTable<T> {
 impl<T> WriteTable<T> {
     pub(super) fn as_raw(&self) -> *const bindings::super_operations {
         self.table
+    }
+
+    /// How quota is turned on and off, if the filesystem has any.
+    pub(super) fn quota(&self) -> Option<&QuotaTable<T>> {
+        self.quota.as_ref()
     }
 
     /// Calls [`WritableFileSystem::mounted`].
@@ -146,10 +170,10 @@ pub(super) unsafe extern "C" fn evict_callback<T: FileSystem>(inode: *mut bindin
 }
 
 /// The operations of a superblock of `T`.
-struct WriteVTable<T>(PhantomData<T>);
+pub(super) struct WriteVTable<T>(PhantomData<T>);
 
 impl<T: WritableFileSystem> WriteVTable<T> {
-    const OPERATIONS: bindings::super_operations = bindings::super_operations {
+    pub(super) const OPERATIONS: bindings::super_operations = bindings::super_operations {
         write_inode: Some(Self::write_inode_callback),
         sync_inode_metadata: Some(Self::sync_inode_metadata_callback),
         evict_inode: Some(Self::evict_inode_callback),
@@ -159,6 +183,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         put_super: Some(Self::put_super_callback),
         nr_cached_objects: Some(Self::nr_cached_objects_callback),
         free_cached_objects: Some(Self::free_cached_objects_callback),
+        #[cfg(CONFIG_QUOTA)]
+        get_dquots: Some(InodeCache::<T>::get_dquots_callback),
         ..SuperVTable::<T>::OPERATIONS
     };
 
@@ -211,8 +237,12 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             // SAFETY: As above. Nothing above has made pages, unless by mistake.
             unsafe { drop_pages(raw) };
         }
-        // SAFETY: As above; the reference has gone out of scope.
-        unsafe { clear::<T>(raw) }
+        // SAFETY: As above; the reference has gone out of scope. Nobody counts anything for the inode
+        // any more.
+        unsafe {
+            bindings::rust_mpage_helper_dquot_drop(raw);
+            clear::<T>(raw);
+        }
     }
 
     /// # Safety
@@ -224,11 +254,15 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         if inode.nlink() == 0 && !sb.is_read_only() {
             // SAFETY: The superblock is valid.
             unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
+            // It is no less to be deleted if that cannot be found, and then counted until quotacheck.
+            let _ = inode.initialize_quota();
             // SAFETY: Nobody else uses an inode that is evicted.
             let deleted = T::delete_inode(&unsafe { ExclusiveInode::new(inode) });
             T::release_inode(inode);
             if deleted.is_ok() {
                 T::free_inode(inode);
+                // SAFETY: The inode is valid, and has been counted.
+                unsafe { bindings::rust_mpage_helper_dquot_free_inode(inode.as_raw()) };
             }
             // SAFETY: Started above.
             unsafe { bindings::rust_mpage_helper_sb_end_intwrite(sb.as_raw()) };
@@ -241,11 +275,18 @@ impl<T: WritableFileSystem> WriteVTable<T> {
 
     /// # Safety
     ///
-    /// Called by the VFS for a mounted filesystem.
-    unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
+    /// Called by the VFS for a mounted filesystem with `s_umount` held.
+    pub(super) unsafe extern "C" fn sync_fs_callback(
+        sb: *mut bindings::super_block,
+        wait: c_int,
+    ) -> c_int {
         // SAFETY: By the safety requirements.
         let sb = unsafe { SuperBlock::from_raw(sb) };
         sb.rescue_all();
+        // The kernel's quota code asks for it all the same.
+        if sb.is_read_only() {
+            return 0;
+        }
         from_result(|| T::sync_fs(sb, Wait::from_raw(wait)).map(|()| 0))
     }
 
@@ -294,7 +335,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     /// # Safety
     ///
     /// As of [`SuperVTable::put_super_callback`].
-    unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
+    pub(super) unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
         // SAFETY: The superblock has its data until the next call.
         T::put_super(unsafe { SuperBlock::from_raw(sb) });
         // SAFETY: By the safety requirements; the reference above has gone out of scope.

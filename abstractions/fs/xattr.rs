@@ -312,7 +312,10 @@ impl<N: XattrNamespace> HandlerVTable<N> {
             )
         };
         let mode = SetMode::from_raw(flags);
-        from_result(|| N::set(inode, name.to_bytes(), value, mode).map(|()| 0))
+        from_result(|| {
+            inode.initialize_quota()?;
+            N::set(inode, name.to_bytes(), value, mode).map(|()| 0)
+        })
     }
 }
 

@@ -9,9 +9,6 @@
 //! quota.
 //!
 //! Locks: none. The caller has the lock of the inode's attributes.
-//!
-//! Left out: quota, which would be asked in [`claim`] and [`charge`], and told in [`free`] and
-//! [`discharge`].
 
 #![deny(unsafe_code)]
 
@@ -30,7 +27,7 @@ const TRIES: u32 = 8;
 /// Gives an inode a block for attributes, near the inode, that the disk does not say is another
 /// file's. It counts as the inode's.
 ///
-/// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`.
+/// Fails with `ENOSPC`, `EDQUOT`, `EIO`, `ENOMEM` or `EUCLEAN`.
 pub(crate) fn claim(inode: &Ext2Inode) -> Result<u32> {
     let sb = inode.super_block();
     let data = sb.data();
@@ -62,8 +59,11 @@ pub(crate) fn unclaim(inode: &Ext2Inode, block: u32) {
 }
 
 /// Counts a block of attributes that others have as the inode's, too.
+///
+/// Fails with `EDQUOT`.
 pub(crate) fn charge(inode: &Ext2Inode) -> Result {
-    inode.add_bytes(1 << inode.super_block().block_bits());
+    let bytes = 1 << inode.super_block().block_bits();
+    inode.charge(bytes)?.keep(bytes);
     inode.mark_dirty();
     Ok(())
 }

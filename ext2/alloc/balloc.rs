@@ -11,9 +11,8 @@
 //! the group descriptors in use.
 //!
 //! Locks: the caller has the inode's tree mutex when it gets blocks. Bits are changed
-//! atomically, so nothing else is locked but what [`windows`](crate::groups::windows) locks.
-//!
-//! Left out: quota.
+//! atomically, so nothing else is locked but what [`windows`](crate::groups::windows) locks. Counting
+//! them for their owners takes spinlocks.
 
 #![deny(unsafe_code)]
 
@@ -52,6 +51,7 @@ use kernel::prelude::*;
 use rust_mpage::fs::{
     self,
     Buffer,
+    SpaceCharge,
     SuperBlock, //
 };
 
@@ -152,8 +152,8 @@ pub(crate) fn claim(sb: &SuperBlock<Ext2>, wanted: Wanted) -> Result<Promised<'_
 /// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
 /// marked dirty. C: `ext2_new_blocks()`.
 ///
-/// Fails with `ENOSPC` if there are none for the current task, or with the error of a bitmap that
-/// cannot be read.
+/// Fails with `EDQUOT` if an owner of the inode may not have them, with `ENOSPC` if there are none for
+/// the current task, or with the error of a bitmap that cannot be read.
 pub(crate) fn new_blocks(
     inode: &Ext2Inode,
     info: &mut BlockAllocInfo,
@@ -178,6 +178,8 @@ pub(crate) fn promised_blocks(
         return Err(ENOSPC);
     }
     let needed = wanted.needed.min(most);
+    let charge = charge(inode, Wanted { needed, most })?;
+    let most = (charge.bytes() >> sb.block_bits()) as u32;
     let found = search::allocate(sb, info, goal, Wanted { needed, most })?;
     let count = found.blocks.count;
 
@@ -188,9 +190,23 @@ pub(crate) fn promised_blocks(
     data.counters.free_blocks.add(-i64::from(count));
     write_bitmap(sb, &found.bitmap);
 
-    inode.add_bytes(u64::from(count) << sb.block_bits());
+    charge.keep(u64::from(count) << sb.block_bits());
     inode.mark_dirty();
     Ok(found.blocks)
+}
+
+/// Counts the wanted blocks for the inode and its owners, or, if that is more than these may have, as
+/// many as are needed.
+fn charge(inode: &Ext2Inode, wanted: Wanted) -> Result<SpaceCharge<'_, Ext2>> {
+    let bytes = |blocks: u32| u64::from(blocks) << inode.block_bits();
+
+    if wanted.most > wanted.needed {
+        match inode.charge_ahead(bytes(wanted.most)) {
+            Err(EDQUOT) => {}
+            result => return result,
+        }
+    }
+    inode.charge(bytes(wanted.needed))
 }
 
 /// Frees blocks that a promise was spent on, for nothing: they are promised again.

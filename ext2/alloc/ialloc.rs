@@ -9,7 +9,9 @@
 //! Locks: none. Bits and counts are changed atomically. The caller holds the `i_rwsem` of the
 //! directory that a new inode is for.
 //!
-//! Left out: quota; ACLs and security labels of new inodes, which are in [`xattr`](crate::xattr).
+//! They are counted for their owners by the wrappers, when they are inserted and deleted.
+//!
+//! Left out: ACLs and security labels of new inodes, which are in [`xattr`](crate::xattr).
 
 #![deny(unsafe_code)]
 
@@ -55,7 +57,7 @@ use rust_mpage::fs::{
 /// Makes the inode of a new file in `dir`, with the contents that `data` makes of its flags, and
 /// marks it dirty. C: `ext2_new_inode()`.
 ///
-/// Fails with `ENOSPC` if there is no free inode, with `EUCLEAN` if one that is free is in use.
+/// Fails with `ENOSPC` if there is no free inode, with `EDQUOT` if its owner may have no more, with `EUCLEAN` if one that is free is in use.
 pub(crate) fn new_inode<'m, D>(
     dir: &'m Ext2Inode,
     mode: u16,
