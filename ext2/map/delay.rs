@@ -183,8 +183,12 @@ fn mapped<'i>(inode: &'i Ext2Inode, path: &BlockPath, blocks: Blocks) -> Backed<
 
 /// Whether blocks of the file get their places when they are written.
 fn delays(inode: &Ext2Inode) -> bool {
-    let data = inode.super_block().data();
-    data.options().delays_allocation() && inode::is_regular(inode) && !inode.is_sync()
+    let sb = inode.super_block();
+    // What is over a limit is refused to who writes.
+    sb.data().options().delays_allocation()
+        && inode::is_regular(inode)
+        && !inode.is_sync()
+        && !sb.has_quota()
 }
 
 /// Promises block `at`, whose path is `path`, and those behind it, `max` at most. [`None`] if they are
