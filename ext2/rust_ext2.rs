@@ -30,6 +30,7 @@ mod map;
 mod xattr;
 
 mod dir;
+mod quota;
 
 // What the VFS calls.
 mod evict;

@@ -7,7 +7,8 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    disk, evict,
+    disk,
+    evict,
     export::Export,
     inode::{
         self,
@@ -26,6 +27,7 @@ use crate::{
         Ext2,
         Ext2Data, //
     },
+    quota,
     xattr::{
         self,
         Acls,
@@ -50,6 +52,8 @@ use rust_mpage::fs::{
     NewSuperBlock,
     Parameters,
     Purpose,
+    QuotaFileSystem,
+    QuotaUse,
     StatFs,
     SuperBlock,
     Unwritten,
@@ -62,7 +66,7 @@ use rust_mpage::fs::{
 
 impl FileSystem for Ext2 {
     const NAME: &'static CStr = c"rust_ext2";
-    const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::new());
+    const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::with_quota());
     const EXPORT: Option<ExportTable<Self>> = Some(ExportTable::new::<Export>());
     const XATTRS: Option<XattrTable<Self>> =
         Some(XattrTable::new::<Attributes, 3>(&xattr::HANDLERS));
@@ -175,5 +179,23 @@ impl WritableFileSystem for Ext2 {
 
     fn put_super(sb: &SuperBlock<Self>) {
         super_state::put_super(sb)
+    }
+}
+
+impl QuotaFileSystem for Ext2 {
+    fn read_quota(file: &Ext2Inode, at: u64, out: &mut [u8]) -> Result<usize> {
+        quota::file::read(file, at, out)
+    }
+
+    fn write_quota(file: &Ext2Inode, at: u64, bytes: &[u8]) -> Result<usize> {
+        quota::file::write(file, at, bytes)
+    }
+
+    fn prepare_quota_file(file: &Ext2Inode) -> Result {
+        quota::file::prepare(file)
+    }
+
+    fn mark_quota_file(file: &Ext2Inode, is: QuotaUse) {
+        quota::file::mark(file, is)
     }
 }

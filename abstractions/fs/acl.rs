@@ -318,6 +318,7 @@ unsafe fn keep<T: FileSystem>(
     if kind == AclKind::Default && !inode.is_directory() {
         return if acl.is_null() { Ok(()) } else { Err(EACCES) };
     }
+    inode.initialize_quota()?;
     // SAFETY: By the safety requirements.
     unsafe { Acl::borrowed(acl, |acl| (table.set)(inode, kind, acl)) }?;
     // SAFETY: The inode is valid; a reference is taken on the list, if there is one.

@@ -4,7 +4,7 @@
 //!
 //! All that C ext2 has are understood, kept and shown, so that a table of mounts works with either;
 //! `delalloc` and `nodelalloc` are spelled as in ext4.
-//! These do nothing yet: `usrquota`, `grpquota` (quota).
+//! `usrquota` and `grpquota` are for who turns quota on.
 //!
 //! Locks: none; those of a mounted filesystem are [`live_options`](crate::mount::live_options).
 
@@ -177,12 +177,6 @@ impl Options {
         self.delayed_allocation && !(self.user_quota || self.group_quota)
     }
 
-    /// What the user should know of the options that do nothing yet.
-    pub(crate) fn unsupported(&self) -> Option<&'static str> {
-        (self.user_quota || self.group_quota)
-            .then_some("quota is not supported yet: nothing is counted, and there is no limit")
-    }
-
     /// Shows what differs from the defaults. C: `ext2_show_options()`.
     pub(crate) fn show(&self, defaults: &DefaultOptions, super_block: u32, out: &SeqFile) {
         const DEFAULT_ID: u32 = 0;
@@ -252,11 +246,6 @@ impl Request {
         self.super_block.unwrap_or(SuperBlockLocation::PRIMARY)
     }
 
-    /// Whether quota is asked for.
-    pub(crate) fn names_quota(&self) -> bool {
-        self.user_quota.is_some() || self.group_quota.is_some()
-    }
-
     /// `options` with the user's wishes. `sb=` is heeded at mount only.
     pub(crate) fn apply(&self, options: Options) -> Options {
         Options {
@@ -310,6 +299,9 @@ impl Request {
             MountOption::Orlov => self.old_allocator = Some(false),
             MountOption::UserXattr => self.user_xattr = yes,
             MountOption::Acl => self.acl = yes,
+            MountOption::UserQuota | MountOption::GroupQuota if !cfg!(CONFIG_QUOTA) => {
+                mount.message(Level::Info, fmt!("quota operations not supported"))
+            }
             MountOption::UserQuota => self.user_quota = Some(true),
             MountOption::GroupQuota => self.group_quota = Some(true),
             MountOption::Reservation => self.reservation = yes,

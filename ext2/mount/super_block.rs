@@ -93,9 +93,6 @@ pub(crate) fn fill(
     if options.debug {
         describe(sb, &geometry);
     }
-    if let Some(warning) = options.unsupported() {
-        sb.message(Level::Warning, fmt!("warning: {warning}"));
-    }
     KBox::try_pin_init(
         try_pin_init!(Ext2Data {
             geometry,
@@ -132,13 +129,6 @@ pub(crate) fn reconfigure(
     let data = sb.data();
     data.options.change(|options| request.apply(options));
     sb.set_heeds_acls(data.options().heeds_acls());
-    if let Some(warning) = data
-        .options()
-        .unsupported()
-        .filter(|_| request.names_quota())
-    {
-        sb.message(Level::Warning, fmt!("warning: {warning}"));
-    }
     Ok(())
 }
 
