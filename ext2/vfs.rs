@@ -7,8 +7,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    disk,
-    evict,
+    disk, evict,
     export::Export,
     inode::{
         self,

@@ -28,8 +28,9 @@ _GUEST = {"qemu-system-x86": "qemu-system-x86_64", "e2fsprogs": "mke2fs",
           "python3-venv": ""}
 # what guest tests run: workloads with verification by other people, fio for
 # read-back checks of many jobs, stress-ng for its filesystem stressors, attr and acl
-# for what users set attributes with
-_TESTS = {"fio": "fio", "stress-ng": "stress-ng", "attr": "setfattr", "acl": "setfacl"}
+# for what users set attributes with, quota for what administrators use
+_TESTS = {"fio": "fio", "stress-ng": "stress-ng", "attr": "setfattr", "acl": "setfacl",
+          "quota": "quotaon"}
 # what makes and checks the disks of C filesystems on rust_mpage
 _DISKS = ["dosfstools", "udftools", "genisoimage"]
 # what xfstests' own tests call, and the libraries that a tree of it is built with

@@ -1,24 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Extended attributes in inodes, as ext4 has them, and quota, which are not supported
-(E9, E13): that is said of quota, and ignoring access control lists widens no access.
+"""Extended attributes in inodes, as ext4 has them, which are not supported (E9): ignoring
+access control lists widens no access.
 """
 
 import contextlib
-import ctypes
-import errno
 import os
 import struct
 
 import disks
 import ext2disk
 import sides
-import sysapi
 from runner import timeout
 
 OWNER, USER, GROUP_OWNER, MASK, OTHER = 1, 2, 4, 16, 32
 MAGIC = 0xEA020000
-_QUOTACTL = 179
-_Q_GETFMT = 0x800004
 
 
 def _rust_only(ctx):
@@ -87,40 +82,3 @@ def test_lists_in_inodes(ctx):
     disk.mount(fstype=sides.C_FSTYPE)
     assert _shown(disk, ("list", "label")) == {"list": 0o770, "label": 0o710}
     disk.umount()
-
-
-def _quota_format(device):
-    """errno of quotactl(2) with Q_GETFMT."""
-    out = ctypes.c_uint32()
-    result = sysapi.libc.syscall(_QUOTACTL, ctypes.c_int(_Q_GETFMT << 8),
-                                 device.encode(), 0, ctypes.byref(out))
-    return ctypes.get_errno() if result else 0
-
-
-@timeout(60)
-def test_quota(ctx):
-    """Quota is accepted as an option, and shown; that nothing is counted is said at
-    each such mount and remount, and quotactl(2) says it, too."""
-    _rust_only(ctx)
-    disk = disks.Disk(ctx, "features-none")
-    device = os.path.basename(disk.device)
-
-    def said(call, *args):
-        log = len(ctx.kernel_log())
-        call(*args)
-        return any("nothing is counted" in line and device in line
-                   for line in ctx.kernel_log()[log:])
-
-    assert not said(disk.mount)
-    assert _quota_format(disk.device) == errno.ENOSYS
-    assert not said(disk.remount)
-    assert said(disk.remount, 0, "grpquota")
-    assert not said(disk.remount)
-    disk.umount()
-    for options in ("usrquota", "grpquota", "quota", "usrquota,grpquota"):
-        assert said(disk.mount, options), options
-        assert _quota_format(disk.device) == errno.ENOSYS
-        assert {"usrquota", "grpquota"} & set(disks.shown_options(disk.point)), options
-        disk.umount()
-    assert not said(disk.mount, "noquota")
-    disk.finish()
