@@ -121,6 +121,8 @@ impl<T: FileSystem> Drop for SpaceCharge<'_, T> {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.inode.sub_bytes(self.bytes);
+            // Somebody may have stored an image with them.
+            self.inode.mark_dirty();
         }
     }
 }

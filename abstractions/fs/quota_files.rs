@@ -242,10 +242,19 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
         // SAFETY: The filesystem is mounted, and `s_umount` held.
         let written = unsafe { write_back(SuperBlock::<T>::from_raw(sb)) };
+        if let Err(error) = written {
+            // Who syncs the filesystem next hears of it. Here it would keep the rest from being synced
+            // if nobody waits yet, and who waits finds nothing dirty any more.
+            //
+            // SAFETY: The filesystem is mounted.
+            unsafe {
+                bindings::errseq_set(ptr::addr_of_mut!((*sb).s_wb_err), error.to_errno());
+            }
+        }
         // SAFETY: By the safety requirements.
         match unsafe { WriteVTable::<T>::sync_fs_callback(sb, wait) } {
-            0 => from_result(|| written.map(|()| 0)),
-            error => error,
+            0 if wait != 0 => from_result(|| written.map(|()| 0)),
+            result => result,
         }
     }
 
