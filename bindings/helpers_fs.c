@@ -4,6 +4,7 @@
  * wrappers call, as functions. See helpers.c.
  */
 
+#include <linux/compat.h>
 #include <linux/highmem.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
@@ -389,6 +390,20 @@ __helper void rust_mpage_helper_cond_resched(void)
 __helper ssize_t rust_mpage_helper_generic_write_sync(struct kiocb *iocb, ssize_t count)
 {
 	return generic_write_sync(iocb, count);
+}
+
+__helper struct mnt_idmap *rust_mpage_helper_file_mnt_idmap(const struct file *file)
+{
+	return file_mnt_idmap(file);
+}
+
+__helper unsigned long rust_mpage_helper_compat_ptr(unsigned long argument)
+{
+#ifdef CONFIG_COMPAT
+	return (unsigned long)compat_ptr(argument);
+#else
+	return argument;
+#endif
 }
 
 __helper size_t rust_mpage_helper_iov_iter_count(struct iov_iter *iter)

@@ -133,6 +133,9 @@ bool rust_mpage_helper_is_static(const void *object,
 bool rust_mpage_helper_fileattr_has_fsx(const struct file_kattr *fa);
 u32 rust_mpage_helper_fileattr_flags(const struct file_kattr *fa);
 int rust_mpage_helper_finish_open_simple(struct file *file);
+struct mnt_idmap *rust_mpage_helper_file_mnt_idmap(const struct file *file);
+/* The pointer that programs of 32 bits mean; without them any number */
+unsigned long rust_mpage_helper_compat_ptr(unsigned long argument);
 
 /* What generic_perform_write() does around copy_folio_from_iter_atomic() */
 size_t rust_mpage_helper_copy_from_iter(struct folio *folio, size_t offset,

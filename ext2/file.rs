@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 use crate::{
+    groups::windows::Windowing,
     inode::{
         self,
         Directory,
@@ -31,6 +32,7 @@ use rust_mpage::{
         ExtentFlags,
         FiemapRequest,
         FileOperations,
+        IoctlOperations,
         WritableFile,
         WritableInode, //
     },
@@ -211,6 +213,31 @@ impl WritableInode for Directory {
         File::set_file_flags(inode, flags)
     }
 }
+
+/// Windows of blocks that are reserved for files that grow.
+///
+/// C: parts of `ext2_ioctl()`.
+impl IoctlOperations for File {
+    fn reserved_blocks(inode: &Ext2Inode) -> Option<u32> {
+        if !Self::can_reserve_blocks(inode) {
+            return None;
+        }
+        inode.data().lock_tree().info.goal_size()
+    }
+
+    fn can_reserve_blocks(inode: &Ext2Inode) -> bool {
+        let windowing = inode.super_block().data().options().windowing();
+        windowing == Windowing::On && inode.is_regular()
+    }
+
+    fn reserve_blocks(inode: &Ext2Inode, blocks: u32) {
+        let mut tree = inode.data().lock_tree();
+        tree.info.ensure(Windowing::On);
+        tree.info.set_goal_size(blocks);
+    }
+}
+
+impl IoctlOperations for Directory {}
 
 impl WritableFile for File {
     /// C: `ext2_release_file()`.

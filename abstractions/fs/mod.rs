@@ -28,6 +28,7 @@ mod inode_flags;
 mod inode_ref;
 mod inode_state;
 mod inode_view;
+mod ioctl;
 mod library_writes;
 mod link_target;
 mod mbcache;
@@ -115,6 +116,7 @@ pub use self::inode_state::{
     Wait, //
 };
 pub use self::inode_view::InodeView;
+pub use self::ioctl::IoctlOperations;
 pub use self::library_writes::Called;
 pub(crate) use self::library_writes::SealedWrites;
 pub use self::link_target::LinkTarget;

@@ -19,6 +19,7 @@ use super::{
         self,
         DirectoryVTable, //
     },
+    ioctl::IoctlVTable,
     rename::Rename,
     writable::WritableVTable,
     CreatedInode,
@@ -28,7 +29,7 @@ use super::{
     FileSystem,
     FsInode,
     InodeType,
-    WritableInode, //
+    IoctlOperations, //
 };
 use crate::bindings;
 use core::{
@@ -45,7 +46,7 @@ use kernel::{
 /// Names have no NUL and no slash, are not empty, and may be longer than the filesystem allows. A
 /// file that is created is returned without its own name in the dentry cache, which it gets here. Whom
 /// a directory is counted for is found before it is changed.
-pub trait NamespaceOperations: DirectoryOperations + WritableInode {
+pub trait NamespaceOperations: DirectoryOperations + IoctlOperations {
     /// Creates a regular file.
     fn create<'d>(
         dir: &mut ExclusiveDirectory<'d, Self::FileSystem>,
@@ -162,6 +163,8 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
 
     pub(super) const FILE: bindings::file_operations = bindings::file_operations {
         fsync: Some(WritableVTable::<D>::fsync_callback),
+        unlocked_ioctl: Some(IoctlVTable::<D>::ioctl_callback),
+        compat_ioctl: Some(IoctlVTable::<D>::compat_callback),
         ..DirectoryVTable::<D>::FILE
     };
 

@@ -22,6 +22,7 @@ use super::{
         InodeVTable,
         REGULAR_FILE, //
     },
+    ioctl::IoctlVTable,
     write_iter::WriteVTable,
     AddressSpaceWriteOperations,
     DeviceNumber,
@@ -31,6 +32,7 @@ use super::{
     FsInode,
     InodeOperations,
     InodeType,
+    IoctlOperations,
     LinkTarget,
     NamespaceOperations,
     NamespaceVTable,
@@ -76,7 +78,7 @@ pub trait WritableInode: InodeOperations {
 }
 
 /// What a regular file can do that can be written to.
-pub trait WritableFile: FileOperations + WritableInode {
+pub trait WritableFile: FileOperations + IoctlOperations {
     /// An open file that could be written to is closed. Others may be open still.
     fn release_writer(inode: &FsInode<Self::FileSystem>);
 }
@@ -337,6 +339,8 @@ where
     const FILE: bindings::file_operations = bindings::file_operations {
         fsync: Some(WritableVTable::<I>::fsync_callback),
         write_iter: Some(WriteVTable::<A>::write_iter),
+        unlocked_ioctl: Some(IoctlVTable::<I>::ioctl_callback),
+        compat_ioctl: Some(IoctlVTable::<I>::compat_callback),
         splice_write: Some(bindings::iter_file_splice_write),
         mmap_prepare: Some(Self::mmap_prepare_callback),
         release: Some(Self::release_callback),

@@ -148,6 +148,19 @@ impl BlockAllocInfo {
         self.info.as_ref().map(|i| i.goal_size).filter(|&s| s > 0)
     }
 
+    /// How large the next window is to be, 0 if the file has none; `None` if nothing is kept track of.
+    pub(crate) fn goal_size(&self) -> Option<u32> {
+        self.info.as_ref().map(|info| info.goal_size)
+    }
+
+    /// Sets how large the next window is to be, 0 for none; at most 1027 blocks. The window that there
+    /// is stays.
+    pub(crate) fn set_goal_size(&mut self, blocks: u32) {
+        if let Some(info) = &mut self.info {
+            info.goal_size = blocks.min(MAX_BLOCKS);
+        }
+    }
+
     /// The window, if there is one now.
     pub(crate) fn window(&self) -> Option<Window> {
         self.info.as_ref()?.window

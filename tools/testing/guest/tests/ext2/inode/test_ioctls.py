@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0
+"""ioctl(2) of files and directories (E11): versions, reservation windows, flags.
+
+The same is asked of C ext2 and of the filesystem under test, by the owner, by another
+user, on a read-only mount, of every kind of file, with pointers that lead nowhere.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+
+import compare
+import disks
+import ext2disk
+import lowlevel
+import pair
+import sysapi
+from sysapi import libc
+
+GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
+GETVERSION, SETVERSION = 0x80087601, 0x40087602
+GETRSVSZ, SETRSVSZ = 0x80086605, 0x40086606
+FSGETXATTR, FSSETXATTR = 0x801C581F, 0x401C5820
+GETFSUUID, GETFSLABEL, GETFSSYSFSPATH = 0x80111500, 0x81009431, 0x80811501
+UNKNOWN = 0x800866F1
+COMMANDS = {"flags": (GETFLAGS, SETFLAGS), "version": (GETVERSION, SETVERSION),
+            "reserved": (GETRSVSZ, SETRSVSZ)}
+IMMUTABLE, APPEND = 0x10, 0x20
+NOWHERE = 1
+
+
+def _ask(path, number, value=0, flags=os.O_RDONLY):
+    """What an ioctl(2) makes of a number, or the name of its error."""
+    fd = os.open(path, flags)
+    try:
+        answer, error = lowlevel.error_of(fcntl.ioctl, fd, number, struct.pack(
+            "<Q", value) + bytes(264))
+    finally:
+        os.close(fd)
+    if error:
+        return errno.errorcode[error]
+    return struct.unpack_from("<I", answer)[0]
+
+
+def _nowhere(path, number):
+    """The error of an ioctl(2) whose argument is nowhere."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return lowlevel.error_of(sysapi.check, libc.ioctl(fd, number, NOWHERE))[1]
+    finally:
+        os.close(fd)
+
+
+def _fill(disk):
+    """One of each kind, owned by user 1."""
+    with open(disk.where("file"), "wb") as file:
+        file.write(b"contents" * 3000)
+    with open(disk.where("empty"), "wb"):
+        pass
+    os.mkdir(disk.where("folder"))
+    os.mkfifo(disk.where("fifo"))
+    for name in ("file", "empty", "folder", "fifo"):
+        os.chown(disk.where(name), 1, 1)
+        os.chmod(disk.where(name), 0o755)
+    os.chmod(disk.point, 0o777)
+
+
+NAMES = ("file", "empty", "folder", "")
+
+
+def _everything(disk):
+    """{question: answer}"""
+    found = {}
+
+    def note(what, answer):
+        found[what] = answer
+
+    def by(who, user):
+        with pair.user(user):
+            for name in NAMES:
+                path = disk.where(name)
+                for what, (read, write) in COMMANDS.items():
+                    value = 0x40 if what == "flags" else 700
+                    note((who, name, what, "set"), _ask(path, write, value + user))
+                    answer = _ask(path, read)
+                    if (what, who) != ("version", "another"):  # that of the beginning
+                        note((who, name, what), answer)
+
+    by("another", 2)
+    by("owner", 1)
+    for name in NAMES:
+        path = disk.where(name)
+        for what, (read, write) in COMMANDS.items():
+            note((name, what, "nowhere"), (_nowhere(path, read), _nowhere(path, write)))
+        for number in (UNKNOWN, GETFSUUID, GETFSLABEL, GETFSSYSFSPATH):
+            note((name, hex(number)), _ask(path, number))
+        note((name, "fsx"), _ask(path, FSGETXATTR))
+        note((name, "fsx, set"), _ask(path, FSSETXATTR, 8))
+        for flags in (0xFFFFFFFF, 0x0003FFFF, 0x000380FF & ~(IMMUTABLE | APPEND), 0):
+            note((name, "set", flags), _ask(path, SETFLAGS, flags))
+            note((name, "get", flags), _ask(path, GETFLAGS))
+            note((name, "statx", flags), lowlevel.statx(path)[8:16].hex())
+    for size in (0, 1, 1027, 1028, 65535):
+        note(("set", size), _ask(disk.where("file"), SETRSVSZ, size))
+        note(("get", size), _ask(disk.where("file"), GETRSVSZ))
+    disk.remount(flags=1)
+    for name in NAMES:
+        for what, (_, write) in COMMANDS.items():
+            note(("read-only", name, what), _ask(disk.where(name), write, 5))
+            note(("read-only", name, what, "nowhere"), _nowhere(disk.where(name), write))
+    disk.remount(options="noreservation")
+    note("no reservation", [_ask(disk.where("file"), number, 9)
+                            for number in (GETRSVSZ, SETRSVSZ)])
+    return found
+
+
+def test_answers(ctx):
+    """Every question to every kind of file, as in C."""
+    answers = []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk = disks.Disk(ctx, "blank-1k", fstype).mount()
+        _fill(disk)
+        answers.append(_everything(disk))
+        disk.finish()
+    want, got = answers
+    wrong = {key: (got.get(key), answer) for key, answer in want.items()
+             if got.get(key) != answer}
+    assert not wrong, "here and in C:\n" + "\n".join(map(str, wrong.items()))
+    assert want[("owner", "file", "version")] == 701
+    assert want[("owner", "file", "reserved")] == 701
+    assert want[("another", "file", "version", "set")] == "EPERM"
+    assert want[("another", "file", "reserved", "set")] == "EACCES"
+    assert want[("read-only", "file", "version")] == "EROFS"
+
+
+def test_versions_are_generations(ctx):
+    """A version that is set is on the disk, in handles of the file, and a change of the
+    inode."""
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    _fill(disk)
+    for name in ("file", "folder"):
+        path = disk.where(name)
+        old = lowlevel.name_to_handle(path)
+        os.utime(path, (5, 5))
+        disks.sync(disk.point)
+        before = os.stat(path).st_ctime_ns
+        while os.stat(disk.point).st_mtime_ns <= before:  # the clock has moved on
+            os.close(os.open(disk.where("tick"), os.O_CREAT | os.O_RDWR))
+            os.unlink(disk.where("tick"))
+        assert _ask(path, SETVERSION, 0xFEDCBA98) == 0xFEDCBA98
+        assert os.stat(path).st_ctime_ns > before
+        mount = os.open(disk.point, os.O_RDONLY)
+        assert lowlevel.error_of(lowlevel.open_handle, mount, old)[1] == errno.ESTALE
+        os.close(lowlevel.open_handle(mount, lowlevel.name_to_handle(path)))
+        os.close(mount)
+    disk.umount()
+    ctx.drop_caches()
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk.mount(fstype=fstype)
+        for name in ("file", "folder"):
+            assert _ask(disk.where(name), GETVERSION) == 0xFEDCBA98, (fstype, name)
+        disk.umount()
+    disk.check()
+
+
+def test_windows_have_the_size_that_is_set(ctx):
+    """Files that grow side by side with windows of other sizes, or none, have the same
+    bitmaps as in C; and what is set on an empty file lasts as long as the inode."""
+    groups = []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk = disks.Disk(ctx, "groups-1k", fstype).mount("oldalloc")
+        files = []
+        for number, size in enumerate((0, 1, 40, 300, None)):
+            path = disk.where(f"f{number}")
+            files.append(open(path, "wb", 0))
+            if size is not None:
+                assert _ask(path, SETRSVSZ, size) == size
+                assert _ask(path, GETRSVSZ) == size
+            else:
+                assert _ask(path, GETRSVSZ) == "ENOTTY"
+        for step in range(40):
+            for number, file in enumerate(files):
+                file.write(b"w" * (1024 + 512 * (step * number % 3)))
+                os.fsync(file.fileno())
+        sizes = [_ask(disk.where(f"f{number}"), GETRSVSZ) for number in range(5)]
+        extents = [compare.extents(file.fileno()) for file in files]
+        blocks = [[lowlevel.fibmap(file.fileno(), at) for at in range(40)] for file in files]
+        for file in files:
+            file.close()
+        disk.finish()
+        groups.append((sizes, extents, blocks, ext2disk.Groups(disk.path).used()))
+    assert groups[0][:2] == groups[1][:2], groups
+    assert groups[0][2] == groups[1][2], f"{groups[1][2]}\nin C {groups[0][2]}"
+    assert groups[0][3] == groups[1][3]
+
+
+def test_windows_too_large(ctx):
+    """More than the largest window is the largest. C takes the lower half of the number:
+    65536 is no window there."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C takes the lower 16 bits")
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    _fill(disk)
+    for size in (65536, 65537, 1 << 31, 0xFFFFFFFF):
+        assert _ask(disk.where("file"), SETRSVSZ, size) == size
+        assert _ask(disk.where("file"), GETRSVSZ) == 1027
+    disk.finish()
