@@ -232,6 +232,31 @@ static void cell_read(const char *path, long chunk, long is_warm)
 	close(fd);
 }
 
+/* The same past the cache; nothing of the file is in it. */
+static void cell_read_direct(const char *path, long chunk)
+{
+	int fd = check(open(path, O_RDONLY | O_DIRECT), path);
+	long pages;
+
+	forget();
+	bench_begin();
+	pages = read_all(fd, chunk);
+	tell("read", pages);
+	close(fd);
+}
+
+/* Past the cache over a file that is there, or, if there is none, to a new one. */
+static void cell_write_direct(const char *path, long mib, long chunk)
+{
+	int fd = check(open(path, O_CREAT | O_WRONLY | O_DIRECT, 0644), path);
+
+	forget();
+	bench_begin();
+	put(fd, mib * MIB, chunk);
+	tell("write", mib * MIB / PAGE);
+	close(fd);
+}
+
 static void cell_mmap(const char *path)
 {
 	int fd = check(open(path, O_RDONLY), path);
@@ -439,6 +464,10 @@ int main(int argc, char **argv)
 		cell_overwrite(path, first, second);
 	else if (!strcmp(cell, "read"))
 		cell_read(path, first, second);
+	else if (!strcmp(cell, "read-direct"))
+		cell_read_direct(path, first);
+	else if (!strcmp(cell, "write-direct"))
+		cell_write_direct(path, first, second);
 	else if (!strcmp(cell, "mmap"))
 		cell_mmap(path);
 	else if (!strcmp(cell, "random"))

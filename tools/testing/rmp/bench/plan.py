@@ -9,6 +9,7 @@ blocks reaches its triple indirect block and a run of everything takes minutes.
 MIB = 128          # of the file that most cells use
 SPARSE_MIB = 64
 SCATTERED_MIB = 16
+DIRECT_MIB = 32    # that is appended past the cache
 SMALL_FILES = 2000
 ENTRIES = 5000     # of the directory that is listed
 NAMES = 5000       # of the one in which they come, change and go
@@ -42,6 +43,12 @@ COLUMNS = (
     ("random_4k", "random 4k", "page"),
     ("sparse", "sparse read", "page"),
     ("fragmented", "fragmented", "page"),
+    ("dio_read_1m", "dio read 1M", "page"),
+    ("dio_read_4k", "dio read 4k", "page"),
+    ("dio_write_1m", "dio write 1M", "page"),
+    ("dio_write_4k", "dio write 4k", "page"),
+    ("dio_append_1m", "dio append 1M", "page"),
+    ("dio_append_4k", "dio append 4k", "page"),
     ("small_write", "small create", "file"),
     ("empty", "create empty", "file"),
     ("absent", "no such name", "name"),
@@ -51,7 +58,7 @@ COLUMNS = (
     ("list", "readdir, stat", "entry"),
 )
 READS = ("cold_1m", "cold_4k", "warm", "mmap", "random_4k", "sparse", "fragmented",
-         "small_read", "list")
+         "dio_read_1m", "dio_read_4k", "small_read", "list")
 HEADINGS = {name: heading for name, heading, _ in COLUMNS}
 
 
@@ -67,6 +74,8 @@ READ_CELLS = [
     _cell(["random", "big"], random="random_4k"),
     _cell(["read", "sparse", 1 << 20, 0], read="sparse"),
     _cell(["read", "scattered", 1 << 20, 0], read="fragmented"),
+    _cell(["read-direct", "big", 1 << 20], read="dio_read_1m"),
+    _cell(["read-direct", "big", 4096], read="dio_read_4k"),
     _cell(["read-small", "small", SMALL_FILES], read="small_read"),
     _cell(["list", "entries"], list="list"),
 ]
@@ -75,6 +84,10 @@ WRITE_CELLS = [
     _cell(["overwrite", "new", MIB, 1 << 20], overwrite="overwrite_1m"),
     _cell(["overwrite", "new", MIB, 4096], overwrite="overwrite_4k"),
     _cell(["write", "new4k", MIB, 4096], write="write_4k"),
+    _cell(["write-direct", "new", MIB, 1 << 20], write="dio_write_1m"),
+    _cell(["write-direct", "new", MIB, 4096], write="dio_write_4k"),
+    _cell(["write-direct", "direct", DIRECT_MIB, 1 << 20], write="dio_append_1m"),
+    _cell(["write-direct", "direct4k", DIRECT_MIB, 4096], write="dio_append_4k"),
     _cell(["make-small", "small", SMALL_FILES], create="small_write"),
     _cell(["make-empty", "names", NAMES], create="empty"),
     _cell(["absent", "names", NAMES], absent="absent"),
