@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Files: their pages, through `rust_mpage`, and where they are on the device.
-//!
-//! Left out: direct I/O, which goes through the page cache.
 
 #![deny(unsafe_code)]
 
@@ -167,6 +165,10 @@ impl WritableInode for File {
         inode::sync_names(inode)
     }
 
+    fn names_are_synced(inode: &Ext2Inode) -> bool {
+        inode.data().new_names().is_none()
+    }
+
     fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {
         truncate::set_size(inode, size)
     }
@@ -195,6 +197,10 @@ impl WritableInode for File {
 impl WritableInode for Directory {
     fn sync_names(inode: &Ext2Inode) -> Result {
         File::sync_names(inode)
+    }
+
+    fn names_are_synced(inode: &Ext2Inode) -> bool {
+        File::names_are_synced(inode)
     }
 
     fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {

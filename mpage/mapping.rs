@@ -177,6 +177,38 @@ pub trait BlockMapper: Copy + Default + 'static {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>>;
 
+    /// As [`lookup`](Self::lookup), for who writes to what is there without the page cache: blocks
+    /// that the filesystem itself needs are an error. The caller holds `i_rwsem` exclusively, and no
+    /// folio lock.
+    ///
+    /// Left as it is where `lookup` makes sure of that.
+    ///
+    /// # Errors
+    ///
+    /// Any; it reaches the writer.
+    fn lookup_to_overwrite<'i>(
+        &self,
+        inode: &'i Self::Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        self.lookup(inode, at, max)
+    }
+
+    /// As [`lookup_to_overwrite`](Self::lookup_to_overwrite), if the answer is known without waiting
+    /// for the device or for somebody else. The caller holds `i_rwsem`, perhaps shared.
+    ///
+    /// Left as it is where nothing is known without looking: who asks comes again, and waits.
+    fn recall<'i>(
+        &self,
+        inode: &'i Self::Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Option<Mapping<&'i BlockDevice>> {
+        let _ = (inode, at, max);
+        None
+    }
+
     /// Says where block `at` of the file and those behind it are, for `max` blocks at most (at
     /// least 1), and allocates what is missing: the answer is never a hole. It should be as long
     /// as it can be, but may end before `max`; [`Mapping::with_new`] if its blocks are fresh: all of

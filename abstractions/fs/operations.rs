@@ -338,9 +338,10 @@ pub(super) const REGULAR_FILE: bindings::file_operations = bindings::file_operat
     ..pin_init::zeroed()
 };
 
-/// `O_DIRECT` is accepted; the reads go through the page cache all the same. A program of 32 bits
-/// that does not know of sizes from 2 GiB on does not get a file of one. Whom a file is counted for is
-/// found if it is opened to be written to. C: `ext2_file_open()`.
+/// `O_DIRECT` is accepted; the reads of a file that cannot be written to go through the page cache all
+/// the same. Reads may be asked not to wait. A program of 32 bits that does not know of sizes from
+/// 2 GiB on does not get a file of one. Whom a file is counted for is found if it is opened to be
+/// written to. C: `ext2_file_open()`.
 ///
 /// # Safety
 ///
@@ -351,7 +352,8 @@ pub(super) unsafe extern "C" fn open_callback(
 ) -> c_int {
     // SAFETY: The file is not shared yet; the arguments are passed on.
     unsafe {
-        (*file).f_mode |= bindings::RUST_MPAGE_FMODE_CAN_ODIRECT;
+        (*file).f_mode |=
+            bindings::RUST_MPAGE_FMODE_CAN_ODIRECT | bindings::RUST_MPAGE_FMODE_NOWAIT;
         bindings::rust_mpage_helper_dquot_file_open(inode, file)
     }
 }

@@ -16,14 +16,15 @@ use super::{
         AddressSpaceVTable,
         CacheWrites, //
     },
+    direct::DirectVTable,
+    ioctl::IoctlVTable,
     operations::{
         Content,
         FileVTable,
         InodeVTable,
         REGULAR_FILE, //
     },
-    ioctl::IoctlVTable,
-    write_iter::WriteVTable,
+    seek::SeekVTable,
     AddressSpaceWriteOperations,
     DeviceNumber,
     ExclusiveInode,
@@ -68,6 +69,9 @@ pub trait WritableInode: InodeOperations {
     /// Brings the names of the inode, and those that lead to them, to the device, as far as they are
     /// new. The inode is there. `fsync(2)` calls it.
     fn sync_names(inode: &FsInode<Self::FileSystem>) -> Result;
+
+    /// Whether there is nothing for [`sync_names`](Self::sync_names) to do.
+    fn names_are_synced(inode: &FsInode<Self::FileSystem>) -> bool;
 
     /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
@@ -328,6 +332,7 @@ where
     A::Writes: FileWrites<Inode = A::Inode>,
 {
     const INODE: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(Self::getattr_callback),
         setattr: Some(WritableVTable::<I>::setattr_callback),
         get_inode_acl: AclTable::<I::FileSystem>::GET,
         set_acl: AclVTable::<I>::SET,
@@ -338,17 +343,46 @@ where
 
     const FILE: bindings::file_operations = bindings::file_operations {
         fsync: Some(WritableVTable::<I>::fsync_callback),
-        write_iter: Some(WriteVTable::<A>::write_iter),
+        llseek: Some(SeekVTable::<A>::llseek_callback),
+        read_iter: Some(DirectVTable::<I, A>::read_iter_callback),
+        write_iter: Some(DirectVTable::<I, A>::write_iter_callback),
         unlocked_ioctl: Some(IoctlVTable::<I>::ioctl_callback),
         compat_ioctl: Some(IoctlVTable::<I>::compat_callback),
         splice_write: Some(bindings::iter_file_splice_write),
         mmap_prepare: Some(Self::mmap_prepare_callback),
         release: Some(Self::release_callback),
+        fop_flags: bindings::RUST_MPAGE_FOP_BUFFER_RASYNC,
         ..REGULAR_FILE
     };
 
     /// What a mapping of a file does on a page fault.
     const FAULTS: &'static bindings::vm_operations_struct = &FaultVTable::<A::Writes>::OPERATIONS;
+
+    /// As of every inode, and what requests of direct I/O have to be aligned to. C: parts of
+    /// `xfs_vn_getattr()`.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS for an inode with this table.
+    unsafe extern "C" fn getattr_callback(
+        idmap: *mut bindings::mnt_idmap,
+        path: *const bindings::path,
+        stat: *mut bindings::kstat,
+        request_mask: u32,
+        query_flags: c_uint,
+    ) -> c_int {
+        // SAFETY: The arguments are passed on. The path has a positive dentry, whose filesystem is on a
+        // device, and `stat` is the caller's.
+        unsafe {
+            if request_mask & bindings::STATX_DIOALIGN != 0 {
+                let device = (*(*(*path).dentry).d_sb).s_bdev;
+                (*stat).result_mask |= bindings::STATX_DIOALIGN;
+                (*stat).dio_mem_align = bindings::rust_mpage_helper_bdev_memory_alignment(device);
+                (*stat).dio_offset_align = bindings::rust_mpage_helper_bdev_block_size(device);
+            }
+            InodeVTable::<I>::getattr_callback(idmap, path, stat, request_mask, query_flags)
+        }
+    }
 
     /// # Safety
     ///

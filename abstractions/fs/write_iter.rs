@@ -10,8 +10,7 @@
 //! even of the same file: it is copied as far as it is in memory while folios are locked, and brought
 //! there while none is.
 //!
-//! Left out: direct I/O, for which writes go through the page cache, too, and are on the device when
-//! the call returns.
+//! Left out: direct I/O, which is in `direct.rs`.
 
 use super::{
     AddressSpaceWriteOperations,
@@ -27,8 +26,6 @@ use crate::{
 use core::marker::PhantomData;
 use kernel::{
     error::to_result,
-    ffi::c_int,
-    page::PAGE_SHIFT,
     prelude::*, //
 };
 
@@ -50,51 +47,22 @@ where
     A: AddressSpaceWriteOperations,
     A::Writes: FileWrites<Inode = A::Inode>,
 {
-    /// As `generic_file_write_iter()` but for `IOCB_DIRECT`, for which that would call `direct_IO`.
-    /// What is written so is on the device, and not in the page cache, when this returns, as after
-    /// `ext2_dio_write_iter()` has fallen back to the page cache.
+    /// C: `generic_file_write_iter()`, but for `IOCB_DIRECT`.
     ///
     /// # Safety
     ///
-    /// Called by the VFS with a request to write to an open file whose mapping has the table of `A`.
-    pub(super) unsafe extern "C" fn write_iter(
+    /// `iocb` must be a request of the VFS to write to an open file whose mapping has the table of `A`,
+    /// and `from` what is written.
+    pub(super) unsafe fn write_iter(
         iocb: *mut bindings::kiocb,
         from: *mut bindings::iov_iter,
     ) -> isize {
-        let direct = bindings::IOCB_DIRECT as c_int;
-
-        // SAFETY: The request is the caller's, and this operation's to change.
-        unsafe {
-            if (*iocb).ki_flags & direct == 0 {
-                return Self::write_and_sync(iocb, from);
-            }
-            (*iocb).ki_flags &= !direct;
-            let written = Self::write_and_sync(iocb, from);
-            (*iocb).ki_flags |= direct;
-            if written <= 0 {
-                return written;
-            }
-            let mapping = (*(*iocb).ki_filp).f_mapping;
-            let end = (*iocb).ki_pos - 1;
-            let start = (*iocb).ki_pos - written as i64;
-            let error = bindings::filemap_write_and_wait_range(mapping, start, end);
-            if error != 0 {
-                return error as isize;
-            }
-            let page = |position: i64| (position >> PAGE_SHIFT) as usize;
-            bindings::invalidate_mapping_pages(mapping, page(start), page(end));
-            written
-        }
-    }
-
-    /// C: `generic_file_write_iter()`.
-    ///
-    /// # Safety
-    ///
-    /// As of [`Self::write_iter`].
-    unsafe fn write_and_sync(iocb: *mut bindings::kiocb, from: *mut bindings::iov_iter) -> isize {
         // SAFETY: By the safety requirements; the lock is released below.
         unsafe {
+            if (*iocb).ki_flags & bindings::RUST_MPAGE_IOCB_NOWAIT != 0 {
+                // As ext4: a write into the cache may have to wait anywhere.
+                return -(bindings::EOPNOTSUPP as isize);
+            }
             let inode = (*(*(*iocb).ki_filp).f_mapping).host;
             bindings::rust_mpage_helper_inode_lock(inode);
             let mut result = bindings::generic_write_checks(iocb, from);
@@ -117,7 +85,10 @@ where
     /// # Safety
     ///
     /// As of [`Self::write_iter`], and `i_rwsem` of the inode must be held.
-    unsafe fn write(iocb: *mut bindings::kiocb, from: *mut bindings::iov_iter) -> Result<usize> {
+    pub(super) unsafe fn write(
+        iocb: *mut bindings::kiocb,
+        from: *mut bindings::iov_iter,
+    ) -> Result<usize> {
         // SAFETY: The mapping's host has the table of `A`, and is in use by the caller, who has its
         // `i_rwsem`. It is no directory.
         let (mapping, inode) = unsafe {

@@ -5,7 +5,9 @@
 mod block_bits;
 mod buffer_states;
 mod buffers;
+mod dirty_runs;
 mod fault;
+mod file_blocks;
 mod folio;
 mod folio_operations;
 mod folio_state;
@@ -30,8 +32,13 @@ pub(crate) use self::buffers::{
     BlockState,
     Filled, //
 };
+pub(super) use self::dirty_runs::next_dirty;
 pub(super) use self::fault::FaultVTable;
 pub use self::fault::StoredFolio;
+pub use self::file_blocks::{
+    FileBlocks,
+    Intent, //
+};
 pub use self::folio::{
     ByteRange,
     Folio,

@@ -14,8 +14,10 @@
 use super::{
     block_bits::outward,
     ByteRange,
+    FileBlocks,
     FolioBlocks,
     GrabbedFolio,
+    Intent,
     StoredFolio, //
 };
 use crate::{
@@ -79,6 +81,13 @@ pub trait FileWrites: SealedWrites + 'static {
 
     /// Whether a block of the folio that is in the file has no place and will not get one.
     fn has_hole(folio: &StoredFolio<'_, Self::Inode>) -> Result<bool>;
+
+    /// Where block `at` of the file and those behind it are, for `max` blocks at most, at least 1; they
+    /// lie before the end of the file. For who does not go through the page cache. Nothing is allocated.
+    fn find(inode: &Self::Inode, at: u64, max: u32, intent: Intent) -> Result<FileBlocks<'_>>;
+
+    /// The same if it is known without waiting for anything, to read or to overwrite.
+    fn recall(inode: &Self::Inode, at: u64, max: u32) -> Option<FileBlocks<'_>>;
 }
 
 /// A folio that is about to be written to.

@@ -12,15 +12,20 @@ use super::{
     known,
     way, //
 };
-use crate::inode::Ext2Inode;
+use crate::inode::{
+    self,
+    Ext2Inode, //
+};
 use core::ops::Range;
 use kernel::prelude::*;
 use rust_mpage::{
     block::BlockDevice,
     BlockCount,
     BlockMapper,
+    Extent,
     LogicalBlock,
-    Mapping, //
+    Mapping,
+    PhysicalBlock, //
 };
 
 /// The mapper.
@@ -37,6 +42,35 @@ impl BlockMapper for Mapper {
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
         known::lookup(inode, at.0, max.0)
+    }
+
+    fn lookup_to_overwrite<'i>(
+        &self,
+        inode: &'i Ext2Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Result<Mapping<&'i BlockDevice>> {
+        let mapping = known::lookup(inode, at.0, max.0)?;
+        if let Extent::Mapped { start, .. } = *mapping.extent() {
+            // Blocks of the filesystem have 32 bits.
+            inode::check_own(inode, start.0 as u32, mapping.len().0)?;
+        }
+        Ok(mapping)
+    }
+
+    fn recall<'i>(
+        &self,
+        inode: &'i Ext2Inode,
+        at: LogicalBlock,
+        max: BlockCount,
+    ) -> Option<Mapping<&'i BlockDevice>> {
+        if way::number_of_last(inode, at.0) == 0 {
+            // The pointers are in memory.
+            return self.lookup_to_overwrite(inode, at, max).ok();
+        }
+        let (first, count) = known::recall(inode, at.0, max.0)?;
+        let start = PhysicalBlock(first.into());
+        Some(Mapping::mapped(inode.device(), start, BlockCount(count)))
     }
 
     fn allocate<'i>(

@@ -35,8 +35,10 @@ use crate::{
             without_fs_reclaim,
             Backing,
             CopiedWrite,
+            FileBlocks,
             FileWrites,
             Folio,
+            Intent,
             StoredFolio,
             WriteFolio,
             WritePlace, //
@@ -171,6 +173,20 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
             }
         }
         Ok(false)
+    }
+
+    fn find(inode: &M::Inode, at: u64, max: u32, intent: Intent) -> Result<FileBlocks<'_>> {
+        let (at, blocks) = (LogicalBlock(at), BlockCount(max));
+        let mapping = match intent {
+            Intent::Read => M::default().lookup(inode, at, blocks),
+            Intent::Overwrite => M::default().lookup_to_overwrite(inode, at, blocks),
+        }?;
+        file_blocks_of(&mapping, max)
+    }
+
+    fn recall(inode: &M::Inode, at: u64, max: u32) -> Option<FileBlocks<'_>> {
+        let mapping = M::default().recall(inode, LogicalBlock(at), BlockCount(max))?;
+        file_blocks_of(&mapping, max).ok()
     }
 }
 
@@ -326,6 +342,15 @@ impl<'i> Run<'i> {
         folio.zero(inode.size()..position + (1 << bits));
         Ok(())
     }
+}
+
+/// A mapper's answer to a question for `max` blocks.
+fn file_blocks_of<'i>(mapping: &Mapping<&'i BlockDevice>, max: u32) -> Result<FileBlocks<'i>> {
+    let place = match *mapping.extent() {
+        Extent::Mapped { device, start } => Some((device, start.0)),
+        Extent::Hole => None,
+    };
+    FileBlocks::new(mapping.len().0, max, place)
 }
 
 /// How many of the `blocks` blocks of a folio are in the file.
