@@ -193,6 +193,18 @@ ioengine=psync
 direct=1
 rw=randwrite
 bs=4k
+[asynchronous]
+ioengine=libaio
+iodepth=8
+direct=1
+rw=randrw
+bs=4k
+[ring]
+ioengine=io_uring
+iodepth=8
+direct=1
+rw=randrw
+bs=4k
 """
 
 
@@ -211,7 +223,7 @@ def _fio(ctx, image, size):
 
 @timeout(300)
 def test_fio_1k(ctx):
-    """fio with verify: several jobs by write(2), mmap and O_DIRECT; 1 KiB blocks."""
+    """fio with verify: several jobs by write(2), mmap and O_DIRECT, also asynchronous; 1 KiB blocks."""
     _fio(ctx, "large-1k", "300k")
 
 

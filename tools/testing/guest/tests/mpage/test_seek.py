@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0
+"""SEEK_DATA and SEEK_HOLE, which C ext2 does not have: it calls a file all data. And
+reads that may not wait, which it does not take.
+"""
+
+import errno
+import mmap
+import os
+import random
+
+import disks
+import lowlevel
+import waiting
+from runner import timeout
+
+PAGE = mmap.PAGESIZE
+BLOCKS = 700  # of 1 KiB: behind the double indirect block
+
+
+def _rust_only(ctx):
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 has neither")
+
+
+def _open(disk, name, flags=0):
+    return os.open(disk.where(name), os.O_RDWR | os.O_CREAT | flags, 0o644)
+
+
+def _found(fd, at, whence):
+    answer, number = lowlevel.error_of(os.lseek, fd, at, whence)
+    return errno.errorcode[number] if number else answer
+
+
+class Model:
+    """What the answers have to be: the blocks that are data, and the size."""
+
+    def __init__(self, block):
+        self.block, self.size, self.data = block, 0, set()
+
+    def wrote(self, start, length):
+        self.data |= set(range(start // self.block, -(-(start + length) // self.block)))
+        self.size = max(self.size, start + length)
+
+    def cut(self, size):
+        self.size = size
+        self.data = {at for at in self.data if at * self.block < size}
+
+    def answer(self, at, whence):
+        if at >= self.size:
+            return "ENXIO"
+        for block in range(at // self.block, -(-self.size // self.block)):
+            if (block in self.data) == (whence == os.SEEK_DATA):
+                return max(at, block * self.block)
+        return self.size if whence == os.SEEK_HOLE else "ENXIO"
+
+    def check(self, fd, places):
+        for at in places:
+            for whence in (os.SEEK_DATA, os.SEEK_HOLE):
+                got, want = _found(fd, at, whence), self.answer(at, whence)
+                assert got == want, \
+                    f"from {at} {'data' if whence == os.SEEK_DATA else 'hole'}: {got}, not {want}"
+
+
+def _places(rng, model):
+    size, block = model.size, model.block
+    return [0, 1, block, size - 1, size, size + 1, *(
+        rng.randrange(max(size, 1)) for _ in range(25))]
+
+
+@timeout(300)
+def test_data_and_holes(ctx):
+    """Written, stored, cut, grown; in memory only, while it is written, on the disk, after
+    a mount."""
+    _rust_only(ctx)
+    rng = random.Random(ctx.seed(5))
+    for image, block in (("blank-1k", 1024), ("blank-4k", 4096)):
+        disk = disks.Disk(ctx, image).mount()
+        fd, model = _open(disk, "file"), Model(block)
+        model.check(fd, (0, 1))
+        for step in range(24):
+            start = rng.randrange(BLOCKS) * block + rng.randrange(block)
+            length = 1 + rng.randrange(5 * block)
+            kind = step % 4
+            if kind == 3:
+                os.ftruncate(fd, start)
+                model.cut(start)
+            else:
+                os.pwrite(fd, b"w" * length, start)
+                model.wrote(start, length)
+            if kind == 1:
+                os.fsync(fd)
+            elif kind == 2:
+                lowlevel.sync_data(fd)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            model.check(fd, _places(rng, model))
+        model.check(fd, (1 << 40,))
+        os.close(fd)
+        disk.umount()
+        disk.mount()
+        fd = _open(disk, "file")
+        model.check(fd, _places(rng, model))
+        os.pread(fd, model.size, 0)  # clean pages of holes are no data
+        model.check(fd, _places(rng, model))
+        assert _found(fd, -1, os.SEEK_DATA) == "ENXIO"
+        os.close(fd)
+        disk.finish()
+
+
+def test_stores(ctx):
+    """A store to a mapped hole is data at once."""
+    _rust_only(ctx)
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    fd, model = _open(disk, "file"), Model(4096)
+    os.ftruncate(fd, 64 * PAGE)
+    model.size = 64 * PAGE
+    model.check(fd, (0, PAGE))
+    with mmap.mmap(fd, 64 * PAGE) as area:
+        assert area[40 * PAGE] == 0
+        model.check(fd, (0, 40 * PAGE))
+        area[30 * PAGE] = 1
+        model.wrote(30 * PAGE, 1)
+        model.check(fd, (0, 29 * PAGE, 30 * PAGE, 31 * PAGE))
+    os.close(fd)
+    disk.finish()
+
+
+def test_while_it_is_written(ctx):
+    """Data is data while the device has taken nothing of it yet."""
+    _rust_only(ctx)
+    disk, device = waiting.held_up(ctx, "blank-1k")
+    disk.mount(device=device.path)
+    fd, model = _open(disk, "file"), Model(1024)
+    os.pwrite(fd, b"d" * 3000, 50 * 1024)
+    model.wrote(50 * 1024, 3000)
+    with device.suspended():
+        writing = waiting.Task(lowlevel.sync_data, fd)
+        assert writing.falls_asleep(), writing
+        model.check(fd, (0, 49 * 1024, 50 * 1024, 52 * 1024))
+    writing.result()
+    model.check(fd, (0, 49 * 1024, 50 * 1024, 52 * 1024))
+    os.close(fd)
+    disk.finish()
+
+
+def _now(fd, length, offset, direct=False):
+    """What a read answers that may not wait."""
+    area = mmap.mmap(-1, length)
+    answer, number = lowlevel.error_of(os.preadv, fd, [area], offset, os.RWF_NOWAIT)
+    if number:
+        return errno.errorcode[number]
+    return bytes(area[:answer]) if not direct else answer
+
+
+def test_reads_that_do_not_wait(ctx):
+    """What is in memory is read, and the rest is EAGAIN, as it is directly while somebody
+    else has the file to himself or where nobody knows yet where a block is."""
+    _rust_only(ctx)
+    disk, device = waiting.held_up(ctx, "blank-4k")
+    disk.mount(device=device.path)
+    fd, direct = _open(disk, "file"), _open(disk, "file", os.O_DIRECT)
+    os.pwrite(fd, b"m" * 40 * PAGE, 0)
+    os.fsync(fd)
+    assert _now(fd, 2 * PAGE, 0) == b"m" * 2 * PAGE
+    assert _now(fd, PAGE, 40 * PAGE) == b""
+    assert lowlevel.error_of(os.pwritev, fd, [b"x"], 0, os.RWF_NOWAIT)[1] in (
+        errno.EOPNOTSUPP, errno.EAGAIN)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    with device.suspended():
+        assert _now(fd, PAGE, 0) == "EAGAIN"
+    os.pread(fd, 40 * PAGE, 0)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    assert _now(direct, PAGE, 3 * PAGE, True) == PAGE
+    os.close(fd)
+    os.close(direct)
+    disk.umount()
+    disk.mount(device=device.path)
+    direct = _open(disk, "file", os.O_DIRECT)
+    assert _now(direct, PAGE, 20 * PAGE, True) == "EAGAIN"
+    area = mmap.mmap(-1, PAGE)
+    assert os.preadv(direct, [area], 20 * PAGE) == PAGE
+    assert _now(direct, PAGE, 21 * PAGE, True) == PAGE
+    assert os.pwritev(direct, [area], 20 * PAGE, os.RWF_NOWAIT) == PAGE
+    for offset in (40 * PAGE, 60 * PAGE):
+        assert lowlevel.error_of(os.pwritev, direct, [area], offset,
+                                 os.RWF_NOWAIT)[1] == errno.EAGAIN
+    os.close(direct)
+    disk.finish()
