@@ -463,9 +463,13 @@ __helper ssize_t rust_mpage_helper_iomap_dio_read_simple(struct kiocb *iocb,
 __helper bool rust_mpage_helper_may_be_written(struct address_space *mapping,
 					       loff_t start, loff_t last)
 {
+	/* From when a folio gets dirty until it is on the disk it has one of these */
+	const unsigned long busy = BIT(PG_dirty) | BIT(PG_writeback) | BIT(PG_locked);
 	XA_STATE(xas, &mapping->i_pages, start >> PAGE_SHIFT);
 	struct folio *folio;
 
+	/* The mapper has looked before, without a lock */
+	smp_rmb();
 	if (!mapping->nrpages ||
 	    !(mapping_writably_mapped(mapping) ||
 	      mapping_tagged(mapping, PAGECACHE_TAG_DIRTY) ||
@@ -475,9 +479,12 @@ __helper bool rust_mpage_helper_may_be_written(struct address_space *mapping,
 	xas_for_each(&xas, folio, last >> PAGE_SHIFT) {
 		if (xas_retry(&xas, folio) || xa_is_value(folio))
 			continue;
-		if (folio_test_dirty(folio) || folio_test_writeback(folio) ||
-		    folio_test_locked(folio))
+		/* All of them at once, or one goes and the next comes in between */
+		if (READ_ONCE(folio->flags.f) & busy)
 			break;
+		/* What has taken its place is looked at instead */
+		if (unlikely(folio != xas_reload(&xas)))
+			xas_reset(&xas);
 	}
 	rcu_read_unlock();
 	return folio;
@@ -486,6 +493,11 @@ __helper bool rust_mpage_helper_may_be_written(struct address_space *mapping,
 __helper u32 rust_mpage_helper_bdev_memory_alignment(struct block_device *bdev)
 {
 	return bdev_dma_alignment(bdev) + 1;
+}
+
+__helper bool rust_mpage_helper_bdev_write_cache(struct block_device *bdev)
+{
+	return bdev_write_cache(bdev);
 }
 
 __helper u32 rust_mpage_helper_bdev_block_size(struct block_device *bdev)

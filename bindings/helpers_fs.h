@@ -182,5 +182,6 @@ bool rust_mpage_helper_may_be_written(struct address_space *mapping, loff_t star
 				      loff_t last);
 u32 rust_mpage_helper_bdev_memory_alignment(struct block_device *bdev);
 u32 rust_mpage_helper_bdev_block_size(struct block_device *bdev);
+bool rust_mpage_helper_bdev_write_cache(struct block_device *bdev);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

@@ -187,8 +187,11 @@ where
         };
         let found: FileBlocks<'i> = match at_once {
             false => A::Writes::find(inode, question.first, max, question.intent)?,
-            // Somebody else asks for it who may wait.
-            true => A::Writes::recall(inode, question.first, max).ok_or(EAGAIN)?,
+            // Somebody else asks for it who may wait; also if a part of it is known, or the request
+            // would have begun when it turns out that it cannot go on. C: `xfs_direct_write_iomap_begin()`.
+            true => A::Writes::recall(inode, question.first, max)
+                .filter(|found| found.count() == max)
+                .ok_or(EAGAIN)?,
         };
         let answer = question.answer(found.count(), found.place());
         if question.intent == Intent::Overwrite || !matches!(answer, Answer::There { .. }) {
@@ -206,7 +209,8 @@ where
         }
     }
 
-    /// Whether `fdatasync(2)` would have nothing to do but to flush the device's cache.
+    /// Whether `fdatasync(2)` would have nothing to do. That what leads to the data has been written is
+    /// not enough where the device has a cache of its own: nothing may have flushed that since.
     fn is_synced(inode: &A::Inode) -> bool {
         const UNSYNCED: u32 = bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
             | bindings::inode_state_flags_enum_I_SYNC
@@ -214,7 +218,10 @@ where
 
         // SAFETY: The inode is valid.
         let state = unsafe { bindings::rust_mpage_helper_inode_state(inode.as_raw()) };
-        state & UNSYNCED == 0 && !inode.has_metadata() && I::names_are_synced(inode)
+        // SAFETY: The device is valid, and the filesystem's.
+        let may_lose =
+            unsafe { bindings::rust_mpage_helper_bdev_write_cache(inode.device().as_raw()) };
+        state & UNSYNCED == 0 && !may_lose && !inode.has_metadata() && I::names_are_synced(inode)
     }
 
     /// Of a write that got nowhere the page cache is asked to do the rest. C: `ext2_iomap_end()`.

@@ -175,17 +175,18 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
         Ok(false)
     }
 
-    fn find(inode: &M::Inode, at: u64, max: u32, intent: Intent) -> Result<FileBlocks<'_>> {
+    fn find(inode: &InodeOf<B>, at: u64, max: u32, intent: Intent) -> Result<FileBlocks<'_>> {
         let (at, blocks) = (LogicalBlock(at), BlockCount(max));
+        let mapper = B::Mapper::default();
         let mapping = match intent {
-            Intent::Read => M::default().lookup(inode, at, blocks),
-            Intent::Overwrite => M::default().lookup_to_overwrite(inode, at, blocks),
+            Intent::Read => mapper.lookup(inode, at, blocks),
+            Intent::Overwrite => mapper.lookup_to_overwrite(inode, at, blocks),
         }?;
         file_blocks_of(&mapping, max)
     }
 
-    fn recall(inode: &M::Inode, at: u64, max: u32) -> Option<FileBlocks<'_>> {
-        let mapping = M::default().recall(inode, LogicalBlock(at), BlockCount(max))?;
+    fn recall(inode: &InodeOf<B>, at: u64, max: u32) -> Option<FileBlocks<'_>> {
+        let mapping = B::Mapper::default().recall(inode, LogicalBlock(at), BlockCount(max))?;
         file_blocks_of(&mapping, max).ok()
     }
 }
