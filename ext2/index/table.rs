@@ -57,12 +57,18 @@ impl Candidates {
     }
 }
 
+/// So many entries of one hash are in a table at most. Names are as good as never alike in it, unless a
+/// hostile disk has the same name over and over: each would be looked at for each.
+const MOST_ALIKE: u32 = 512;
+
 /// The table.
 pub(crate) struct Table {
     slots: Option<SpareSlice<u64>>,
     len: usize,
-    /// With so many entries a larger table is asked for again, if there was no memory for one.
-    ask_again: usize,
+    /// How often in a row there was no memory for a larger table, six times at most.
+    refusals: u32,
+    /// So many more times none is asked for.
+    skip: u32,
 }
 
 fn slot_of(hash: u32, position: u32) -> u64 {
@@ -77,19 +83,27 @@ fn position_of(slot: u64) -> u32 {
     ((slot & (IN_USE - 1)) as u32) << POSITION_SHIFT
 }
 
-/// Puts an entry into a table that has an empty place.
+/// Puts an entry into a table that has an empty place. Whether it did: not if too many are alike.
 #[inline(always)]
-fn put(slots: &mut [u64], slot: u64) {
+fn put(slots: &mut [u64], slot: u64) -> bool {
     let mask = slots.len() - 1;
     let mut at = hash_of(slot) as usize & mask;
+    let mut alike = 0;
 
     while let Some(place) = slots.get_mut(at) {
         if *place == 0 {
             *place = slot;
-            return;
+            return true;
+        }
+        if hash_of(*place) == hash_of(slot) {
+            alike += 1;
+            if alike == MOST_ALIKE {
+                return false;
+            }
         }
         at = (at + 1) & mask;
     }
+    false
 }
 
 impl Table {
@@ -98,7 +112,8 @@ impl Table {
         Self {
             slots: None,
             len: 0,
-            ask_again: 0,
+            refusals: 0,
+            skip: 0,
         }
     }
 
@@ -127,7 +142,8 @@ impl Table {
         if fits(self.capacity()) {
             return true;
         }
-        if self.len < self.ask_again {
+        if self.skip > 0 {
+            self.skip -= 1;
             return false;
         }
         let mut capacity = self.capacity().max(FIRST);
@@ -138,16 +154,18 @@ impl Table {
             }
         }
         let Some(mut slots) = memory.words(capacity) else {
-            self.ask_again = self.len.saturating_add(self.capacity() / 64 + 1);
+            self.refusals = (self.refusals + 1).min(6);
+            self.skip = 1 << self.refusals;
             return false;
         };
         for &slot in self.slots.iter().flat_map(|slots| slots.iter()) {
+            // There are no more alike than in the old one.
             if slot != 0 {
                 put(&mut slots, slot);
             }
         }
         self.slots = Some(slots);
-        self.ask_again = 0;
+        self.refusals = 0;
         true
     }
 
@@ -160,9 +178,9 @@ impl Table {
         let Some(slots) = &mut self.slots else {
             return false;
         };
-        put(slots, slot_of(hash, position));
-        self.len += 1;
-        true
+        let is_in = put(slots, slot_of(hash, position));
+        self.len += usize::from(is_in);
+        is_in
     }
 
     /// Removes an entry. Whether it was there.
@@ -254,6 +272,38 @@ mod tests {
         assert!(table.insert(7, 64, &Machine) && table.find(7).in_order().is_none());
         assert!(table.remove(7, 28) && !table.remove(7, 28));
         assert_eq!(table.find(7).in_order(), Some(&[16, 40, 52, 64][..]));
+    }
+
+    #[test]
+    fn the_same_name_over_and_over_is_refused() {
+        let mut table = Table::new();
+        for number in 0..MOST_ALIKE {
+            assert!(table.insert(9, number * 4, &Machine));
+        }
+        assert!(!table.insert(9, 0x10000, &Machine));
+        assert!(table.insert(10, 0x10000, &Machine));
+        assert_eq!(table.len(), MOST_ALIKE as usize + 1);
+        assert_eq!(table.find(10).in_order(), Some(&[0x10000][..]));
+    }
+
+    /// There is no memory for a while, and then there is.
+    #[test]
+    fn a_refusal_is_not_for_ever() {
+        struct Once(core::cell::Cell<u32>);
+        impl Memory for Once {
+            fn words(&self, count: usize) -> Option<SpareSlice<u64>> {
+                let left = self.0.get();
+                self.0.set(left.saturating_sub(1));
+                (left == 0).then(|| Machine.words(count)).flatten()
+            }
+            fn bytes(&self, count: usize) -> Option<SpareSlice<u8>> {
+                Machine.bytes(count)
+            }
+        }
+        let memory = Once(core::cell::Cell::new(3));
+        let mut table = Table::new();
+        let asked = (0..100).position(|_| table.prepare(5, &memory));
+        assert_eq!(asked, Some(1 + 2 + 1 + 4 + 1 + 8));
     }
 
     /// Hashes at the end of the table, whose entries go on at its beginning.
