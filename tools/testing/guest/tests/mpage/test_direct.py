@@ -399,7 +399,9 @@ def test_store_to_a_hole_while_somebody_reads(ctx):
     that nothing is dirty: what was on the disk there is nobody's to see."""
     _rust_only(ctx, "a read sees the block as it was on the disk")
     disk, device = waiting.held_up(ctx, "blank-1k")
-    disk.mount(device=device.path)
+    # with its place at once: who writes back what was promised one waits for the device with the
+    # file's tree locked
+    disk.mount(disks.at_once(disk.fstype), device=device.path)
     _full_of_garbage(disk)
     fd, cached = _direct(disk, "file"), _open(disk, "file")
     os.ftruncate(fd, 20 * PAGE)
