@@ -16,6 +16,6 @@
 #include "helpers.h"
 #include "helpers_2017.h"
 #include "helpers_acl.h"
-#include "helpers_acl.h"
+#include "helpers_direct.h"
 #include "helpers_fs.h"
 #include "helpers_quota.h"

@@ -14,7 +14,6 @@
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
-#include <linux/iomap.h>
 #include <linux/iversion.h>
 #include <linux/pagemap.h>
 #include <linux/ratelimit.h>
@@ -161,27 +160,5 @@ struct shrinker *
 rust_mpage_helper_shrinker(unsigned long (*count)(struct shrinker *, struct shrink_control *),
 			   unsigned long (*scan)(struct shrinker *, struct shrink_control *));
 u64 rust_mpage_helper_siphash(const void *data, size_t len, u64 first, u64 second);
-void rust_mpage_helper_file_accessed(struct file *file);
-/* Not if the request may not wait and would have to */
-bool rust_mpage_helper_inode_lock_shared_for(struct inode *inode, struct kiocb *iocb);
-bool rust_mpage_helper_inode_lock_for(struct inode *inode, struct kiocb *iocb);
-/* The first one of these pages that is dirty, locked, and referenced; or NULL */
-struct folio *
-rust_mpage_helper_lock_next_dirty_folio(struct address_space *mapping, pgoff_t start,
-					pgoff_t last);
-
-/* Direct I/O */
-ssize_t rust_mpage_helper_iomap_dio_read_simple(struct kiocb *iocb,
-						struct iov_iter *to,
-						iomap_iter_begin_fn begin);
-/*
- * Whether a folio of the range is dirty or under writeback, or locked by who may
- * make it so: the blocks that have just been given to it may not be written yet.
- */
-bool rust_mpage_helper_may_be_written(struct address_space *mapping, loff_t start,
-				      loff_t last);
-u32 rust_mpage_helper_bdev_memory_alignment(struct block_device *bdev);
-u32 rust_mpage_helper_bdev_block_size(struct block_device *bdev);
-bool rust_mpage_helper_bdev_write_cache(struct block_device *bdev);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

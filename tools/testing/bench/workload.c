@@ -31,7 +31,6 @@
 #define PAGE	4096L
 #define MIB	(1L << 20)
 #define SMALL	6144
-
 #define LARGE	(2 * MIB)
 
 static char *buffer;
@@ -236,12 +235,10 @@ static void cell_read(const char *path, long chunk, long is_warm)
 static void cell_read_direct(const char *path, long chunk)
 {
 	int fd = check(open(path, O_RDONLY | O_DIRECT), path);
-	long pages;
 
 	forget();
 	bench_begin();
-	pages = read_all(fd, chunk);
-	tell("read", pages);
+	tell("read", read_all(fd, chunk));
 	close(fd);
 }
 
