@@ -74,7 +74,7 @@ impl Options {
             user_quota: false,
             group_quota: false,
             reservation: true,
-            delayed_allocation: true,
+            delayed_allocation: false,
         }
     }
 
@@ -216,7 +216,7 @@ impl Options {
         flag(self.user_quota, "usrquota");
         flag(self.group_quota, "grpquota");
         flag(!self.reservation, "noreservation");
-        flag(!self.delayed_allocation, "nodelalloc");
+        flag(self.delayed_allocation, "delalloc");
     }
 }
 

@@ -160,8 +160,8 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
         let mut at = 0;
         while at < end {
             // What is dirty has a place, or will get one when it is written.
-            if let Some(dirty) = blocks.next_dirty(at..end).filter(|it| it.start == at) {
-                at = dirty.end;
+            if blocks.are_dirty(at..at + 1) {
+                at = blocks.next_dirty(at..end).map_or(end, |dirty| dirty.end);
                 continue;
             }
             let block = file_block(folio.inode(), folio, at);

@@ -45,7 +45,8 @@ def _fsx(ctx, image, operations, disturbed=False):
     seed = ctx.seed(42)
     ctx.log(f"SEED={seed}")
     words = programs.local(ctx, "fsx")
-    disk = disks.Disk(ctx, image).mount()
+    disk = disks.Disk(ctx, image)
+    disk.mount(disks.delayed(disk.fstype))
     commands = {}
     for name, length, largest in (("small", 70_000, 20_000), ("large", 700_000, 65_536)):
         config = os.path.join(ctx.tmp, name + ".toml")

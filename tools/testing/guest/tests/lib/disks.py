@@ -49,6 +49,14 @@ def at_once(fstype, options=""):
     return ",".join(filter(None, (options, "nodelalloc")))
 
 
+def delayed(fstype, options=""):
+    """Mount options with which files have their blocks when they are written to the
+    disk, where the filesystem can do that."""
+    if fstype == C_FSTYPE:
+        return options
+    return ",".join(filter(None, (options, "delalloc")))
+
+
 class Disk:
     """One writable copy of an image: `path` is the file, `device` the loop."""
 

@@ -94,7 +94,8 @@ def test_written(ctx):
     if ctx.fstype == sides.C_FSTYPE:
         ctx.skip("the counters are of rust_mpage")
     for image, size in (("blank-1k", 1024), ("blank-4k", 4096)):
-        disk = disks.Disk(ctx, image).mount()
+        disk = disks.Disk(ctx, image)
+        disk.mount(disks.at_once(disk.fstype))
         for name, parts in (
                 ("whole", [(0, 1 << 20)]), ("tail", [(0, 5000)]),
                 ("holes", [(at * 3 * layout.PAGE, 2000) for at in range(20)])):

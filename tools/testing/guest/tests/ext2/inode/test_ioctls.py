@@ -119,7 +119,8 @@ def test_answers(ctx):
     """Every question to every kind of file, as in C."""
     answers = []
     for fstype in (disks.C_FSTYPE, ctx.fstype):
-        disk = disks.Disk(ctx, "blank-1k", fstype).mount()
+        disk = disks.Disk(ctx, "blank-1k", fstype)
+        disk.mount(disks.at_once(disk.fstype))
         _fill(disk)
         answers.append(_everything(disk))
         disk.finish()
@@ -169,7 +170,8 @@ def test_windows_have_the_size_that_is_set(ctx):
     bitmaps as in C; and what is set on an empty file lasts as long as the inode."""
     groups = []
     for fstype in (disks.C_FSTYPE, ctx.fstype):
-        disk = disks.Disk(ctx, "groups-1k", fstype).mount("oldalloc")
+        disk = disks.Disk(ctx, "groups-1k", fstype)
+        disk.mount(disks.at_once(disk.fstype, "oldalloc"))
         files = []
         for number, size in enumerate((0, 1, 40, 300, None)):
             path = disk.where(f"f{number}")

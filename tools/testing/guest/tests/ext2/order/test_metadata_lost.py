@@ -30,7 +30,8 @@ def prepared(ctx, image="tiny-1k", options=""):
     ctx.allow_log("I/O error|lost (a|)sync page write|rust_ext2 .*error")
     faulty = Faulty(ctx, image)
     with no_flusher():
-        yield faulty, faulty.disk.mount(options, device=faulty.device.path)
+        yield faulty, faulty.disk.mount(disks.at_once(ctx.fstype, options),
+                                       device=faulty.device.path)
 
 
 def _tolerant_sync(point):
@@ -167,7 +168,7 @@ def _one(ctx, kind, write, forgotten, more):
         disk.umount()
         try:
             disk.check()
-            disk.mount(device=faulty.device.path)
+            disk.mount(disks.at_once(disk.fstype), device=faulty.device.path)
             files.check()
         except AssertionError as error:
             raise AssertionError(f"{what}: {error}") from None
@@ -362,7 +363,7 @@ def test_large_file_flag(ctx):
         os.close(fd)
         disk.umount()
         disk.check()
-        disk.mount(device=faulty.device.path)
+        disk.mount(disks.at_once(disk.fstype), device=faulty.device.path)
         assert os.stat(disk.where("large")).st_size == size
         faulty.end()
 
