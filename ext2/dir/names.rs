@@ -10,7 +10,7 @@
 //! Locks: `i_rwsem` of the directory exclusively, and of a file that gets or loses a name, held by
 //! the VFS.
 //!
-//! Left out: renaming, which is in [`rename`]; quota.
+//! Left out: renaming, which is in [`rename`].
 
 #![deny(unsafe_code)]
 
