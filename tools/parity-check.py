@@ -3,7 +3,9 @@
 """Check that every test that Documentation/parity.rst names exists.
 
 A test is named as it reports itself: ``suite.test`` for a KUnit test,
-``file.test`` for an end-to-end test, ``file.class.test`` for one of the host. A row that is claimed must name one.
+``file.test`` for an end-to-end test, ``file.class.test`` for one of the host, and
+``refused.name`` for what does not compile (tests/refused/). A row that is claimed must
+name one, and no two rows have one identifier.
 """
 
 import pathlib
@@ -57,6 +59,13 @@ def unit_tests():
                     yield f"{path.stem}.{name}.{test}"
 
 
+def refused_cases():
+    """`refused.name` of every misuse that the compiler refuses in `make lint`."""
+    for path in (ROOT / "tests/refused").glob("*.rs"):
+        for name in re.findall(r'refused = "(\w+)"', path.read_text(encoding="utf-8")):
+            yield f"refused.{name}"
+
+
 def rows():
     """(identifier, state, tests) of each row of the document's tables."""
     text = DOCUMENT.read_text(encoding="utf-8")
@@ -68,9 +77,14 @@ def rows():
 
 def main():
     known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests(), *host_tests(),
-             *unit_tests()}
+             *unit_tests(), *refused_cases()}
     bad = 0
+    seen = set()
     for identifier, state, tests in rows():
+        if identifier in seen:
+            print(f"parity.rst: {identifier}: there are two rows of it", file=sys.stderr)
+            bad += 1
+        seen.add(identifier)
         missing = [test for test in tests if test not in known]
         for test in missing:
             print(f"parity.rst: {identifier}: there is no test {test}", file=sys.stderr)
