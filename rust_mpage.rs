@@ -10,10 +10,7 @@
 //!
 //! C counterpart: `fs/mpage.c`.
 
-use kernel::{
-    debugfs,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 mod abi;
 mod abstractions;
@@ -67,7 +64,7 @@ module! {
 #[pin_data(PinnedDrop)]
 struct RustMpage {
     #[pin]
-    _counters: debugfs::Scope<()>,
+    _counters: mpage::counters::Published,
     _spare: mm::SpareMemory,
 }
 

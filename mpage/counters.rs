@@ -11,8 +11,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// Shows the totals in a debugfs directory of that name, a file each, while the value lives.
-pub(crate) fn publish(name: &CStr) -> impl PinInit<debugfs::Scope<()>> + '_ {
+/// The totals are shown while it lives.
+pub(crate) type Published = debugfs::Scope<()>;
+
+/// Shows the totals in a debugfs directory of that name, a file each.
+pub(crate) fn publish(name: &CStr) -> impl PinInit<Published> + '_ {
     debugfs::Scope::dir((), name, |(), dir| {
         read::counters::publish(dir);
         write::counters::publish(&dir.dir(c"write"));
