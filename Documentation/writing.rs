@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a filesystem that can be written to says of the contents of its regular files. See
-//! writing.rst; `make lint` compiles this.
+//! writing.rst; the project's lint compiles this.
 //!
 //! Each file has its blocks in one row, and the filesystem knows where that begins ([`Rows`]). It is
 //! filled from the front only: behind a gap, as `truncate(2)` leaves it, appends fail until the gap is

@@ -16,8 +16,8 @@
  * "In" is what its stack says: a task that has one of the new functions there is
  * waited for, and both modules stay as long. So these functions have to be on the
  * stack until the last instruction of rust_mpage.ko is done, which those of the
- * library itself need not be: a call at the end of one may be a jump. `make lint`
- * looks at the object (tools/testing/rmp/lint/siblings.py).
+ * library itself need not be: a call at the end of one may be a jump. The project's
+ * lint looks at the object.
  */
 
 #include <linux/livepatch.h>

@@ -3,11 +3,11 @@
  * fs/mpage.c's interface on rust_mpage: for C filesystems whose sources are not
  * to be changed.
  *
- * The build of the filesystem forces this file in with -include (make dropin does
- * that). Every function of vmlinux that <linux/mpage.h> names becomes one of
- * rust_mpage.ko: both the declarations in that header and the calls, since
- * this file comes before either. It includes nothing, so that the order of the
- * includes of the filesystem stays what it was.
+ * The build of the filesystem forces this file in with -include. Every function
+ * of vmlinux that <linux/mpage.h> names becomes one of rust_mpage.ko: both the
+ * declarations in that header and the calls, since this file comes before either.
+ * It includes nothing, so that the order of the includes of the filesystem stays
+ * what it was.
  */
 #ifndef _LINUX_RUST_MPAGE_COMPAT_H
 #define _LINUX_RUST_MPAGE_COMPAT_H
