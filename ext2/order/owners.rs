@@ -231,7 +231,7 @@ impl Owners {
             F::corrupt(
                 sb,
                 fmt!(
-                    "inode {}: cannot be written; on the disk it may have the attributes in block {}",
+                    "inode {}: not written; on the disk it may have the attributes in block {}",
                     leaving.inode,
                     leaving.block
                 ),
