@@ -13,7 +13,8 @@ export RUST_MPAGE_CACHE
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test xfstests bench shell modules dropin deb lint doc clean distclean
+.PHONY: help run test xfstests bench shell modules dropin deb series kunit lint doc \
+	clean distclean
 
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
@@ -33,6 +34,8 @@ help:
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
 	@echo '  make deb                 packages for Debian trixie, into deb/ (as root)'
+	@echo '  make series KSRC=...     patches for the tree of a kernel, into series/'
+	@echo '  make kunit               the KUnit suites in such a tree, by kunit.py'
 	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
 	@echo '  make lint                clippy, rustfmt, checkpatch and more'
 	@echo '  make doc                 the API documentation, into doc/'
@@ -50,7 +53,7 @@ help:
 	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test xfstests bench shell modules dropin deb lint doc:
+run test xfstests bench shell modules dropin deb series kunit lint doc:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.
@@ -62,7 +65,7 @@ clean:
 		-o -name '*_generated.*' -o -name '.module-common.c' \
 		-o -name 'built-in.a' \) -exec rm -f {} +
 	@find . -name __pycache__ -prune -exec rm -rf {} +
-	@rm -rf doc deb
+	@rm -rf doc deb series
 	@rmdir crate 2>/dev/null || true
 
 distclean: clean

@@ -15,7 +15,8 @@ from .settings import Settings
 COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
             "lint": "lint.lint", "doc": "build.doc", "dropin": "build.dropin",
             "bench": "bench.bench", "deb": "debian.deb",
-            "xfstests": "xfstests.xfstests"}
+            "xfstests": "xfstests.xfstests", "series": "series.series",
+            "kunit": "series.kunit"}
 
 
 def build_modules(settings):
