@@ -49,6 +49,7 @@ impl Space {
     }
 
     /// How many blocks the bitmaps say are free.
+    #[cfg(CONFIG_KUNIT)]
     pub(crate) fn free(&self) -> u64 {
         self.free.load(Relaxed).max(0) as u64
     }

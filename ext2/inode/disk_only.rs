@@ -6,10 +6,7 @@
 
 #![deny(unsafe_code)]
 
-use crate::disk::{
-    ATTRIBUTES_ROOT,
-    INODE_POINTERS, //
-};
+use crate::disk::INODE_POINTERS;
 use kernel::prelude::*;
 
 /// What of an inode is only of interest to the disk.
@@ -36,8 +33,8 @@ pub(crate) struct DiskOnly {
     pub(crate) kept_links: u32,
     /// The names that the inode has got in memory.
     pub(crate) names: GivenNames,
-    /// For each pointer, and [`ATTRIBUTES_ROOT`], its bit if no image has been stored that has it and the block that it leads
-    /// to may not be on disk.
+    /// For each pointer, and [`ATTRIBUTES_ROOT`](crate::disk::ATTRIBUTES_ROOT), its bit if no image
+    /// has been stored that has it and the block that it leads to may not be on disk.
     pub(crate) fresh: u32,
     /// The batch of [`branches`](crate::order::branches) that the image waits for with these.
     pub(crate) fresh_batch: u64,
@@ -109,6 +106,7 @@ impl DiskOnly {
 #[kunit_tests(rust_ext2_disk_only)]
 mod tests {
     use super::*;
+    use crate::disk::ATTRIBUTES_ROOT;
 
     #[test]
     fn the_block_of_attributes_waits_like_a_pointer() {
