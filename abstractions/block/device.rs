@@ -123,7 +123,7 @@ impl WriteErrors {
         unsafe { ptr::addr_of_mut!((*(*device.as_raw()).bd_mapping).wb_err) }
     }
 
-    /// Whether there were any since [`Self::advance`]. C: `errseq_check()`.
+    /// Whether there were any since `advance()`. C: `errseq_check()`.
     #[inline]
     pub fn has_new(&self, device: &BlockDevice) -> bool {
         // SAFETY: The place is valid; the single access is C's READ_ONCE().

@@ -65,7 +65,7 @@ impl ReadIntent {
 /// # Invariants
 ///
 /// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once, and what
-/// of it the bio does not read is zeroed; or it has a share of a [`SplitRead`], and its folio belongs
+/// of it the bio does not read is zeroed; or it has a share of a `SplitRead`, and its folio belongs
 /// to that.
 pub struct ReadBio<'d>(UnsubmittedBio<'d>);
 

@@ -40,7 +40,7 @@ use kernel::sync::Arc;
 /// # Invariants
 ///
 /// Every folio in the bio is under writeback, whose end it owns, each added once; or it has a share
-/// of a [`SplitWrite`], and the end belongs to that.
+/// of a `SplitWrite`, and the end belongs to that.
 pub struct WriteBio<'d>(UnsubmittedBio<'d>);
 
 impl<'d> WriteBio<'d> {

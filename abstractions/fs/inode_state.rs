@@ -55,7 +55,7 @@ impl Wait {
 }
 
 /// Changing the inode; what it has on disk is counted in `quota.rs`. Nothing here marks it to be
-/// written: [`Inode::mark_dirty`] does.
+/// written: [`Inode::mark_dirty`](super::Inode::mark_dirty) does.
 impl<T: FileSystem> FsInode<T> {
     /// Counts one link more. C: `inc_nlink()`, which warns of a file that has none and may not be
     /// linked again; but a corrupt filesystem can have a directory that says so.
