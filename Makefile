@@ -14,7 +14,7 @@ rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
 .PHONY: help run test xfstests bench shell modules dropin deb series kunit lint doc \
-	clean distclean
+	htmldocs clean distclean
 
 help:
 	@echo 'rust_mpage: multi-page block I/O for Linux in Rust, and ext2 on top of it'
@@ -39,6 +39,7 @@ help:
 	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
 	@echo '  make lint                clippy, rustfmt, checkpatch and more'
 	@echo '  make doc                 the API documentation, into doc/'
+	@echo '  make htmldocs            Documentation/ and manual pages as a site, and that'
 	@echo '  make clean               remove what was built in this directory'
 	@echo '  make distclean           and the cache: kernels, tools, disks'
 	@echo
@@ -53,7 +54,7 @@ help:
 	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test xfstests bench shell modules dropin deb series kunit lint doc:
+run test xfstests bench shell modules dropin deb series kunit lint doc htmldocs:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.

@@ -14,6 +14,7 @@ from .settings import Settings
 
 COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
             "lint": "lint.lint", "doc": "build.doc", "dropin": "build.dropin",
+            "htmldocs": "build.htmldocs",
             "bench": "bench.bench", "deb": "debian.deb",
             "xfstests": "xfstests.xfstests", "series": "series.series",
             "kunit": "series.kunit"}

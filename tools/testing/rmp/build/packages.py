@@ -39,6 +39,8 @@ _XFSTESTS = ("xfsprogs", "attr", "acl", "bc", "quota", "gawk", "perl", "psmisc",
              "libaio1", "liburing2", "libgdbm6", "libgdbm-compat4")
 # without these `check` does not begin
 _XFSTESTS_NEEDS = {"xfs_io": "xfsprogs", "bc": "bc", "perl": "perl", "awk": "gawk"}
+# the kernel's documentation is made with these
+_DOCUMENTS = {"python3-sphinx": "sphinx-build", "python3-yaml": "", "groff-base": "groff"}
 _SOURCE = {"debian-archive-keyring": "", "dpkg": "dpkg-deb"}
 
 
@@ -88,6 +90,14 @@ def install_for_xfstests(settings):
     _install_missing(settings, _XFSTESTS)
     for program, package in _XFSTESTS_NEEDS.items():
         need(settings, package, program)
+
+
+def install_for_htmldocs(settings):
+    """Sphinx, what the kernel's extensions of it import, and groff."""
+    _install_missing(settings, _DOCUMENTS)
+    for package, program in _DOCUMENTS.items():
+        if program:
+            need(settings, package, program)
 
 
 def _install_missing(settings, names):

@@ -9,7 +9,7 @@ import unittest
 from unittest import mock
 
 from rmp import settings
-from rmp.build import doc, dropin, kernel, testtools
+from rmp.build import doc, dropin, htmldocs, kernel, testtools
 
 
 class Config(unittest.TestCase):
@@ -32,6 +32,32 @@ class Doc(unittest.TestCase):
         self.assertEqual(argv, ["rustdoc", "--edition=2021",
                                 "-Zcrate-attr=feature(a,b)", "a.rs",
                                 "--output", "out"])
+
+
+class Site(unittest.TestCase):
+    def test_every_document_is_on_it(self):
+        folder = settings.TOP / "Documentation"
+        listed = re.findall(r"^   ([a-z][\w-]*)$",
+                            (folder / "index.rst").read_text(encoding="utf-8"), re.M)
+        self.assertEqual(sorted(listed), sorted(path.stem for path in folder.glob("*.rst")
+                                                if path.stem != "index"))
+
+    def test_manual_pages_and_the_api_are_added(self):
+        with tempfile.TemporaryDirectory() as work, \
+                mock.patch.object(htmldocs.command, "text", lambda *_: "NAME\n\n  x - y"):
+            folder = pathlib.Path(work) / "Documentation"
+            htmldocs.stage(settings.TOP, folder)
+            page = (folder / "man" / "rust_ext2.5.rst").read_text(encoding="utf-8")
+            index = (folder / "index.rst").read_text(encoding="utf-8")
+        self.assertEqual(page, "============\nrust_ext2(5)\n============\n\n"
+                         ".. code-block:: none\n\n   NAME\n\n     x - y\n")
+        self.assertIn("\n   man/rust_ext2.5\n", index)
+        self.assertIn("<../rust_mpage/index.html>", index)
+
+    def test_what_is_wrong_is_ours(self):
+        log = "WARNING: dot(1) not found\n/t/a.rst:3: WARNING: Title\n/t/a.rst:4: fine\n"
+        self.assertEqual(htmldocs.complaints(log, pathlib.Path("/t")),
+                         ["a.rst:3: WARNING: Title"])
 
 
 class Symbols(unittest.TestCase):
