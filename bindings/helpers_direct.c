@@ -27,21 +27,54 @@ __helper bool rust_mpage_helper_inode_lock_for(struct inode *inode, struct kiocb
 	return true;
 }
 
-__helper struct folio *
-rust_mpage_helper_lock_next_dirty_folio(struct address_space *mapping, pgoff_t start,
-					pgoff_t last)
+/* The first folio with a tag, referenced */
+static struct folio *first_tagged(struct address_space *mapping, pgoff_t start,
+				  pgoff_t last, xa_mark_t tag)
 {
 	struct folio_batch batch;
 	struct folio *folio;
 
+	folio_batch_init(&batch);
+	if (start > last || !filemap_get_folios_tag(mapping, &start, last, tag, &batch))
+		return NULL;
+	folio = batch.folios[0];
+	folio_get(folio);
+	folio_batch_release(&batch);
+	return folio;
+}
+
+/*
+ * A folio gets the one tag in the same step in which it loses the other, and is in
+ * none when all of it has its places: looked for in this order none is missed.
+ */
+static struct folio *first_unwritten(struct address_space *mapping, pgoff_t start,
+				     pgoff_t last)
+{
+	struct folio *dirty = first_tagged(mapping, start, last, PAGECACHE_TAG_DIRTY);
+	struct folio *written;
+
+	if (dirty && dirty->index <= start)
+		return dirty;
+	if (dirty)
+		last = dirty->index - 1;
+	written = first_tagged(mapping, start, last, PAGECACHE_TAG_WRITEBACK);
+	if (!written)
+		return dirty;
+	if (dirty)
+		folio_put(dirty);
+	return written;
+}
+
+__helper struct folio *
+rust_mpage_helper_lock_next_unwritten_folio(struct address_space *mapping, pgoff_t start,
+					    pgoff_t last)
+{
+	struct folio *folio;
+
 	for (;;) {
-		folio_batch_init(&batch);
-		if (start > last || !filemap_get_folios_tag(mapping, &start, last,
-							    PAGECACHE_TAG_DIRTY, &batch))
+		folio = first_unwritten(mapping, start, last);
+		if (!folio)
 			return NULL;
-		folio = batch.folios[0];
-		folio_get(folio);
-		folio_batch_release(&batch);
 		folio_lock(folio);
 		start = folio_next_index(folio);
 		if (folio->mapping == mapping)

@@ -14,10 +14,13 @@ void rust_mpage_helper_file_accessed(struct file *file);
 /* Not if the request may not wait and would have to */
 bool rust_mpage_helper_inode_lock_shared_for(struct inode *inode, struct kiocb *iocb);
 bool rust_mpage_helper_inode_lock_for(struct inode *inode, struct kiocb *iocb);
-/* The first one of these pages that is dirty, locked, and referenced; or NULL */
+/*
+ * The first one of these pages that is dirty or under writeback, locked, and
+ * referenced; or NULL
+ */
 struct folio *
-rust_mpage_helper_lock_next_dirty_folio(struct address_space *mapping, pgoff_t start,
-					pgoff_t last);
+rust_mpage_helper_lock_next_unwritten_folio(struct address_space *mapping, pgoff_t start,
+					    pgoff_t last);
 
 /* Direct I/O */
 ssize_t rust_mpage_helper_iomap_dio_read_simple(struct kiocb *iocb,

@@ -30,7 +30,8 @@ use kernel::page::PAGE_SHIFT;
 struct SeenFolio(NonNull<bindings::folio>);
 
 impl SeenFolio {
-    /// The first one of these pages of a mapping that is dirty.
+    /// The first one of these pages of a mapping that is dirty or being written: of such a folio the
+    /// last blocks may get their places only while those in front are on their way to the disk.
     ///
     /// # Safety
     ///
@@ -39,7 +40,7 @@ impl SeenFolio {
         let last = pages.end.checked_sub(1)?;
         // SAFETY: By the safety requirements.
         let folio = unsafe {
-            bindings::rust_mpage_helper_lock_next_dirty_folio(mapping, pages.start, last)
+            bindings::rust_mpage_helper_lock_next_unwritten_folio(mapping, pages.start, last)
         };
         // INVARIANT: Locked and referenced by the helper, and in the mapping.
         NonNull::new(folio).map(Self)
@@ -58,7 +59,7 @@ impl SeenFolio {
         let inside = |block: u64| block.saturating_sub(first).min(whole.end.into()) as u32;
         let found = match folio.flag(bindings::pageflags_PG_dirty) {
             true => blocks.next_dirty(inside(range.start)..inside(range.end)),
-            // It has been written.
+            // Who writes it has it locked until all of it has its places.
             false => None,
         };
         let in_file = |block: u32| first + u64::from(block);

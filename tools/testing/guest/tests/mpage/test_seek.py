@@ -3,15 +3,18 @@
 reads that may not wait, which it does not take.
 """
 
+import ctypes
 import errno
 import mmap
 import os
 import random
 
 import disks
+import disturb
 import lowlevel
 import waiting
 from runner import timeout
+from sysapi import check, libc
 
 PAGE = mmap.PAGESIZE
 BLOCKS = 700  # of 1 KiB: behind the double indirect block
@@ -138,6 +141,41 @@ def test_while_it_is_written(ctx):
         model.check(fd, (0, 49 * 1024, 50 * 1024, 52 * 1024))
     writing.result()
     model.check(fd, (0, 49 * 1024, 50 * 1024, 52 * 1024))
+    os.close(fd)
+    disk.finish()
+
+
+def _start_write(fd, offset, length):
+    check(libc.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(length), 7))
+
+
+def test_while_it_gets_its_place(ctx):
+    """A page whose first blocks are on their way to the disk, while its last one waits
+    for a bitmap to get a place: that is data, too."""
+    _rust_only(ctx)
+    disk, device = waiting.held_up(ctx, "blank-1k")
+    disk.mount(disks.delayed(disk.fstype), device=device.path)
+    fd = _open(disk, "file")
+    for block in (2, 1, 0):  # each in a place of its own
+        os.pwrite(fd, b"o" * 1024, block * 1024)
+        os.fsync(fd)
+    places = [lowlevel.fibmap(fd, block) for block in range(4)]
+    assert places[3] == 0 and places[1] != places[0] + 1 and places[2] != places[1] + 1, places
+    os.close(fd)
+    # so that no bitmap is in memory
+    disk.umount()
+    disk.mount(disks.delayed(disk.fstype), device=device.path)
+    fd, model = _open(disk, "file"), Model(1024)
+    os.pwrite(fd, b"n" * PAGE, 0)
+    model.wrote(0, PAGE)
+    disturb.reclaim()
+    with device.suspended():
+        writing = waiting.Task(_start_write, fd, 0, PAGE)
+        assert writing.falls_asleep(), writing
+        seeking = waiting.Task(model.check, fd, (3 * 1024,))
+        assert seeking.falls_asleep(), seeking
+    seeking.result()
+    writing.result()
     os.close(fd)
     disk.finish()
 
