@@ -91,7 +91,10 @@ impl<B: Bitmap> Found<B> {
 /// `wanted.needed` and then for one after the other, as far as these are in a row. So a file has its
 /// blocks where it has them in C, however many are asked for at a time.
 ///
-/// Fails with `ENOSPC` if there are none, with `EUCLEAN` or an I/O error if a bitmap cannot be had.
+/// A group whose bitmap cannot be had is passed over, where C fails.
+///
+/// Fails with `ENOSPC` if there are none, with `EUCLEAN` or an I/O error if there may be some and a
+/// bitmap cannot be had.
 pub(crate) fn allocate<S: SearchSpace>(
     space: &S,
     file: &mut BlockAllocInfo,
@@ -110,12 +113,13 @@ pub(crate) fn allocate<S: SearchSpace>(
         window_size: file.window_size().filter(|&size| size > 0),
         file,
         goal_in_group,
+        unreadable: None,
     };
 
     let few = wanted.needed.min(BRANCH);
     let mut group = goal_group;
     loop {
-        match search.pass(group)? {
+        match search.pass(group) {
             Some(found) if space.may_hold_data(found.group, found.blocks) => return Ok(found),
             // Some of them may: so as few as C claims.
             Some(found) if found.blocks.count > few => {
@@ -130,7 +134,7 @@ pub(crate) fn allocate<S: SearchSpace>(
             Some(found) => group = found.group,
             // Everything may be reserved for others.
             None if search.window_size.take().is_some() => group = goal_group,
-            None => return Err(ENOSPC),
+            None => return Err(search.unreadable.unwrap_or(ENOSPC)),
         }
     }
 }
@@ -143,11 +147,13 @@ struct Search<'a, S> {
     /// The size of the file's next window; `None` to search without.
     window_size: Option<u32>,
     goal_in_group: u32,
+    /// Why a group was passed over that may have room.
+    unreadable: Option<Error>,
 }
 
 impl<S: SearchSpace> Search<'_, S> {
     /// Goes over all groups once, from `start` on.
-    fn pass(&mut self, start: u32) -> Result<Option<Found<S::Bitmap>>> {
+    fn pass(&mut self, start: u32) -> Option<Found<S::Bitmap>> {
         let groups = self.space.geometry().groups_count();
         let free = self.space.free_blocks(start);
 
@@ -159,8 +165,8 @@ impl<S: SearchSpace> Search<'_, S> {
             self.window_size = None;
         }
         if free > 0 {
-            if let Some(found) = self.in_group(start, Some(self.goal_in_group))? {
-                return Ok(Some(found));
+            if let Some(found) = self.try_group(start, Some(self.goal_in_group)) {
+                return Some(found);
             }
         }
         for group in Iterator::chain(start + 1..groups, 0..=start) {
@@ -168,11 +174,19 @@ impl<S: SearchSpace> Search<'_, S> {
             if free == 0 || self.window_size.is_some_and(|size| free <= size / 2) {
                 continue;
             }
-            if let Some(found) = self.in_group(group, None)? {
-                return Ok(Some(found));
+            if let Some(found) = self.try_group(group, None) {
+                return Some(found);
             }
         }
-        Ok(None)
+        None
+    }
+
+    /// Tries to claim blocks of one group, if its bitmap can be had.
+    fn try_group(&mut self, group: u32, goal: Option<u32>) -> Option<Found<S::Bitmap>> {
+        self.in_group(group, goal).unwrap_or_else(|error| {
+            self.unreadable.get_or_insert(error);
+            None
+        })
     }
 
     /// Tries to claim blocks of one group. C: `ext2_try_to_allocate_with_rsv()`.

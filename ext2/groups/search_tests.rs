@@ -54,6 +54,8 @@ pub(crate) struct TestSpace {
     /// The bitmaps of all groups, one after the other.
     words: KVec<Cell<u32>>,
     pub(crate) refused: Cell<u32>,
+    /// A bit for each group whose bitmap cannot be read.
+    pub(crate) unreadable: Cell<u32>,
 }
 
 impl TestSpace {
@@ -67,6 +69,7 @@ impl TestSpace {
             windows: KBox::pin_init(Windows::new(), GFP_KERNEL)?,
             words,
             refused: Cell::new(0),
+            unreadable: Cell::new(0),
         })
     }
 
@@ -135,7 +138,10 @@ impl<'a> SearchSpace for &'a TestSpace {
     }
 
     fn block_bitmap(&self, group: u32) -> Result<TestGroup<'a>> {
-        Ok(TestGroup(self, group))
+        match self.unreadable.get() >> group & 1 {
+            0 => Ok(TestGroup(self, group)),
+            _ => Err(EIO),
+        }
     }
 
     fn may_hold_data(&self, group: u32, blocks: Run) -> bool {
@@ -241,6 +247,18 @@ mod block_search {
             goal = first + got;
             left -= got;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_group_without_a_bitmap_is_passed_over() -> Result {
+        let space = space()?;
+        let mut file = file();
+
+        space.unreadable.set(0b00011);
+        assert_eq!(get(&space, &mut file, 1 + 100, 1)?.0 / GROUP, 2);
+        space.unreadable.set(0b11111);
+        assert_eq!(get(&space, &mut file, 1 + 100, 1), Err(EIO));
         Ok(())
     }
 
