@@ -82,6 +82,9 @@ impl Backer for Delayed {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Backed<'i, Promise<'i>>> {
+        if inode.super_block().is_read_only() {
+            return there_only(inode, at.0, max.0);
+        }
         back(inode, at.0, max.0)
     }
 
@@ -175,6 +178,22 @@ fn back<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Result<Backed<'i, Promis
     // At once, after all.
     let blocks = Request::new(inode, at, &path, max).blocks()?;
     Ok(mapped(inode, &path, blocks))
+}
+
+/// As [`back`], of a filesystem that has become read-only while the file was open to be written, such as
+/// after an error: writeback would find no place. C allocates; `ext4_emergency_state()`.
+///
+/// Fails with `EROFS` if there are no blocks, or as [`back`].
+#[cold]
+fn there_only(inode: &Ext2Inode, at: u64, max: u32) -> Result<Backed<'_, Promise<'_>>> {
+    let path = way::path_to(inode, at)?;
+    match known::look(inode, at, &path, max)? {
+        Found::Blocks(blocks) => {
+            inode::check_own(inode, blocks.first, blocks.count)?;
+            Ok(mapped(inode, &path, blocks))
+        }
+        Found::Missing(_) => Err(EROFS),
+    }
 }
 
 fn mapped<'i>(inode: &'i Ext2Inode, path: &BlockPath, blocks: Blocks) -> Backed<'i, Promise<'i>> {

@@ -29,6 +29,7 @@ use crate::{
             ExclusiveInode,
             Inode,
             InodeType,
+            Later,
             SealedWrites, //
         },
         mm::{
@@ -88,7 +89,10 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
         let all = touched.len() as u32;
         // Of several blocks some may be dirty that were behind the end and have no place.
         let only = place.folio.blocks().filter(|it| it.whole() == touched);
-        if all == 1 && only.is_some_and(|it| it.are_dirty(touched.clone())) {
+        if all == 1
+            && only.is_some_and(|it| it.are_dirty(touched.clone()))
+            && may_be_given(place.folio.inode())
+        {
             return place.ready(all, Backing::Old, None);
         }
         let first = match give::<B>(place.folio.inode(), &place.folio, touched.clone())? {
@@ -189,6 +193,11 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
         let mapping = B::Mapper::default().recall(inode, LogicalBlock(at), BlockCount(max))?;
         file_blocks_of(&mapping, max).ok()
     }
+}
+
+/// Whether what is dirty and has no place can get one still.
+fn may_be_given<I: InodeType>(inode: &I) -> bool {
+    plain(inode).later() == Later::Possible
 }
 
 /// How many bytes a new folio is to have for a write at file position `pos` of which `len` bytes are
