@@ -26,6 +26,7 @@ use rust_mpage::{
     fs::{
         AddressSpaceOperations,
         AddressSpaceWriteOperations,
+        BegunSync,
         ExclusiveInode,
         ExtentFlags,
         FiemapRequest,
@@ -167,6 +168,19 @@ impl WritableInode for File {
 
     fn names_are_synced(inode: &Ext2Inode) -> bool {
         inode.data().new_names().is_none()
+    }
+
+    fn begin_sync(inode: &Ext2Inode) -> BegunSync {
+        let delay = &inode.data().delay;
+        BegunSync {
+            // First, for what is given in between is more.
+            mark: delay.given().into(),
+            is_whole: delay.leads_to_unwritten(),
+        }
+    }
+
+    fn end_whole_sync(inode: &Ext2Inode, mark: u64) {
+        inode.data().delay.note_written(mark.into());
     }
 
     fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {

@@ -190,6 +190,7 @@ pub use self::truncate::{
 };
 pub use self::unwritten::Unwritten;
 pub use self::writable::{
+    BegunSync,
     WritableFile,
     WritableInode, //
 };

@@ -55,6 +55,16 @@ use kernel::{
     prelude::*, //
 };
 
+/// What is known when a sync of a part of a file begins.
+#[derive(Clone, Copy, Default)]
+pub struct BegunSync {
+    /// Whether the inode, which is written with it, leads to what has not been written, or will: then all
+    /// of the file is.
+    pub is_whole: bool,
+    /// When that was, for who has asked.
+    pub mark: u64,
+}
+
 /// What every inode can do that can be changed.
 pub trait WritableInode: InodeOperations {
     /// Sets the size in bytes, which is another than the inode's. C: `ext2_setsize()`.
@@ -72,6 +82,17 @@ pub trait WritableInode: InodeOperations {
 
     /// Whether there is nothing for [`sync_names`](Self::sync_names) to do.
     fn names_are_synced(inode: &FsInode<Self::FileSystem>) -> bool;
+
+    /// What is to be known before a part of a file is synced. Nothing of a directory.
+    fn begin_sync(inode: &FsInode<Self::FileSystem>) -> BegunSync {
+        let _ = inode;
+        BegunSync::default()
+    }
+
+    /// All of the file has been synced, `mark` having been told by [`begin_sync`](Self::begin_sync) before.
+    fn end_whole_sync(inode: &FsInode<Self::FileSystem>, mark: u64) {
+        let _ = (inode, mark);
+    }
 
     /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
@@ -201,9 +222,10 @@ impl<I: WritableInode> WritableVTable<I> {
             let inode = unsafe { FsInode::<I::FileSystem>::from_raw((*file).f_inode) };
             // Blocks get their places in runs: what of a run is not in the range would be on the disk
             // as its blocks were.
-            let (start, end) = match I::sectors_to_come(inode) {
-                0 => (start, end),
-                _ => (0, bindings::loff_t::MAX),
+            let begun = I::begin_sync(inode);
+            let (start, end) = match begun.is_whole {
+                true => (0, bindings::loff_t::MAX),
+                false => (start, end),
             };
             // SAFETY: The arguments are passed on.
             to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })
@@ -213,6 +235,9 @@ impl<I: WritableInode> WritableVTable<I> {
                         let _ = inode.mark_pages_dirty();
                     }
                 })?;
+            if start == 0 && end == bindings::loff_t::MAX {
+                I::end_whole_sync(inode, begun.mark);
+            }
             I::sync_names(inode)?;
             // SAFETY: The filesystem of an open file is on a device.
             to_result(unsafe { bindings::blkdev_issue_flush((*(*(*file).f_inode).i_sb).s_bdev) })?;

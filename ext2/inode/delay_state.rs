@@ -7,22 +7,49 @@
 
 #![deny(unsafe_code)]
 
-use kernel::sync::atomic::{
-    Atomic,
-    Relaxed, //
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    }, //
 };
 
 /// Whether blocks have been promised, and whether somebody trusts that they will not be for long.
 pub(crate) struct DelayState {
     blocks: Atomic<u32>,
+    /// How often promised blocks have got their places.
+    given: Atomic<u64>,
+    /// How often they had when all of the file began to be written, the last time that it was.
+    written: Atomic<u64>,
     /// 0 or 1.
     emptied: Atomic<u32>,
+}
+
+/// How often blocks had got their places at some time.
+#[derive(Clone, Copy)]
+pub(crate) struct Given(u64);
+
+impl From<Given> for u64 {
+    fn from(given: Given) -> Self {
+        given.0
+    }
+}
+
+impl From<u64> for Given {
+    fn from(given: u64) -> Self {
+        Self(given)
+    }
 }
 
 impl DelayState {
     pub(super) const fn new() -> Self {
         Self {
             blocks: Atomic::new(0),
+            given: Atomic::new(0),
+            written: Atomic::new(0),
             emptied: Atomic::new(0),
         }
     }
@@ -31,13 +58,34 @@ impl DelayState {
     /// of a folio the caller knows, if it is locked.
     #[inline]
     pub(crate) fn blocks(&self) -> u32 {
-        self.blocks.load(Relaxed)
+        // Who finds none sees that they have been given.
+        self.blocks.load(Acquire)
     }
 
     /// Notes how many there are, the tree being locked.
     #[inline]
     pub(crate) fn set_blocks(&self, count: u32) {
-        self.blocks.store(count, Relaxed);
+        self.blocks.store(count, Release);
+    }
+
+    /// Notes that promised blocks have got their places, the tree being locked.
+    pub(crate) fn note_given(&self) {
+        self.given.store(self.given.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// How often they have, to be asked before all of the file is written.
+    pub(crate) fn given(&self) -> Given {
+        Given(self.given.load(Relaxed))
+    }
+
+    /// Notes that all of the file has been written since.
+    pub(crate) fn note_written(&self, since: Given) {
+        self.written.store(since.0, Relaxed);
+    }
+
+    /// Whether blocks lead to what has not been written, or will when a page of theirs is.
+    pub(crate) fn leads_to_unwritten(&self) -> bool {
+        self.blocks() != 0 || self.given.load(Relaxed) != self.written.load(Relaxed)
     }
 
     /// Notes that the file has been cut to nothing.
@@ -48,5 +96,25 @@ impl DelayState {
     /// Whether it has been, since this was asked last.
     pub(crate) fn take_emptied(&self) -> bool {
         self.emptied.load(Relaxed) != 0 && self.emptied.xchg(0, Relaxed) != 0
+    }
+}
+
+#[kunit_tests(rust_ext2_delay_state)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_while_it_is_written_is_not_written() {
+        let state = DelayState::new();
+        assert!(!state.leads_to_unwritten());
+        state.set_blocks(3);
+        assert!(state.leads_to_unwritten());
+        let begun = state.given();
+        state.note_given();
+        state.set_blocks(0);
+        state.note_written(begun);
+        assert!(state.leads_to_unwritten());
+        state.note_written(state.given());
+        assert!(!state.leads_to_unwritten());
     }
 }

@@ -5,31 +5,51 @@
 //! Editors and package managers write a new file and rename it over the old one, or cut the old one to
 //! nothing and write it anew, and not all of them say `fsync(2)`. Where blocks get their places late, a
 //! crash would leave an empty file of what was never in danger before. So what has been written is on
-//! its way to the disk when the new file takes the name, or is closed.
+//! the disk when the new file takes the name, and on its way there when it is closed.
 //!
 //! C counterpart: none, for `ext2` does not delay; `ext4_alloc_da_blocks()`, which starts the writes of
 //! a file that is renamed, too, and leaves it to the journal to wait.
 //!
-//! Locks: the caller's; pages are written.
+//! Locks: the caller's; pages are written, and the tree mutex is taken for that.
 
 #![deny(unsafe_code)]
 
-use super::Ext2Inode;
+use super::{
+    kinds::is_regular,
+    Ext2Inode, //
+};
 use kernel::prelude::*;
 
 /// Has all blocks of a file that have been promised given their places, and written: somebody asks where
-/// they are, or trusts that they are there.
+/// they are.
 pub(crate) fn write_delayed(inode: &Ext2Inode) -> Result {
     match inode.data().delay.blocks() {
         0 => Ok(()),
-        _ => inode.write_and_wait(),
+        _ => write_all(inode),
     }
 }
 
-/// A file is about to take the name of another. What it has is on the device before the name can be: an
-/// error is for who syncs the file.
+/// Writes all pages and waits for them.
+fn write_all(inode: &Ext2Inode) -> Result {
+    let given = inode.data().delay.given();
+    inode.write_and_wait()?;
+    inode.data().delay.note_written(given);
+    Ok(())
+}
+
+/// Whether the file may have got blocks later than when they were written to.
+fn delays(inode: &Ext2Inode) -> bool {
+    let data = inode.super_block().data();
+    is_regular(inode) && (data.options().delays_allocation() || inode.data().delay.blocks() != 0)
+}
+
+/// A file is about to take the name of another. What it has, written by now or not, is on the device
+/// before the name can be, and so are the arrays of pointers that lead to it; the inode comes with the
+/// name. An error is for who syncs the file.
 pub(crate) fn replaces_by_name(inode: &Ext2Inode) {
-    let _ = write_delayed(inode);
+    if delays(inode) {
+        let _ = write_all(inode).and_then(|()| inode.sync_metadata());
+    }
 }
 
 /// A file that could be written to is closed. If it has been cut to nothing while it was open, what has

@@ -378,8 +378,10 @@ impl<'a> Request<'a> {
     fn given(&self, tree: &mut Tree, run: Run, level: usize) -> Blocks {
         let Run { first, count } = run;
         let at = self.at as u32;
-        // Who wrote what had been promised has changed the time.
-        if tree.delayed.run_from(at).is_none() {
+        if tree.delayed.run_from(at).is_some() {
+            self.inode.data().delay.note_given();
+        } else {
+            // Who wrote what had been promised has changed the time.
             self.inode.set_ctime_now();
         }
         if self.inode.data().delay.blocks() != 0 {
