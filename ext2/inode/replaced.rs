@@ -19,6 +19,7 @@ use super::{
     Ext2Inode, //
 };
 use kernel::prelude::*;
+use rust_mpage::fs::Wait;
 
 /// Has all blocks of a file that have been promised given their places, and written: somebody asks where
 /// they are.
@@ -53,9 +54,19 @@ pub(crate) fn replaces_by_name(inode: &Ext2Inode) {
 }
 
 /// A file that could be written to is closed. If it has been cut to nothing while it was open, what has
-/// been written since begins to be written.
+/// been written since begins to be written, and the image of the inode says where: that with which the
+/// block of the inode table would get to the disk for the sake of another is the one of an empty file.
+///
+/// An image that has to wait for arrays of pointers is left to the flusher: each such file would cost a
+/// flush of the device.
 pub(crate) fn closed(inode: &Ext2Inode) {
-    if inode.data().delay.take_emptied() && inode.data().delay.blocks() != 0 {
-        inode.start_write();
+    if !delays(inode) || inode.size() == 0 || !inode.data().delay.take_emptied() {
+        return;
+    }
+    inode.start_write();
+    let waits = inode.data().disk_only.lock().fresh != 0;
+    if !waits {
+        // An error leaves it dirty.
+        let _ = inode.sync(Wait::No);
     }
 }
