@@ -262,8 +262,11 @@ impl IoctlOperations for Directory {}
 impl WritableFile for File {
     /// C: `ext2_release_file()`.
     fn release_writer(inode: &Ext2Inode) {
-        let windows = &inode.super_block().data().windows;
-        inode.data().lock_tree().give_up(windows);
+        {
+            let mut tree = inode.data().lock_tree();
+            tree.give_up(&inode.super_block().data().windows);
+            inode.data().delay.note_closed();
+        }
         inode::closed(inode);
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct DelayState {
     written: Atomic<u64>,
     /// 0 or 1.
     emptied: Atomic<u32>,
+    /// Whether somebody has closed the file, and nobody has written to it since: 0 or 1.
+    closed: Atomic<u32>,
 }
 
 /// How often blocks had got their places at some time.
@@ -50,6 +52,7 @@ impl DelayState {
             blocks: Atomic::new(0),
             given: Atomic::new(0),
             written: Atomic::new(0),
+            closed: Atomic::new(0),
             emptied: Atomic::new(0),
         }
     }
@@ -86,6 +89,25 @@ impl DelayState {
     /// Whether blocks lead to what has not been written, or will when a page of theirs is.
     pub(crate) fn leads_to_unwritten(&self) -> bool {
         self.blocks() != 0 || self.given.load(Relaxed) != self.written.load(Relaxed)
+    }
+
+    /// Notes that the file is closed, the tree being locked.
+    pub(crate) fn note_closed(&self) {
+        self.closed.store(1, Relaxed);
+    }
+
+    /// Notes that somebody writes to the file.
+    #[inline]
+    pub(crate) fn note_writer(&self) {
+        if self.is_closed() {
+            self.closed.store(0, Relaxed);
+        }
+    }
+
+    /// Whether somebody has closed the file, and nobody has written to it since.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed) != 0
     }
 
     /// Notes that the file has been cut to nothing.

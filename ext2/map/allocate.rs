@@ -135,6 +135,7 @@ impl<'a> Request<'a> {
                 PointerRun::Blocks { first, len } => self.there(first, len),
             };
         tree.keep_array(self.array, array);
+        self.give_up_if_closed(&mut tree);
         blocks.map(Some)
     }
 
@@ -154,15 +155,25 @@ impl<'a> Request<'a> {
             let windowing = inode.super_block().data().options().windowing();
             tree.info.ensure(windowing);
         }
-        if missing.level != self.last_level() {
-            return self.fill_branch(&mut tree, &missing);
-        }
-        let blocks = self.fill_array(&mut tree, &missing.array, missing.nulls)?;
+        let blocks = match missing.level == self.last_level() {
+            true => self.fill_array(&mut tree, &missing.array, missing.nulls),
+            false => self.fill_branch(&mut tree, &missing),
+        };
         // Of directories and symbolic links nobody says that they are not written to any more.
-        if inode::is_regular(inode) {
+        if blocks.is_ok() && missing.level == self.last_level() && inode::is_regular(inode) {
             tree.keep_array(self.array, missing.array);
         }
-        Ok(blocks)
+        self.give_up_if_closed(&mut tree);
+        blocks
+    }
+
+    /// Gives up what is kept for a file that grows, if the last of what was written before it was closed
+    /// has got its place.
+    fn give_up_if_closed(&self, tree: &mut Tree) {
+        let delay = &self.inode.data().delay;
+        if delay.is_closed() && delay.blocks() == 0 {
+            tree.give_up(&self.inode.super_block().data().windows);
+        }
     }
 
     /// Gives blocks to null pointers to data; there are `nulls` of them in `array`, as far as they

@@ -82,6 +82,7 @@ impl Backer for Delayed {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Backed<'i, Promise<'i>>> {
+        inode.data().delay.note_writer();
         if inode.super_block().is_read_only() {
             return there_only(inode, at.0, max.0);
         }
