@@ -20,6 +20,9 @@ use kernel::{
 /// Whether blocks have been promised, and whether somebody trusts that they will not be for long.
 pub(crate) struct DelayState {
     blocks: Atomic<u32>,
+    /// How many of them have got their places, and are counted as the inode's, by who has the tree
+    /// locked.
+    giving: Atomic<u32>,
     /// How often promised blocks have got their places.
     given: Atomic<u64>,
     /// How often they had when all of the file began to be written, the last time that it was.
@@ -50,6 +53,7 @@ impl DelayState {
     pub(super) const fn new() -> Self {
         Self {
             blocks: Atomic::new(0),
+            giving: Atomic::new(0),
             given: Atomic::new(0),
             written: Atomic::new(0),
             closed: Atomic::new(0),
@@ -69,6 +73,27 @@ impl DelayState {
     #[inline]
     pub(crate) fn set_blocks(&self, count: u32) {
         self.blocks.store(count, Release);
+        if self.giving.load(Relaxed) != 0 {
+            self.giving.store(0, Relaxed);
+        }
+    }
+
+    /// Notes that so many of them are counted as the inode's until [`Self::set_blocks`], the tree being
+    /// locked.
+    pub(crate) fn add_giving(&self, count: u32) {
+        self.giving
+            .store(self.giving.load(Relaxed) + count, Relaxed);
+    }
+
+    /// And that so many are not, after all.
+    pub(crate) fn sub_giving(&self, count: u32) {
+        let left = self.giving.load(Relaxed).saturating_sub(count);
+        self.giving.store(left, Relaxed);
+    }
+
+    /// How many blocks the inode will have more than it is counted to have.
+    pub(crate) fn to_come(&self) -> u32 {
+        self.blocks().saturating_sub(self.giving.load(Relaxed))
     }
 
     /// Notes that promised blocks have got their places, the tree being locked.
@@ -138,5 +163,18 @@ mod tests {
         assert!(state.leads_to_unwritten());
         state.note_written(state.given());
         assert!(!state.leads_to_unwritten());
+    }
+
+    #[test]
+    fn what_is_given_is_to_come_no_more() {
+        let state = DelayState::new();
+        state.set_blocks(9);
+        state.add_giving(4);
+        state.add_giving(2);
+        assert_eq!((state.blocks(), state.to_come()), (9, 3));
+        state.sub_giving(2);
+        assert_eq!(state.to_come(), 5);
+        state.set_blocks(5);
+        assert_eq!(state.to_come(), 5);
     }
 }

@@ -49,7 +49,7 @@ impl InodeOperations for File {
 
     fn sectors_to_come(inode: &Ext2Inode) -> u64 {
         let size = inode.super_block().data().geometry.block_size();
-        u64::from(inode.data().delay.blocks()) * u64::from(size.sectors())
+        u64::from(inode.data().delay.to_come()) * u64::from(size.sectors())
     }
 }
 

@@ -224,7 +224,10 @@ impl<'a> Request<'a> {
     /// Frees blocks that have been given for nothing.
     fn take_back(&self, run: Run, promised: &mut Option<Promised<'_>>) {
         match promised {
-            Some(promised) => balloc::take_back(self.inode, run, promised),
+            Some(promised) => {
+                self.inode.data().delay.sub_giving(run.count);
+                balloc::take_back(self.inode, run, promised);
+            }
             None => balloc::free_blocks(self.inode, run.first, run.count),
         }
     }
@@ -284,7 +287,9 @@ impl<'a> Request<'a> {
                     // All of them are to be written now.
                     let needed = wanted.most.min(promised.count());
                     let wanted = Wanted { needed, ..wanted };
-                    balloc::promised_blocks(inode, info, goal, wanted, promised)?
+                    let run = balloc::promised_blocks(inode, info, goal, wanted, promised)?;
+                    inode.data().delay.add_giving(run.count);
+                    run
                 }
                 None => balloc::new_blocks(inode, info, goal, wanted)?,
             };
@@ -293,7 +298,10 @@ impl<'a> Request<'a> {
             match result {
                 Ok(()) => return Ok(run),
                 // The disk cannot be told that they are not another file's: nobody gets them.
-                Err(EIO) => balloc::abandon_blocks(inode, run.first, run.count),
+                Err(EIO) => {
+                    inode.data().delay.sub_giving(run.count);
+                    balloc::abandon_blocks(inode, run.first, run.count);
+                }
                 Err(_) => self.take_back(run, promised),
             }
             if tries == 0 || result != Err(EIO) {
