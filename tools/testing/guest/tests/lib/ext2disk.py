@@ -87,6 +87,13 @@ def inode_times(path, ino):
         return struct.unpack("<III", file.read(12))
 
 
+def inode_size(path, ino):
+    """The size of a file in the image, below 4 GiB."""
+    with open(path, "rb") as file:
+        file.seek(inode_offset(path, ino) + 4)
+        return struct.unpack("<I", file.read(4))[0]
+
+
 def inode_pointers(path, ino):
     """The 15 pointers of an inode in the image, or on a device, through its page cache."""
     at = inode_offset(path, ino)

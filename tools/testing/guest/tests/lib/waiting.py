@@ -22,6 +22,14 @@ def held_up(ctx, image):
     return disk, device
 
 
+def until(is_so, otherwise):
+    """Waits for what comes to be so, or fails with a text."""
+    end = time.monotonic() + 3 * PATIENCE
+    while not is_so():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.1)
+
+
 def _state(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:

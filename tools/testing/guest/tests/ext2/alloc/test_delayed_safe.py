@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Blocks that get their places when they are written: what has been accepted is not
+thrown away, and a crash shows no more of it than it would have without that.
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+import signal
+
+import disks
+import disturb
+import ext2disk
+import mapped
+import waiting
+import writelog
+import writers
+from lowlevel import error_of, fibmap
+from runner import timeout
+from sysapi import check, libc
+from test_write_errors import Faulty
+
+_OLD, _NEW = 41, 42
+
+
+def _delays(ctx):
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 does not delay")
+
+
+def _start_write(fd, offset, length):
+    """sync_file_range(2): these pages are written, and waited for, and nothing else."""
+    check(libc.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(length), 7))
+
+
+def _store(fd, page):
+    mapped.Page(fd, page).store(0, b"stored")
+    return ""
+
+
+def test_read_only_after_an_error(ctx):
+    """errors=remount-ro: who has a file open still may write where there are blocks, but
+    not to a hole, which could never get any."""
+    _delays(ctx)
+    for option in ("delalloc", "nodelalloc"):
+        disk = disks.Disk(ctx, "namespace-counts").mount(f"errors=remount-ro,{option}")
+        fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
+        os.pwrite(fd, b"a" * mapped.SIZE, 0)
+        os.ftruncate(fd, 64 * mapped.SIZE)
+        os.fsync(fd)
+        assert error_of(os.mkdir, disk.where("one/new"))[1] == errno.EUCLEAN
+        assert os.statvfs(disk.point).f_flag & os.ST_RDONLY
+        for at in (8 * mapped.SIZE, 9 * mapped.SIZE + 5, 64 * mapped.SIZE):
+            assert error_of(os.pwrite, fd, b"lost", at)[1] == errno.EROFS, (option, at)
+        text, code = writers.Child(_store, fd, 20).wait()
+        assert code == -signal.SIGBUS, (option, text, code)
+        assert os.fstat(fd).st_size == 64 * mapped.SIZE
+        os.pwrite(fd, b"kept", 7)
+        os.fsync(fd)
+        os.close(fd)
+        disk.umount()
+        disk.mount()
+        with open(disk.where("f"), "rb") as file:
+            assert file.read(12) == b"aaaaaaakepta"
+        disk.umount()
+
+
+def _written_in_part(path):
+    """All of it has its places, and one page of it is written."""
+    writers.make(path, _NEW, 12 * 4096, sync=False)
+    fd = os.open(path, os.O_RDWR)
+    _start_write(fd, 0, 4096)
+    os.close(fd)
+    return 12 * 4096
+
+
+def _appended(path):
+    """On the disk, and made longer behind an indirect block that is there."""
+    writers.make(path, _NEW, 100 * 1024)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    os.write(fd, writers.content(_NEW, 100 * 1024, 100 * 1024))
+    os.close(fd)
+    return 200 * 1024
+
+
+@timeout(120)
+def test_replaced_by_name(ctx):
+    """What is renamed over another, and the directory synced: all of it is there after a
+    power cut, whatever of it had been written before."""
+    _delays(ctx)
+    for image, make in (("blank-4k", _written_in_part), ("blank-1k", _appended)):
+        disk = disks.Disk(ctx, image)
+        logged = writelog.Logged(ctx, disk)
+        disk.mount("delalloc", device=logged.device.path)
+        path = disk.where("document")
+        writers.make(path, _OLD, 30_000)
+        with disturb.tuned(dirty_writeback_centisecs=0):
+            size = make(path + ".new")
+            os.rename(path + ".new", path)
+            fd = os.open(disk.point, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+            logged.mark("named")
+        disk.umount()
+        replay = logged.end()
+        named = next(number for number, entry in enumerate(replay.entries)
+                     if entry.mark == "named")
+        cut = os.path.join(ctx.tmp, "cut")
+        with open(cut, "wb") as file:
+            file.write(replay.at(named + 1, lambda number: True)[0])
+        point = ctx.mount(cut, disk.fstype)
+        found = os.path.join(point, "document")
+        assert os.path.getsize(found) == size, os.path.getsize(found)
+        writers.check(found, _NEW, size, what=f"{image}: {make.__name__}")
+        ctx.umount(point)
+
+
+def _has_image(disk, offset, length, seed=_NEW):
+    want = writers.content(seed, offset, length)
+    with open(disk.path, "rb") as image:
+        return want in image.read()
+
+
+def test_synced_in_part(ctx):
+    """One page of a run has been written, so that all of it has places: who syncs that page
+    again, and with it the inode, has all of the run written; but not for ever."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
+    size = 12 * 4096
+    with disturb.tuned(dirty_writeback_centisecs=0):
+        for number, again in enumerate((
+                lambda path: _write_synchronously(path, 0),
+                lambda path: _store_and_sync(path, 3))):
+            path = disk.where(f"f{number}")
+            _written_in_part(path)
+            assert not _has_image(disk, size - 4096, 4096), "it is written already"
+            again(path)
+            assert _has_image(disk, size - 4096, 4096), f"{number}: the rest is not written"
+            # and when nothing of that has got its place meanwhile, that page alone
+            again(path)
+            with open(path, "r+b", 0) as file:
+                os.pwrite(file.fileno(), writers.content(_OLD, 5 * 4096, 4096), 5 * 4096)
+            again(path)
+            assert not _has_image(disk, 5 * 4096, 4096, _OLD), f"{number}: all is written"
+            os.unlink(path)
+            disks.sync(disk.point)
+            _wipe(disk, size)
+    disk.finish()
+
+
+def _wipe(disk, size):
+    """What has been seen on the disk is not seen again."""
+    with open(disk.path, "r+b") as image:
+        data = image.read()
+        for at in range(0, size, 4096):
+            found = data.find(writers.content(_NEW, at, 4096))
+            if found >= 0:
+                os.pwrite(image.fileno(), bytes(4096), found)
+
+
+def _write_synchronously(path, offset):
+    fd = os.open(path, os.O_WRONLY | os.O_DSYNC)
+    os.pwrite(fd, writers.content(_NEW, offset, 4096), offset)
+    os.close(fd)
+
+
+def _store_and_sync(path, page):
+    fd = os.open(path, os.O_RDWR)
+    with mmap.mmap(fd, 12 * 4096) as area:
+        area[page * 4096:page * 4096 + 10] = writers.content(_NEW, page * 4096, 10)
+        area.flush(page * 4096, 4096)
+    os.close(fd)
+
+
+def test_replaced_by_truncation(ctx):
+    """A file that was cut to nothing, written anew and closed: when a neighbour in the
+    inode table is synced it has its size and its blocks; and not only if no other writer
+    has closed it before."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
+    path, size = disk.where("document"), 30_000
+    writers.make(path, _OLD, size)
+    writers.make(disk.where("neighbour"), 1, 100)
+    number = os.stat(path).st_ino
+    with disturb.tuned(dirty_writeback_centisecs=0):
+        for others in (False, True):
+            other = os.open(path, os.O_WRONLY) if others else -1
+            with open(path, "wb", 0) as file:
+                if others:
+                    os.close(other)
+                file.write(writers.content(_NEW, 0, size))
+            waiting.until(lambda: _has_image(disk, 4 * 4096, 4096), "it is not written")
+            fd = os.open(disk.where("neighbour"), os.O_WRONLY)
+            os.pwrite(fd, b"x", 0)
+            os.fsync(fd)
+            os.close(fd)
+            assert ext2disk.inode_size(disk.path, number) == size, (
+                others, ext2disk.inode_size(disk.path, number))
+            assert all(ext2disk.inode_pointers(disk.path, number)[:8])
+            _wipe(disk, size)
+    disk.finish()
+
+
+@timeout(60)
+def test_counted_once(ctx):
+    """stat(2), while blocks get their places and an indirect block that leads to them is
+    waited for: each is counted once."""
+    _delays(ctx)
+    disk, device = waiting.held_up(ctx, "blank-1k")
+    disk.mount("delalloc", device=device.path)
+    fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
+    # the disk has the doubly indirect block, in which the second one's array is missing
+    first, second = ((12 + 256 + number * 256) * 1024 for number in (5, 7))
+    os.pwrite(fd, b"a" * 4096, first)
+    os.fsync(fd)
+    os.pwrite(fd, b"b" * 4096, second)
+    blocks = os.fstat(fd).st_blocks
+    with device.suspended():
+        writing = waiting.Task(_start_write, fd, second, 4096)
+        assert writing.falls_asleep(), writing
+        assert os.fstat(fd).st_blocks == blocks, (os.fstat(fd).st_blocks, blocks)
+    writing.result()
+    assert os.fstat(fd).st_blocks == blocks
+    os.close(fd)
+    disk.finish()
+
+
+def test_nothing_is_reserved_for_closed_files(ctx):
+    """Small files that are written back when they have been closed: they lie side by side,
+    and not a window apart."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    paths = [disk.where(f"f{number}") for number in range(40)]
+    for path in paths:
+        writers.make(path, _NEW, 2048, sync=False)
+    disks.sync(disk.point)
+    places = []
+    for path in paths:
+        with open(path, "rb") as file:
+            places.append(fibmap(file.fileno(), 0))
+    places.sort()
+    apart = [after - before for before, after in zip(places, places[1:])]
+    assert sum(gap == 2 for gap in apart) >= 36, apart
+    disk.finish()
+
+
+def test_a_bitmap_cannot_be_read(ctx):
+    """The bitmap of the group that a file would grow in: it gets its places in another."""
+    _delays(ctx)
+    ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
+    faulty = Faulty(ctx, "blank-4k")
+    disk = faulty.disk.mount("errors=continue,delalloc", device=faulty.device.path)
+    groups = ext2disk.Groups(disk.path)
+    fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
+    os.fsync(fd)
+    size = 40 * 4096
+    os.pwrite(fd, writers.content(_NEW, 0, size), 0)
+    disturb.reclaim()
+    group = (os.fstat(fd).st_ino - 1) // ext2disk.superblock(disk.path)["inodes_per_group"]
+    faulty.bad(groups.places[group][0])
+    os.fsync(fd)
+    faulty.good()
+    place = fibmap(fd, 20)
+    assert (place - groups.first) // groups.per_group != group, (place, group)
+    ctx.drop_caches()
+    writers.check(disk.where("f"), _NEW, size)
+    os.close(fd)
+    faulty.end()
