@@ -221,7 +221,8 @@ where
     }
 
     /// Brings what has got into the cache, `cached` bytes from `start` on after `direct` bytes that did
-    /// not, out of it and to the device. Returns how many bytes are there in all, or an error.
+    /// not, out of it and to the device. Returns how many bytes are there in all, or an error if none
+    /// are.
     ///
     /// # Safety
     ///
@@ -241,7 +242,9 @@ where
             let last = start + cached as bindings::loff_t - 1;
             let error = bindings::filemap_write_and_wait_range(mapping, start, last);
             if error != 0 {
-                return error as isize;
+                // What was done directly is where it is. The error is met again by who writes the rest.
+                (*iocb).ki_pos = start;
+                return if direct > 0 { direct } else { error as isize };
             }
             let page = |position: bindings::loff_t| (position >> PAGE_SHIFT) as usize;
             bindings::invalidate_mapping_pages(mapping, page(start), page(last));
