@@ -16,6 +16,7 @@ use super::{
     FileSystem,
     FsInode,
     InodeType,
+    Wait,
     WritableInode, //
 };
 use crate::bindings;
@@ -251,7 +252,8 @@ impl<I: WritableInode> AclVTable<I> {
         None => None,
     };
 
-    /// C: `ext2_set_acl()`.
+    /// C: `ext2_set_acl()`, which takes the list away before it narrows the mode, and does not wait for
+    /// the mode on a synchronous mount.
     ///
     /// # Safety
     ///
@@ -283,10 +285,25 @@ impl<I: WritableInode> AclVTable<I> {
                     )
                 })?;
             }
-            // SAFETY: The list is the caller's for the time of the call.
-            unsafe { keep(inode, kind, acl) }?;
-            if follows {
+            let before = inode.mode();
+            // Nobody sees the group with what the mask of a list allowed, and without the list, not on
+            // the disk either: with none, what the mode says is said first; else the list is there
+            // first.
+            let is_first = follows && acl.is_null();
+            if is_first {
                 set_mode::<I>(inode, mode);
+            }
+            // SAFETY: The list is the caller's for the time of the call.
+            unsafe { keep(inode, kind, acl) }.inspect_err(|_| {
+                if is_first {
+                    set_mode::<I>(inode, before);
+                }
+            })?;
+            if follows && !is_first {
+                set_mode::<I>(inode, mode);
+                if inode.is_sync() {
+                    inode.sync(Wait::Yes)?;
+                }
             }
             Ok(0)
         })
