@@ -8,7 +8,8 @@
 //! done.
 //!
 //! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
-//! as no two blocks are written at once.
+//! as no two blocks are written at once. A directory that moves has both names on the medium when its
+//! `..` changes there: with one name only, it never has the `..` of the other.
 //!
 //! Locks: `i_rwsem` of both parents exclusively, and of whatever else [`Rename`] says, held by the
 //! VFS, which has also made sure that no directory becomes its own ancestor.
@@ -206,25 +207,11 @@ fn change_entries(request: &mut Request<'_>, kept: &mut Kept<'_>) -> Result<OldN
         RenameSource::File(_) | RenameSource::Directory(_) => None,
     };
 
-    let changes = move_name(request, old, kept)?;
+    let changes = move_name(request, old, parent, kept)?;
     // What is replaced loses its contents now.
     if let Err(error) = bring_replacement(request) {
         changes.take_back(request);
         return Err(error);
-    }
-    let parent_number = u32::try_from(new_of(&mut request.directories).number());
-    if let (RenameSource::Reparented(dir), Some(parent)) = (&mut request.source, parent) {
-        let result = parent_number.map_err(|_| EINVAL).and_then(|inode| {
-            let file_type = FileType::Directory;
-            write::set_parent(dir, parent, Target { inode, file_type })
-        });
-        match result {
-            Ok(change) => change.keep(),
-            Err(error) => {
-                changes.take_back(request);
-                return Err(error);
-            }
-        }
     }
     let number = new_of(&mut request.directories).number() as u32;
     request.source.inode().data().note_new_name(number);
@@ -247,26 +234,38 @@ fn bring_replacement(request: &mut Request<'_>) -> Result {
 struct Changes<'n> {
     placed: Change<'n>,
     /// `None` if that was one change with the other.
-    removed: Option<Change<'static>>,
+    removed: Option<Removed>,
+}
+
+/// The old name is gone.
+struct Removed {
+    name: Change<'static>,
+    /// That of `..`, of a directory that moves.
+    parent: Option<Change<'static>>,
     old_name: OldName,
 }
 
 impl Changes<'_> {
     fn keep(self) -> OldName {
         self.placed.keep();
-        if let Some(removed) = self.removed {
-            removed.keep();
+        let Some(removed) = self.removed else {
+            return OldName::NeverOnDisk;
+        };
+        removed.name.keep();
+        if let Some(parent) = removed.parent {
+            parent.keep();
         }
-        self.old_name
+        removed.old_name
     }
 
     fn take_back(self, request: &mut Request<'_>) {
         if let Some(removed) = self.removed {
             let old_dir = old_of(&mut request.directories);
-            removed.take_back(old_dir);
+            removed.name.take_back(old_dir);
             // Before the new name goes. That it fails is in the log, and what was asked for has failed,
             // too.
             let _ = write::bring_to_medium(old_dir);
+            take_parent_back(request, removed.parent);
         }
         self.placed.take_back(new_of(&mut request.directories));
     }
@@ -274,10 +273,11 @@ impl Changes<'_> {
 
 /// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
 /// both are in one block that is written at once; else, if the disk may have the old name, the new
-/// one is brought there before.
+/// one is brought there before, and the `..` at `parent` of a directory that moves.
 fn move_name<'a>(
     request: &mut Request<'a>,
     old: Place,
+    parent: Option<Place>,
     kept: &mut Kept<'_>,
 ) -> Result<Changes<'a>> {
     let plan = plan_new_name(request)?;
@@ -290,18 +290,21 @@ fn move_name<'a>(
             return Ok(Changes {
                 placed: plan.commit_with_removal(dir, old)?,
                 removed: None,
-                old_name: OldName::NeverOnDisk,
             });
         }
+    }
+    if parent.is_some() && !request.source.inode().data().is_on_disk() {
+        // There is no other time at which its `..` can change on the medium than while both names are
+        // there.
+        write::bring_to_medium(old_of(&mut request.directories))?;
     }
     // The disk may have both.
     kept.source.keep(1);
     let placed = plan.commit(new_of(&mut request.directories))?;
-    match remove_old_name(request, old) {
-        Ok((removed, old_name)) => Ok(Changes {
+    match remove_old_name(request, old, parent) {
+        Ok(removed) => Ok(Changes {
             placed,
             removed: Some(removed),
-            old_name,
         }),
         Err(error) => {
             placed.take_back(new_of(&mut request.directories));
@@ -310,16 +313,72 @@ fn move_name<'a>(
     }
 }
 
-/// Removes the old name, after the new one is on the medium if the disk may have the old one.
-fn remove_old_name(request: &mut Request<'_>, old: Place) -> Result<(Change<'static>, OldName)> {
+/// Removes the old name, after the new one, and `..`, are on the medium if the disk may have the old
+/// one.
+fn remove_old_name(
+    request: &mut Request<'_>,
+    old: Place,
+    parent: Option<Place>,
+) -> Result<Removed> {
     let source = request.source.inode();
     let old_dir = old_of(&mut request.directories);
-    if let Some(removed) = write::remove_unless_on_disk(old_dir, old, source)? {
-        return Ok((removed, OldName::NeverOnDisk));
+    if parent.is_none() {
+        if let Some(name) = write::remove_unless_on_disk(old_dir, old, source)? {
+            return Ok(Removed {
+                name,
+                parent: None,
+                old_name: OldName::NeverOnDisk,
+            });
+        }
     }
     write::bring_to_medium(new_of(&mut request.directories))?;
-    let removed = write::remove(old_of(&mut request.directories), old)?;
-    Ok((removed, OldName::MaybeOnDisk))
+    let parent = change_parent(request, parent)?;
+    match write::remove(old_of(&mut request.directories), old) {
+        Ok(name) => Ok(Removed {
+            name,
+            parent,
+            old_name: OldName::MaybeOnDisk,
+        }),
+        Err(error) => {
+            take_parent_back(request, parent);
+            Err(error)
+        }
+    }
+}
+
+/// Makes the `..` of a directory that moves refer to its new parent, on the medium, too.
+///
+/// C changes it after the old name is gone, and orders nothing: a crash may leave one name and the
+/// `..` of the other, which e2fsck asks about.
+fn change_parent(
+    request: &mut Request<'_>,
+    parent: Option<Place>,
+) -> Result<Option<Change<'static>>> {
+    let number = u32::try_from(new_of(&mut request.directories).number());
+    let (RenameSource::Reparented(dir), Some(parent)) = (&mut request.source, parent) else {
+        return Ok(None);
+    };
+    let target = Target {
+        inode: number.map_err(|_| EINVAL)?,
+        file_type: FileType::Directory,
+    };
+    let change = write::set_parent(dir, parent, target)?;
+    match write::bring_to_medium(dir) {
+        Ok(()) => Ok(Some(change)),
+        Err(error) => {
+            change.take_back(dir);
+            Err(error)
+        }
+    }
+}
+
+/// Takes a change of `..` back, on the medium, too, before the new name goes from there.
+fn take_parent_back(request: &mut Request<'_>, change: Option<Change<'static>>) {
+    if let (RenameSource::Reparented(dir), Some(change)) = (&mut request.source, change) {
+        change.take_back(dir);
+        // That it fails is in the log, and what was asked for has failed, too.
+        let _ = write::bring_to_medium(dir);
+    }
 }
 
 /// Plans that the new name refers to the file.

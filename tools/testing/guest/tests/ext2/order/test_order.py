@@ -25,6 +25,9 @@ from runner import long, timeout
 BAD = re.compile(
     r"ultiply-claimed|llegal|deleted/unused inode"
     r"|[Mm]issing '\.|corrupted|invalid")
+# one name, and the parent of another; what has no blocks any more is being removed
+PARENT = re.compile(r"'\.\.' in /.* is /.*, should be /")
+BOTH_NAMES = "is a link to directory"
 # a directory that is being removed; any other has its blocks
 ZERO = re.compile(r"Inode (\d+) is a zero-length directory")
 HOLE = re.compile(r"Directory inode (\d+) has an unallocated block")
@@ -123,6 +126,7 @@ def look(ctx, disk, data, what):
     _, text = disks.fsck(ctx, path, "-fn")
     found = BAD.search(text)
     assert not found, f"{what}: {found.group()}\n{text}"
+    assert BOTH_NAMES in text or not PARENT.search(text), f"{what}\n{text}"
     assert set(HOLE.findall(text)) <= set(ZERO.findall(text)), f"{what}\n{text}"
     point = ctx.mount(path, disk.fstype)
     names = set()
@@ -290,6 +294,42 @@ def test_rename_is_never_none(ctx):
                          if os.path.exists(os.path.join(where, name))]
                 assert inodes[old] in found, f"{old} has no name after {number}"
             ctx.umount(where)
+
+
+@timeout(240)
+def test_moved_directory_knows_its_parent(ctx):
+    """A directory that moves to another has both names when its `..` changes on the disk,
+    and never one and the `..` of the other: one that is on the disk, one that is new,
+    one that replaces another."""
+    disk = disks.Disk(ctx, "tiny-1k")
+    disk.mount()
+    for folder in ("a", "b", "a/there", "a/comes", "b/over"):
+        os.mkdir(os.path.join(disk.point, folder))
+    disk.umount()
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    parents = [os.open(os.path.join(disk.point, folder), os.O_RDONLY) for folder in "ab"]
+    os.mkdir(os.path.join(disk.point, "a/new"))
+    for old, new in (("a/there", "b/there"), ("a/new", "b/new"), ("a/comes", "b/over")):
+        os.rename(os.path.join(disk.point, old), os.path.join(disk.point, new))
+        # the names are on the medium, and nobody has asked for what moved
+        for parent in parents:
+            os.fsync(parent)
+    for parent in parents:
+        os.close(parent)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    cut = os.path.join(ctx.tmp, "cut")
+    for number in replay.writes():
+        for lost in (lambda _: False, lambda other, number=number: other != number):
+            data, _ = replay.at(number + 1, lost)
+            with open(cut, "wb") as file:
+                file.write(data)
+            _, text = disks.fsck(ctx, cut, "-fn")
+            assert not BAD.search(text), f"cut after entry {number}\n{text}"
+            assert BOTH_NAMES in text or not PARENT.search(text), \
+                f"cut after entry {number}\n{text}"
 
 
 @timeout(240)
