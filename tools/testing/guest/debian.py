@@ -45,7 +45,7 @@ def booted():
 def read_and_write():
     run("cd /data && sha256sum --quiet -c SUMS && wc -l SUMS")
     run("cp -a /usr/share/doc /data/copy && sync -f /data")
-    run("diff -r /usr/share/doc /data/copy")
+    run("diff -r --no-dereference /usr/share/doc /data/copy")
     run("rust-mpage-stat -a", says="write/bios")
     run("rust-mpage-stat 1 2", says="kB/bio")
     run("umount /data /guessed")
@@ -73,6 +73,17 @@ def unload():
     run("lsmod | grep rust; umount /mnt; modprobe -r rust_ext2 rust_mpage")
 
 
+def upgrade(package):
+    """While it is in use: what is mounted stays, and the new one comes with the next load."""
+    run(f"mount -t ext2 {DISK} /mnt")
+    run(f"dpkg -i {package}", says="over (0.0.1)")
+    run("cd /mnt && sha256sum --quiet -c SUMS && touch kept")
+    run("umount /mnt && modprobe -r rust_ext2 rust_mpage")
+    run(f"mount -t ext2 {DISK} /mnt && ls /mnt/kept")
+    assert kind("/mnt") == "rust_ext2"
+    run("rm /mnt/kept && umount /mnt && modprobe -r rust_ext2 rust_mpage")
+
+
 def remove(package):
     """Without the modules, and then without the default, the kernel's ext2 takes it."""
     run(f"dpkg --force-depends -r {package}")
@@ -82,7 +93,7 @@ def remove(package):
     run("umount /mnt && dpkg -r rust-ext2-default")
     run("mount -t ext2 /dev/vdb /mnt")
     assert kind("/mnt") == "ext2"
-    run("diff -r /usr/share/doc/dpkg /mnt/copy/dpkg")
+    run("diff -r --no-dereference /usr/share/doc/dpkg /mnt/copy/dpkg")
     run("umount /mnt")
     left = run("ls -d /usr/src/rust-mpage* /var/cache/rust-mpage "
                "/lib/modules/*/updates/*/rust_* 2>/dev/null", status=1)
@@ -96,6 +107,8 @@ def main(path):
     read_and_write()
     by_hand()
     unload()
+    if job["newer"]:
+        upgrade(job["newer"])
     remove(job["package"])
     print("all of it passed", flush=True)
     return 0

@@ -45,7 +45,7 @@ def mirror():
                          "--format", "$(REPO_URI) $(CODENAME) $(LABEL)")
     for line in sorted(set(lines.splitlines())):
         uri, codename, label = (line.split(" ", 2) + ["", ""])[:3]
-        if codename == "bookworm" and label in ("Debian", ""):
+        if codename in ("bookworm", "trixie") and label in ("Debian", ""):
             return uri
     raise ui.Fail("apt knows no Debian mirror: run apt-get update, "
                   "or give a source tree with KSRC=")

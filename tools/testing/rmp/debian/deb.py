@@ -18,13 +18,12 @@ _LINT = """
 cd /build
 lintian --allow-root --fail-on error,warning *.changes
 """
-_MORE = ("COPYING", "README.md")
 
 
 def sources(top):
     """Paths of what the packages are made of."""
     folders = ("debian", "debian/source", "tools/debian", "Documentation/man")
-    return [*modules.sources(top), *_MORE, "tools/rust-mpage-stat",
+    return [*modules.sources(top), "COPYING", "tools/rust-mpage-stat",
             *(str(path.relative_to(top)) for folder in folders
               for path in sorted((top / folder).iterdir()) if path.is_file()
               and "debhelper" not in path.name)]
@@ -37,9 +36,11 @@ def _copy(top, target, release, version):
         shutil.copy2(top / path, copy)
     debian = target / "debian"
     if release:
-        text = (debian / "modules.control.in").read_text(encoding="utf-8")
-        with open(debian / "control", "a", encoding="utf-8") as control:
-            control.write(text.replace("@RELEASE@", release))
+        for part in ("control", "postinst", "postrm"):
+            text = (debian / f"modules.{part}.in").read_text(encoding="utf-8")
+            name = part if part == "control" else f"rust-mpage-modules-{release}.{part}"
+            with open(debian / name, "a", encoding="utf-8") as file:
+                file.write(text.replace("@RELEASE@", release))
     if version:
         log = debian / "changelog"
         log.write_text(re.sub(r"\(\S+\)", f"({version})",
@@ -70,6 +71,15 @@ def _crates(settings, base):
     return settings.cache.make("crates", cache.digest(str(base), text), build) / "crates"
 
 
+def _no_warnings(log):
+    """That compiler is older than ours, and that kernel is configured otherwise."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^warning: (.*\n){1,12}", text, re.M)
+    if found:
+        raise ui.Fail("the modules for Debian's kernel are compiled with warnings; "
+                      f"the first:\n{found[0]}the whole log: {log}")
+
+
 def ensure(settings, base, version="", with_modules=True):
     """Folder with the packages. Needs the cache's lock. They are of another version than
     debian/changelog says, if one is given."""
@@ -85,6 +95,7 @@ def ensure(settings, base, version="", with_modules=True):
             binds.append((_crates(settings, base), CRATES))
         logs = settings.cache.logs
         command.step("packages", own.inside(_BUILD, binds), logs / "deb.log")
+        _no_warnings(logs / "deb.log")
         command.step("packages, lintian", own.inside(_LINT, binds), logs / "lintian.log")
         shutil.rmtree(entry / "overlay")
 

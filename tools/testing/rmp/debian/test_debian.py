@@ -7,8 +7,12 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
-from rmp.debian import deb
+from rmp import ui
+from rmp.build import packages
+from rmp.debian import deb, root
 from rmp.settings import TOP
 
 SCRIPTS = TOP / "tools" / "debian"
@@ -80,6 +84,52 @@ class Packages(unittest.TestCase):
         names = re.findall(r"^Package: (\S+)", text, re.M)
         self.assertEqual(len(names), 4)
         self.assertEqual(len(re.findall(r"^Description: \S", text, re.M)), 4)
+
+
+class WhatIsMissing(unittest.TestCase):
+    """Each is one line, before anything is made."""
+
+    def told(self, settings):
+        with self.assertRaises(ui.Fail) as failure:
+            root.ensure(settings)
+        self.assertNotIn("\n", str(failure.exception))
+        return str(failure.exception)
+
+    def test_root(self):
+        with mock.patch.object(root.os, "geteuid", lambda: 1000):
+            self.assertIn("as root", self.told(None))
+
+    def test_debootstrap(self):
+        with mock.patch.object(root.os, "geteuid", lambda: 0), \
+                mock.patch.object(packages.command, "which", lambda _: None), \
+                mock.patch.object(packages, "can_install", lambda: False):
+            self.assertIn("debootstrap is missing", self.told(None))
+
+    def test_the_suite(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(root.ksource, "mirror", lambda: "http://mirror/debian"), \
+                mock.patch.object(root, "check", lambda _: None), \
+                mock.patch.object(root.command, "text", lambda *_, **__: None):
+            store = SimpleNamespace(path=Path(folder), find=lambda *_: None)
+            self.assertEqual(
+                self.told(SimpleNamespace(cache=store)),
+                "the mirror of this machine's apt has no trixie and trixie-backports: "
+                "http://mirror/debian")
+
+
+class ManualPage(unittest.TestCase):
+    def test_it_has_every_mount_option(self):
+        code = (TOP / "ext2/mount/options.rs").read_text(encoding="utf-8")
+        names = set()
+        for kind, name in re.findall(r'Parameter::(\w+)\(c"(\w+)"', code):
+            names |= {name, f"no{name}"} if kind == "flag_no" else {name}
+        names |= set(re.findall(r'\(c"([\w-]+)", ERRORS_', code))
+        page = (TOP / "Documentation/man/rust_ext2.5").read_text(encoding="utf-8")
+        told = page[page.index(".SH OPTIONS"):page.index(".SH FILES")]
+        heads = re.findall(r"^\.T[PQ]\n(.*)$", told, re.M)
+        found = set(re.findall(r"[a-z][a-z0-9_-]+", " ".join(heads).replace("\\", "")))
+        self.assertGreater(len(names), 30)
+        self.assertEqual(found, names)
 
 
 if __name__ == "__main__":

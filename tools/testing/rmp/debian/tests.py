@@ -4,6 +4,7 @@ and used on its own kernel, until they are removed. Long, by name only.
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import time
@@ -20,43 +21,57 @@ _DKMS = """
 apt-get install -y --no-install-recommends /old/rust-mpage-dkms_*.deb /old/rust-mpage-tools_*.deb
 dkms status
 test "$(dkms status)" = "rust-mpage/{old}, {release}, x86_64: installed"
-apt-get install -y --no-install-recommends /new/rust-mpage-dkms_*.deb /new/rust-mpage-tools_*.deb \\
-    /new/rust-ext2-default_*.deb
+{readme}
 dkms status
 dkms status | grep -q ", {release}, x86_64: installed"
 test "$(dkms status | wc -l)" = 1
 test "$(modinfo -k {release} -F license rust_ext2)" = "GPL v2"
 """
+# An older one is the same under another version; the guest upgrades it while it is in use.
+_NEWER = "/root/newer.deb"
 _BUILT = """
-apt-get install -y --no-install-recommends /new/rust-mpage-modules-{release}_*.deb \\
+cp /new/rust-mpage-modules-{release}_*.deb {newer}
+dpkg-deb -R {newer} /tmp/older
+sed -i 's/^Version: .*/Version: {old}/' /tmp/older/DEBIAN/control
+dpkg-deb --root-owner-group -b /tmp/older /tmp/older.deb
+apt-get install -y --no-install-recommends /tmp/older.deb \\
     /new/rust-mpage-tools_*.deb /new/rust-ext2-default_*.deb
+rm -r /tmp/older*
 modinfo -k {release} rust_ext2 | grep -q 'filename:.*/updates/rust-mpage/'
 """
 
 
-class _Test:
-    """One way to install; the name of the package with the modules."""
+def _readme(top):
+    """What the README says to install, with the packages where they are for us."""
+    line = re.search(r"^apt (install \./deb/.*)$",
+                     (top / "README.md").read_text(encoding="utf-8"), re.M)[1]
+    return "apt-get -y " + line.replace("./deb/", "/new/")
 
-    def __init__(self, name, script, package, upgrades):
+
+class _Test:
+    """One way to install; the name of the package with the modules; a newer one of it for
+    the guest, or none where it takes the guest too long."""
+
+    def __init__(self, name, script, package, newer):
         self.NAME = f"debian.{name}"  # pylint: disable=invalid-name
         self._script = script
         self._package = package
-        self._upgrades = upgrades
+        self._newer = newer
 
     def prepare(self, settings, out):
         """The packages, installed, as a disk. Needs the cache's lock."""
         base = root.ensure(settings)
         binds = [(deb.ensure(settings, base), "/new")]
-        if self._upgrades:
+        if not self._newer:
             binds.append((deb.ensure(settings, base, OLD, with_modules=False), "/old"))
         folder = out / self.NAME
         folder.mkdir()
         own = root.Root(base, folder / "overlay")
         log = folder / "install.log"
-        command.step(f"{self.NAME}: installed and upgraded" if self._upgrades else
-                     f"{self.NAME}: installed",
-                     own.inside(self._script.format(release=own.release, old=OLD), binds),
-                     log)
+        script = self._script.format(release=own.release, old=OLD, newer=self._newer,
+                                     readme=_readme(settings.top))
+        command.step(f"{self.NAME}: installed" + ("" if self._newer else " and upgraded"),
+                     own.inside(script, binds), log)
         image = machine.Image.make(own, folder / "image", _FSTAB, log)
         shutil.rmtree(folder / "overlay")
         return image, self._package.format(release=own.release)
@@ -77,8 +92,8 @@ class _Test:
                 step.update(f"at most {ui.duration(limit())} more")
                 return limit()
 
-            status = guest.job(own, settings, folder, "debian.py", {"package": package},
-                               log, left)
+            status = guest.job(own, settings, folder, "debian.py",
+                               {"package": package, "newer": self._newer}, log, left)
         wrong = _wrong(folder, log, status, disks)
         shutil.rmtree(image.folder)
         outcome.add(self.NAME, "fail" if wrong else "pass", "\n".join(wrong),
@@ -86,8 +101,8 @@ class _Test:
 
 
 ALL = (
-    _Test("dkms", _DKMS, "rust-mpage-dkms", upgrades=True),
-    _Test("built", _BUILT, "rust-mpage-modules-{release}", upgrades=False),
+    _Test("dkms", _DKMS, "rust-mpage-dkms", newer=""),
+    _Test("built", _BUILT, "rust-mpage-modules-{release}", newer=_NEWER),
 )
 
 
