@@ -4,6 +4,7 @@
  */
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -25,6 +26,24 @@ void make_empty(const char *path, long count)
 	}
 	tell("create", count);
 	sync();
+}
+
+/* The same, and what it costs the device until all is on it. */
+void make_synced(const char *path, long count)
+{
+	struct traffic before;
+	char name[4096];
+	long i;
+
+	check(mkdir(path, 0755), path);
+	forget();
+	before = traffic();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/entry%ld", path, i);
+		close(check(open(name, O_CREAT | O_EXCL | O_WRONLY, 0644), name));
+	}
+	sync();
+	tell_traffic("create", &before);
 }
 
 /* Names that are not in a directory of make_empty(). */
@@ -75,4 +94,25 @@ void cell_unlink(const char *path, long count)
 	}
 	tell("unlink", count);
 	sync();
+}
+
+/* Lists a directory and asks for each inode. */
+void cell_list(const char *path)
+{
+	struct dirent *entry;
+	struct stat info;
+	long count = 0;
+	DIR *dir;
+
+	forget();
+	bench_begin();
+	dir = opendir(path);
+	if (!dir)
+		fail(path);
+	while ((entry = readdir(dir))) {
+		check(fstatat(dirfd(dir), entry->d_name, &info, 0), "stat");
+		count++;
+	}
+	tell("list", count);
+	closedir(dir);
 }

@@ -20,8 +20,9 @@ def _compiler(chain):
 def ensure(settings, chain):
     """Directory with `workload` and `count.so`. Needs the cache's lock."""
     folder = settings.testing / "bench"
-    names = ["workload.c", "workload.h", "names.c", "clock.c", "clock.h", "marks.c",
-             "count.c", "count.h"]
+    sources = ["workload.c", "data.c", "scattered.c", "small.c", "names.c", "tree.c",
+               "device.c", "clock.c", "marks.c"]
+    names = [*sources, "workload.h", "clock.h", "count.c", "count.h"]
     compiler = _compiler(chain)
     qemu = version_of(command.text("qemu-system-x86_64", "--version"))
     # the interface's number that QEMU checks; what is used of it is the same
@@ -34,8 +35,7 @@ def ensure(settings, chain):
         command.step("workload", [
             compiler, "-O2", "-Wall", "-static", "-no-pie",
             f"-Wl,-Ttext-segment={_TEXT}", "-o", entry / "workload",
-            folder / "workload.c", folder / "names.c", folder / "clock.c",
-            folder / "marks.c"], log)
+            *(folder / name for name in sources)], log)
         command.step("counting plugin", [
             compiler, "-O2", "-Wall", "-shared", "-fPIC",
             f"-DPLUGIN_VERSION={interface}", "-o", entry / "count.so",
