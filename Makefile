@@ -7,7 +7,7 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS PROFILE RW KERNEL XFSTESTS V
+export FSTYPE FS PROFILE CELLS RW KERNEL XFSTESTS V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
@@ -30,6 +30,7 @@ help:
 	@echo '  make xfstests XFSTESTS=/path/to/a/built/tree   your tree of xfstests, on'
 	@echo '                           rust_ext2 and on C ext2; TESTS= its groups and tests'
 	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'
+	@echo '  make bench CELLS="unlink names-4k:*"     some of its cells'
 	@echo '  make bench PROFILE=rust_ext2:random_4k   where those of one cell go'
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'

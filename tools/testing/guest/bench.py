@@ -3,7 +3,7 @@
 
     bench.py JOB.json
 
-The job names the device ("brd" or "null_blk") and its size, the groups of
+The job names the device ("brd", "null_blk" or "delayed") and its size, the groups of
 filesystems, and the cells; the host wrote it (tools/testing/rmp/bench/plan.py).
 A group is what can read the same disk. Its first member makes the disk and the
 files, then each member mounts it for the cells that read. After that
@@ -29,6 +29,9 @@ import sysapi
 
 POINT = "/run/bench"
 WORKLOAD = "/run/workload"
+ARCHIVE = "/run/archive"
+DELAY_NS = 1_000_000  # for each request to the device that has one
+CACHE_MIB = 64        # of that device, so that there is something to flush
 
 
 class Device:
@@ -40,10 +43,12 @@ class Device:
             context.load_module(trees, "brd", f"rd_nr=1 rd_size={mib * 1024}")
             self.path = "/dev/ram0"
         else:
+            timing = "irqmode=0" if job["device"] == "null_blk" else (
+                f"irqmode=2 completion_nsec={DELAY_NS} cache_size={CACHE_MIB}")
             context.load_module(
                 trees, "null_blk",
                 f"nr_devices=1 memory_backed=1 bs=512 gb={-(-mib // 1024)} "
-                "irqmode=0 submit_queues=1 discard=1")
+                f"{timing} submit_queues=1 discard=1")
             self.path = "/dev/nullb0"
         self.stat = f"/sys/block/{os.path.basename(self.path)}/stat"
         self._block_size = job["block_size"]
@@ -80,6 +85,8 @@ class Bench:
         # the guest's root is on 9p: a run of the program reads nothing of it
         shutil.copy(job["workload"], WORKLOAD)
         os.chmod(WORKLOAD, 0o755)
+        if any("ARCHIVE" in cell["run"] for cell in job["write"]):
+            shutil.copy(job["archive"], ARCHIVE)
         self._device = Device(job, job["kernel_trees"])
         self._wanted = {tuple(cell) for cell in job["only"]} if job["only"] else None
 
@@ -110,7 +117,7 @@ class Bench:
     def run(self, words, counted=False):
         """Run the workload; {what: (nanoseconds, units)}."""
         argv = [WORKLOAD, words[0], os.path.join(POINT, words[1]),
-                *map(str, words[2:])]
+                *(ARCHIVE if word == "ARCHIVE" else str(word) for word in words[2:])]
         env = {"BENCH_STAT": self._device.stat}
         if counted:
             env["BENCH_COUNT"] = "1"
@@ -128,7 +135,10 @@ class Bench:
         return found
 
     def cell(self, member, cell):
-        """Run a cell and record what it says."""
+        """Run a cell and record what it says, unless it is another that needs it."""
+        if not self.wants(member, cell):
+            self.run(cell["run"])
+            return
         before = context.counters()
         found = self.run(cell["run"], counted=self._job["symbols"])
         after = context.counters()
@@ -144,6 +154,15 @@ class Bench:
             return False
         return self._wanted is None or any(
             (member["name"], name) in self._wanted for name in cell["names"].values())
+
+    def with_needed(self, member, cells):
+        """The cells that are wanted, and those that they need before them."""
+        found, needed = [], set()
+        for cell in reversed(cells):
+            if self.wants(member, cell) or needed.intersection(cell["names"].values()):
+                found.insert(0, cell)
+                needed.update(cell["needs"])
+        return found
 
     def readers(self, group):
         """The cells that read, for all members of a group, on one disk."""
@@ -180,7 +199,7 @@ class Bench:
     def writer(self, group, member):
         """The cells that write, on a disk of the member's own."""
         job = self._job
-        cells = [cell for cell in job["write"] if self.wants(member, cell)]
+        cells = self.with_needed(member, job["write"])
         if not cells:
             return
         self.note(f"{member['name']}, writing")

@@ -48,6 +48,7 @@ class Settings:
         self.seed = os.environ.get("SEED", "")
         self.accel = os.environ.get("ACCEL", "")
         self.profile = os.environ.get("PROFILE", "")
+        self.cells = os.environ.get("CELLS", "")
         self.kernel = os.environ.get("KERNEL", "")
         self.rw = os.environ.get("RW", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"

@@ -7,6 +7,7 @@ as many as there are processors. With ACCEL=kvm the clock is the wall's, and
 the numbers mean something on a quiet machine only; they are labelled.
 
     make bench                          everything: table, CSV, pictures
+    make bench CELLS='unlink names-4k:*'  some cells (subset.py)
     make bench PROFILE=rust_ext2:warm   where the instructions of one cell go
 """
 
@@ -18,7 +19,7 @@ from .. import ui
 from ..build import dropin, ksource, packages
 from ..guest import guest
 from ..guest.prepared import Prepared
-from . import plan, profile, report, workload
+from . import delayed, plan, profile, report, subset, workload
 
 LIMIT = 3600  # seconds for a guest
 REPEATED = (plan.C_EXT2, "cold_1m")
@@ -28,11 +29,12 @@ TOLERANCE = 0.01
 class Boots:
     """Runs jobs in guests."""
 
-    def __init__(self, settings, prepared, programs, on_rust, out):
+    def __init__(self, settings, prepared, programs, on_rust, headers, out):
         self._settings = settings
         self._prepared = prepared
         self._programs = programs
         self._on_rust = on_rust
+        self._headers = headers
         self._out = out
         self.clock = "kvm" if settings.accel == "kvm" else "icount"
 
@@ -44,12 +46,13 @@ class Boots:
         on_rust = machine.share("ext2", self._on_rust)
         kernel = machine.share("kernel", self._prepared.kernel.build)
         programs = machine.share("programs", self._programs)
+        headers = machine.share("headers", self._headers)
         out = self._out / name
         if plugin:
             machine.qemu += plugin(out)
         fields = dict(job, groups=plan.groups(ours, on_rust),
                       kernel_trees=[kernel], workload=f"{programs}/workload",
-                      symbols=bool(plugin))
+                      archive=f"{headers}/headers.tar", symbols=bool(plugin))
         log = out / "console.log"
         status = guest.job(machine, self._settings, out, "bench.py", fields, log,
                            guest.until(LIMIT))
@@ -81,15 +84,17 @@ def jobs_of_all():
         boots.setdefault("growth", (plan.growth(), "5G"))
         boots.setdefault("many", (plan.many(), "5G"))
     for block_size in (4096, 1024):
-        boots[f"changes-{block_size // 1024}k"] = (plan.changes(block_size), "3G")
+        size = f"{block_size // 1024}k"
+        boots[f"names-{size}"] = (plan.names(block_size), "5G")
+        boots[f"delayed-{size}"] = (delayed.job(block_size), "3G")
+        boots[f"changes-{size}"] = (plan.changes(block_size), "3G")
     boots["repeat"] = (
         plan.only(plan.table("brd", 4096), [REPEATED]), "3G")
     return boots
 
 
-def run_all(boots):
+def run_all(boots, jobs):
     """{name of a boot: records}; as many at a time as there are processors."""
-    jobs = jobs_of_all()
     found = {}
     workers = min(2, len(os.sched_getaffinity(0)))
     with ui.Progress(f"guests ({boots.clock})") as step, \
@@ -123,19 +128,26 @@ def main(settings):
         prepared = Prepared(settings, "lean")
         programs = workload.ensure(settings, prepared.chain)
         on_rust = dropin.ensure(settings, prepared)
+        headers = delayed.archive(settings, prepared.source,
+                                  ksource.version(prepared.source))
         out = guest.fresh_out(settings, "bench")
-    boots = Boots(settings, prepared, programs, on_rust, out)
+    boots = Boots(settings, prepared, programs, on_rust, headers, out)
     if settings.profile:
         return profile.main(settings, prepared, boots, programs, out)
-    found = run_all(boots)
+    versions = report.versions(prepared, ksource.version(prepared.source),
+                               boots.clock)
+    if settings.cells:
+        found = run_all(boots, subset.of(jobs_of_all(), settings.cells))
+        report.write(found, versions, out)
+        return 0
+    found = run_all(boots, jobs_of_all())
     with ui.Progress("two processors, the wall's clock"):
         # an emulator that counts instructions has one processor
         found["writers"] = boots.run("writers", plan.writers(),
                                      clock="kvm" if boots.clock == "kvm" else "tcg")
-    versions = report.versions(prepared, ksource.version(prepared.source),
-                               boots.clock)
     first, second, agree = repeat_check(found)
     report.write(found, versions, out)
+    report.write_pictures(found, out)
     ui.say(f"\nrepeated in another boot: {REPEATED[0]}, "
            f"{plan.HEADINGS[REPEATED[1]]}: {first:.0f}, again {second:.0f} "
            f"({100 * (second / first - 1):+.2f} %)" +

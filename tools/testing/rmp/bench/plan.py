@@ -24,6 +24,8 @@ CHANGE_NAMES = {
 }
 GROWTH_MIB = (16, 64, 256, 1024)
 GROWTH_FILES = (1, 10, 100, 1000, 10000)
+GROWTH_NAMES = (1000, 10_000, 100_000)  # of empty files in one directory
+MOST_WALKED = 10_000  # of those that walk over it
 
 C_EXT2, ON_RUST, RUST_EXT2 = "C ext2", "C ext2 on rust_mpage", "rust_ext2"
 EXT4, XFS = "C ext4", "C xfs"
@@ -60,10 +62,12 @@ COLUMNS = (
 READS = ("cold_1m", "cold_4k", "warm", "mmap", "random_4k", "sparse", "fragmented",
          "dio_read_1m", "dio_read_4k", "small_read", "list")
 HEADINGS = {name: heading for name, heading, _ in COLUMNS}
+UNITS = {name: unit for name, _, unit in COLUMNS}
 
 
-def _cell(words, **names):
-    return {"run": list(words), "names": names}
+def _cell(words, *needs, **names):
+    """A run and its numbers; `needs` are columns of cells that have to run before."""
+    return {"run": list(words), "names": names, "needs": list(needs)}
 
 
 READ_CELLS = [
@@ -90,9 +94,9 @@ WRITE_CELLS = [
     _cell(["write-direct", "direct4k", DIRECT_MIB, 4096], write="dio_append_4k"),
     _cell(["make-small", "small", SMALL_FILES], create="small_write"),
     _cell(["make-empty", "names", NAMES], create="empty"),
-    _cell(["absent", "names", NAMES], absent="absent"),
-    _cell(["rename", "names", NAMES], rename="rename"),
-    _cell(["unlink", "names", NAMES], unlink="unlink"),
+    _cell(["absent", "names", NAMES], "empty", absent="absent"),
+    _cell(["rename", "names", NAMES], "empty", rename="rename"),
+    _cell(["unlink", "names", NAMES], "rename", unlink="unlink"),
 ]
 MAKE = [
     ["write", "big", MIB, 1 << 20],
@@ -184,6 +188,21 @@ def many():
                  create=f"small_write@{MANY_FILES}")
     return {"device": "brd", "block_size": 4096, "device_mib": 1900, "read": [],
             "write": [dict(cell, but=[C_EXT2, ON_RUST])], "make": [], "only": []}
+
+
+def names(block_size):
+    """The job of the boot that asks what names cost in larger directories."""
+    cells = []
+    for count in GROWTH_NAMES:
+        name = f"names{count}"
+        but = [C_EXT2, ON_RUST] if count > MOST_WALKED else []
+        cells += [dict(cell, but=but) for cell in (
+            _cell(["make-empty", name, count], create=f"empty@{count}"),
+            _cell(["absent", name, count], f"empty@{count}", absent=f"absent@{count}"),
+            _cell(["rename", name, count], f"empty@{count}", rename=f"rename@{count}"),
+            _cell(["unlink", name, count], f"rename@{count}", unlink=f"unlink@{count}"))]
+    return {"device": "brd", "block_size": block_size, "device_mib": 1900,
+            "read": [], "write": cells, "make": [], "only": []}
 
 
 def only(job, pairs):

@@ -9,13 +9,16 @@ import csv
 from typing import NamedTuple
 
 from .. import command, ui
-from . import plan, svg
+from . import delayed, plan, svg
 
 SETUPS = (("brd-4k", "brd, 4 KiB blocks"), ("brd-1k", "brd, 1 KiB blocks"),
           ("null_blk-4k", "null_blk, 4 KiB blocks"),
           ("null_blk-1k", "null_blk, 1 KiB blocks"))
 CHANGES = (("changes-4k", "null_blk, 4 KiB blocks"),
            ("changes-1k", "null_blk, 1 KiB blocks"))
+DELAYED = (("delayed-4k", "4 KiB blocks"), ("delayed-1k", "1 KiB blocks"))
+GROWTH = ((("growth", "many", "names-4k"), "brd, 4 KiB blocks"),
+          (("names-1k",), "brd, 1 KiB blocks"))
 CLOCKS = {"icount": "instructions", "kvm": "wall-clock nanoseconds (KVM: only as "
                                            "good as the machine was quiet)"}
 
@@ -64,6 +67,8 @@ def table(found):
     lines = [f"{'':14}{base:>9}" + "".join(f"{name[:19]:>{width + 5}}"
                                           for name in names[1:])]
     for column, heading, unit in plan.COLUMNS:
+        if not any((name, column) in found for name in names):
+            continue
         first = found.get((base, column))
         row = f"{heading:14}{_number(first):>9}"
         for name in names[1:]:
@@ -141,7 +146,7 @@ def growth_lines(series):
     """Lines of a table of what growth costs."""
     lines = []
     for column, by_name in series.items():
-        unit = "files" if column.startswith("small") else "MiB"
+        unit = "MiB" if plan.UNITS[column] == "page" else "files"
         sizes = sorted({size for points in by_name.values() for size, _ in points})
         lines.append(f"{plan.HEADINGS[column]:22}" +
                      "".join(f"{size:>9}" for size in sizes) + f"  {unit}")
@@ -194,10 +199,12 @@ def write_csv(found, path):
                                                      "mapper_calls")])
 
 
-def write(found, about, out):
-    """Print everything, and leave the files in `out`."""
-    text = [f"{what:11} {which}" for what, which in about]
+def _setup_lines(found):
+    """The tables of the boots that fill one each."""
+    text = []
     for boot, title in SETUPS:
+        if boot not in found:
+            continue
         numbers = cells(found[boot])
         text += ["", f"{title}; behind each number its ratio to C ext2", ""]
         text += table(numbers)
@@ -212,20 +219,50 @@ def write(found, about, out):
                             f"{blocks} blocks, {count} extents)")
             if record.get("read_only"):
                 text.append(f"  ({record['fs']} cannot write yet)")
+    return text
+
+
+def _lines(found):
+    """All tables of what was measured."""
+    text = _setup_lines(found)
+    for boot, title in DELAYED:
+        if boot in found:
+            text += ["", f"a device that needs a millisecond ({title})", ""]
+            text += delayed.lines(cells(found[boot]))
     for boot, title in CHANGES:
-        text += ["", f"what the device reads and writes for a small change with fsync, "
-                     f"KiB ({title})", ""] + change_lines(cells(found[boot]))
-    text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 KiB, "
-                 "milliseconds of the wall's clock on two processors", ""]
-    text += writer_lines(cells(found["writers"]))
-    series = growth(found["growth"] + found["many"])
-    text += ["", "growth (brd, 4 KiB blocks)", ""] + growth_lines(series)
+        if boot in found:
+            text += ["", "what the device reads and writes for a small change with "
+                         f"fsync, KiB ({title})", ""] + change_lines(cells(found[boot]))
+    if "writers" in found:
+        text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 "
+                     "KiB, milliseconds of the wall's clock on two processors", ""]
+        text += writer_lines(cells(found["writers"]))
+    for boots, title in GROWTH:
+        series = growth_of(found, boots)
+        if series:
+            text += ["", f"growth ({title})", ""] + growth_lines(series)
+    return text
+
+
+def growth_of(found, boots):
+    """What these boots say of growth."""
+    return growth([record for boot in boots for record in found.get(boot, ())])
+
+
+def write(found, about, out):
+    """Print everything that was measured, and leave the files in `out`."""
+    text = [f"{what:11} {which}" for what, which in about] + _lines(found)
     ui.say("\n".join(text))
     (out / "table.txt").write_text("\n".join(text) + "\n", encoding="utf-8")
     write_csv(found, out / "bench.csv")
+
+
+def write_pictures(found, out):
+    """The pictures of a run of everything."""
     for boot, title in SETUPS:
         numbers = {key: cell.cost for key, cell in cells(found[boot]).items()}
         (out / f"{boot}.svg").write_text(
             svg.bars(numbers, f"relative to C ext2: {title}"),
             encoding="utf-8")
-    (out / "growth.svg").write_text(svg.lines(series), encoding="utf-8")
+    boots, _ = GROWTH[0]
+    (out / "growth.svg").write_text(svg.lines(growth_of(found, boots)), encoding="utf-8")

@@ -138,7 +138,7 @@ def lines(series):
     out = _head(width, height)
     out += _legend(plan.FILESYSTEMS, 60, 30)
     for number, column in enumerate(columns):
-        unit = "files" if column.startswith("small") else "MiB"
+        unit = "MiB" if plan.UNITS[column] == "page" else "files"
         out += _panel(series[column], plan.HEADINGS[column], unit,
                       70 + number % across * (panel[0] + 80),
                       70 + number // across * (panel[1] + 80), *panel)

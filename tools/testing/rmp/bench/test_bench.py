@@ -7,7 +7,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 from rmp import ui
-from rmp.bench import bench, plan, profile, report, svg
+from rmp.bench import bench, delayed, plan, profile, report, subset, svg
 
 C, RUST = plan.C_EXT2, plan.RUST_EXT2
 
@@ -36,6 +36,13 @@ class Plan(unittest.TestCase):
     def test_growth_fits_the_device(self):
         job = plan.growth()
         self.assertGreater(job["device_mib"], sum(plan.GROWTH_MIB))
+
+    def test_what_is_needed_comes_before(self):
+        for job, _ in bench.jobs_of_all().values():
+            before = set()
+            for cell in job["read"] + job["write"]:
+                self.assertLessEqual(set(cell["needs"]), before)
+                before.update(cell["names"].values())
 
     def test_every_filesystem_is_in_a_group(self):
         names = [member["name"] for group in plan.groups("/a", "/b")
@@ -89,6 +96,46 @@ class Report(unittest.TestCase):
                                   path)
             lines = path.read_text(encoding="utf-8").splitlines()
         self.assertEqual(lines[1], "brd-4k,rust_ext2,warm,7.0,10,2,16384,3")
+
+
+class Subset(unittest.TestCase):
+    def of(self, text):
+        return {boot: {tuple(pair) for pair in job["only"]}
+                for boot, (job, _) in subset.of(bench.jobs_of_all(), text).items()}
+
+    def test_columns(self):
+        found = self.of("sparse")
+        self.assertEqual(set(found), {boot for boot, _ in report.SETUPS})
+        self.assertEqual(found["brd-1k"], {(name, "sparse") for name in plan.FILESYSTEMS})
+
+    def test_boots_and_filesystems(self):
+        self.assertEqual(self.of("brd-4k:rust_ext2:unlink names-1k:xfs:ren*"), {
+            "brd-4k": {(RUST, "unlink")},
+            "names-1k": {(plan.XFS, f"rename@{count}") for count in plan.GROWTH_NAMES}})
+
+    def test_who_would_take_an_hour_is_left_out(self):
+        self.assertEqual({size for name, size in self.of("names-4k:ext2:unlink")["names-4k"]},
+                         {f"unlink@{count}" for count in plan.GROWTH_NAMES
+                          if count <= plan.MOST_WALKED})
+
+    def test_wrong(self):
+        for wrong in ("nothing", "a:b:c:d", "brd-4k:", ":unlink"):
+            with self.assertRaises(ui.Fail):
+                self.of(wrong)
+
+
+class Delayed(unittest.TestCase):
+    def test_every_row_is_measured(self):
+        cells = delayed.job(1024)["write"]
+        self.assertEqual({name for cell in cells for name in cell["names"].values()},
+                         {name for name, _, _, _ in delayed.ROWS})
+
+    def test_numbers(self):
+        lines = delayed.lines(report.cells([
+            record(C, "create_writes", 1234, 1), record(RUST, "unpack", 5e8, 3)]))
+        self.assertIn("1,234", lines[1])
+        self.assertIn("1.50", lines[2])
+        self.assertEqual(len(lines), 3)
 
 
 class Repeat(unittest.TestCase):
