@@ -4,7 +4,9 @@
 //! when the machine needs memory.
 //!
 //! Those who have some are asked in turn, and who has used theirs since they were last asked is passed
-//! over. So what nobody uses goes first, and using it costs no lock.
+//! over. So what nobody uses goes first, and using it costs no lock. Who has given up all that it had is
+//! asked no more until it enters again, and only so many are asked at a time: there may be very many,
+//! and who wants memory goes on where the last has stopped.
 //!
 //! C header: [`include/linux/shrinker.h`](srctree/include/linux/shrinker.h)
 //!
@@ -30,6 +32,7 @@ use kernel::{
     prelude::*,
     rbtree::{
         RBTree,
+        RBTreeNode,
         RBTreeNodeReservation, //
     },
     sync::{
@@ -47,7 +50,8 @@ pub trait Spare: Send + Sync {
     /// Whether it was used since this was asked last.
     fn take_used(&self) -> bool;
 
-    /// Gives up its memory, which the caller frees. Called with a spinlock held.
+    /// Gives up its memory, which the caller frees; it is asked no more then, until
+    /// it enters again. `None` if that cannot be had now. Called with a spinlock held.
     fn give_up(&self) -> Option<GivenUp>;
 }
 
@@ -118,6 +122,14 @@ impl SpareMember {
         drop(replaced);
         Some(Self(number))
     }
+
+    /// Whether the object is asked still: it has not given up its memory.
+    pub fn is_in(&self) -> bool {
+        objects().is_some_and(|objects| {
+            let by_number = objects.by_number.as_ref();
+            by_number.is_some_and(|by_number| by_number.get(&self.0).is_some())
+        })
+    }
 }
 
 impl Drop for SpareMember {
@@ -129,33 +141,51 @@ impl Drop for SpareMember {
             .by_number
             .as_mut()
             .and_then(|by_number| by_number.remove_node(&self.0));
-        objects.count = objects.count.saturating_sub(1);
+        objects.count -= usize::from(object.is_some());
         drop(objects);
         drop(object);
     }
 }
 
+/// What has become of one who was asked.
+enum Answer {
+    /// It has used its memory, or cannot give it up now.
+    Stays,
+    /// It has left; its node, and what it has given up, are to be freed without the lock.
+    Leaves(RBTreeNode<u64, Arc<dyn Spare>>, GivenUp),
+}
+
 impl Objects {
     /// Asks the next one. `None` if there is none.
-    fn ask_next(&mut self) -> Option<Option<GivenUp>> {
-        let by_number = self.by_number.as_ref()?;
-        let cursor = match by_number.cursor_lower_bound(&self.hand) {
-            Some(cursor) => cursor,
-            None => by_number.cursor_front()?,
-        };
+    fn ask_next(&mut self) -> Option<Answer> {
+        let by_number = self.by_number.as_mut()?;
+        if by_number.cursor_lower_bound(&self.hand).is_none() {
+            self.hand = 0;
+        }
+        let cursor = by_number.cursor_lower_bound_mut(&self.hand)?;
         let (&number, object) = cursor.current();
 
         self.hand = number.wrapping_add(1);
-        Some(match object.take_used() {
-            true => None,
-            false => object.give_up(),
-        })
+        if object.take_used() {
+            return Some(Answer::Stays);
+        }
+        let Some(given_up) = object.give_up() else {
+            return Some(Answer::Stays);
+        };
+        let (_, node) = cursor.remove_current();
+        self.count -= 1;
+        Some(Answer::Leaves(node, given_up))
     }
 }
 
-/// Asks each up to `times` times, until `bytes` are free. How many are.
-fn ask_all(times: usize, bytes: usize) -> usize {
+/// How many are asked at a time at most.
+const MOST_ASKED: usize = 256;
+
+/// Asks each up to `times` times, or so many as are asked at a time, until `bytes` are free. How many
+/// are.
+fn ask(times: usize, bytes: usize) -> usize {
     let most = objects().map_or(0, |objects| objects.count.saturating_mul(times));
+    let most = most.min(MOST_ASKED);
     let mut free = 0;
 
     for _ in 0..most {
@@ -163,7 +193,10 @@ fn ask_all(times: usize, bytes: usize) -> usize {
             break;
         };
         // Freed here, without the lock.
-        free += answer.map_or(0, |given_up| given_up.len());
+        if let Answer::Leaves(node, given_up) = answer {
+            free += given_up.len();
+            drop((node, given_up));
+        }
         if free >= bytes {
             break;
         }
@@ -173,7 +206,7 @@ fn ask_all(times: usize, bytes: usize) -> usize {
 
 /// Frees so many bytes that were not used since they were last asked for, if there are. How many.
 pub(super) fn give_up_unused(bytes: usize) -> usize {
-    ask_all(1, bytes)
+    ask(1, bytes)
 }
 
 /// Memory that can be done without is there for as long as this is, and is given up when memory is
@@ -252,7 +285,7 @@ unsafe extern "C" fn scan_callback(
     // SAFETY: By the safety requirements.
     let wanted = unsafe { ptr::read(ptr::addr_of!((*control).nr_to_scan)) } as usize;
 
-    match ask_all(2, wanted.saturating_mul(1 << KIB_SHIFT)) {
+    match ask(2, wanted.saturating_mul(1 << KIB_SHIFT)) {
         0 => c_ulong::MAX, // SHRINK_STOP
         bytes => bytes.div_ceil(1 << KIB_SHIFT) as c_ulong,
     }
@@ -308,12 +341,74 @@ mod tests {
         Ok(())
     }
 
+    /// Gives up nothing, for it has nothing.
+    struct Giver(Object);
+
+    impl Spare for Giver {
+        fn take_used(&self) -> bool {
+            self.0.take_used()
+        }
+
+        fn give_up(&self) -> Option<GivenUp> {
+            self.0.give_up();
+            Some(GivenUp::default())
+        }
+    }
+
+    #[test]
+    fn who_has_given_up_all_is_asked_once() -> Result {
+        let giver = Arc::new(
+            Giver(Object {
+                used: Atomic::new(0),
+                asked: Atomic::new(0),
+            }),
+            GFP_KERNEL,
+        )?;
+        let count = || objects().map_or(0, |objects| objects.count);
+
+        for times in 1..3 {
+            let member = SpareMember::new(giver.clone()).ok_or(ENOMEM)?;
+            let before = count();
+            assert!(member.is_in());
+            ask(1, usize::MAX);
+            ask(1, usize::MAX);
+            assert_eq!(asked(&giver.0), times);
+            assert!(count() < before && !member.is_in());
+            // It takes nobody else off.
+            let before = count();
+            drop(member);
+            assert_eq!(count(), before);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn so_many_are_asked_at_a_time() -> Result {
+        let mut list = KVec::new();
+
+        for _ in 0..MOST_ASKED + 50 {
+            let one = object(0)?;
+            let member = SpareMember::new(one.clone()).ok_or(ENOMEM)?;
+            list.push((one, member), GFP_KERNEL)?;
+        }
+        let of_all = || list.iter().map(|(one, _)| asked(one)).sum::<u32>() as usize;
+        ask(1, usize::MAX);
+        let first = of_all();
+        assert!(first <= MOST_ASKED);
+        // And those who were not are asked next.
+        ask(1, usize::MAX);
+        ask(1, usize::MAX);
+        assert!(list.iter().all(|(one, _)| asked(one) >= 1));
+        assert!(of_all() <= 3 * MOST_ASKED);
+        Ok(())
+    }
+
     #[test]
     fn who_has_left_is_not_asked() -> Result {
         let gone = object(0)?;
 
         drop(SpareMember::new(gone.clone()).ok_or(ENOMEM)?);
-        ask_all(2, usize::MAX);
+        ask(2, usize::MAX);
         assert_eq!(asked(&gone), 0);
         Ok(())
     }

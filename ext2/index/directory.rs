@@ -116,7 +116,9 @@ impl Index {
             // Another one has been here meanwhile, or all was given up.
             return block < inner.contents.covered();
         }
-        if inner.member.is_none() {
+        // Who has given up all is a member no more.
+        let is_member = |member: &SpareMember| block != 0 || member.is_in();
+        if !inner.member.as_ref().is_some_and(is_member) {
             inner.member = SpareMember::new(this.clone());
         }
         inner.member.is_some() && inner.contents.learn(count, names, room, &Machine)
