@@ -88,7 +88,7 @@ impl<'n> New<'n, '_> {
             return Ok(None);
         };
         // What cannot be read may be behind the first room.
-        if !find::learn_all(dir, index).unwrap_or(false) {
+        if !find::learn_rest(dir, index).unwrap_or(false) {
             return Ok(None);
         }
         let blocks = u32::try_from(dir.size() >> format.block_size.bits()).map_err(|_| EFBIG)?;

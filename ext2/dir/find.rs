@@ -204,11 +204,19 @@ fn look_in(dir: Dir<'_>, index: u64, name: &[u8]) -> Result<Option<Place>> {
     }))
 }
 
-/// Learns all of a directory that is not known yet. Whether all is known then.
-pub(super) fn learn_all(dir: Dir<'_>, index: &Arc<Index>) -> Result<bool> {
+/// How many pages are learned for who only wants room.
+const FEW_PAGES: u64 = 8;
+
+/// Learns what of a directory is not known yet, if it is little: who has looked for a name has learned
+/// the rest, and if nobody has, what was remembered without an index of where there is room is better
+/// than a walk over all. Whether all is known then.
+pub(super) fn learn_rest(dir: Dir<'_>, index: &Arc<Index>) -> Result<bool> {
     let bits = dir.super_block().block_bits();
     let first = (u64::from(index.covered()) << bits) >> PAGE_SHIFT;
 
+    if dir.pages().saturating_sub(first) > FEW_PAGES {
+        return Ok(false);
+    }
     for page in first..dir.pages() {
         if !learn(dir, index, page)? {
             return Ok(false);
