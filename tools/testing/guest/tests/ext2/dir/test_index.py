@@ -85,11 +85,12 @@ def test_nothing_is_read(ctx):
 
 def _listed(folder, count, rng):
     """Removes and makes names while the directory is read: nothing is seen twice, and
-    what was there all the time is seen. The names that are left."""
+    what was there all the time is seen, also by who comes back to a position that he was
+    given before. The names that are left."""
     here = set(map(_name, range(count)))
     stays = {name for name in here if int(name[1:]) % 3 == 0}
     goes = sorted(here - stays)
-    seen, made = set(), count
+    seen, made, order, given = set(), count, [], []
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         while entries := getdents(fd, 2048):
@@ -97,6 +98,8 @@ def _listed(folder, count, rng):
                 name = os.fsdecode(entry.name)
                 assert name not in seen, f"{name} is seen twice"
                 seen.add(name)
+                order.append(name)
+            given.append((entries[-1].cookie, len(order)))
             for _ in range(min(len(goes), 2 * len(entries) // 3)):
                 gone = goes.pop(rng.randrange(len(goes)))
                 os.unlink(os.path.join(folder, gone))
@@ -104,6 +107,14 @@ def _listed(folder, count, rng):
             _fill(folder, [made])
             here.add(_name(made))
             made += 1
+        for cookie, before in rng.sample(given, min(3, len(given))):
+            os.lseek(fd, cookie, os.SEEK_SET)
+            again = []
+            while entries := getdents(fd, 1 << 16):
+                again += [os.fsdecode(entry.name) for entry in entries]
+            assert len(again) == len(set(again)), f"twice, from {cookie} on"
+            follow = stays - set(order[:before])
+            assert stays & set(again) == follow, f"from {cookie} on"
     finally:
         os.close(fd)
     assert stays <= seen, f"not seen: {sorted(stays - seen)[:5]}"
