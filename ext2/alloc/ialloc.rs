@@ -280,14 +280,7 @@ fn inode_bitmap(sb: &SuperBlock<Ext2>, group: u32) -> Result<Buffer> {
 
 /// Begins to read the block that a new inode will be written to. C: `ext2_preread_inode()`.
 fn preread(sb: &SuperBlock<Ext2>, ino: u32) {
-    let data = sb.data();
-    let block = data
-        .geometry
-        .inode_location(ino)
-        .ok()
-        .and_then(|location| data.groups.inode_table_block(&location));
-
-    if let Some(block) = block {
+    if let Some(block) = inode::table_block(sb, ino) {
         sb.readahead_block(block.into());
     }
 }

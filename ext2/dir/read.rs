@@ -15,8 +15,7 @@
 
 use super::{
     find::{
-        find,
-        Place, //
+        find, //
     },
     links,
     pages::{
@@ -25,6 +24,7 @@ use super::{
         page_of_walk,
         Dir, //
     },
+    tables_ahead,
 };
 use crate::{
     disk::{
@@ -64,9 +64,11 @@ impl DirectoryOperations for Directory {
         if name.len() > NAME_LEN {
             return Err(ENAMETOOLONG);
         }
-        let Some(Place { inode: ino, .. }) = find(dir, name)? else {
+        let Some(place) = find(dir, name)? else {
             return Ok(None);
         };
+        let ino = place.inode;
+        tables_ahead::note_looked_up(dir, place);
         match inode::get(dir.inode().super_block(), ino) {
             Err(error) if error == ESTALE => {
                 report::corrupt(
@@ -88,33 +90,44 @@ impl DirectoryOperations for Directory {
     }
 
     fn iterate(dir: Dir<'_>, reader: &mut DirectoryReader<'_>) -> Result {
-        loop {
-            let position = reader.position();
-            if position >= dir.size() {
-                return Ok(());
-            }
+        let from = reader.position();
+        let result = emit_pages(dir, reader);
 
-            let index = position >> PAGE_SHIFT;
-            let start = index << PAGE_SHIFT;
-            let end = dir.size().min(start + PAGE_SIZE as u64);
-            let from = (position - start) as u32;
-            let result = page_of_walk(dir, index)
-                .and_then(|page| emit_page(dir, reader, &page, start, from));
-            match result {
-                Ok(ControlFlow::Continue(())) => reader.set_position(end),
-                Ok(ControlFlow::Break(())) => return Ok(()),
-                // An error would be lost behind what has been handed out. The next call starts at
-                // what is wrong, and has nothing to hand out first.
-                Err(_) if reader.has_emitted() => return Ok(()),
-                Err(error) => {
-                    report::corrupt(
-                        dir.super_block(),
-                        fmt!("directory {}: cannot be read at byte {start}", dir.number()),
-                    );
-                    // Who tries again gets on, to what follows.
-                    reader.set_position(end);
-                    return Err(error);
-                }
+        if reader.has_emitted() {
+            dir.data().index.listing.listed(from, reader.position());
+        }
+        result
+    }
+}
+
+/// Hands out the entries from the reader's position on.
+fn emit_pages(dir: Dir<'_>, reader: &mut DirectoryReader<'_>) -> Result {
+    loop {
+        let position = reader.position();
+        if position >= dir.size() {
+            return Ok(());
+        }
+
+        let index = position >> PAGE_SHIFT;
+        let start = index << PAGE_SHIFT;
+        let end = dir.size().min(start + PAGE_SIZE as u64);
+        let from = (position - start) as u32;
+        let result =
+            page_of_walk(dir, index).and_then(|page| emit_page(dir, reader, &page, start, from));
+        match result {
+            Ok(ControlFlow::Continue(())) => reader.set_position(end),
+            Ok(ControlFlow::Break(())) => return Ok(()),
+            // An error would be lost behind what has been handed out. The next call starts at
+            // what is wrong, and has nothing to hand out first.
+            Err(_) if reader.has_emitted() => return Ok(()),
+            Err(error) => {
+                report::corrupt(
+                    dir.super_block(),
+                    fmt!("directory {}: cannot be read at byte {start}", dir.number()),
+                );
+                // Who tries again gets on, to what follows.
+                reader.set_position(end);
+                return Err(error);
             }
         }
     }

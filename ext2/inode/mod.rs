@@ -5,7 +5,8 @@
 //! - [`data`]: what is kept, and the type of all inodes, [`Ext2Inode`]; in it [`tree`] and [`array`],
 //!   what the tree mutex protects, [`delay_state`],
 //!   what others know of that, [`disk_only`], what only the disk is interested in, [`room`], where
-//!   a directory has room, and [`known_names`], where its names are;
+//!   a directory has room, [`known_names`], where its names are, and [`listing`], how far it was
+//!   listed;
 //! - [`kinds`]: what the VFS is told that an inode is;
 //! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
 //! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]: what
@@ -26,6 +27,7 @@ mod delay_state;
 mod disk_only;
 mod kinds;
 mod known_names;
+mod listing;
 mod modes;
 mod name_order;
 mod ordered;
@@ -50,6 +52,7 @@ pub(crate) use self::{
         LinkPages,
         PageCache, //
     },
+    listing::Ahead,
     modes::{
         mode_in,
         set_mode, //
@@ -59,7 +62,10 @@ pub(crate) use self::{
         sync_names, //
     },
     ordered::KeptLinks,
-    place::check_own,
+    place::{
+        check_own,
+        table_block, //
+    },
     read::{
         get,
         vfs_flags, //

@@ -25,6 +25,15 @@ pub(crate) fn place(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(u32, u32)> {
     Ok((block, location.offset))
 }
 
+/// The block that has inode number `ino`, if there can be such an inode: for who has not been asked for
+/// it yet.
+pub(crate) fn table_block(sb: &SuperBlock<Ext2>, ino: u32) -> Option<u32> {
+    let data = sb.data();
+    let location = data.geometry.inode_location(ino).ok()?;
+
+    data.inode_table_block(&location)
+}
+
 /// Checks that blocks can be an inode's own: in the filesystem, and nothing that the filesystem
 /// itself needs. What is not is reported.
 pub(crate) fn check_own(inode: &Ext2Inode, first: u32, count: u32) -> Result {

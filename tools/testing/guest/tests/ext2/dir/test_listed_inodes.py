@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who lists a directory and then asks for each inode has the inode table read ahead,
+in large requests; who only lists it, or asks for a few, has not (B25)."""
+
+import errno
+import os
+import random
+import struct
+
+import disks
+import ext2disk
+from runner import timeout
+
+FILES = 800
+SECTOR = 512
+
+
+class _Listed:
+    """A disk with a directory of many files, and what is read of its inode tables."""
+
+    def __init__(self, ctx, image):
+        if ctx.fstype == disks.C_FSTYPE:
+            ctx.skip("C ext2 reads nothing ahead")
+        self.ctx = ctx
+        self.disk = disks.Disk(ctx, image).mount()
+        self.names = [f"file{number:05d}" for number in range(FILES)]
+        os.mkdir(self.disk.where("d"))
+        for name in self.names:
+            os.close(os.open(self.path(name), os.O_CREAT | os.O_WRONLY, 0o644))
+        self.disk.umount()
+        info = ext2disk.superblock(self.disk.path)
+        self.size = 1024 << info["log_block_size"]
+        self.per_block = self.size // info["inode_size"]
+        blocks = -(-info["inodes_per_group"] // self.per_block)
+        self.groups = ext2disk.Groups(self.disk.path)
+        self.tables = {number for places in self.groups.places
+                       for number in range(places[2], places[2] + blocks)}
+
+    def path(self, name):
+        return os.path.join(self.disk.where("d"), name)
+
+    def list_it(self):
+        """The names, as they are in the directory."""
+        return [name for name in os.listdir(self.disk.where("d")) if name in self.names]
+
+    def blocks(self, ios):
+        """The blocks of some requests, a list of lists."""
+        per = self.size // SECTOR
+        return [list(range(io.sector // per, -(-(io.sector + io.sectors) // per)))
+                for io in ios if io.op.startswith("R")]
+
+    def tables_read(self, io):
+        """(requests, blocks) that were read of inode tables since the last call."""
+        bios, requests = io.take()
+        found = [len(self.tables.intersection(blocks))
+                 for blocks in self.blocks(requests)]
+        once = [block for blocks in self.blocks(bios) for block in blocks
+                if block in self.tables]
+        assert len(once) == len(set(once)), "a block of an inode table is read twice"
+        return sum(map(bool, found)), sum(found)
+
+    def cold(self):
+        """Mounts the disk, of which nothing is in memory."""
+        if self.disk.point:
+            self.disk.umount()
+        self.disk.mount()
+
+
+def _ahead(ctx, image):
+    it = _Listed(ctx, image)
+    needed = FILES // it.per_block
+    it.cold()
+    with ctx.record(it.disk.device) as io:
+        names = it.list_it()
+        requests, blocks = it.tables_read(io)
+        assert blocks <= 2, f"{blocks} blocks of inode tables to list names"
+        for name in names:
+            os.stat(it.path(name))
+        requests, blocks = it.tables_read(io)
+    ctx.log(f"{image}: {requests} requests for {blocks} blocks, {needed} needed")
+    assert needed <= blocks <= needed + 4, f"{blocks} blocks, {needed} needed"
+    assert requests <= max(16, blocks // 8), f"{requests} requests for {blocks} blocks"
+    it.disk.finish()
+
+
+@timeout(200)
+def test_ahead_4k(ctx):
+    """4 KiB blocks: all inodes of a directory in a few requests."""
+    _ahead(ctx, "blank-4k")
+
+
+@timeout(200)
+def test_ahead_1k(ctx):
+    """1 KiB blocks."""
+    _ahead(ctx, "blank-1k")
+
+
+@timeout(200)
+def test_not_in_vain(ctx):
+    """Nothing is read ahead for names that were not listed, and little for a few."""
+    it = _Listed(ctx, "blank-1k")
+    rng = random.Random(3)
+    some = rng.sample(it.names, 20)
+
+    def read_for_some(before):
+        it.cold()
+        with ctx.record(it.disk.device) as io:
+            before()
+            it.tables_read(io)
+            for name in some:
+                os.stat(it.path(name))
+            return it.tables_read(io)[1]
+
+    alone = read_for_some(lambda: None)
+    # and the directory's own
+    assert alone <= len(some) + 1, f"{alone} blocks for {len(some)} inodes"
+    listed = read_for_some(it.list_it)
+    # those of five names for each, many in one block, and blocks that both want
+    assert listed <= alone + 5 * len(some) // it.per_block + 3, f"{listed}, not {alone}"
+    it.disk.finish()
+
+
+@timeout(200)
+def test_changed_meanwhile(ctx):
+    """The directory changes while it is listed and asked for: what is there is found."""
+    it = _Listed(ctx, "blank-1k")
+    rng = random.Random(5)
+    it.cold()
+    here = set(it.names)
+    for name in it.list_it():
+        if name not in here:
+            continue
+        assert os.stat(it.path(name)).st_size == 0
+        gone = rng.choice(it.names)
+        if gone in here:
+            here.remove(gone)
+            os.unlink(it.path(gone))
+    assert set(os.listdir(it.disk.where("d"))) == here
+    it.disk.finish()
+
+
+def _make_hostile(it):
+    """Entries get inodes that are reserved, not in use, or another's. {name: inode}"""
+    info = ext2disk.superblock(it.disk.path)
+    last = info["inodes"]
+    numbers = [3, 7, info["first_ino"] - 1, last, last - 1, info["inodes_per_group"],
+               info["inodes_per_group"] + 1]
+    given = {}
+    with open(it.disk.path, "r+b") as file:
+        data = file.read()
+        for index, name in enumerate(it.names):
+            if index % 10:
+                continue
+            given[name] = numbers[index // 10 % len(numbers)]
+            at = data.index(name.encode())
+            file.seek(at - 8)
+            file.write(struct.pack("<I", given[name]))
+    return given
+
+
+@timeout(200)
+def test_hostile_numbers(ctx):
+    """Whatever inodes entries name, nothing is read but inode tables and what the
+    directory has."""
+    it = _Listed(ctx, "blank-4k")
+    given, failed = _make_hostile(it), 0
+    ctx.allow_log("rust_ext2 .*error")
+    it.cold()
+    with ctx.record(it.disk.device) as io:
+        names = it.list_it()
+        assert names == it.names
+        for name in names:
+            try:
+                number = os.stat(it.path(name)).st_ino
+                assert given.get(name, number) == number, f"{name}: {number}"
+            except OSError as error:
+                assert error.errno == errno.EUCLEAN and name in given, name
+                failed += 1
+        assert failed > FILES // 30, f"{failed} of {len(given)} names lead nowhere"
+        bios, _ = io.take()
+    read = {block for blocks in it.blocks(bios) for block in blocks}
+    wrong = [block for block in read if not it.groups.is_used(block)]
+    assert not wrong, f"blocks that nobody has: {wrong[:5]}"
+    it.disk.umount()
