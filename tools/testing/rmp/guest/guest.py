@@ -30,6 +30,7 @@ PYTHON = "/usr/bin/python3"
 # so what the host does not change meanwhile is asked for once.
 KEPT = "version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose"
 
+_LONGEST = 7200  # seconds that a run may take
 STILL = 180  # seconds without a word from a kernel that boots
 BOOTS = 3
 _BOOTED = re.compile(r"virtme-ng-init: starting script|rust_mpage: the job begins")
@@ -289,5 +290,7 @@ def fresh_out(settings, name):
     new.rename(last)
     runs = sorted(path.parent.glob(f"{name}-*"), key=lambda run: run.stat().st_mtime)
     for old in runs[:-5]:
-        command.text("rm", "-rf", "--", old)
+        # not one that another make may be filling
+        if time.time() - old.stat().st_mtime > _LONGEST:
+            command.text("rm", "-rf", "--", old)
     return path
