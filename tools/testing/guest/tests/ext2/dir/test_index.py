@@ -32,11 +32,12 @@ def _name(number):
 
 def _fill(folder, numbers):
     """Names of a few files: names cost less than files."""
+    target = None
     for number in numbers:
-        target = f"{folder}.{number // LINKS}"
-        if not os.path.exists(target):
+        if target != f"{folder}.{number // LINKS}":
+            target = f"{folder}.{number // LINKS}"
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, FILE))
-        os.link(target, os.path.join(folder, _name(number)))
+        os.link(target, f"{folder}/{_name(number)}")
 
 
 def _reads(device):
