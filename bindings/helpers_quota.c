@@ -42,9 +42,9 @@ __helper int rust_mpage_helper_dquot_suspend(struct super_block *sb)
 	return dquot_suspend(sb, -1);
 }
 
-__helper int rust_mpage_helper_dquot_resume(struct super_block *sb)
+__helper int rust_mpage_helper_dquot_resume(struct super_block *sb, int type)
 {
-	return dquot_resume(sb, -1);
+	return dquot_resume(sb, type);
 }
 
 __helper bool rust_mpage_helper_is_noquota(const struct inode *inode)
@@ -79,9 +79,9 @@ __helper int rust_mpage_helper_dquot_file_open(struct inode *inode,
 }
 
 __helper int rust_mpage_helper_dquot_alloc_space(struct inode *inode,
-						 qsize_t bytes, bool warn)
+						 qsize_t bytes, int flags)
 {
-	return __dquot_alloc_space(inode, bytes, warn ? DQUOT_SPACE_WARN : 0);
+	return __dquot_alloc_space(inode, bytes, flags);
 }
 
 __helper void rust_mpage_helper_dquot_free_space(struct inode *inode,

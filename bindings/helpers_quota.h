@@ -18,7 +18,7 @@ bool rust_mpage_helper_sb_any_quota_loaded(struct super_block *sb);
 bool rust_mpage_helper_sb_has_quota_active(struct super_block *sb, int type);
 int rust_mpage_helper_dquot_writeback_dquots(struct super_block *sb);
 int rust_mpage_helper_dquot_suspend(struct super_block *sb);
-int rust_mpage_helper_dquot_resume(struct super_block *sb);
+int rust_mpage_helper_dquot_resume(struct super_block *sb, int type);
 
 bool rust_mpage_helper_is_noquota(const struct inode *inode);
 int rust_mpage_helper_dquot_initialize(struct inode *inode);
@@ -27,9 +27,12 @@ int rust_mpage_helper_dquot_alloc_inode(struct inode *inode);
 void rust_mpage_helper_dquot_free_inode(struct inode *inode);
 int rust_mpage_helper_dquot_file_open(struct inode *inode, struct file *file);
 
-/* dquot_alloc_space_nodirty(), or without @warn as for preallocation */
+static const int RUST_MPAGE_DQUOT_SPACE_WARN = DQUOT_SPACE_WARN;
+static const int RUST_MPAGE_DQUOT_SPACE_NOFAIL = DQUOT_SPACE_NOFAIL;
+
+/* __dquot_alloc_space() */
 int rust_mpage_helper_dquot_alloc_space(struct inode *inode, qsize_t bytes,
-					bool warn);
+					int flags);
 void rust_mpage_helper_dquot_free_space(struct inode *inode, qsize_t bytes);
 
 /*

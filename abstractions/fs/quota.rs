@@ -68,14 +68,21 @@ impl<T: FileSystem> FsInode<T> {
     ///
     /// Fails with `EDQUOT` if somebody it is counted for would have too much.
     pub fn charge(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
-        SpaceCharge::new(self, bytes, true)
+        SpaceCharge::new(self, bytes, bindings::RUST_MPAGE_DQUOT_SPACE_WARN)
     }
 
     /// As [`Self::charge`], of more than is needed: nobody is told that it is too much, nor does it
     /// begin the time for which more than the soft limit may be had.
     /// C: `dquot_prealloc_block_nodirty()`.
     pub fn charge_ahead(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
-        SpaceCharge::new(self, bytes, false)
+        SpaceCharge::new(self, bytes, 0)
+    }
+
+    /// As [`Self::charge`], of what has been had before anybody asked for whom it counts: it does, even
+    /// if it is too much. C: `dquot_alloc_block_nofail()`, but for the mark.
+    pub fn charge_promised(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
+        let flags = bindings::RUST_MPAGE_DQUOT_SPACE_WARN | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL;
+        SpaceCharge::new(self, bytes, flags)
     }
 
     /// Counts `bytes` less on disk, in the inode, too. May be called without `i_rwsem`. The inode is to
@@ -96,12 +103,12 @@ pub struct SpaceCharge<'i, T: FileSystem> {
 }
 
 impl<'i, T: FileSystem> SpaceCharge<'i, T> {
-    fn new(inode: &'i FsInode<T>, bytes: u64, warn: bool) -> Result<Self> {
+    fn new(inode: &'i FsInode<T>, bytes: u64, flags: c_int) -> Result<Self> {
         let raw = i64::try_from(bytes).map_err(|_| EFBIG)?;
         // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it is
         // counted for.
         to_result(unsafe {
-            bindings::rust_mpage_helper_dquot_alloc_space(inode.as_raw(), raw, warn)
+            bindings::rust_mpage_helper_dquot_alloc_space(inode.as_raw(), raw, flags)
         })?;
         Ok(Self { inode, bytes })
     }

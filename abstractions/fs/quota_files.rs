@@ -49,7 +49,8 @@ pub trait QuotaFileSystem: WritableFileSystem {
     fn write_quota(file: &FsInode<Self>, at: u64, bytes: &[u8]) -> Result<usize>;
 
     /// The kernel is about to read a file as a quota file: what is in its pages has to be on the device,
-    /// and what it has from there to be read anew. `s_umount` is held.
+    /// and what it has from there to be read anew. `s_umount` is held, and the file's `i_rwsem`
+    /// exclusively, so that its blocks stay its own.
     fn prepare_quota_file(file: &FsInode<Self>) -> Result;
 
     /// Notes what a file is used for, which is not to be changed by anybody while it is
@@ -110,6 +111,13 @@ impl<T: FileSystem> QuotaTable<T> {
         // They are to be on the device, too, and anybody's there: e2fsck's, or who mounts it next.
         for file in files.into_iter().flatten() {
             self.mark(file, QuotaUse::Suspended);
+            // What was written past the pages is seen from now on. The kernel does that when quota is
+            // turned off only.
+            //
+            // SAFETY: The inode is valid, and locked meanwhile.
+            locked(file, || unsafe {
+                bindings::truncate_pagecache(file.as_raw(), 0)
+            });
             // An error is kept in the mapping of the device, for those who sync that.
             //
             // SAFETY: The inode is valid and referenced.
@@ -118,29 +126,40 @@ impl<T: FileSystem> QuotaTable<T> {
         Ok(())
     }
 
-    /// Goes on counting, when a filesystem may be written to again. C: `dquot_resume()`.
+    /// Goes on counting, when a filesystem may be written to again; `tell` hears of each kind of quota
+    /// that does not. C: `dquot_resume()`, which forgets the error of users if groups have none.
     ///
     /// # Safety
     ///
     /// `s_umount` must be held exclusively.
-    pub(super) unsafe fn resume(&self, sb: &SuperBlock<T>) -> Result {
-        // SAFETY: By the safety requirements; the superblock is valid.
-        let result = to_result(unsafe { bindings::rust_mpage_helper_dquot_resume(sb.as_raw()) });
+    pub(super) unsafe fn resume(&self, sb: &SuperBlock<T>, tell: impl Fn(&str)) {
+        for (of, whose) in TYPES {
+            // SAFETY: By the safety requirements; the superblock is valid.
+            let resumed = unsafe { bindings::rust_mpage_helper_dquot_resume(sb.as_raw(), of) };
+            if resumed < 0 {
+                tell(whose);
+            }
+        }
         // SAFETY: The superblock is locked for this call, and what could not be resumed is off already.
         for file in unsafe { active_files(sb) }.into_iter().flatten() {
             self.mark(file, QuotaUse::On);
         }
-        result
     }
 
     fn mark(&self, file: &FsInode<T>, is: QuotaUse) {
-        // SAFETY: The inode is valid; the lock is released below.
-        unsafe { bindings::rust_mpage_helper_inode_lock(file.as_raw()) };
-        (self.mark)(file, is);
-        // SAFETY: Locked just above.
-        unsafe { bindings::rust_mpage_helper_inode_unlock(file.as_raw()) };
+        locked(file, || (self.mark)(file, is));
         file.mark_dirty();
     }
+}
+
+/// Calls `act` with `i_rwsem` held exclusively.
+fn locked<T: FileSystem, R>(file: &FsInode<T>, act: impl FnOnce() -> R) -> R {
+    // SAFETY: The inode is valid; the lock is released below.
+    unsafe { bindings::rust_mpage_helper_inode_lock(file.as_raw()) };
+    let result = act();
+    // SAFETY: Locked above.
+    unsafe { bindings::rust_mpage_helper_inode_unlock(file.as_raw()) };
+    result
 }
 
 /// Whether quota is to go on after a remount: it was suspended, and the filesystem can be written to.
@@ -152,10 +171,10 @@ pub(super) fn is_to_go_on(change: AccessChange, has_succeeded: bool) -> bool {
     }
 }
 
-/// The kinds of quota that there are: of users, and of groups.
-const TYPES: [c_int; 2] = [
-    bindings::quota_type_USRQUOTA as c_int,
-    bindings::quota_type_GRPQUOTA as c_int,
+/// The kinds of quota that there are, and whose.
+const TYPES: [(c_int, &str); 2] = [
+    (bindings::quota_type_USRQUOTA as c_int, "users"),
+    (bindings::quota_type_GRPQUOTA as c_int, "groups"),
 ];
 
 /// The quota file of a kind, if quota of that kind is turned on or suspended.
@@ -175,6 +194,12 @@ unsafe fn file_of<'a, T: FileSystem>(sb: &'a SuperBlock<T>, of: c_int) -> Option
     Some(unsafe { FsInode::from_raw(file.as_ptr()) })
 }
 
+/// Whether quota of a kind is turned on, and not suspended. C: `sb_has_quota_active()`.
+fn is_active<T: FileSystem>(sb: &SuperBlock<T>, of: c_int) -> bool {
+    // SAFETY: The superblock is valid; the kernel reads the word without a lock, too.
+    unsafe { bindings::rust_mpage_helper_sb_has_quota_active(sb.as_raw(), of) }
+}
+
 /// The quota files that are in use, and not suspended.
 ///
 /// # Safety
@@ -183,10 +208,8 @@ unsafe fn file_of<'a, T: FileSystem>(sb: &'a SuperBlock<T>, of: c_int) -> Option
 unsafe fn active_files<'a, T: FileSystem>(
     sb: &'a SuperBlock<T>,
 ) -> [Option<&'a FsInode<T>>; TYPES.len()] {
-    TYPES.map(|of| {
-        // SAFETY: The superblock is valid.
-        let active = unsafe { bindings::rust_mpage_helper_sb_has_quota_active(sb.as_raw(), of) };
-        if !active {
+    TYPES.map(|(of, _)| {
+        if !is_active(sb, of) {
             return None;
         }
         // SAFETY: By the safety requirements.
@@ -263,7 +286,7 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     /// As of `WriteVTable::put_super_callback`.
     unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
         #[cfg(CONFIG_QUOTA)]
-        for of in TYPES {
+        for (of, _) in TYPES {
             // An error is that it is not turned on, or in the log.
             //
             // SAFETY: The filesystem has its data until the next call, and `s_umount` is held
@@ -290,10 +313,12 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         // SAFETY: The inode is one of `T`'s, and the reference is passed on.
         let file = file.map(|file| unsafe { InodeRef::<T>::from_raw(file) });
 
+        // One that is suspended is anybody's, and nothing changes on the device any more. A filesystem
+        // that has become read-only by an error has suspended nothing.
+        let active = is_active(sb, of);
         // SAFETY: The superblock is valid, and locked by the safety requirements.
         to_result(unsafe { bindings::dquot_quota_off(sb.as_raw(), of) })?;
-        // Of one that was suspended, nothing changes on the device any more.
-        if let Some(file) = file.filter(|_| !sb.is_read_only()) {
+        if let Some(file) = file.filter(|_| active) {
             QuotaTable::<T>::new().mark(&file, then);
         }
         Ok(())
@@ -317,7 +342,7 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
             // SAFETY: The inode is one of this filesystem, and the path keeps it.
             let file = unsafe { FsInode::<T>::from_raw(file) };
             if file.is_regular() && !file.is_quota_file() {
-                if let Err(error) = T::prepare_quota_file(file) {
+                if let Err(error) = locked(file, || T::prepare_quota_file(file)) {
                     return error.to_errno();
                 }
             }

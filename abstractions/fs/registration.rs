@@ -479,10 +479,14 @@ unsafe fn reconfigure<T: FileSystem>(
     }
     let result = T::reconfigure(sb, context, change);
     if let Some(quota) = quota.filter(|_| quota_files::is_to_go_on(change, result.is_ok())) {
+        let tell = |whose: &str| {
+            sb.message(
+                Level::Error,
+                fmt!("error: quota of {whose} cannot be turned on again"),
+            );
+        };
         // SAFETY: By the safety requirements.
-        if unsafe { quota.resume(sb) }.is_err() {
-            sb.message(Level::Error, fmt!("error: quota cannot be turned on again"));
-        }
+        unsafe { quota.resume(sb, tell) };
     }
     result
 }

@@ -161,10 +161,14 @@ pub(crate) fn new_blocks(
     wanted: Wanted,
 ) -> Result<Run> {
     let mut promised = claim(inode.super_block(), wanted)?;
-    promised_blocks(inode, info, goal, wanted, &mut promised)
+    let most = wanted.most.min(promised.count());
+    let needed = wanted.needed.min(most);
+    let charge = charge(inode, Wanted { needed, most })?;
+    place(inode, info, goal, needed, &mut promised, charge)
 }
 
-/// As [`new_blocks`], of those that have been promised, and no more than are left of these.
+/// As [`new_blocks`], of those that have been promised, and no more than are left of these. Blocks are
+/// promised only where nobody counts; if quota has been turned on since, it is too late for `EDQUOT`.
 pub(crate) fn promised_blocks(
     inode: &Ext2Inode,
     info: &mut BlockAllocInfo,
@@ -172,14 +176,26 @@ pub(crate) fn promised_blocks(
     wanted: Wanted,
     promised: &mut Promised<'_>,
 ) -> Result<Run> {
-    let sb = inode.super_block();
     let most = wanted.most.min(promised.count());
+    let charge = inode.charge_promised(u64::from(most) << inode.block_bits())?;
+    place(inode, info, goal, wanted.needed.min(most), promised, charge)
+}
+
+/// Gives places to promised blocks, of which at least `needed` are wanted, and as many as have been
+/// counted.
+fn place(
+    inode: &Ext2Inode,
+    info: &mut BlockAllocInfo,
+    goal: u32,
+    needed: u32,
+    promised: &mut Promised<'_>,
+    charge: SpaceCharge<'_, Ext2>,
+) -> Result<Run> {
+    let sb = inode.super_block();
+    let most = (charge.bytes() >> sb.block_bits()) as u32;
     if most == 0 {
         return Err(ENOSPC);
     }
-    let needed = wanted.needed.min(most);
-    let charge = charge(inode, Wanted { needed, most })?;
-    let most = (charge.bytes() >> sb.block_bits()) as u32;
     let found = search::allocate(sb, info, goal, Wanted { needed, most })?;
     let count = found.blocks.count;
 

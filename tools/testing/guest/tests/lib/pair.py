@@ -6,13 +6,18 @@ What a random workload (test_twin.py) finds by chance is asked here on purpose.
 """
 
 import contextlib
+import ctypes
 import os
+import struct
 import time
 
 import compare
 import disks
 import ops
+import sysapi
 
+SYS_RESOURCE = 24
+_CAPABILITY_VERSION = 0x20080522
 SLACK = 3.0  # seconds that the later side may be behind
 
 
@@ -130,3 +135,19 @@ def user(uid, gid=None):
         os.seteuid(0)
         os.setegid(0)
         os.setgroups(groups)
+
+
+@contextlib.contextmanager
+def without(capability):
+    """Do without a capability."""
+    head = ctypes.create_string_buffer(struct.pack("<Ii", _CAPABILITY_VERSION, 0), 8)
+    data = ctypes.create_string_buffer(24)
+    sysapi.check(sysapi.libc.capget(head, data))
+    before = data.raw
+    effective, *others = struct.unpack("<6I", before)
+    fewer = struct.pack("<6I", effective & ~(1 << capability), *others)
+    sysapi.check(sysapi.libc.capset(head, fewer))
+    try:
+        yield
+    finally:
+        sysapi.check(sysapi.libc.capset(head, before))

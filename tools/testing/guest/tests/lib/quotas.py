@@ -12,10 +12,11 @@ USER, GROUP = 0, 1
 KINDS = (USER, GROUP)
 FILES = ("aquota.user", "aquota.group")
 OPTIONS = "usrquota,grpquota,user_xattr"
-VFSV1 = 4
+VFSOLD, VFSV0, VFSV1 = 1, 2, 4
 
-Q_SYNC, Q_ON, Q_OFF, Q_GETFMT, Q_GET, Q_SET, Q_GETNEXT = (
-    0x800001, 0x800002, 0x800003, 0x800004, 0x800007, 0x800008, 0x800009)
+Q_SYNC, Q_ON, Q_OFF, Q_GETFMT, Q_GETINFO, Q_SETINFO, Q_GET, Q_SET, Q_GETNEXT = (
+    0x800001, 0x800002, 0x800003, 0x800004, 0x800005, 0x800006, 0x800007, 0x800008,
+    0x800009)
 _QUOTACTL = 179
 _MAGICS = (0xD9C01F11, 0xD9C01927)
 _BLOCK = 1024  # of a quota file, and the unit of limits
@@ -37,24 +38,26 @@ def load(ctx):
     ctx.load("quota_v2")
 
 
-def make_file(path, kind):
-    """A quota file of format vfsv1 in which nobody is."""
-    head = struct.pack("<2I6I", _MAGICS[kind], 1, _WEEK, _WEEK, 0, 2, 0, 0)
+def make_file(path, kind, form=VFSV1):
+    """A quota file in which nobody is."""
+    head = struct.pack("<2I6I", _MAGICS[kind], form == VFSV1, _WEEK, _WEEK, 0, 2, 0, 0)
     with open(path, "wb") as file:
-        file.write(head.ljust(2 * _BLOCK, b"\0"))
+        # of the old format it is an entry for each number, from 0 on
+        file.write(bytes(32) if form == VFSOLD else head.ljust(2 * _BLOCK, b"\0"))
 
 
-def turn_on(disk, kinds=KINDS):
+def turn_on(disk, kinds=KINDS, form=VFSV1):
     """Turn quota on, with new files if there are none, in which everybody has what is
     there."""
     new = []
     for kind in kinds:
         if not os.path.exists(disk.where(FILES[kind])):
-            make_file(disk.where(FILES[kind]), kind)
+            make_file(disk.where(FILES[kind]), kind, form)
             new.append(kind)
     for kind in kinds:
-        call(Q_ON, kind, disk.device, VFSV1, disk.where(FILES[kind]).encode())
-    for (kind, number), (size, inodes) in counted(disk.point).items():
+        call(Q_ON, kind, disk.device, form, disk.where(FILES[kind]).encode())
+    there = counted(disk.point) if new else {}
+    for (kind, number), (size, inodes) in there.items():
         if kind in new:
             put(disk, kind, number, _SPACE | _INODES, size=size, inodes=inodes)
 
@@ -88,6 +91,25 @@ def get(disk, kind, number):
     call(Q_GET, kind, disk.device, number, data)
     bhard, bsoft, size, ihard, isoft, inodes, *_ = _FIELDS.unpack_from(data)
     return (bsoft, bhard), (isoft, ihard), (size, inodes)
+
+
+def ends_of_grace(disk, kind, number):
+    """When somebody may not have more than the soft limits any more: of blocks, inodes."""
+    data = ctypes.create_string_buffer(80)
+    call(Q_GET, kind, disk.device, number, data)
+    return _FIELDS.unpack_from(data)[6:8]
+
+
+def grace(disk, kind):
+    """For how many seconds more than the soft limits may be had: of blocks, inodes."""
+    data = ctypes.create_string_buffer(24)
+    call(Q_GETINFO, kind, disk.device, 0, data)
+    return struct.unpack_from("<QQ", data)
+
+
+def set_grace(disk, kind, blocks, inodes):
+    data = ctypes.create_string_buffer(struct.pack("<QQII", blocks, inodes, 0, 3), 24)
+    call(Q_SETINFO, kind, disk.device, 0, data)
 
 
 def usage(disk, kinds=KINDS):

@@ -27,7 +27,7 @@ from runner import timeout
 
 WHO, TEAM = 1000, 2000
 _GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
-_IN_USE = 0x90  # immutable, and no times of access
+IN_USE = 0x90  # immutable, and no times of access
 _DISK_WIDE = ("drop_caches", "remount", "mount_again", "compare")
 _VALID = 1
 
@@ -202,6 +202,11 @@ def _owners(twins):
     _limits(twins, GROUP, TEAM, blocks=(0, 16))
     with pair.user(WHO, TEAM):
         _refused(twins, "chown", "given", -1, TEAM)
+    with pair.without(pair.SYS_RESOURCE):
+        # the user may, the group may not: neither is changed
+        _refused(twins, "chown", "given", WHO + 1, TEAM)
+        _refused(twins, "chown", "given", 0, TEAM)
+    with pair.user(WHO, TEAM):
         twins.ok("truncate", "given", 5000)
         twins.ok("chown", "given", -1, TEAM)
     _limits(twins, GROUP, TEAM, inodes=(0, 1))
@@ -277,7 +282,7 @@ def _state(disk):
         return struct.unpack_from("<H", file.read(2048), 1024 + 58)[0]
 
 
-def _flags(path):
+def flags(path):
     fd = os.open(path, os.O_RDONLY)
     try:
         return struct.unpack("<i", fcntl.ioctl(fd, _GETFLAGS, bytes(4)))[0]
@@ -297,19 +302,19 @@ def test_remount(ctx):
     with pair.user(WHO):
         writers.make(disk.where("mine"), 1, 10_000, sync=False)
     before = quotas.usage(disk)
-    assert _flags(file) & _IN_USE == _IN_USE and _state(disk) != _VALID
+    assert flags(file) & IN_USE == IN_USE and _state(disk) != _VALID
     for last in (False, True):
         disk.remount(sysapi.MS_RDONLY)
         assert _state(disk) == _VALID, "marked as in use, and read-only"
         assert error_of(quotas.get, disk, USER, WHO)[1] == errno.ESRCH
-        assert _flags(file) & _IN_USE == 0
+        assert flags(file) & IN_USE == 0
         disk.check()
         if last:
             break
         disk.remount()
         assert quotas.usage(disk) == before
         assert quotas.get(disk, USER, WHO)[:2] == ((0, 30), (0, 3))
-        assert _flags(file) & _IN_USE == _IN_USE
+        assert flags(file) & IN_USE == IN_USE
         with pair.user(WHO):
             number = error_of(writers.make, disk.where("more"), 2, 50_000)[1]
             assert number == errno.EDQUOT, number
@@ -345,13 +350,13 @@ def test_refused(ctx):
     os.close(fd)
     before = quotas.usage(disk)
     quotas.turn_off(disk)
-    assert _flags(file) & _IN_USE == 0
+    assert flags(file) & IN_USE == 0
     assert turned_on(USER, disk.point) == errno.EACCES
     assert turned_on(USER, "/proc/version") == errno.EXDEV
     assert turned_on(USER, file, 1234) == errno.ESRCH
     # the files of one another
     assert turned_on(GROUP, file) == errno.EINVAL
-    assert _flags(file) & _IN_USE == 0
+    assert flags(file) & IN_USE == 0
     # as any other file, and what is written to it counts
     with open(file, "rb") as old:
         data = old.read()
@@ -362,7 +367,7 @@ def test_refused(ctx):
     assert quotas.usage(disk) == before
     disk.finish()
     disk.mount(fstype=disks.C_FSTYPE)
-    assert _flags(disk.where(quotas.FILES[USER])) & _IN_USE == 0
+    assert flags(disk.where(quotas.FILES[USER])) & IN_USE == 0
     disk.umount()
 
 

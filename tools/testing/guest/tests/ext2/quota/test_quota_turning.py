@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Turning quota on and off while something else happens (E13): a filesystem that has
+become read-only, a quota file that has become bad, writers, and blocks that have been
+promised and have no place yet.
+"""
+
+import errno
+import os
+import struct
+
+import attributes
+import disks
+import dm
+import pair
+import quotas
+import sysapi
+import waiting
+import writers
+from lowlevel import error_of, fibmap
+from quotas import GROUP, USER
+from runner import timeout
+from test_quota import IN_USE, WHO, flags
+from test_twin import no_flusher
+
+
+def _ours(ctx, why):
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip(f"for rust_ext2: {why}")
+
+
+def _block_of(path, index):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return fibmap(fd, index)
+    finally:
+        os.close(fd)
+
+
+@timeout(60)
+def test_off_after_an_error(ctx):
+    """A filesystem that an error has made read-only has suspended nothing: quota can be
+    turned off, and its files are as any other then, on the disk, too."""
+    _ours(ctx, "C has no such error")
+    ctx.allow_log(r"rust_ext2 .*error: ")
+    disk = quotas.ready(ctx, "blank-1k")
+    for name in ("bad-1", "bad-2"):
+        writers.make(disk.where(name), 1, 100)
+    numbers = [os.stat(disk.where(name)).st_ino for name in ("bad-1", "bad-2")]
+    disk.umount()
+    pointers = [attributes.pointer_at(disk.path, number) for number in numbers]
+
+    def point(to):
+        with open(disk.path, "r+b") as file:
+            for at in pointers:
+                file.seek(at)
+                file.write(struct.pack("<I", to))
+
+    point(0xFFFFFFFF)
+    for number, by_user in ((1, True), (2, False)):
+        disk.mount(quotas.OPTIONS + ",errors=remount-ro")
+        quotas.turn_on(disk)
+        file = disk.where(quotas.FILES[USER])
+        assert flags(file) & IN_USE == IN_USE
+        disks.sync(disk.point)
+        assert error_of(os.stat, disk.where(f"bad-{number}"))[1] == errno.EUCLEAN
+        assert error_of(os.mkdir, disk.where("folder"))[1] == errno.EROFS
+        if by_user:
+            quotas.turn_off(disk)
+            assert flags(file) & IN_USE == 0, "still marked as in use"
+        disk.umount()
+        disk.mount(quotas.OPTIONS)
+        marks = flags(disk.where(quotas.FILES[USER]))
+        assert marks & IN_USE == 0, f"marked as in use on the disk: {by_user}"
+        disk.umount()
+    point(0)
+    status, text = disks.fsck(ctx, disk.path, "-fy")
+    assert status == 0, text
+
+
+@timeout(60)
+def test_one_kind_cannot_go_on(ctx):
+    """Quota of users cannot be resumed, of groups it is: the log says so. C tells nobody."""
+    _ours(ctx, "C tells nobody")
+    ctx.allow_log(r"rust_ext2 .*error: quota of (users|groups) cannot")
+    disk = quotas.ready(ctx, "blank-4k")
+    with pair.user(WHO):
+        writers.make(disk.where("mine"), 1, 10_000, sync=False)
+    for kind, whose in ((USER, "users"), (GROUP, "groups")):
+        other = 1 - kind
+        path = disk.where(quotas.FILES[kind])
+        before = quotas.usage(disk, (other,))
+        at = _block_of(path, 0) * 4096
+        disk.remount(sysapi.MS_RDONLY)
+        with open(disk.path, "r+b", buffering=0) as file:
+            good = os.pread(file.fileno(), 8, at)
+            os.pwrite(file.fileno(), b"no magic", at)
+        log = len(ctx.kernel_log())
+        disk.remount()
+        said = [line for line in ctx.kernel_log()[log:] if "cannot be turned on" in line]
+        assert len(said) == 1 and f"quota of {whose}" in said[0], said
+        assert error_of(quotas.get, disk, kind, WHO)[1] == errno.ESRCH
+        assert flags(path) & IN_USE == 0
+        assert flags(disk.where(quotas.FILES[other])) & IN_USE == IN_USE
+        assert quotas.usage(disk, (other,)) == before
+        # it is anybody's, and shows what the kernel has written: repaired
+        with open(path, "r+b") as file:
+            file.write(good)
+        quotas.turn_on(disk, (kind,))
+        quotas.check(disk)
+    disk.finish()
+
+
+@timeout(60)
+def test_nobody_changes_the_file_meanwhile(ctx):
+    """While a file is made ready to be a quota file nobody else changes it: its blocks
+    stay its own."""
+    _ours(ctx, "C looks at no block")
+    disk, device = waiting.held_up(ctx, "blank-1k")
+    quotas.load(ctx)
+    disk.mount(quotas.OPTIONS, device=device.path)
+    disk.device = device.path
+    path = disk.where(quotas.FILES[USER])
+    quotas.make_file(path, USER)
+    disks.sync(disk.point)
+    with no_flusher():
+        with open(path, "r+b") as file:
+            file.write(struct.pack("<I", 0xD9C01F11))
+        with device.suspended():
+            turning = waiting.Task(quotas.turn_on, disk, (USER,))
+            assert turning.falls_asleep(), turning
+            changing = waiting.Task(os.truncate, path, 0)
+            assert changing.falls_asleep(), changing
+            mode = waiting.Task(os.chmod, path, 0o600)
+            assert mode.falls_asleep(), mode
+    for task in (turning, changing, mode):
+        error_of(task.result)
+    disk.finish()
+
+
+def _behind_another(ctx, disk, block):
+    """A device for a disk of which requests for one block of 4 KiB can be held up alone:
+    the device, and that of the block."""
+    ctx.load("dm-mod")
+    all_of_it, at = dm.sectors(disk.device), block * 8
+    inner = dm.Device(f"block-{os.getpid()}", [(0, 8, "linear", f"{disk.device} {at}")])
+    ctx.afterwards(inner.remove)
+    outer = dm.Device(f"disk-{os.getpid()}", [
+        (0, at, "linear", f"{disk.device} 0"),
+        (at, 8, "linear", f"{inner.path} 0"),
+        (at + 8, all_of_it - at - 8, "linear", f"{disk.device} {at + 8}")])
+    ctx.afterwards(outer.remove)
+    return outer, inner
+
+
+def _write_late(path, length, begin, written, go_on):
+    """Somebody with limits writes when he is told to, and brings that to the disk when he
+    is told to; what he gets for more."""
+    os.setgroups([])
+    os.setgid(WHO)
+    os.setuid(WHO)
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    os.read(begin, 1)
+    assert os.pwrite(fd, writers.content(5, 0, length), 0) == length
+    os.write(written, b"1")
+    os.read(go_on, 1)
+    os.fsync(fd)
+    number = error_of(os.pwrite, fd, bytes(length), length)[1]
+    assert number == errno.EDQUOT, number
+    return 0
+
+
+@timeout(90)
+def test_promised_before(ctx):
+    """Blocks that were promised before quota is on, and get their places afterwards: they
+    count, and nothing of what was written is lost, whatever the limit is."""
+    _ours(ctx, "C promises nothing")
+    limit, length = 40, 100 * 1024
+    disk = quotas.ready(ctx, "blank-4k")
+    quotas.limit(disk, USER, WHO, blocks=(0, limit))
+    place = _block_of(disk.where(quotas.FILES[USER]), 0)
+    disk.finish()
+    device, head = _behind_another(ctx, disk, place)
+    disk.mount("delalloc", device=device.path)
+    disk.device = device.path
+    os.chmod(disk.point, 0o777)
+    (begin, tell_begin), (is_written, written), (go_on, tell_on) = (
+        os.pipe() for _ in range(3))
+    late = writers.Child(_write_late, disk.where("late"), length, begin, written, go_on)
+    with no_flusher():
+        # gets its places when quota is turned on, before that counts
+        writers.make(disk.where("early"), 4, length, sync=False)
+        with head.suspended():
+            turning = waiting.Task(quotas.turn_on, disk, (USER,))
+            assert turning.falls_asleep(), turning
+            os.write(tell_begin, b"1")
+            os.read(is_written, 1)
+        turning.result()
+        os.write(tell_on, b"1")
+        late.result()
+    used = os.stat(disk.where("late")).st_blocks * 512
+    assert used > limit * 1024 and quotas.get(disk, USER, WHO)[2][0] == used
+    disk.umount()
+    disk.mount(quotas.OPTIONS, device=device.path)
+    writers.check(disk.where("early"), 4, length)
+    writers.check(disk.where("late"), 5, length)
+    disk.finish()
