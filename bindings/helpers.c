@@ -212,11 +212,19 @@ rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter)
 
 __helper struct folio *
 rust_mpage_helper_get_folio_to_write(struct address_space *mapping,
-				     pgoff_t index, size_t size)
+				     pgoff_t index, size_t size, bool drops_behind)
 {
 	return __filemap_get_folio(mapping, index,
-				   FGP_WRITEBEGIN | fgf_set_order(size),
+				   FGP_WRITEBEGIN | fgf_set_order(size) |
+				   (drops_behind ? FGP_DONTCACHE : 0),
 				   mapping_gfp_mask(mapping));
+}
+
+__helper void rust_mpage_helper_bio_may_drop(struct bio *bio,
+					     struct folio *folio)
+{
+	if (folio_test_dropbehind(folio))
+		bio_set_flag(bio, BIO_COMPLETE_IN_TASK);
 }
 
 __helper struct folio *

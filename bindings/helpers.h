@@ -90,7 +90,9 @@ void rust_mpage_helper_percpu_counter_destroy(struct percpu_counter *counter);
  */
 struct folio *
 rust_mpage_helper_get_folio_to_write(struct address_space *mapping,
-				     pgoff_t index, size_t size);
+				     pgoff_t index, size_t size, bool drops_behind);
+/* Have the bio end where the folio can be dropped, if it is to be */
+void rust_mpage_helper_bio_may_drop(struct bio *bio, struct folio *folio);
 /* The folio of a mapping with a page, locked; NULL if it is not in the cache */
 struct folio *
 rust_mpage_helper_get_cached_folio(struct address_space *mapping,

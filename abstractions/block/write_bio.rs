@@ -26,6 +26,7 @@ use crate::{
         mm::{
             ByteRange,
             DirtyFolio,
+            Folio,
             WritebackControl,
             WritingFolio, //
         },
@@ -119,10 +120,18 @@ impl<'d> WriteBio<'d> {
         if !unsafe { self.0.add(&folio, range) } {
             return Err(folio);
         }
+        self.end_where_it_can_be_dropped(&folio);
         // INVARIANT: The writeback that is started here is the bio's to end.
         let started = folio.start_writeback();
         started.clean(range);
         Ok(())
+    }
+
+    /// Has the bio end in a task, where a folio can leave memory, if this is one that is not to stay when
+    /// it has been written. C: what `iomap_writeback_folio()` does about dropping behind.
+    fn end_where_it_can_be_dropped(&mut self, folio: &Folio) {
+        // SAFETY: The bio is ours and not submitted, and the folio is valid.
+        unsafe { bindings::rust_mpage_helper_bio_may_drop(self.0.as_raw(), folio.as_raw()) };
     }
 
     /// Adds a piece of a folio that several bios write. The bio must be empty and takes nothing
@@ -132,6 +141,7 @@ impl<'d> WriteBio<'d> {
         split: Arc<SplitWrite>,
         range: ByteRange,
     ) -> Result<(), Arc<SplitWrite>> {
+        self.end_where_it_can_be_dropped(split.folio());
         // SAFETY: The folio is under writeback while a share of the split write lives; `end_piece`
         // takes the share.
         unsafe { self.0.add_piece(SplitWrite::folio, range, split, end_piece) }

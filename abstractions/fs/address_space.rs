@@ -232,7 +232,7 @@ where
         // SAFETY: The mapping's host has this table, and `i_rwsem` is held.
         let inode = unsafe { ExclusiveInode::new(A::Inode::from_raw((*mapping).host)) };
         // The VFS passes positions that are not negative.
-        match A::Writes::begin(Called::to_write(), &inode, pos as u64, len) {
+        match A::Writes::begin(Called::to_write(false), &inode, pos as u64, len) {
             Ok(begun) => {
                 let (data, old_end) = begun.into_raw();
                 // SAFETY: The places are the caller's.

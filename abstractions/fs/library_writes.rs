@@ -13,11 +13,19 @@ mod sealed {
 pub(crate) use self::sealed::SealedWrites;
 
 /// That it is the VFS's write that is done, and that who has begun it will end it.
-pub struct Called(());
+pub struct Called {
+    drops_behind: bool,
+}
 
 impl Called {
-    /// For who ends the write.
-    pub(super) fn to_write() -> Self {
-        Self(())
+    /// For who ends the write. If it `drops_behind`, its data is not to stay in memory when it is on the
+    /// device, unless it is there already: `RWF_DONTCACHE`.
+    pub(super) fn to_write(drops_behind: bool) -> Self {
+        Self { drops_behind }
+    }
+
+    /// Whether the write's data is not to stay in memory.
+    pub(crate) fn drops_behind(&self) -> bool {
+        self.drops_behind
     }
 }

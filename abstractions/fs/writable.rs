@@ -376,7 +376,7 @@ where
         splice_write: Some(bindings::iter_file_splice_write),
         mmap_prepare: Some(Self::mmap_prepare_callback),
         release: Some(Self::release_callback),
-        fop_flags: bindings::RUST_MPAGE_FOP_BUFFER_RASYNC,
+        fop_flags: bindings::RUST_MPAGE_FOP_BUFFER_RASYNC | bindings::RUST_MPAGE_FOP_DONTCACHE,
         ..REGULAR_FILE
     };
 

@@ -101,14 +101,15 @@ where
         let plain: &Inode = inode.inode().as_ref();
         let before = plain.size();
         // SAFETY: The request is the caller's. The VFS passes positions that are not negative.
-        let pos = unsafe { (*iocb).ki_pos } as u64;
+        let (pos, flags) = unsafe { ((*iocb).ki_pos as u64, (*iocb).ki_flags) };
+        let drops_behind = flags & bindings::RUST_MPAGE_IOCB_DONTCACHE != 0;
         let mut progress = Progress {
             pos,
             written: 0,
             ready: pos,
         };
         // SAFETY: As this function's.
-        let result = unsafe { Self::perform(mapping, &inode, from, &mut progress) };
+        let result = unsafe { Self::perform(mapping, &inode, from, &mut progress, drops_behind) };
         let size = plain.size();
         if size != before {
             plain.mark_dirty();
@@ -136,6 +137,7 @@ where
         inode: &ExclusiveInode<'_, A::Inode>,
         from: *mut bindings::iov_iter,
         progress: &mut Progress,
+        drops_behind: bool,
     ) -> Result {
         // What was not copied in one go is tried in smaller pieces.
         let mut most = usize::MAX;
@@ -152,7 +154,8 @@ where
                 return Err(EINTR);
             }
             let len = left.min(most);
-            let begun = A::Writes::begin(Called::to_write(), inode, progress.pos, len);
+            let called = Called::to_write(drops_behind);
+            let begun = A::Writes::begin(called, inode, progress.pos, len);
             let len = begun.as_ref().map_or(len, |folio| folio.len());
             progress.ready = progress.ready.max(progress.pos + len as u64);
             let folio = begun?;

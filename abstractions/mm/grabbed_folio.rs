@@ -56,7 +56,7 @@ pub struct GrabbedFolio<'i, I>(NonNull<bindings::folio>, PhantomData<&'i I>);
 impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// The one that has file position `pos`, to be changed.
     pub(crate) fn of(inode: &ExclusiveInode<'i, I>, pos: u64) -> Result<Self> {
-        Self::sized(inode, pos, 0)
+        Self::sized(inode, pos, 0, false)
     }
 
     /// The one that has file position `pos`, if it is in the cache, larger than a page, and begins in
@@ -75,14 +75,20 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     }
 
     /// As [`Self::of`]; if there is none yet, one of up to `size` bytes is made. C:
-    /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`.
-    pub(crate) fn sized(inode: &ExclusiveInode<'i, I>, pos: u64, size: usize) -> Result<Self> {
+    /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`, and `FGP_DONTCACHE` if it
+    /// `drops_behind`.
+    pub(crate) fn sized(
+        inode: &ExclusiveInode<'i, I>,
+        pos: u64,
+        size: usize,
+        drops_behind: bool,
+    ) -> Result<Self> {
         let plain: &Inode = inode.inode().as_ref();
         // SAFETY: The inode is valid, and so is its mapping.
         let folio = from_err_ptr(unsafe {
             let index = (pos >> PAGE_SHIFT) as usize;
             let mapping = (*plain.as_raw()).i_mapping;
-            bindings::rust_mpage_helper_get_folio_to_write(mapping, index, size)
+            bindings::rust_mpage_helper_get_folio_to_write(mapping, index, size, drops_behind)
         })?;
         // INVARIANT: The folio is locked and referenced by the flags.
         let folio = NonNull::new(folio).ok_or(ENOMEM)?;

@@ -77,13 +77,18 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
     type Promise<'i> = B::Promise<'i>;
 
     fn begin<'i>(
-        _called: Called,
+        called: Called,
         inode: &ExclusiveInode<'i, InodeOf<B>>,
         pos: u64,
         len: usize,
     ) -> Result<WriteFolio<'i, InodeOf<B>, B::Promise<'i>>> {
         let size = plain(inode.inode()).size();
-        let (folio, old_end) = grab::<B::Mapper>(inode, pos, folio_size(pos, len, size))?;
+        let (folio, old_end) = grab::<B::Mapper>(
+            inode,
+            pos,
+            folio_size(pos, len, size),
+            called.drops_behind(),
+        )?;
         let place = WritePlace::new(folio, old_end, pos, len)?;
         let touched = place.touched();
         let all = touched.len() as u32;

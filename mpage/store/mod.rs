@@ -73,7 +73,7 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
         pos: u64,
         len: u32,
     ) -> Result<BegunWrite<'i, M::Inode>> {
-        let (folio, old_end) = grab::<M>(inode, pos, 0)?;
+        let (folio, old_end) = grab::<M>(inode, pos, 0, false)?;
         Ok(BegunWrite {
             folio: ReadyFolio::new(folio, pos, len, GetBlockFn::of::<M>())?,
             old_end,
@@ -101,20 +101,22 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
 /// The folios of a write.
 type Grabbed<'i, I> = (GrabbedFolio<'i, I>, Option<GrabbedFolio<'i, I>>);
 
-/// The folio for a write at `pos`, of up to `size` bytes if it has to be made, and that with the old
-/// end of the file, if the write leaves a gap behind that and it is another one.
+/// The folio for a write at `pos`, of up to `size` bytes if it has to be made, and then to leave memory
+/// when it has been written if the write `drops_behind`; and that with the old end of the file, if the
+/// write leaves a gap behind that and it is another one.
 fn grab<'i, M: BlockMapper>(
     inode: &ExclusiveInode<'i, M::Inode>,
     pos: u64,
     size: usize,
+    drops_behind: bool,
 ) -> Result<Grabbed<'i, M::Inode>> {
     match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
-        None => Ok((GrabbedFolio::sized(inode, pos, size)?, None)),
+        None => Ok((GrabbedFolio::sized(inode, pos, size, drops_behind)?, None)),
         Some(Ok(folio)) => Ok((folio, None)),
         // Writeback may have a bio with folios in front of the end, and wait for the lock of that;
         // so nobody who holds it waits for writeback to get memory.
         Some(Err(end)) => Ok((
-            without_fs_reclaim(|| GrabbedFolio::sized(inode, pos, size))?,
+            without_fs_reclaim(|| GrabbedFolio::sized(inode, pos, size, drops_behind))?,
             Some(end.into_folio()),
         )),
     }

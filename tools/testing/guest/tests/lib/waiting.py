@@ -51,6 +51,14 @@ def falls_asleep(pid):
     return seen == 30
 
 
+def until(is_so, what):
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < end, f"it is not so: {what}"
+        time.sleep(0.01)
+
+
 class Task(threading.Thread):
     """A call in a thread, which has the same open files. What it raises is raised again
     by result()."""
