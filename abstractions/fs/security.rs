@@ -63,24 +63,99 @@ unsafe extern "C" fn init_callback<N: XattrNamespace>(
 ) -> c_int {
     // SAFETY: By the safety requirements.
     let inode = unsafe { FsInode::from_raw(inode) };
-    let mut next = attributes;
     from_result(|| {
-        loop {
-            // SAFETY: By the safety requirements, `next` is in the array; names are NUL-terminated,
-            // and values as long as is said.
-            let (name, value) = unsafe {
-                if (*next).name.is_null() {
-                    return Ok(0);
-                }
-                let value = match (*next).value_len {
-                    0 => &[],
-                    len => core::slice::from_raw_parts((*next).value.cast::<u8>(), len),
-                };
-                (CStr::from_char_ptr((*next).name), value)
-            };
-            N::set(inode, name.to_bytes(), Some(value), SetMode::default())?;
-            // SAFETY: This was not the last.
-            next = unsafe { next.add(1) };
-        }
+        let mut set = |name: &CStr, value: &[u8]| {
+            N::set(inode, name.to_bytes(), Some(value), SetMode::default())
+        };
+        // SAFETY: By the safety requirements.
+        unsafe { for_each(attributes, &mut set) }.map(|()| 0)
     })
+}
+
+/// Calls `act` with the name and the value of each attribute, until that fails.
+///
+/// # Safety
+///
+/// `attributes` must be an array of attributes that one without a name ends, with names that a NUL ends
+/// and values that are as long as they say.
+unsafe fn for_each(
+    attributes: *const bindings::xattr,
+    act: &mut dyn FnMut(&CStr, &[u8]) -> Result,
+) -> Result {
+    let mut next = attributes;
+    loop {
+        // SAFETY: `next` is in the array, since the last one that was passed had a name; the rest is by
+        // the safety requirements.
+        let (name, value) = unsafe {
+            if (*next).name.is_null() {
+                return Ok(());
+            }
+            let value = match (*next).value_len {
+                0 => &[],
+                len => core::slice::from_raw_parts((*next).value.cast::<u8>(), len),
+            };
+            (CStr::from_char_ptr((*next).name), value)
+        };
+        act(name, value)?;
+        // SAFETY: This was not the last.
+        next = unsafe { next.add(1) };
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_security)]
+mod tests {
+    use super::*;
+
+    fn attribute(name: Option<&'static CStr>, value: &'static [u8]) -> bindings::xattr {
+        bindings::xattr {
+            name: name.map_or(ptr::null(), |name| name.as_char_ptr()),
+            value: match value.len() {
+                0 => ptr::null_mut(),
+                _ => value.as_ptr().cast_mut().cast(),
+            },
+            value_len: value.len(),
+        }
+    }
+
+    /// The tests' kernel has no security module, which would give these.
+    #[test]
+    fn labels_are_set_one_after_the_other() {
+        let labels = [
+            attribute(Some(c"first"), b"some value"),
+            attribute(Some(c"second"), b""),
+            attribute(Some(c"third"), b"\0\x01"),
+            attribute(None, b""),
+        ];
+        let mut seen = 0;
+        let mut check = |name: &CStr, value: &[u8]| {
+            let want: (&CStr, &[u8]) = match seen {
+                0 => (c"first", b"some value"),
+                1 => (c"second", b""),
+                _ => (c"third", b"\0\x01"),
+            };
+            assert_eq!((name, value), want);
+            seen += 1;
+            Ok(())
+        };
+        // SAFETY: The array ends with an attribute without a name; names and values are static.
+        let result = unsafe { for_each(labels.as_ptr(), &mut check) };
+        assert_eq!((result, seen), (Ok(()), 3));
+    }
+
+    #[test]
+    fn the_first_that_cannot_be_set_is_the_last() {
+        let labels = [
+            attribute(Some(c"first"), b"1"),
+            attribute(Some(c"second"), b"2"),
+            attribute(None, b""),
+        ];
+        let mut calls = 0;
+        let mut fail = |_: &CStr, _: &[u8]| {
+            calls += 1;
+            Err(ENOSPC)
+        };
+        // SAFETY: The array ends with an attribute without a name; names and values are static.
+        let result = unsafe { for_each(labels.as_ptr(), &mut fail) };
+        assert_eq!((result, calls), (Err(ENOSPC), 1));
+    }
 }
