@@ -109,6 +109,10 @@ fn fill<'m>(
             error.errno()
         }
     })?;
+    let owners = &data.order.owners;
+    if disk.file_acl != 0 && !owners.is_empty() {
+        owners.lock().come_back(disk.file_acl, ino);
+    }
     let attributes = vfs_attributes(&disk, known);
     let changed = !data.order.removals.is_empty();
     inode.init(

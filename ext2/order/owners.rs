@@ -82,8 +82,10 @@ impl Leavings {
         self.list.iter().filter(|one| one.block == block).count() as u32
     }
 
-    /// Notes that an inode has left a block. Whether there was room.
+    /// Notes that an inode has left a block. Whether there was room. The block's count has each inode
+    /// once: who has left before leaves anew.
     pub(crate) fn add(&mut self, block: u32, inode: u32) -> bool {
+        self.come_back(block, inode);
         self.last_serial += 1;
         let leaving = Leaving {
             serial: self.last_serial,
@@ -93,7 +95,8 @@ impl Leavings {
         self.list.len() < CAPACITY && self.list.push_within_capacity(leaving).is_ok()
     }
 
-    /// An inode that has left a block gets it again. Whether that is so: the block's count has it.
+    /// An inode that has left a block gets it again, or is read with it: the disk has kept an older image
+    /// in place of the last one. Whether that is so: the block's count has it.
     pub(crate) fn come_back(&mut self, block: u32, inode: u32) -> bool {
         let before = self.list.len();
         self.list
@@ -301,7 +304,10 @@ mod tests {
         assert_eq!((leavings.of(100), leavings.of(200)), (1, 1));
         // The first was of before.
         assert!(leavings.add(100, 11));
-        assert!(!leavings.take(1) && leavings.take(2) && leavings.take(4));
+        // An inode counts once.
+        assert!(leavings.add(200, 11) && leavings.of(200) == 1);
+        assert!(!leavings.take(1) && leavings.take(2) && !leavings.take(3));
+        assert!(leavings.take(4) && leavings.take(5));
         assert_eq!(leavings.of(100), 0);
         Ok(())
     }
