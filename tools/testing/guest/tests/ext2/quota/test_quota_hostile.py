@@ -7,6 +7,7 @@ import random
 import struct
 
 import disks
+import ext2disk
 import quotas
 import writers
 from lowlevel import error_of
@@ -124,3 +125,97 @@ def test_pointers(ctx):
         _block(disk.path, table, bytes(1024))
     disk.mount()
     disk.finish()
+
+
+_MODE, _SIZE, _BLOCKS, _POINTERS, _SIZE_HIGH = 0, 4, 28, 40, 108
+
+
+def _cases(end, table, directory):
+    """What is overwritten in the inode of a quota file, [(offset, form, value)], by name;
+    `end` is the number of blocks, `table` and `directory` are blocks of such."""
+    def pointer(index, value):
+        return [(_POINTERS + 4 * index, "<I", value)]
+
+    def all_of_them(value):
+        return [(_POINTERS + 4 * index, "<I", value) for index in range(15)]
+
+    yield "type 0", [(_MODE, "<H", 0o644)]
+    yield "a directory", [(_MODE, "<H", 0o040644)]
+    yield "a device", [(_MODE, "<H", 0o060644)]
+    yield "size 0", [(_SIZE, "<I", 0)]
+    yield "size odd", [(_SIZE, "<I", 0x1FFF)]
+    yield "size negative", [(_SIZE_HIGH, "<I", 0x80000000)]
+    yield "size huge", [(_SIZE_HIGH, "<I", 0x7FFFFFFF)]
+    yield "size of 1 TiB", [(_SIZE_HIGH, "<I", 0x100)]
+    yield "i_blocks absurd", [(_BLOCKS, "<I", 0xFFFFFFFF)]
+    yield "i_blocks 0", [(_BLOCKS, "<I", 0)]
+    yield "a hole in front", pointer(0, 0)
+    yield "a hole for the root", pointer(1, 0)
+    for index in (0, 1, 2, 12):
+        yield f"pointer {index} far outside", pointer(index, 0xFFFFFF00)
+        yield f"pointer {index} just outside", pointer(index, end)
+        yield f"pointer {index} at the superblock", pointer(index, 1)
+        yield f"pointer {index} at the descriptors", pointer(index, 2)
+        yield f"pointer {index} at an inode table", pointer(index, table)
+        yield f"pointer {index} at a directory", pointer(index, directory)
+    yield "nothing but holes", all_of_them(0)
+    yield "all outside", all_of_them(end + 1)
+    yield "one level too many", [(_POINTERS + 4 * 13, "<I", directory),
+                                 (_SIZE, "<I", 1 << 20)]
+
+
+@timeout(180)
+def test_inodes(ctx):
+    """A quota file whose inode is broken, each field: refused, or used without harm to
+    anybody else; no metadata is given out or overwritten."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("for rust_ext2: C writes to what it is led to")
+    ctx.allow_log(r"rust_ext2 .*error: ")
+    disk = quotas.ready(ctx, "blank-1k")
+    for number in range(12):
+        quotas.limit(disk, USER, 1 + (number << 16), blocks=(0, 1000))
+    ino = os.stat(disk.where(quotas.FILES[USER])).st_ino
+    size = os.path.getsize(disk.where(quotas.FILES[USER]))
+    assert size > 14 * 1024, f"no indirect block: {size}"
+    quotas.turn_off(disk)
+    os.mkdir(disk.where("folder"))
+    os.mkdir(disk.where("folder/kept"))
+    directory = os.stat(disk.where("folder")).st_ino
+    writers.make(disk.where("bystander"), 9, 50_000)
+    disk.finish()
+    at = ext2disk.inode_offset(disk.path, ino)
+    with open(disk.path, "rb") as file:
+        sound = file.read()
+    of_directory, = struct.unpack_from(
+        "<I", sound, ext2disk.inode_offset(disk.path, directory) + _POINTERS)
+    groups, info = ext2disk.Groups(disk.path), ext2disk.superblock(disk.path)
+    blocks = -(-info["inodes_per_group"] * info["inode_size"] // groups.size)
+    metadata = groups.metadata(blocks)
+    turned_on, wrong = 0, []
+    for name, patches in _cases(info["blocks"], _unused_table_block(disk.path),
+                                of_directory):
+        with open(disk.path, "r+b") as file:
+            file.write(sound)
+            for offset, form, value in patches:
+                file.seek(at + offset)
+                file.write(struct.pack(form, value))
+        disk.mount(quotas.OPTIONS + ",errors=continue")
+        if not error_of(quotas.turn_on, disk, (USER,))[1]:
+            turned_on += 1
+        _use(disk)
+        error_of(quotas.turn_off, disk, (USER,))
+        writers.check(disk.where("bystander"), 9, 50_000, what=name)
+        if "directory" not in name and "level" not in name:
+            assert os.listdir(disk.where("folder")) == ["kept"], name
+        disk.umount()
+        bitmaps = ext2disk.Groups(disk.path)
+        free = [block for block in metadata if not bitmaps.is_used(block)]
+        if free:
+            wrong.append(f"{name}: the metadata in blocks {free[:9]} is called free")
+        if "table" in name:
+            status, text = disks.fsck(ctx, disk.path, "-fy")
+            assert status in (0, 1), f"{name}: {status}\n{text}"
+    assert not wrong, "\n".join(wrong)
+    assert turned_on > 5, f"only {turned_on} could be turned on"
+    status, text = disks.fsck(ctx, disk.path, "-fy")
+    assert status in (0, 1), f"{status}\n{text}"

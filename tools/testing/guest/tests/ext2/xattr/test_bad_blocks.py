@@ -146,6 +146,52 @@ def test_pointers(ctx):
     assert status == 4 and f"-{kept}" in text, text
 
 
+def _set_owners(path, block, count):
+    with open(path, "r+b") as file:
+        file.seek(attributes.offset_of(path, block) + 4)
+        file.write(struct.pack("<I", count))
+
+
+@timeout(60)
+def test_wrong_counts(ctx):
+    """A block whose count of owners is too low is freed while somebody has it: what its
+    next owner has there is neither read as attributes nor freed with them. One whose count
+    is too high stays."""
+    disk = disks.Disk(ctx, "blank-1k").mount("user_xattr")
+    for name in ("low-1", "low-2", "high-1", "high-2"):
+        open(disk.where(name), "wb").close()
+        os.setxattr(disk.where(name), "user.a", name[:3].encode() * 9)
+    numbers = {name: os.stat(disk.where(name)).st_ino for name in ("low-1", "high-1")}
+    disk.umount()
+    low, high = (attributes.block_of(disk.path, ino) for ino in numbers.values())
+    assert low != high and attributes.owners(disk.path, low) == 2
+    _set_owners(disk.path, low, 1)
+    _set_owners(disk.path, high, 3)
+    ctx.allow_log(r"rust_ext2 .*error: ")
+    disk.mount("user_xattr,errors=continue")
+    os.unlink(disk.where("low-1"))
+    disks.sync(disk.point)
+    attributes.fill(disk.where("filler"))
+    with open(disk.where("filler"), "rb") as file:
+        before = file.read()
+    disk.umount()
+    disk.mount("user_xattr,errors=continue")
+    if ctx.fstype != disks.C_FSTYPE:
+        assert error_of(os.getxattr, disk.where("low-2"), "user.a")[1] == errno.EUCLEAN
+    os.unlink(disk.where("low-2"))
+    for name in ("high-1", "high-2"):
+        os.unlink(disk.where(name))
+    disks.sync(disk.point)
+    # there is not one free block that the filler has
+    error_of(attributes.fill, disk.where("more"))
+    with open(disk.where("filler"), "rb") as file:
+        assert file.read() == before, "what the next owner has was given out again"
+    disk.umount()
+    assert attributes.owners(disk.path, high) == 1
+    status, text = disks.fsck(ctx, disk.path, "-fn")
+    assert status == 4 and f"-{high}" in text, text
+
+
 def _first_table(path):
     """The first block of the first inode table."""
     info = attributes.superblock(path)
