@@ -14,8 +14,8 @@ import subprocess
 import tempfile
 
 # Each takes away something that is used, or was.
-OFF = ("CGROUP_WRITEBACK", "EXPORTFS_BLOCK_OPS", "FILE_LOCKING", "MIGRATION",
-       "MULTIUSER", "PRINTK", "TRANSPARENT_HUGEPAGE")
+OFF = ("CGROUP_WRITEBACK", "EXPORTFS_BLOCK_OPS", "FILE_LOCKING", "FS_POSIX_ACL",
+       "MIGRATION", "MULTIUSER", "PRINTK", "QUOTA", "TRANSPARENT_HUGEPAGE")
 # what it guards: a line, or a block with the indentation of the attribute
 _CFG = re.compile(r"( *)#\[cfg\(CONFIG_(\w+)\)\]\n(?:.*\{\n(?:.*\n)*?\1\}.*\n|.*\n)")
 _NAME = re.compile(r"\bbindings::([a-z][a-z0-9_]*)\b")
