@@ -27,6 +27,7 @@ use rust_mpage::fs::{
     self,
     ExclusiveInode,
     Level,
+    Pass,
     Wait, //
 };
 
@@ -71,7 +72,7 @@ fn store(inode: &Ext2Inode) -> Result {
     // That it did not get to the disk now is in the log, and nobody else is there to be told. The
     // block that it is in is dirty then, which is enough.
     if inode.sync(wait).is_err() {
-        inode::write_inode(inode).inspect_err(|_| {
+        inode::write_inode(inode, Pass::One).inspect_err(|_| {
             report::corrupt(
                 inode.super_block(),
                 fmt!("inode {} cannot be deleted", inode.number()),

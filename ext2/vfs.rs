@@ -50,11 +50,13 @@ use rust_mpage::fs::{
     MountRequest,
     NewSuperBlock,
     Parameters,
+    Pass,
     Purpose,
     QuotaFileSystem,
     QuotaUse,
     StatFs,
     SuperBlock,
+    Syncing,
     Unwritten,
     Value,
     Wait,
@@ -144,8 +146,8 @@ impl WritableFileSystem for Ext2 {
         super_state::mounted(sb)
     }
 
-    fn write_inode(inode: &Ext2Inode) -> Result {
-        inode::write_inode(inode)
+    fn write_inode(inode: &Ext2Inode, pass: Pass) -> Result {
+        inode::write_inode(inode, pass)
     }
 
     fn sync_inode_metadata(inode: &Ext2Inode) -> Result {
@@ -164,8 +166,8 @@ impl WritableFileSystem for Ext2 {
         evict::free(inode)
     }
 
-    fn sync_fs(sb: &SuperBlock<Self>, wait: Wait) -> Result {
-        super_state::sync_fs(sb, wait)
+    fn sync_fs(sync: Syncing<'_, Self>, wait: Wait) -> Result {
+        super_state::sync(sync, wait)
     }
 
     fn freeze(sb: &SuperBlock<Self>) -> Result {

@@ -196,6 +196,8 @@ pub use self::writable::{
 };
 pub use self::write::{
     AccessChange,
+    Pass,
+    Syncing,
     WritableFileSystem,
     WriteTable, //
 };

@@ -49,8 +49,9 @@ pub trait WritableFileSystem: FileSystem {
     /// On an error the mount fails, and [`Self::put_super`] is not called.
     fn mounted(sb: &SuperBlock<Self>) -> Result;
 
-    /// Copies the inode into its block, and marks that dirty. C: `write_inode`.
-    fn write_inode(inode: &FsInode<Self>) -> Result;
+    /// Copies the inode into its block, and marks that dirty; or marks the inode as dirty again, to
+    /// be asked once more. C: `write_inode`.
+    fn write_inode(inode: &FsInode<Self>, pass: Pass) -> Result;
 
     /// Writes what [`Self::write_inode`] has marked, and the metadata blocks of the inode, and
     /// waits for them. C: `sync_inode_metadata`.
@@ -71,7 +72,7 @@ pub trait WritableFileSystem: FileSystem {
 
     /// Brings the filesystem's own metadata to its blocks, and, if asked to wait, to the device;
     /// the caller writes and waits for all blocks of the device afterwards. C: `sync_fs`.
-    fn sync_fs(sb: &SuperBlock<Self>, wait: Wait) -> Result;
+    fn sync_fs(sync: Syncing<'_, Self>, wait: Wait) -> Result;
 
     /// Makes what is on the device a whole filesystem. Nobody writes until [`Self::unfreeze`].
     /// C: `freeze_fs`.
@@ -83,6 +84,66 @@ pub trait WritableFileSystem: FileSystem {
     /// The filesystem is unmounted. All its inodes are gone. What is left of its metadata is to be
     /// written now, see [`SuperBlock::write_metadata`]. C: `put_super`.
     fn put_super(sb: &SuperBlock<Self>);
+}
+
+/// Which inodes are being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// This one alone: somebody waits for it, or it leaves memory. It is not dirty afterwards.
+    One,
+    /// Many of the filesystem, one after the other, by the flusher. One that is dirty again comes
+    /// again with the next, which for a sync is this: `sync_fs` follows, and may have it written.
+    Many,
+}
+
+impl Pass {
+    /// # Safety
+    ///
+    /// `wbc` must be the valid argument of a `write_inode` operation.
+    unsafe fn from_raw(wbc: *mut bindings::writeback_control) -> Self {
+        // SAFETY: By the safety requirements.
+        let flags = unsafe {
+            bindings::writeback_control::for_sync_raw(wbc)
+                | bindings::writeback_control::tagged_writepages_raw(wbc)
+                | bindings::writeback_control::range_cyclic_raw(wbc)
+        };
+        // The functions of the kernel that write one inode set none of them, and each reason to wake
+        // the flusher sets one.
+        match flags {
+            0 => Self::One,
+            _ => Self::Many,
+        }
+    }
+}
+
+/// A filesystem that is being synced: `s_umount` is held.
+///
+/// # Invariants
+///
+/// For `'a`, `s_umount` of the superblock is held.
+pub struct Syncing<'a, T> {
+    sb: &'a SuperBlock<T>,
+}
+
+impl<'a, T> Syncing<'a, T> {
+    /// # Safety
+    ///
+    /// For `'a`, `s_umount` of `sb` must be held.
+    unsafe fn new(sb: &'a SuperBlock<T>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self { sb }
+    }
+
+    /// The filesystem.
+    pub fn super_block(&self) -> &'a SuperBlock<T> {
+        self.sb
+    }
+
+    /// Has all inodes that are dirty written once more, and their pages. C: `sync_inodes_sb()`.
+    pub fn write_inodes(&self) {
+        // SAFETY: The superblock is valid, and locked by the type invariants.
+        unsafe { bindings::sync_inodes_sb(self.sb.as_raw()) }
+    }
 }
 
 /// The C table of a filesystem's [`WritableFileSystem`].
@@ -194,13 +255,15 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     /// filled is marked dirty.
     unsafe extern "C" fn write_inode_callback(
         inode: *mut bindings::inode,
-        _wbc: *mut bindings::writeback_control,
+        wbc: *mut bindings::writeback_control,
     ) -> c_int {
         from_result(|| {
             // SAFETY: By the safety requirements.
             let this = unsafe { FsInode::from_raw(inode) };
+            // SAFETY: The VFS passes a request that is valid for the call.
+            let pass = unsafe { Pass::from_raw(wbc) };
             this.super_block().rescue_after_error();
-            or_dirty_again(this, T::write_inode)?;
+            or_dirty_again(this, |inode| T::write_inode(inode, pass))?;
             // SAFETY: The inode is valid. A sync that waits asks for the metadata from now on.
             unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
             Ok(0)
@@ -287,7 +350,9 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         if sb.is_read_only() {
             return 0;
         }
-        from_result(|| T::sync_fs(sb, Wait::from_raw(wait)).map(|()| 0))
+        // SAFETY: The VFS holds `s_umount` for the call.
+        let sync = unsafe { Syncing::new(sb) };
+        from_result(|| T::sync_fs(sync, Wait::from_raw(wait)).map(|()| 0))
     }
 
     /// # Safety

@@ -40,6 +40,8 @@ pub(crate) struct DiskOnly {
     pub(crate) fresh_batch: u64,
     /// And the one that it waits for with the first pointer, of a directory.
     pub(crate) first_batch: u64,
+    /// It has been put off, so that others wait together with it.
+    pub(crate) is_put_off: bool,
 }
 
 /// Where the names of an inode are that may not be on the disk, as `fsync(2)` has to know.

@@ -8,6 +8,12 @@
 //! [`branches`](crate::order::branches), and has a link for each name that the medium may have, see
 //! [`removals`](crate::order::removals). If there is none in memory it has nothing but these.
 //!
+//! Blocks get their places just before their inode is written, and the pointers of a new file wait
+//! for what they lead to. One after the other these would be a flush of the device for each inode; so
+//! where many are written an inode that waits is put off, once: it stays dirty, and when the next
+//! one does not wait, or it comes itself again, all that has been waited for is on the medium at one
+//! go. A sync does not end before, see [`settle_put_off`](crate::order::branches::FreshBranches::settle_put_off).
+//!
 //! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the buffer,
 //! so that an older image never replaces a newer one.
 
@@ -38,24 +44,45 @@ use crate::{
         super_state,
         Ext2, //
     },
-    order::branches::Settled, //
+    order::branches::{
+        FreshBranches,
+        Settled, //
+    }, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
     self,
     Buffer,
-    InodeView, //
+    InodeView,
+    Pass, //
 };
 use zerocopy::FromZeros;
 
-/// Writes the inode into its block, which is then dirty.
-pub(crate) fn write_inode(inode: &Ext2Inode) -> Result {
+/// Writes the inode into its block, which is then dirty; or puts it off.
+pub(crate) fn write_inode(inode: &Ext2Inode, pass: Pass) -> Result {
     let sb = inode.super_block();
+    let branches = &sb.data().order.branches;
 
     if inode_encode::is_large_file(inode.mode(), inode.size()) {
         super_state::enable_large_files(sb)?;
     }
+    if pass == Pass::Many && puts_off(inode, branches) {
+        inode.mark_dirty();
+        branches.note_put_off();
+        return Ok(());
+    }
     store(inode).map(|_| ())
+}
+
+/// Whether the inode, one of many that are written, would have to wait, and is to be asked again.
+fn puts_off(inode: &Ext2Inode, branches: &FreshBranches) -> bool {
+    let mut disk = inode.data().disk_only.lock();
+
+    if disk.fresh == 0 || disk.is_put_off || branches.is_done(disk.fresh_batch) {
+        return false;
+    }
+    disk.is_put_off = true;
+    true
 }
 
 /// Stores the image of the inode, after the blocks that it is the first to point to. The block that
@@ -186,6 +213,7 @@ fn store_image(
     disk.attributes_stored |= image.file_acl != 0 && image.file_acl == data.file_acl();
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
+    disk.is_put_off &= kept != 0;
     disk.is_new = false;
     disk.is_on_disk |= image.nlink != 0;
     Ok(Stored::Yes)

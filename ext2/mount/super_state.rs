@@ -45,6 +45,7 @@ use rust_mpage::fs::{
     Buffer,
     Level,
     SuperBlock,
+    Syncing,
     Wait, //
 };
 use zerocopy::FromZeros;
@@ -147,6 +148,17 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
         }),
         Wait::No => Ok(()),
     }
+}
+
+/// As [`sync_fs`], for the VFS, which has had inodes written that have [been put
+/// off](crate::inode::write_inode).
+pub(crate) fn sync(sync: Syncing<'_, Ext2>, wait: Wait) -> Result {
+    let sb = sync.super_block();
+
+    if wait == Wait::Yes && sb.data().order.branches.settle_put_off(sb) {
+        sync.write_inodes();
+    }
+    sync_fs(sb, wait)
 }
 
 /// Marks the filesystem as in use, and writes the superblock, and, if that is to be waited for,

@@ -22,7 +22,11 @@ use super::{
 };
 use kernel::{
     prelude::*,
-    static_lock_class, //
+    static_lock_class,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 use rust_mpage::fs::{
     Buffer,
@@ -81,6 +85,8 @@ impl Settled {
 pub(crate) struct FreshBranches {
     #[pin]
     batches: Batches<Branch>,
+    /// Whether inodes wait that have been put off: 0 or 1.
+    put_off: Atomic<u32>,
 }
 
 impl FreshBranches {
@@ -91,6 +97,7 @@ impl FreshBranches {
                 (c"ext2_branches_waiting", static_lock_class!()),
                 (c"ext2_branches_running", static_lock_class!()),
             ),
+            put_off: Atomic::new(0),
         })
     }
 
@@ -135,6 +142,26 @@ impl FreshBranches {
             |branch| branch.inode == inode,
             |branches| write(sb, branches),
         )
+    }
+
+    /// Whether a batch has been dealt with.
+    pub(crate) fn is_done(&self, batch: u64) -> bool {
+        self.batches.is_done(batch)
+    }
+
+    /// Notes that an inode which waits for a batch is written later, with others.
+    pub(crate) fn note_put_off(&self) {
+        self.put_off.store(1, Relaxed);
+    }
+
+    /// Has all that inodes wait for which have been put off brought to the medium. Whether there are
+    /// any; those that it fails for find that out.
+    pub(crate) fn settle_put_off<F: Ordered>(&self, sb: &SuperBlock<F>) -> bool {
+        if self.put_off.xchg(0, Relaxed) == 0 {
+            return false;
+        }
+        let _ = self.settle_all(sb);
+        true
     }
 
     /// Has all that there is brought to the medium. Failures are kept.

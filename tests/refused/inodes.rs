@@ -16,6 +16,7 @@ use rust_mpage::fs::{
     InodeRef,
     LockedDirectory,
     NewInode,
+    Pass,
     SuperBlock,
     WritableFileSystem, //
 };
@@ -85,7 +86,7 @@ pub struct KeptReference<T: FileSystem> {
 
 /// What a filesystem does with an inode that is evicted.
 pub fn delete<T: WritableFileSystem>(inode: &FsInode<T>) -> Result {
-    T::write_inode(inode)
+    T::write_inode(inode, Pass::One)
 }
 
 // refused: E0277 AlwaysRefCounted
