@@ -30,18 +30,21 @@ use crate::{
             Windows, //
         }, //
     },
-    tree::delayed::Delayed, //
+    tree::delayed::{
+        Delayed,
+        MissingArrays, //
+    },
 };
 use core::ops::Range;
 use kernel::prelude::*;
 
-/// Blocks of a file that have no place.
+/// Blocks of a file that have no place, behind one array of pointers to data.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct KnownHole {
     /// The blocks.
     pub(crate) blocks: Range<u32>,
-    /// At which level the pointer to each of them, or to an array on the way, is null.
-    pub(crate) level: usize,
+    /// The arrays that are missing on the way to each of them, told of one.
+    pub(crate) missing: MissingArrays,
 }
 
 /// What the tree mutex protects, besides the pointers.

@@ -6,7 +6,8 @@
 //! a hole is promised: so many blocks are taken from the filesystem's
 //! [`Space`](crate::groups::space::Space), the arrays of pointers that are missing among them, and
 //! nobody else gets them. When the data has been copied the promise is kept, for just the blocks that
-//! were filled, and they become dirty before the folio is unlocked. Writeback finds what has been
+//! were filled, and they become dirty before the folio is unlocked. The tree is locked meanwhile, which
+//! nothing waits in: what is copied from is in memory, or not copied. Writeback finds what has been
 //! promised in [`allocate`](super::allocate), gives places to a whole run of it, and spends the promise.
 //! Whoever takes pages from the cache that have not been written forgets what was promised for them.
 //!
@@ -57,12 +58,17 @@ use crate::{
     },
 };
 use core::ops::Range;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::MutexGuard, //
+};
 use rust_mpage::{
     Backed,
     Backer,
     BlockCount,
-    LogicalBlock, //
+    LogicalBlock,
+    Mapping,
+    PhysicalBlock, //
 };
 
 /// Below this many blocks that nobody has been promised, or a hundred-and-twenty-eighth of all, blocks
@@ -83,10 +89,23 @@ impl Backer for Delayed {
         max: BlockCount,
     ) -> Result<Backed<'i, Promise<'i>>> {
         inode.data().delay.note_writer();
+        let is_behind_end = at.0 << inode.block_bits() >= inode.size();
+        let known = match is_behind_end {
+            false => known::recall(inode, at.0, max.0),
+            true => None,
+        };
+        if let Some((first, count)) = known {
+            let start = PhysicalBlock(first.into());
+            let mapping = Mapping::mapped(inode.device(), start, BlockCount(count));
+            return Ok(Backed::Mapped(mapping));
+        }
         if inode.super_block().is_read_only() {
             return there_only(inode, at.0, max.0);
         }
-        back(inode, at.0, max.0)
+        match go_on(inode, at.0, max.0) {
+            Some(backed) => Ok(backed),
+            None => back(inode, at.0, max.0),
+        }
     }
 
     fn keep(promise: Promise<'_>, blocks: BlockCount) {
@@ -102,6 +121,7 @@ pub(crate) struct Promise<'i> {
 }
 
 struct Begun<'i> {
+    tree: MutexGuard<'i, Tree>,
     at: u32,
     claimed: Promised<'i>,
     arrays: MissingArrays,
@@ -110,28 +130,16 @@ struct Begun<'i> {
 impl Promise<'_> {
     /// The first `blocks` blocks have been filled, and are about to become dirty.
     fn keep(mut self, blocks: u32) {
-        if blocks == 0 {
-            return;
-        }
-        let Some(begun) = self.begun.take() else {
+        let Some(mut begun) = self.begun.take().filter(|_| blocks != 0) else {
             return;
         };
         let inode = self.inode;
-        let mut tree = inode.data().lock_tree();
         let end = begun.at.saturating_add(blocks);
-        tree.delayed
+        begun
+            .tree
+            .delayed
             .keep(block_size(inode), begun.at..end, begun.arrays);
-        settle(inode, &mut tree, Some(begun.claimed));
-    }
-}
-
-impl Drop for Promise<'_> {
-    fn drop(&mut self) {
-        if let Some(begun) = self.begun.take() {
-            let mut tree = self.inode.data().lock_tree();
-            tree.delayed.drop_promise(block_size(self.inode));
-            settle(self.inode, &mut tree, Some(begun.claimed));
-        }
+        settle(inode, &mut begun.tree, Some(begun.claimed));
     }
 }
 
@@ -140,27 +148,16 @@ impl Drop for Promise<'_> {
 /// Fails with `ENOSPC`, `EIO`, `ENOMEM` or `EUCLEAN`.
 fn back<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Result<Backed<'i, Promise<'i>>> {
     let path = way::path_to(inode, at)?;
-    let there = |(first, count): (u32, u32)| mapped(inode, &path, Blocks::there(first, count));
 
-    if let Some(blocks) = known::recall(inode, at, max) {
-        return Ok(there(blocks));
-    }
     if inode.data().delay.blocks() == 0 && !delays(inode) {
         let blocks = Request::new(inode, at, &path, max).blocks()?;
         return Ok(mapped(inode, &path, blocks));
-    }
-    let block = at as u32;
-    // Who has the mutex may be waiting for the device.
-    if let Some(mut tree) = inode.data().try_lock_tree() {
-        if let Some(backed) = promise(inode, &mut tree, block, &path, max) {
-            return Ok(backed);
-        }
     }
     let cuts = inode.data().cuts();
     let missing = match known::look(inode, at, &path, max)? {
         Found::Blocks(blocks) => {
             inode::check_own(inode, blocks.first, blocks.count)?;
-            return Ok(there((blocks.first, blocks.count)));
+            return Ok(mapped(inode, &path, blocks));
         }
         Found::Missing(missing) => MissingBefore::new(missing, cuts),
     };
@@ -170,8 +167,8 @@ fn back<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Result<Backed<'i, Promis
             if let Some(block) = missing.array.block() {
                 inode::check_own(inode, block, 1)?;
             }
-            tree.hole = Some(hole(inode, block, &path, &missing));
-            if let Some(backed) = promise(inode, &mut tree, block, &path, max) {
+            tree.hole = Some(hole(inode, at as u32, &path, &missing));
+            if let Some(backed) = promise(inode, tree, at as u32, max) {
                 return Ok(backed);
             }
         }
@@ -197,6 +194,17 @@ fn there_only(inode: &Ext2Inode, at: u64, max: u32) -> Result<Backed<'_, Promise
     }
 }
 
+/// As [`back`], of what goes on in the hole that the last promise was in. Who has the mutex may be
+/// waiting for the device: then nobody knows.
+#[inline]
+fn go_on<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Option<Backed<'i, Promise<'i>>> {
+    let at = u32::try_from(at).ok()?;
+    if inode.data().delay.blocks() == 0 {
+        return None;
+    }
+    promise(inode, inode.data().try_lock_tree()?, at, max)
+}
+
 fn mapped<'i>(inode: &'i Ext2Inode, path: &BlockPath, blocks: Blocks) -> Backed<'i, Promise<'i>> {
     Backed::Mapped(blocks.mapping(inode, path))
 }
@@ -211,21 +219,19 @@ fn delays(inode: &Ext2Inode) -> bool {
         && !sb.has_quota()
 }
 
-/// Promises block `at`, whose path is `path`, and those behind it, `max` at most. [`None`] if they are
-/// not in the hole that the tree knows, or are to have their places at once.
+/// Promises block `at`, and those behind it, `max` at most. [`None`] if they are not in the hole that
+/// the tree knows, or are to have their places at once.
+#[inline]
 fn promise<'i>(
     inode: &'i Ext2Inode,
-    tree: &mut Tree,
+    mut tree: MutexGuard<'i, Tree>,
     at: u32,
-    path: &BlockPath,
     max: u32,
 ) -> Option<Backed<'i, Promise<'i>>> {
-    let promised = |begun, len| {
-        let promise = Promise { inode, begun };
-        Some(Backed::Promised(promise, BlockCount(len)))
-    };
+    let promised = |begun, len| Backed::Promised(Promise { inode, begun }, BlockCount(len));
+
     if let Some(run) = tree.delayed.run_from(at) {
-        return promised(None, max.min(run.end - at));
+        return Some(promised(None, max.min(run.end - at)));
     }
     let hole = tree
         .hole
@@ -236,45 +242,43 @@ fn promise<'i>(
     if !delays(inode) || data.space.available() < nearly {
         return None;
     }
-    let most = max.min(path.blocks_to_boundary().saturating_add(1));
-    let range = at..hole.blocks.end.min(at.saturating_add(most));
-    let end = tree
-        .delayed
-        .next_in(range.clone())
-        .map_or(range.end, |next| next.start);
-    let arrays = match path.offset(path.depth() - 1) {
-        // The one in front is on the same way, and promised.
-        1.. if tree.delayed.run_from(at - 1).is_some() => MissingArrays::NONE,
-        _ => {
-            let missing = MissingArrays::new(at, path, hole.level);
-            tree.delayed.unpromised(block_size(inode), missing)
-        }
+    let range = at..hole.blocks.end.min(at.saturating_add(max));
+    let arrays = match at > hole.blocks.start && tree.delayed.run_from(at - 1).is_some() {
+        // Behind the same array as the one in front, which is promised.
+        true => MissingArrays::NONE,
+        false => tree
+            .delayed
+            .unpromised(block_size(inode), hole.missing.beside(at)),
+    };
+    let len = match tree.delayed.next_in(range.clone()) {
+        Some(next) => next.start - at,
+        None => range.end - at,
     };
     let wanted = Wanted {
         needed: arrays.count() + 1,
-        most: arrays.count() + (end - at),
+        most: arrays.count() + len,
     };
     let claimed = balloc::claim(inode.super_block(), wanted).ok()?;
     tree.delayed.begin(arrays, GFP_NOWAIT).ok()?;
     let len = claimed.count() - arrays.count();
-    promised(
-        Some(Begun {
-            at,
-            claimed,
-            arrays,
-        }),
-        len,
-    )
+    let begun = Begun {
+        tree,
+        at,
+        claimed,
+        arrays,
+    };
+    Some(promised(Some(begun), len))
 }
 
-/// The hole that is at block `at`, where `missing` is missing.
+/// The hole that is at block `at`, where `missing` is missing, as far as it is behind one array.
 fn hole(inode: &Ext2Inode, at: u32, path: &BlockPath, missing: &Missing) -> KnownHole {
     let Missing { level, array, .. } = missing;
     let nulls = search::nulls_from(inode, array, path, *level);
-    let len = path.hole_len(*level, nulls).min(u32::MAX.into()) as u32;
+    let most = u64::from(path.blocks_to_boundary()) + 1;
+    let len = path.hole_len(*level, nulls).min(most) as u32;
     KnownHole {
         blocks: at..at.saturating_add(len),
-        level: *level,
+        missing: MissingArrays::new(at, path, *level),
     }
 }
 

@@ -6,10 +6,9 @@
 //! missing array the first one promises it, and it is promised as long as one of them is there. So what
 //! is promised is what the file will have taken when it has been written, neither more nor less.
 //!
-//! Who promises does it in two steps, with time in between in which the tree is not locked: the promise
-//! is made before data is copied, and kept for what has been copied. A run that is noted here never
-//! has a block that nobody filled. While promises are in between no array is given up, so one that was
-//! promised or there when a promise was made is so when it is kept.
+//! Who promises does it in two steps: there is room for it before data is copied, and what has been
+//! copied is noted then. So a run that is noted here never has a block that nobody filled. The tree is
+//! locked from the one to the other, so an array that was promised or there before is so afterwards.
 //!
 //! C counterpart: none; `ext4_da_reserve_space()`, whose promises of arrays are for the worst case.
 //!
@@ -63,6 +62,12 @@ impl MissingArrays {
         self.heights.count_ones()
     }
 
+    /// Of block `at`, which is behind the same array of pointers to data.
+    #[inline]
+    pub(crate) fn beside(self, at: u32) -> Self {
+        Self { at, ..self }
+    }
+
     #[inline]
     fn iter(self, size: BlockSize) -> impl Iterator<Item = (u32, u32)> {
         (0..HEIGHTS)
@@ -76,12 +81,6 @@ pub(crate) struct Delayed {
     blocks: RunSet,
     /// The arrays of pointers, by [`number`].
     arrays: RunSet,
-    /// Promises that have been made and are to be kept yet.
-    in_flight: usize,
-    /// Whether arrays were to be given up meanwhile.
-    has_stale: bool,
-    /// Arrays that were made meanwhile.
-    made: RunSet,
 }
 
 impl Delayed {
@@ -90,9 +89,6 @@ impl Delayed {
         Self {
             blocks: RunSet::new(),
             arrays: RunSet::new(),
-            in_flight: 0,
-            has_stale: false,
-            made: RunSet::new(),
         }
     }
 
@@ -131,69 +127,40 @@ impl Delayed {
         arrays
     }
 
-    /// Begins a promise of blocks, and of `arrays`. Fails if there is no memory for one more, or the
-    /// file has too many holes between promised blocks.
+    /// Makes room for a promise of blocks, and of `arrays`. Fails if there is no memory, or the file has
+    /// too many holes between promised blocks.
     #[inline]
     pub(crate) fn begin(&mut self, arrays: MissingArrays, flags: Flags) -> Result<(), AllocError> {
-        if self.blocks.runs() + self.in_flight >= MOST_RUNS {
+        if self.blocks.runs() >= MOST_RUNS {
             return Err(AllocError);
         }
-        self.in_flight += 1;
-        let result = match arrays.count() {
-            // None is promised by any that is in flight if the set is without memory.
-            0 if self.arrays.len() == 0 => self.blocks.reserve(self.in_flight, flags),
-            _ => self.make_room(flags),
-        };
-        if result.is_err() {
-            self.in_flight -= 1;
+        self.blocks.reserve(1, flags)?;
+        match arrays.count() {
+            0 => Ok(()),
+            _ => self.arrays.reserve(HEIGHTS as usize, flags),
         }
-        result
     }
 
-    /// Makes room for all that are to be kept, and for a run that becomes two. Who removes something
-    /// that others will go on to need does that before.
+    /// Makes room for runs that become two. Who removes something that others will go on to need does
+    /// that before.
     pub(crate) fn make_room(&mut self, flags: Flags) -> Result<(), AllocError> {
-        self.blocks.reserve(self.in_flight + 1, flags)?;
-        self.arrays
-            .reserve(HEIGHTS as usize * (self.in_flight + 1), flags)
+        self.blocks.reserve(1, flags)?;
+        self.arrays.reserve(HEIGHTS as usize, flags)
     }
 
-    /// Ends a promise that was begun: `blocks` have been filled, and `arrays` are promised with them.
+    /// Keeps a promise that was begun: `blocks` have been filled, and `arrays` are promised with them.
     #[inline]
     pub(crate) fn keep(&mut self, size: BlockSize, blocks: Range<u32>, arrays: MissingArrays) {
         self.blocks.insert(blocks);
         for (_, number) in arrays.iter(size) {
-            if self.made.run_from(number).is_none() {
-                self.arrays.insert(number..number + 1);
-            }
-        }
-        self.end(size);
-    }
-
-    /// Ends a promise that was begun, of which nothing is kept.
-    pub(crate) fn drop_promise(&mut self, size: BlockSize) {
-        self.end(size);
-    }
-
-    #[inline]
-    fn end(&mut self, size: BlockSize) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if self.in_flight != 0 {
-            return;
-        }
-        if self.made.len() != 0 {
-            self.made = RunSet::new();
-        }
-        if self.has_stale {
-            self.has_stale = false;
-            self.give_up_arrays(size, 0..u32::MAX);
+            self.arrays.insert(number..number + 1);
         }
     }
 
     /// Gives back the memory, if nothing is promised.
     #[inline]
     pub(crate) fn free(&mut self) {
-        if self.in_flight == 0 && self.count() == 0 {
+        if self.count() == 0 {
             self.blocks.free();
             self.arrays.free();
         }
@@ -201,7 +168,7 @@ impl Delayed {
 
     /// Blocks have got their places, or are not the file's any more.
     pub(crate) fn remove(&mut self, size: BlockSize, blocks: Range<u32>) {
-        if self.blocks.remove(blocks.clone(), self.in_flight) != 0 {
+        if self.blocks.remove(blocks.clone()) != 0 {
             self.give_up_arrays(size, blocks);
         }
     }
@@ -209,17 +176,8 @@ impl Delayed {
     /// Arrays that were missing have been made.
     pub(crate) fn made(&mut self, size: BlockSize, arrays: MissingArrays) {
         for (_, number) in arrays.iter(size) {
-            self.remove_array(number);
-            // Without memory an array counts as promised until its last block is not.
-            if self.in_flight != 0 && self.made.reserve(1, GFP_NOWAIT).is_ok() {
-                self.made.insert(number..number + 1);
-            }
+            self.arrays.remove(number..number + 1);
         }
-    }
-
-    fn remove_array(&mut self, number: u32) {
-        let spare = HEIGHTS as usize * self.in_flight;
-        self.arrays.remove(number..number + 1, spare);
     }
 
     /// Gives up arrays on the way to blocks that are not promised any more, if they are not on the way
@@ -228,17 +186,13 @@ impl Delayed {
         if self.arrays.len() == 0 {
             return;
         }
-        if self.in_flight != 0 {
-            self.has_stale = true;
-            return;
-        }
         for height in 0..HEIGHTS {
             let mut from = number(size, height, blocks.start);
             let end = number(size, height, blocks.end.saturating_sub(1)) + 1;
             while let Some(found) = self.arrays.next_in(from..end) {
                 from = found.start + 1;
                 if self.blocks.next_in(blocks_of(size, found.start)).is_none() {
-                    self.remove_array(found.start);
+                    self.arrays.remove(found.start..from);
                 }
             }
         }
@@ -313,36 +267,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_promise_relies_on_stays_until_it_is_kept() -> Result {
+    fn what_is_begun_and_not_kept_is_nothing() -> Result {
         let mut delayed = Delayed::new();
         promise(&mut delayed, 20..21, 0)?;
 
         let arrays = delayed.unpromised(SIZE, missing(30, 0)?);
-        delayed.begin(arrays, GFP_KERNEL)?;
         assert_eq!(arrays.count(), 0);
+        delayed.begin(arrays, GFP_KERNEL)?;
+        assert_eq!(delayed.count(), 2);
+        let beside = missing(300, 0)?;
+        assert_eq!(beside.beside(310), missing(310, 0)?);
         delayed.remove(SIZE, 20..21);
-        assert_eq!(delayed.count(), 1);
-        delayed.keep(SIZE, 30..31, arrays);
-        assert_eq!(delayed.count(), 2);
-
-        delayed.begin(arrays, GFP_KERNEL)?;
-        delayed.remove(SIZE, 30..31);
-        assert_eq!(delayed.count(), 1);
-        delayed.drop_promise(SIZE);
         assert_eq!(delayed.count(), 0);
-        Ok(())
-    }
-
-    #[test]
-    fn an_array_that_is_made_meanwhile_is_not_promised() -> Result {
-        let mut delayed = Delayed::new();
-        let arrays = delayed.unpromised(SIZE, missing(300, 0)?);
-        assert_eq!(arrays.count(), 2);
-        delayed.begin(arrays, GFP_KERNEL)?;
-        delayed.made(SIZE, missing(400, 0)?);
-        delayed.keep(SIZE, 300..302, arrays);
-        assert_eq!(delayed.count(), 2);
-        delayed.remove(SIZE, 300..302);
         delayed.free();
         Ok(())
     }

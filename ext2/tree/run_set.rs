@@ -130,9 +130,8 @@ impl RunSet {
     }
 
     /// Removes the numbers of `range`. How many went. Where a run has to become two and there is no
-    /// room for that beside `spare` runs that are to come, what is behind the range goes, too, or what
-    /// is in front of it, whichever is less.
-    pub(crate) fn remove(&mut self, range: Range<u32>, spare: usize) -> u32 {
+    /// room for that, what is behind the range goes, too, or what is in front of it, whichever is less.
+    pub(crate) fn remove(&mut self, range: Range<u32>) -> u32 {
         let before = self.len;
         if range.is_empty() {
             return 0;
@@ -172,8 +171,7 @@ impl RunSet {
                     return before - self.len;
                 }
                 (false, false) => {
-                    let has_room = self.runs.len() + spare < self.runs.capacity();
-                    self.split(gone, front, back, has_room);
+                    self.split(gone, front, back);
                     return before - self.len;
                 }
             }
@@ -183,14 +181,13 @@ impl RunSet {
     }
 
     /// Makes two runs of number `index`, or one if there is no room for two.
-    fn split(&mut self, index: usize, front: Range<u32>, back: Range<u32>, has_room: bool) {
+    fn split(&mut self, index: usize, front: Range<u32>, back: Range<u32>) {
         let (front_len, back_len) = (front.end - front.start, back.end - back.start);
         let len = self.runs.get(index).map_or(0, |run| run.end - run.start);
-        let is_split = has_room
-            && self
-                .runs
-                .insert_within_capacity(index + 1, back.clone())
-                .is_ok();
+        let is_split = self
+            .runs
+            .insert_within_capacity(index + 1, back.clone())
+            .is_ok();
         let kept = if is_split {
             self.set(index, front);
             front_len + back_len
@@ -279,7 +276,7 @@ mod tests {
                     bits |= mask(range);
                 } else {
                     let removed = (mask(range.clone()) & bits).count_ones();
-                    assert_eq!(set.remove(range.clone(), 0), removed);
+                    assert_eq!(set.remove(range.clone()), removed);
                     bits &= !mask(range);
                 }
                 check(&set, bits);
@@ -307,18 +304,18 @@ mod tests {
         }
         assert_eq!(set.insert(1000..1001), 0);
         // The longer part stays.
-        assert_eq!(set.remove(2..3, 0), 3);
+        assert_eq!(set.remove(2..3), 3);
         assert_eq!(set.run_from(3), Some(3..9));
-        assert_eq!(set.remove(7..8, 0), 2);
+        assert_eq!(set.remove(7..8), 2);
         assert_eq!(set.next_in(0..10), Some(3..7));
         assert_eq!(set.len(), 9 * room - 5);
 
-        // There is room for one more, which is somebody else's.
-        set.remove(10..19, 0);
-        assert_eq!(set.remove(24..25, 1), 5);
-        assert_eq!(set.remove(34..35, 0), 1);
+        // There is room for one more.
+        set.remove(10..19);
+        assert_eq!(set.remove(34..35), 1);
         assert_eq!(set.next_in(35..40), Some(35..39));
-        set.remove(0..u32::MAX, 0);
+        assert_eq!(set.remove(24..25), 5);
+        set.remove(0..u32::MAX);
         set.free();
         assert_eq!(set.runs.capacity(), 0);
         Ok(())
