@@ -34,6 +34,7 @@ pub(super) struct Bits<'a> {
 }
 
 /// The bits `from..to` of a word, of which there are 64.
+#[inline(always)]
 fn mask(from: u32, to: u32) -> u64 {
     match to.saturating_sub(from) {
         0 => 0,
@@ -42,6 +43,7 @@ fn mask(from: u32, to: u32) -> u64 {
 }
 
 /// Changes a word in one step.
+#[inline(always)]
 fn change(word: &Atomic<u64>, by: impl Fn(u64) -> u64) {
     let _ = update(
         word.load(Relaxed),
@@ -66,7 +68,7 @@ impl<'a> Bits<'a> {
 
     /// The word that has all bits of a range, if one has, and which of its bits: a few blocks are what
     /// is asked about most.
-    #[inline]
+    #[inline(always)]
     fn only_word(&self, range: &Range<u32>) -> Option<(&'a Atomic<u64>, u64)> {
         let start = range.start.min(self.len) + self.shift;
         let end = range.end.min(self.len) + self.shift;
@@ -79,10 +81,16 @@ impl<'a> Bits<'a> {
     }
 
     /// Sets the bits of these blocks.
+    #[inline(always)]
     pub(super) fn set(&self, range: Range<u32>) {
-        if let Some((word, bits)) = self.only_word(&range) {
-            return change(word, |old| old | bits);
+        match self.only_word(&range) {
+            Some((word, bits)) => change(word, |old| old | bits),
+            None => self.set_many(range),
         }
+    }
+
+    #[inline(never)]
+    fn set_many(&self, range: Range<u32>) {
         for (word, bits) in self.words(range) {
             change(word, |old| old | bits);
         }
@@ -99,10 +107,16 @@ impl<'a> Bits<'a> {
     }
 
     /// Whether the bits of all these blocks are set.
+    #[inline(always)]
     pub(super) fn all(&self, range: Range<u32>) -> bool {
-        if let Some((word, bits)) = self.only_word(&range) {
-            return word.load(Relaxed) & bits == bits;
+        match self.only_word(&range) {
+            Some((word, bits)) => word.load(Relaxed) & bits == bits,
+            None => self.all_many(range),
         }
+    }
+
+    #[inline(never)]
+    fn all_many(&self, range: Range<u32>) -> bool {
         self.words(range)
             .all(|(word, bits)| word.load(Relaxed) & bits == bits)
     }
@@ -164,6 +178,7 @@ impl<'a> BlockBits<'a> {
     }
 
     /// Which blocks are valid.
+    #[inline(always)]
     pub(super) fn valid(&self) -> Bits<'a> {
         match self.words.len() {
             0 | 1 => self.bits(self.words, TAG_BITS),
@@ -172,6 +187,7 @@ impl<'a> BlockBits<'a> {
     }
 
     /// Which blocks are dirty.
+    #[inline(always)]
     pub(super) fn dirty(&self) -> Bits<'a> {
         match self.words.len() {
             0 | 1 => self.bits(self.words, TAG_BITS + INLINE_BLOCKS),
@@ -179,6 +195,7 @@ impl<'a> BlockBits<'a> {
         }
     }
 
+    #[inline(always)]
     fn bits(&self, words: &'a [Atomic<u64>], shift: u32) -> Bits<'a> {
         Bits {
             words,

@@ -229,6 +229,7 @@ pub struct FolioBlocks<'f> {
 }
 
 impl FolioBlocks<'_> {
+    #[inline]
     fn bits(&self) -> Option<BlockBits<'_>> {
         let blocks = self.folio.block_count(self.block_bits);
         let word = self.folio.private_word();
@@ -329,6 +330,29 @@ impl FolioBlocks<'_> {
             // SAFETY: The folio is locked, and valid from end to end. The barrier in there has
             // whoever sees the flag see the bytes.
             unsafe { bindings::rust_mpage_helper_folio_mark_uptodate(self.folio.as_raw()) };
+        }
+    }
+
+    /// As [`Self::mark_valid`], and then [`Self::mark_dirty`].
+    pub(super) fn mark_written(&self, range: Range<u32>) {
+        // SAFETY: The folio is valid.
+        let is_pinned =
+            || unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(self.folio.as_raw()) };
+        let is_dirty = self.folio.flag(bindings::pageflags_PG_dirty);
+        let has_more = |bits: &BlockBits<'_>| {
+            let next = range.end..range.end.saturating_add(1);
+            range.end < bits.whole().end && !bits.valid().all(next)
+        };
+        // A folio that is filled block after block, and is not full yet.
+        match self.bits() {
+            Some(bits) if is_dirty && has_more(&bits) && !is_pinned() => {
+                bits.valid().set(range.clone());
+                bits.dirty().set(range);
+            }
+            _ => {
+                self.mark_valid(range.clone());
+                self.mark_dirty(range);
+            }
         }
     }
 

@@ -119,6 +119,7 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
     /// # Errors
     ///
     /// `EINVAL` if it has none of them.
+    #[inline]
     pub(crate) fn new(
         folio: GrabbedFolio<'i, I>,
         old_end: Option<GrabbedFolio<'i, I>>,
@@ -143,11 +144,13 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
     }
 
     /// The blocks of the folio that the write touches.
+    #[inline]
     pub(crate) fn touched(&self) -> Range<u32> {
         outward(self.range.clone(), self.block_bits())
     }
 
     /// Whether the write covers all of a block of the folio.
+    #[inline]
     pub(crate) fn covers(&self, block: u32) -> bool {
         let bits = self.block_bits();
         let (start, end) = ((block as usize) << bits, (block as usize + 1) << bits);
@@ -157,6 +160,7 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
     /// The first `blocks` of the touched blocks are backed, and ready: that many at most are written
     /// to, and if they have no place yet `promise` is that they will get one. `EINVAL` if that is none,
     /// or one of them is neither valid nor covered.
+    #[inline]
     pub(crate) fn ready<P>(
         self,
         blocks: u32,
@@ -278,8 +282,7 @@ impl<'i, I: InodeType, P> CopiedWrite<'i, I, P> {
             // A promise is of the first blocks that the write touches, and so are these.
             keep(promise, dirty.len() as u32);
         }
-        blocks.mark_valid(dirty.clone());
-        blocks.mark_dirty(dirty);
+        blocks.mark_written(dirty);
         (counts.len(), folio.position() + counts.end as u64)
     }
 

@@ -90,34 +90,8 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
             called.drops_behind(),
         )?;
         let place = WritePlace::new(folio, old_end, pos, len)?;
-        let touched = place.touched();
-        let all = touched.len() as u32;
-        // Of several blocks some may be dirty that were behind the end and have no place.
-        let only = place.folio.blocks().filter(|it| it.whole() == touched);
-        if all == 1
-            && only.is_some_and(|it| it.are_dirty(touched.clone()))
-            && may_be_given(place.folio.inode())
-        {
-            return place.ready(all, Backing::Old, None);
-        }
-        let first = match give::<B>(place.folio.inode(), &place.folio, touched.clone())? {
-            Given::Run(run) => run,
-            Given::Promised(promise, blocks) => {
-                zero_edges(&place, blocks.clone());
-                return place.ready(blocks.len() as u32, Backing::Old, Some(promise));
-            }
-        };
-        first.prepare_edges(&place)?;
-        let mut end = first.blocks.end;
-        while end < touched.end {
-            let rest = end..touched.end;
-            // What is in front of it is ready: an error is for who comes again.
-            match Run::like::<B>(place.folio.inode(), &place.folio, rest, first.backing) {
-                Ok(Some(run)) if run.prepare_edges(&place).is_ok() => end = run.blocks.end,
-                _ => break,
-            }
-        }
-        place.ready(end - touched.start, first.backing, None)
+        let (blocks, backing, promise) = back::<B>(&place)?;
+        place.ready(blocks, backing, promise)
     }
 
     fn end<'i>(mut write: CopiedWrite<'i, InodeOf<B>, B::Promise<'i>>) -> usize {
@@ -230,6 +204,7 @@ enum Given<'i, P> {
 /// # Errors
 ///
 /// The mapper's; `EIO` if its answer makes no sense.
+#[inline]
 fn give<'i, B: Backer>(
     inode: &'i InodeOf<B>,
     folio: &Folio,
@@ -245,6 +220,41 @@ fn give<'i, B: Backer>(
             Ok(Given::Promised(promise, within.start..end))
         }
     }
+}
+
+/// Backs the blocks that a write touches, and makes ready what it does not cover: how many of them,
+/// how, and with what promise.
+#[inline]
+fn back<'i, B: Backer>(
+    place: &WritePlace<'i, InodeOf<B>>,
+) -> Result<(u32, Backing, Option<B::Promise<'i>>)> {
+    let touched = place.touched();
+    // Of several blocks some may be dirty that were behind the end and have no place.
+    let only = place.folio.blocks().filter(|it| it.whole() == touched);
+    if touched.len() == 1
+        && only.is_some_and(|it| it.are_dirty(touched.clone()))
+        && may_be_given(place.folio.inode())
+    {
+        return Ok((1, Backing::Old, None));
+    }
+    let first = match give::<B>(place.folio.inode(), &place.folio, touched.clone())? {
+        Given::Run(run) => run,
+        Given::Promised(promise, blocks) => {
+            zero_edges(place, blocks.clone());
+            return Ok((blocks.len() as u32, Backing::Old, Some(promise)));
+        }
+    };
+    first.prepare_edges(place)?;
+    let mut end = first.blocks.end;
+    while end < touched.end {
+        let rest = end..touched.end;
+        // What is in front of it is ready: an error is for who comes again.
+        match Run::like::<B>(place.folio.inode(), &place.folio, rest, first.backing) {
+            Ok(Some(run)) if run.prepare_edges(place).is_ok() => end = run.blocks.end,
+            _ => break,
+        }
+    }
+    Ok((end - touched.start, first.backing, None))
 }
 
 /// Makes valid what a write needs of blocks in a hole that it does not cover.

@@ -104,12 +104,16 @@ type Grabbed<'i, I> = (GrabbedFolio<'i, I>, Option<GrabbedFolio<'i, I>>);
 /// The folio for a write at `pos`, of up to `size` bytes if it has to be made, and then to leave memory
 /// when it has been written if the write `drops_behind`; and that with the old end of the file, if the
 /// write leaves a gap behind that and it is another one.
+#[inline]
 fn grab<'i, M: BlockMapper>(
     inode: &ExclusiveInode<'i, M::Inode>,
     pos: u64,
     size: usize,
     drops_behind: bool,
 ) -> Result<Grabbed<'i, M::Inode>> {
+    if pos <= plain(inode.inode()).size() {
+        return Ok((GrabbedFolio::sized(inode, pos, size)?, None));
+    }
     match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
         None => Ok((GrabbedFolio::sized(inode, pos, size, drops_behind)?, None)),
         Some(Ok(folio)) => Ok((folio, None)),
