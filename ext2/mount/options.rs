@@ -74,7 +74,7 @@ impl Options {
             user_quota: false,
             group_quota: false,
             reservation: true,
-            delayed_allocation: false,
+            delayed_allocation: true,
         }
     }
 
@@ -216,7 +216,7 @@ impl Options {
         flag(self.user_quota, "usrquota");
         flag(self.group_quota, "grpquota");
         flag(!self.reservation, "noreservation");
-        flag(self.delayed_allocation, "delalloc");
+        flag(!self.delayed_allocation, "nodelalloc");
     }
 }
 

@@ -40,13 +40,13 @@ copy_file_range = 2
 """
 
 
-def _fsx(ctx, image, operations, disturbed=False):
+def _fsx(ctx, image, operations, disturbed=False, options=""):
     """Side by side: a small file, one that reaches the double indirect block."""
     seed = ctx.seed(42)
     ctx.log(f"SEED={seed}")
     words = programs.local(ctx, "fsx")
     disk = disks.Disk(ctx, image)
-    disk.mount(disks.delayed(disk.fstype))
+    disk.mount(options)
     commands = {}
     for name, length, largest in (("small", 70_000, 20_000), ("large", 700_000, 65_536)):
         config = os.path.join(ctx.tmp, name + ".toml")
@@ -77,8 +77,8 @@ def test_fsx_4k(ctx):
 
 @timeout(240)
 def test_fsx_2k(ctx):
-    """fsx, 2 KiB blocks."""
-    _fsx(ctx, "blank-2k", 300)
+    """fsx, 2 KiB blocks, which files have as soon as they are written to."""
+    _fsx(ctx, "blank-2k", 300, options=disks.at_once(ctx.fstype))
 
 
 @timeout(240)

@@ -67,7 +67,7 @@ class Twins:
 
     def _mount(self):
         for disk, actor in zip(self._disks, self._actors):
-            disk.mount(disks.delayed(disk.fstype, self._options), flags=MS_STRICTATIME)
+            disk.mount(self._options, flags=MS_STRICTATIME)
             actor.root = disk.point
 
     def _umount(self):

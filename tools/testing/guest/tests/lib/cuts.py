@@ -13,7 +13,7 @@ def record(ctx, image, work, options=""):
     """Call work(mark, mount point) on a fresh disk: the disk, and the log of its writes."""
     disk = disks.Disk(ctx, image)
     logged = writelog.Logged(ctx, disk)
-    disk.mount(disks.delayed(disk.fstype, options), device=logged.device.path)
+    disk.mount(options, device=logged.device.path)
     work(logged.mark, disk.point)
     disk.umount()
     replay = logged.end()

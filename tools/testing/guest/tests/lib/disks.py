@@ -43,18 +43,10 @@ def fsck(ctx, path, *options):
 
 def at_once(fstype, options=""):
     """Mount options with which files have their blocks as soon as they are written to,
-    as in C: for those who compare places."""
+    as in C: for those who compare places, and to see that it is as good."""
     if fstype == C_FSTYPE:
         return options
     return ",".join(filter(None, (options, "nodelalloc")))
-
-
-def delayed(fstype, options=""):
-    """Mount options with which files have their blocks when they are written to the
-    disk, where the filesystem can do that."""
-    if fstype == C_FSTYPE:
-        return options
-    return ",".join(filter(None, (options, "delalloc")))
 
 
 class Disk:

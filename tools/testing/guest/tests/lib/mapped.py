@@ -21,6 +21,15 @@ libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_i
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 
+def edge():
+    """An address behind which there is no memory, with a page in front of it."""
+    address = libc.mmap(None, 2 * SIZE, mmap.PROT_READ | mmap.PROT_WRITE,
+                        mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    assert libc.munmap(address + SIZE, SIZE) == 0
+    ctypes.memset(address, ord("c"), SIZE)
+    return address + SIZE
+
+
 class Page:
     """One page of a file, mapped shared."""
 

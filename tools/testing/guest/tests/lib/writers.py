@@ -73,6 +73,16 @@ def fill(fd, sizes, data=ones, append=False):
     return total
 
 
+def stain(disk, device=None):
+    """Leave no free block of a disk, which is not mounted, with what could be pointers."""
+    path = disk.mount(device=device).where("stain")
+    with open(path, "wb", 0) as file:
+        fill(file.fileno(), (1 << 16, 4096))
+        os.fsync(file.fileno())
+    os.unlink(path)
+    disk.umount()
+
+
 class Child:
     """A call in a process of its own: result() is what it returned, a text."""
 

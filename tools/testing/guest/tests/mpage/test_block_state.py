@@ -226,21 +226,11 @@ def test_blocks_behind_the_end(ctx):
         disk.finish()
 
 
-def _edge():
-    """An address behind which there is no memory, with PAGE bytes in front of it."""
-    anonymous = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    area = libc.mmap(None, ctypes.c_size_t(2 * PAGE), mmap.PROT_READ | mmap.PROT_WRITE,
-                     anonymous, -1, ctypes.c_long(0))
-    assert libc.munmap(ctypes.c_void_p(area + PAGE), ctypes.c_size_t(PAGE)) == 0
-    ctypes.memset(area, ord("c"), PAGE)
-    return area + PAGE
-
-
 def test_short_copy(ctx):
     """The source ends in the middle of a write: what was not copied is what it was, or
     zero, and never what was on the disk."""
     disk = _disk(ctx)
-    edge = _edge()
+    edge = mapped.edge()
     for name in ("new", "old", "hole"):
         for at, given in ((0, 100), (500, 1500), (0, 2 * BLOCK), (BLOCK, 3 * BLOCK - 1),
                           (PAGE + 10, 7)):

@@ -15,6 +15,7 @@ import random
 import time
 
 import disks
+import disturb
 import ext2disk
 import lowlevel
 import writelog
@@ -47,7 +48,7 @@ def _exact(ctx, image):
     """Writes into holes, in this order and the other: the counts do not change when the
     blocks get their places, and are what they were when the file is gone."""
     _delays(ctx)
-    disk = disks.Disk(ctx, image).mount("delalloc")
+    disk = disks.Disk(ctx, image).mount()
     before = os.statvfs(disk.point).f_bfree
     block = os.statvfs(disk.point).f_bsize
     edges = [edge for edge in _edges(block) if edge * block < 1 << 34]
@@ -89,7 +90,7 @@ def test_an_array_stays_for_what_is_promised(ctx):
     """A truncation that leaves nothing on the disk behind an indirect block, but a
     promise: the file keeps it, and the counts are right."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-1k").mount()
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
     for first in (12, 12 + 256, 12 + 256 + 5 * 256):
         os.pwrite(fd, b"b" * 1024, (first + 40) * 1024)
@@ -137,7 +138,7 @@ def test_short_lived_files_cost_nothing(ctx):
     _delays(ctx)
     hit, sectors = _writes_to_bitmaps(ctx, "nodelalloc")
     assert hit, "the bitmaps are not where the test looks"
-    hit, sectors = _writes_to_bitmaps(ctx, "delalloc")
+    hit, sectors = _writes_to_bitmaps(ctx, "")
     assert hit == 0, f"block bitmaps were written {hit} times"
     assert sectors < 400, f"{sectors} sectors were written"
 
@@ -155,7 +156,7 @@ def test_nobody_else_gets_what_is_promised(ctx):
     """The disk is full of promises: directories and links get nothing, and all that was
     accepted can be written."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-1k").mount()
     names = [f"f{number}" for number in range(4)]
     for number, name in enumerate(names[:3]):
         writers.make(disk.where(name), number, 5_000_000, sync=False)
@@ -181,7 +182,7 @@ def test_the_flusher_takes_nothing_from_the_reserve(ctx):
     """What a user was promised was not reserved, whoever writes it; and what could be
     promised is there for it."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "full-1k").mount("delalloc")
+    disk = disks.Disk(ctx, "full-1k").mount()
     os.chmod(disk.point, 0o777)
     info = os.statvfs(disk.point)
     reserved = info.f_bfree - info.f_bavail
@@ -199,7 +200,7 @@ def test_asked_where_it_is(ctx):
     """FIBMAP and fiemap of what has just been written name places, with what was
     written on the device."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-4k").mount()
     for name, ask in (("fibmap", lambda fd: lowlevel.fibmap(fd, 20)),
                       ("fiemap", lambda fd: lowlevel.fiemap(fd, 20 * 4096, 4096)[0][1] // 4096
                        + 20 - lowlevel.fiemap(fd, 20 * 4096, 4096)[0][0] // 4096)):
@@ -213,37 +214,10 @@ def test_asked_where_it_is(ctx):
     disk.finish()
 
 
-def _extents(path):
-    """How many extents a file has, those that touch counted as one."""
-    with open(path, "rb") as file:
-        found = lowlevel.fiemap(file.fileno(), room=4096)
-    ends = [(logical + length, physical + length) for logical, physical, length, _ in found]
-    return 1 + sum(two[:2] != end for end, two in zip(ends, found[1:]))
-
-
-def test_files_side_by_side_are_in_one_piece(ctx):
-    """Four files that grow in turns, 4 KiB each, before they are written back."""
-    _delays(ctx)
-    disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
-    files = [os.open(disk.where(f"f{number}"), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-             for number in range(4)]
-    for turn in range(1000):
-        for number, fd in enumerate(files):
-            os.write(fd, writers.content(number, turn * 4096, 4096))
-    disks.sync(disk.point)
-    # the pointers come in arrays of 12 and of 1024, and groups have 1024 blocks
-    found = [_extents(disk.where(f"f{number}")) for number in range(4)]
-    assert max(found) <= 5, found
-    for number, fd in enumerate(files):
-        os.close(fd)
-        writers.check(disk.where(f"f{number}"), number, 4096 * 1000)
-    disk.finish()
-
-
 def test_given_up(ctx):
     """Cut, deleted, and written over in the cache: the promises are what is left."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-1k").mount()
     free = os.statvfs(disk.point).f_bfree
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
     for size in (500_000, 300_123, 100, 0, 70_000):
@@ -260,12 +234,12 @@ def test_given_up(ctx):
 def test_remounted(ctx):
     """nodelalloc and back, with promises; synchronous, and read-only."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-1k").mount()
     for number, options in enumerate(("nodelalloc", "delalloc", "sync", "async")):
         writers.make(disk.where(f"f{number}"), number, 300_000, sync=False)
         disk.remount(options=options)
-        shown = "delalloc" in disks.shown_options(disk.point)
-        assert shown == (number > 0), disks.shown_options(disk.point)
+        shown = "nodelalloc" in disks.shown_options(disk.point)
+        assert shown == (number == 0), disks.shown_options(disk.point)
     disk.remount(MS_RDONLY)
     ctx.drop_caches()
     for number in range(4):
@@ -297,7 +271,7 @@ def test_replaced_by_name(ctx):
     cut the name leads to all of the old one or to all of the new one."""
     disk = disks.Disk(ctx, "tiny-1k")
     logged = writelog.Logged(ctx, disk)
-    disk.mount("" if disk.fstype == disks.C_FSTYPE else "delalloc", device=logged.device.path)
+    disk.mount(device=logged.device.path)
     path = disk.where("document")
     writers.make(path, _OLD, _SIZE)
     disks.sync(disk.point)
@@ -334,30 +308,22 @@ def test_replaced_by_truncation(ctx):
     """A file that was cut to nothing and written anew goes to the disk when it is
     closed, long before it would be written back."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-4k").mount()
     path = disk.where("document")
     writers.make(path, _OLD, _SIZE)
-    with open("/proc/sys/vm/dirty_writeback_centisecs", "r+", encoding="ascii") as file:
-        before = file.read()
-        file.write("0")
-    ctx.afterwards(lambda: _set_interval(before))
-    with open(path, "wb") as file:
-        for at in range(0, _SIZE, 10_000):
-            file.write(writers.content(_NEW, at, 10_000))
     want = writers.content(_NEW, 8192, 4096)
-    deadline = time.monotonic() + 60
-    while True:
-        with open(disk.path, "rb") as image:
-            if want in image.read():
-                break
-        assert time.monotonic() < deadline, "it is not written"
-        time.sleep(0.1)
+    with disturb.tuned(dirty_writeback_centisecs=0):
+        with open(path, "wb") as file:
+            for at in range(0, _SIZE, 10_000):
+                file.write(writers.content(_NEW, at, 10_000))
+        deadline = time.monotonic() + 60
+        while True:
+            with open(disk.path, "rb") as image:
+                if want in image.read():
+                    break
+            assert time.monotonic() < deadline, "it is not written"
+            time.sleep(0.1)
     disk.finish()
-
-
-def _set_interval(value):
-    with open("/proc/sys/vm/dirty_writeback_centisecs", "w", encoding="ascii") as file:
-        file.write(value)
 
 
 def _start_write(fd, offset, length):
@@ -369,7 +335,7 @@ def test_pieces_are_written_out_of_the_middle(ctx):
     """Pages in the middle of what has been promised are written, so that it comes in
     more and more runs: what is left is promised still when another file fills the disk."""
     _delays(ctx)
-    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    disk = disks.Disk(ctx, "blank-1k").mount()
     size = 6_000_000
     writers.make(disk.where("f"), 1, size, sync=False)
     fd = os.open(disk.where("f"), os.O_RDONLY)
@@ -394,8 +360,8 @@ def test_given_up_at_writeback(ctx):
     ctx.allow_log("I/O error|lost (a|)sync page write|rust_ext2 .*error|Buffer I/O error")
     faulty = Faulty(ctx, "blank-1k")
     disk = faulty.disk
-    _stain(disk, faulty.device.path)
-    disk.mount("errors=continue,delalloc", device=faulty.device.path)
+    writers.stain(disk, faulty.device.path)
+    disk.mount("errors=continue", device=faulty.device.path)
     free = os.statvfs(disk.point).f_bfree
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
     os.fsync(fd)
@@ -417,16 +383,6 @@ def test_given_up_at_writeback(ctx):
     assert not any(data[:50 * 1024]) and not any(data[51 * 1024:])
     os.close(fd)
     faulty.end()
-
-
-def _stain(disk, device=None):
-    """Its free blocks are not zero."""
-    disk.mount(device=device)
-    with open(disk.where("stain"), "wb", 0) as file:
-        writers.fill(file.fileno(), (1 << 16,))
-        os.fsync(file.fileno())
-    os.unlink(disk.where("stain"))
-    disk.umount()
 
 
 def _cut_and_grow(path, seed, rounds):
@@ -465,8 +421,8 @@ def test_cut_beside_writeback(ctx):
     block behind the end gets a place, and nothing of the disk is seen."""
     _delays(ctx)
     disk = disks.Disk(ctx, "blank-1k")
-    _stain(disk)
-    disk.mount("delalloc")
+    writers.stain(disk)
+    disk.mount()
     path = disk.where("f")
     os.mknod(path)
     children = [writers.Child(_cut_and_grow, path, 1, 60)]

@@ -24,10 +24,10 @@ from runner import long, timeout
 STEPS = 40
 
 
-def _record(ctx, image, seed, steps):
+def _record(ctx, image, seed, steps, options):
     """Run the workload on a fresh disk; the log of its writes."""
     return cuts.record(ctx, image, lambda mark, point: Worker(
-        mark, point, random.Random(seed)).run(range(steps)))
+        mark, point, random.Random(seed)).run(range(steps)), options)
 
 
 def _cut(ctx, disk, replay, count, chance, rng):
@@ -42,11 +42,11 @@ def _cut(ctx, disk, replay, count, chance, rng):
     return bool(marks)
 
 
-def _cuts(ctx, image, count, steps=STEPS):
+def _cuts(ctx, image, count, steps=STEPS, options=""):
     """Cut at so many of the writes, or at all of them."""
     seed = ctx.seed(2026)
     ctx.log(f"SEED={seed}")
-    disk, replay = _record(ctx, image, seed, steps)
+    disk, replay = _record(ctx, image, seed, steps, options)
     writes = replay.writes()
     rng = random.Random(seed)
     chosen = writes if count is None else sorted(rng.sample(writes, min(count, len(writes))))
@@ -65,8 +65,8 @@ def test_cuts_1k(ctx):
 
 @timeout(240)
 def test_cuts_4k(ctx):
-    """Some cuts, 4 KiB blocks."""
-    _cuts(ctx, "tiny-4k", 10)
+    """Some cuts, 4 KiB blocks, which files have as soon as they are written to."""
+    _cuts(ctx, "tiny-4k", 10, options=disks.at_once(ctx.fstype))
 
 
 def _fill(path):
@@ -74,14 +74,6 @@ def _fill(path):
     with open(path, "wb", 0) as file:
         writers.fill(file.fileno(), (4096,))
         os.fsync(file.fileno())
-
-
-def _stain(disk):
-    """Leave no free block with what could be pointers."""
-    disk.mount()
-    _fill(disk.where("stain"))
-    os.unlink(disk.where("stain"))
-    disk.umount()
 
 
 def _replace(point):
@@ -108,7 +100,7 @@ def test_only_the_last_write_1k(ctx):
     others since the last flush: no pointer leads to an indirect block that was not
     written, and none to a block that is another file's."""
     disk = disks.Disk(ctx, "tiny-1k")
-    _stain(disk)
+    writers.stain(disk)
     logged = writelog.Logged(ctx, disk)
     disk.mount(device=logged.device.path)
     _replace(disk.point)
