@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Promises of blocks where something runs out: what is copied from, memory, the disk;
+and what files are in that grow side by side, beside C ext2.
+"""
+
+import contextlib
+import ctypes
+import mmap
+import os
+import signal
+import struct
+import threading
+
+import disks
+import disturb
+import lowlevel
+import mapped
+import writers
+from runner import parallel, timeout
+from sysapi import libc
+
+BLOCK = 1024
+PAGE = 4096
+
+
+def _delays(ctx):
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 does not delay")
+
+
+def _counts(disk, fd):
+    """(512-byte units of the file, free blocks)."""
+    return os.fstat(fd).st_blocks, os.statvfs(disk.point).f_bfree
+
+
+def _new(disk, name):
+    return os.open(disk.where(name), os.O_CREAT | os.O_RDWR, 0o644)
+
+
+def test_short_copy_beside_promised_blocks(ctx):
+    """The source of a write ends: no block that was not copied to is promised, in front
+    of what is, behind it and between, and none gets a place with it."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-1k")
+    writers.stain(disk)
+    disk.mount()
+    edge = mapped.edge()
+    want = bytearray(40 * BLOCK)
+    fd = _new(disk, "f")
+    os.ftruncate(fd, len(want))
+    before = _counts(disk, fd)[1]
+    for first, last in ((10, 14), (20, 22)):
+        data = bytes([first]) * (last - first) * BLOCK
+        os.pwrite(fd, data, first * BLOCK)
+        want[first * BLOCK:last * BLOCK] = data
+    promised = {*range(10, 14), *range(20, 22)}
+    for at, given in ((14, 2 * BLOCK + 100), (8, BLOCK - 1), (18, 2 * BLOCK), (2, 1)):
+        done = libc.pwrite(fd, ctypes.c_void_p(edge - given), ctypes.c_size_t(2 * PAGE),
+                           ctypes.c_long(at * BLOCK))
+        assert 0 < done <= given, (at, done)
+        want[at * BLOCK:at * BLOCK + done] = b"c" * done
+        promised |= {*range(at, at - (-done // BLOCK))}
+        # the indirect block, too
+        taken = len(promised) + 1
+        assert _counts(disk, fd) == (2 * taken, before - taken), (at, done)
+    os.fsync(fd)
+    assert _counts(disk, fd) == (2 * taken, before - taken)
+    ctx.drop_caches()
+    assert os.pread(fd, len(want), 0) == want
+    os.close(fd)
+    disk.finish()
+
+
+@contextlib.contextmanager
+def _failing(number):
+    """Allocation `number` of this thread from now on fails; whether it came to that."""
+    path = f"/proc/self/task/{threading.get_native_id()}/fail-nth"
+    fd = os.open(path, os.O_RDWR)
+    came = []
+    os.write(fd, str(number).encode())
+    try:
+        yield came
+    finally:
+        left = int(os.pread(fd, 20, 0))
+        os.pwrite(fd, b"0", 0)
+        os.close(fd)
+        came.append(left == 0)
+
+
+@contextlib.contextmanager
+def _memory_may_fail():
+    """Of all sizes, also for who could wait for it."""
+    with contextlib.ExitStack() as stack:
+        for name, value in (("failslab/ignore-gfp-wait", "N"), ("failslab/verbose", "0"),
+                            ("fail_page_alloc/ignore-gfp-wait", "N"),
+                            ("fail_page_alloc/min-order", "0"),
+                            ("fail_page_alloc/verbose", "0")):
+            path = f"/sys/kernel/debug/{name}"
+            with open(path, encoding="ascii") as file:
+                stack.callback(disturb.put, path, file.read())
+            disturb.put(path, value)
+        yield
+
+
+def _write(fd, at, data):
+    return libc.pwrite(fd, data, ctypes.c_size_t(len(data)), ctypes.c_long(at))
+
+
+@timeout(200)
+def test_memory_fails_at_each_allocation(ctx):
+    """A write of pages into a hole, beside what has been promised and away from it, of
+    which one allocation after the other fails: what it says it has written is there, it
+    has promised that and nothing else, and nothing is promised to nobody in the end."""
+    _delays(ctx)
+    if not os.path.exists("/proc/self/fail-nth"):
+        ctx.skip("the kernel has no CONFIG_FAULT_INJECTION")
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    data = b"m" * (3 * PAGE - 100)
+    failed = 0
+    with _memory_may_fail():
+        for number in range(1, 60):
+            fd = _new(disk, f"f{number}")
+            os.pwrite(fd, b"b" * BLOCK, 299 * BLOCK)
+            for at in (300 * BLOCK, 10 * PAGE):
+                with _failing(number) as came:
+                    done = _write(fd, at, data)
+                failed += came[0]
+                assert done in (-1, len(data)) or 0 < done < len(data), done
+            promised = _counts(disk, fd)
+            os.fsync(fd)
+            assert _counts(disk, fd) == promised, number
+            if done > 0:
+                assert os.pread(fd, done, at) == data[:done]
+            os.close(fd)
+            if not came[0]:
+                break
+    assert failed > 5, f"only {failed} allocations failed"
+    assert not came[0], "there is no end of allocations"
+    ctx.log(f"{failed} allocations")
+    disk.finish()
+
+
+def _store(path, seed, size, progress):
+    """Store to page after page of a file of holes, and say how many are done."""
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    os.ftruncate(fd, size)
+    with mmap.mmap(fd, size) as area:
+        for at in range(0, size, PAGE):
+            area[at:at + PAGE] = writers.content(seed, at, PAGE)
+            struct.pack_into("<I", progress, 4 * seed, at // PAGE + 1)
+    return ""
+
+
+@parallel
+def test_mapped_writers_on_a_full_disk(ctx):
+    """Several store to mapped holes until there is no block left, which is a SIGBUS for
+    each: all that was stored before is on the disk."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    room = os.statvfs(disk.point).f_bavail * BLOCK
+    writers.make(disk.where("filler"), 9, room - 3_000_000, sync=False)
+    with mmap.mmap(-1, PAGE) as progress:
+        children = [writers.Child(_store, disk.where(f"m{seed}"), seed, 4_000_000 // PAGE * PAGE,
+                                  progress) for seed in range(3)]
+        ended = [child.wait() for child in children]
+        done = struct.unpack_from("<3I", progress)
+    assert [code for _, code in ended] == [-signal.SIGBUS] * 3, ended
+    assert sum(done) * PAGE > 2_500_000 and min(done) > 0, done
+    assert os.statvfs(disk.point).f_bavail * BLOCK < PAGE + 3 * BLOCK
+    disks.sync(disk.point)
+    ctx.drop_caches()
+    for seed, pages in enumerate(done):
+        writers.check(disk.where(f"m{seed}"), seed, pages * PAGE)
+    writers.check(disk.where("filler"), 9, room - 3_000_000)
+    disk.finish()
+
+
+def _pieces(path):
+    """How many pieces of the disk a file is in: extents that touch are one."""
+    with open(path, "rb") as file:
+        found = lowlevel.fiemap(file.fileno(), room=4096)
+    ends = [(logical + length, physical + length) for logical, physical, length, _ in found]
+    return 1 + sum(two[:2] != end for end, two in zip(ends, found[1:]))
+
+
+def _grow_side_by_side(ctx, fstype):
+    """Four files that grow in turns, 4 KiB each; the most pieces that one is in."""
+    disk = disks.Disk(ctx, "blank-4k", fstype).mount()
+    files = [os.open(disk.where(f"f{number}"), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+             for number in range(4)]
+    for turn in range(1000):
+        for number, fd in enumerate(files):
+            os.write(fd, writers.content(number, turn * PAGE, PAGE))
+    disks.sync(disk.point)
+    found = [_pieces(disk.where(f"f{number}")) for number in range(4)]
+    for number, fd in enumerate(files):
+        os.close(fd)
+        writers.check(disk.where(f"f{number}"), number, PAGE * 1000)
+    disk.finish()
+    ctx.log(f"{disk}: pieces: {found}")
+    return max(found)
+
+
+def test_files_side_by_side_are_in_one_piece(ctx):
+    """Four files that grow in turns before they are written back, and what they are in
+    in C, where each keeps a window of blocks."""
+    _delays(ctx)
+    ours = _grow_side_by_side(ctx, ctx.fstype)
+    # the pointers come in arrays of 12 and of 1024, and groups have 1024 blocks
+    assert ours <= 5, ours
+    assert ours < _grow_side_by_side(ctx, disks.C_FSTYPE)
