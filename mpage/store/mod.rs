@@ -112,7 +112,7 @@ fn grab<'i, M: BlockMapper>(
     drops_behind: bool,
 ) -> Result<Grabbed<'i, M::Inode>> {
     if pos <= plain(inode.inode()).size() {
-        return Ok((GrabbedFolio::sized(inode, pos, size)?, None));
+        return Ok((GrabbedFolio::sized(inode, pos, size, drops_behind)?, None));
     }
     match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
         None => Ok((GrabbedFolio::sized(inode, pos, size, drops_behind)?, None)),

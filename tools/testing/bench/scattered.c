@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files with holes, and files none of whose blocks follows the one before it.
+ * Files with holes, files none of whose blocks follows the one before it, and files
+ * that grow side by side.
  */
 
 #define _GNU_SOURCE
@@ -8,6 +9,7 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -33,6 +35,60 @@ static long extents(int fd)
 	struct fiemap map = { .fm_length = FIEMAP_MAX_OFFSET };
 
 	return ioctl(fd, FS_IOC_FIEMAP, &map) ? -1 : map.fm_mapped_extents;
+}
+
+/* How many pieces of the device a file is in: extents that touch are one. */
+static long pieces(int fd)
+{
+	struct fiemap *map = calloc(1, sizeof(*map) + 512 * sizeof(*map->fm_extents));
+	struct fiemap_extent last = { 0 };
+	long count = 0;
+
+	if (!map)
+		fail("memory");
+	do {
+		unsigned int i;
+
+		map->fm_start = last.fe_logical + last.fe_length;
+		map->fm_length = FIEMAP_MAX_OFFSET - map->fm_start;
+		map->fm_extent_count = 512;
+		check(ioctl(fd, FS_IOC_FIEMAP, map), "fiemap");
+		for (i = 0; i < map->fm_mapped_extents; i++) {
+			struct fiemap_extent *next = &map->fm_extents[i];
+
+			count += !last.fe_length ||
+				 next->fe_logical != last.fe_logical + last.fe_length ||
+				 next->fe_physical != last.fe_physical + last.fe_length;
+			last = *next;
+		}
+	} while (map->fm_mapped_extents);
+	free(map);
+	return count;
+}
+
+/* Files that grow side by side, in small pieces, and how many pieces they are in. */
+void cell_grow_in_turns(const char *path, long mib, long files)
+{
+	int fds[16];
+	char name[4096];
+	long at, i, count = 0;
+
+	if (files > 16)
+		fail("files");
+	for (i = 0; i < files; i++) {
+		snprintf(name, sizeof(name), "%s%ld", path, i);
+		fds[i] = check(open(name, O_CREAT | O_TRUNC | O_RDWR, 0644), name);
+	}
+	for (at = 0; at < mib * MIB; at += PAGE)
+		for (i = 0; i < files; i++)
+			if (write(fds[i], buffer + at % MIB, PAGE) != PAGE)
+				fail("write");
+	for (i = 0; i < files; i++) {
+		check(fsync(fds[i]), "fsync");
+		count += pieces(fds[i]);
+		close(fds[i]);
+	}
+	printf("pieces %ld %ld\n", count, files);
 }
 
 /* Two files that take blocks in turn; the second is of no use afterwards. */

@@ -64,6 +64,7 @@ static const struct cell cells[] = {
 	{ "overwrite", .two = cell_overwrite },
 	{ "read", .two = cell_read },
 	{ "append-by-two", .two = cell_append },
+	{ "grow-in-turns", .two = cell_grow_in_turns },
 	{ "write-direct", .two = cell_write_direct },
 	{ "read-direct", .one = cell_read_direct },
 	{ "mmap", .plain = cell_mmap },

@@ -38,6 +38,7 @@ void cell_random(const char *path);
 void make_sparse(const char *path, long mib);
 void make_scattered_in_turn(const char *path, long mib);
 void make_scattered_by_allotment(const char *path, long mib);
+void cell_grow_in_turns(const char *path, long mib, long files);
 
 void cell_make_small(const char *path, long count);
 void cell_read_small(const char *path, long count);

@@ -16,6 +16,7 @@ NAMES = 5000       # of the one in which they come, change and go
 MANY_FILES = 100_000  # in one directory, of those that do not walk over it
 WRITER_MIB = 64    # that each of two processes appends
 WRITER_NAMES = {"append_two": "to two files", "append_one": "to one file"}
+TURNS_MIB = 64     # of each of four files that are appended to in turns
 CHANGES = 16       # of each kind
 CHANGE_NAMES = {
     "rewrite": "4 KiB written anew, in memory",
@@ -155,9 +156,11 @@ def changes(block_size):
 
 
 def writers():
-    """The job of the boot in which two processes write on two processors."""
+    """The job of the boot in which two processes write on two processors, and one to
+    four files in turns."""
     cells = [_cell(["append-by-two", f"append{files}-", WRITER_MIB, files], append=name)
              for files, name in ((2, "append_two"), (1, "append_one"))]
+    cells.append(_cell(["grow-in-turns", "turn", TURNS_MIB, 4], pieces="in_turns"))
     return {"device": "brd", "block_size": 4096, "device_mib": 640,
             "read": [], "write": cells, "make": [], "only": []}
 

@@ -171,6 +171,13 @@ def writer_lines(found):
     return lines
 
 
+def turn_lines(found):
+    """Lines of a table of what becomes of files that grow side by side."""
+    lines = [f"{name:20}{found[name, 'in_turns'].cost:>9.1f}"
+             for name in plan.FILESYSTEMS if (name, "in_turns") in found]
+    return lines or ["-"]
+
+
 def change_lines(found):
     """Lines of a table of what small changes, each with fsync, cost the device."""
     lines = [f"{'':52}" + "".join(f"{name[:20]:>22}" for name in plan.FILESYSTEMS)]
@@ -237,6 +244,9 @@ def _lines(found):
         text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 "
                      "KiB, milliseconds of the wall's clock on two processors", ""]
         text += writer_lines(cells(found["writers"]))
+        text += ["", "pieces that each of four files is in which are appended to in turns, "
+                     f"4 KiB each, to {plan.TURNS_MIB} MiB, then synced", ""]
+        text += turn_lines(cells(found["writers"]))
     for boots, title in GROWTH:
         series = growth_of(found, boots)
         if series:
