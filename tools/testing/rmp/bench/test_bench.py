@@ -124,6 +124,11 @@ class Subset(unittest.TestCase):
                 self.of(wrong)
 
 
+class ByName(unittest.TestCase):
+    def test_there_are_such_boots(self):
+        self.assertLess(set(bench.BY_NAME), set(bench.jobs_of_all()))
+
+
 class Delayed(unittest.TestCase):
     def test_every_row_is_measured(self):
         cells = delayed.job(1024)["write"]
