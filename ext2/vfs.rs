@@ -48,6 +48,7 @@ use rust_mpage::fs::{
     InodeRef,
     Level,
     MountRequest,
+    MountableFileSystem,
     NewSuperBlock,
     Parameters,
     Pass,
@@ -67,7 +68,6 @@ use rust_mpage::fs::{
 
 impl FileSystem for Ext2 {
     const NAME: &'static CStr = c"rust_ext2";
-    const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::with_quota());
     const EXPORT: Option<ExportTable<Self>> = Some(ExportTable::new::<Export>());
     const XATTRS: Option<XattrTable<Self>> =
         Some(XattrTable::new::<Attributes, 3>(&xattr::HANDLERS));
@@ -75,6 +75,19 @@ impl FileSystem for Ext2 {
 
     type Data = Ext2Data;
     type InodeData = InodeData;
+
+    fn write_failed(sb: &SuperBlock<Self>, block: u64) {
+        report::corrupt(sb, fmt!("metadata block {block} could not be written"));
+    }
+
+    fn unwritten(sb: &SuperBlock<Self>) -> &Unwritten {
+        &sb.data().unwritten
+    }
+}
+
+impl MountableFileSystem for Ext2 {
+    const ACCESS: Access<Self> = Access::ReadWrite(WriteTable::with_quota());
+
     type Context = Request;
     type Parameter = MountOption;
 
@@ -117,14 +130,6 @@ impl FileSystem for Ext2 {
             return Err(EUCLEAN);
         }
         Ok(root)
-    }
-
-    fn write_failed(sb: &SuperBlock<Self>, block: u64) {
-        report::corrupt(sb, fmt!("metadata block {block} could not be written"));
-    }
-
-    fn unwritten(sb: &SuperBlock<Self>) -> &Unwritten {
-        &sb.data().unwritten
     }
 
     fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, change: AccessChange) -> Result {

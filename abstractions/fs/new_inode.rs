@@ -10,9 +10,6 @@
 //! without a name, from the disk, too.
 
 use super::{
-    fs_inode,
-    inode_ref::check_mount,
-    quota::InodeCharge,
     FileSystem,
     FsInode,
     InodeFlags,
@@ -20,7 +17,16 @@ use super::{
     Operations,
     SuperBlock, //
 };
-use crate::bindings;
+use crate::{
+    abstractions::fs::{
+        inode::{
+            check_mount,
+            init_data, //
+        },
+        quota::InodeCharge, //
+    },
+    bindings, //
+};
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
@@ -105,7 +111,7 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
         operations.check(creation.mode)?;
         // SAFETY: The inode comes from `T`'s cache and is ours; it has never been used, so its data
         // is not initialised, and it is dropped if this fails.
-        unsafe { fs_inode::init_data::<T>(inode, data)? };
+        unsafe { init_data::<T>(inode, data)? };
         // SAFETY: The inode is ours alone, so its fields may be set, directly and with the functions for
         // some of them, which only read `dir`, a valid inode.
         unsafe {

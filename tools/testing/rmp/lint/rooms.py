@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 # folders with rooms, and the file that their paths begin at
-TREES = {"ext2": "crate", "mpage": "crate::mpage"}
+TREES = {"ext2": "crate", "mpage": "crate::mpage",
+         "abstractions/fs": "crate::abstractions::fs"}
 MOST_IN_CIRCLE = 3
 
 _COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.S)
@@ -59,10 +60,11 @@ class Tree:
 
     def __init__(self, top, folder, root):
         self.folder = folder
+        self._base = top / folder
         self._root = tuple(root.split("::"))
         self._files = {}
-        for path in sorted((top / folder).rglob("*.rs")):
-            module = path.relative_to(top / folder).with_suffix("").parts
+        for path in sorted(self._base.rglob("*.rs")):
+            module = path.relative_to(self._base).with_suffix("").parts
             if not re.search(r"(^test_|_tests?$)", module[-1]):
                 self._files[module[:-1] if module[-1] == "mod" else module] = path
         self._code = {module: _TESTS.sub("", path.read_text(encoding="utf-8"))
@@ -126,9 +128,7 @@ class Tree:
 
     def name(self, module):
         """The path of a file, from the top."""
-        return f"{self.folder}/" + self._files[module].relative_to(
-            next(p for p in self._files[module].parents
-                 if p.name == self.folder)).as_posix()
+        return f"{self.folder}/" + self._files[module].relative_to(self._base).as_posix()
 
     def may_use(self, room):
         """What the head of a room says that it may use; None if it does not say."""

@@ -51,6 +51,11 @@ class Check(unittest.TestCase):
         self.assertIn("uses fs/top.rs (f)",
                       self.found(top="", low__a="use crate::top::f;\n")[0])
 
+    def test_a_name_that_the_folder_hands_on(self):
+        self.assertIn("fs/low/a.rs: uses fs/high/mod.rs (B)",
+                      self.found(mod="pub use self::high::B;\n",
+                                 low__a="use crate::B;\n")[0])
+
     def test_no_arrow(self):
         for text in ("// crate::high::b\n", 'const A: &str = "crate::high::b";\n',
                      "pub(in crate::high) struct A;\n", "use super::a;\n",

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of inodes.
+//!
+//! - [`plain`]: as any filesystem's; [`inode_view`], [`fs_inode`]: one that is there, and one that is in
+//!   use, with the filesystem's data, which is in the same [`slot`]; [`inode_ref`]: a reference;
+//! - [`iget`]: reading one; [`cached`]: looking whether it is in memory; [`tables`]: what it can do;
+//! - [`inode_state`]: changing it; [`exclusive`], [`truncate`], [`changes`]: the proofs that it may be;
+//! - [`ids`], [`inode_flags`], [`link_target`]: what it has.
+//!
+//! May use: `buffers`, `mounted`.
+
+mod cached;
+mod changes;
+mod exclusive;
+mod fs_inode;
+mod ids;
+mod iget;
+mod inode_flags;
+mod inode_ref;
+mod inode_state;
+mod inode_view;
+mod link_target;
+mod plain;
+mod slot;
+mod tables;
+mod truncate;
+
+pub use self::cached::Cached;
+pub use self::changes::{
+    ChangeGuard,
+    Later, //
+};
+pub use self::exclusive::ExclusiveInode;
+pub use self::fs_inode::FsInode;
+pub use self::ids::{
+    DeviceNumber,
+    KernelGid,
+    KernelUid, //
+};
+pub use self::iget::{
+    Attributes,
+    Iget,
+    NewInode, //
+};
+pub use self::inode_flags::InodeFlags;
+pub(super) use self::inode_ref::check_mount;
+pub use self::inode_ref::InodeRef;
+pub use self::inode_state::{
+    ErrorSequence,
+    Wait, //
+};
+pub use self::inode_view::InodeView;
+pub use self::link_target::LinkTarget;
+pub use self::plain::{
+    Inode,
+    InodeType, //
+};
+pub(super) use self::slot::{
+    init_data,
+    InodeCache, //
+};
+pub(super) use self::tables::Content;
+pub use self::tables::Operations;
+pub use self::truncate::{
+    InvalidateLock,
+    InvalidateLockShared, //
+};

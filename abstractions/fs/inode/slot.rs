@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an inode is in memory: a slab object that has the filesystem's data, too.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+
+use crate::{
+    abstractions::fs::FileSystem,
+    bindings, //
+};
+use core::{
+    marker::PhantomData,
+    mem::{
+        offset_of,
+        MaybeUninit, //
+    },
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    prelude::*,
+    str::CString,
+    sync::barrier::{
+        smp_mb,
+        Read,
+        Write, //
+    },
+};
+
+/// How many kinds of quota the kernel knows.
+const QUOTA_TYPES: usize = bindings::MAXQUOTAS as usize;
+
+/// A slab object: an inode and the filesystem's data.
+#[repr(C)]
+pub(super) struct Slot<T: FileSystem> {
+    /// Initialised if `initialised` says so.
+    pub(in crate::abstractions::fs) data: MaybeUninit<T::InodeData>,
+    /// Set when the data is, read when the inode is evicted and when it is freed.
+    pub(super) initialised: bool,
+    /// The metadata blocks that a sync of the inode has to wait for.
+    pub(in crate::abstractions::fs) metadata: bindings::mapping_metadata_bhs,
+    /// Whom it is counted for.
+    dquots: [*mut bindings::dquot; QUOTA_TYPES],
+    inode: bindings::inode,
+}
+
+impl<T: FileSystem> Slot<T> {
+    /// # Safety
+    ///
+    /// `inode` must have been allocated by [`InodeCache::alloc`] of `T`.
+    #[inline(always)]
+    pub(in crate::abstractions::fs) unsafe fn of(inode: *mut bindings::inode) -> *mut Self {
+        // SAFETY: The inode is the field of a slot by the safety requirements.
+        unsafe { inode.byte_sub(offset_of!(Self, inode)).cast() }
+    }
+}
+
+/// Initialises the data of an inode.
+///
+/// # Safety
+///
+/// `inode` must come from `T`'s inode cache, its data must not be initialised, and nobody else may
+/// use the inode.
+pub(in crate::abstractions::fs) unsafe fn init_data<T: FileSystem>(
+    inode: *mut bindings::inode,
+    data: impl PinInit<T::InodeData, Error>,
+) -> Result {
+    // SAFETY: By the safety requirements. Slab objects do not move, so the data is pinned.
+    unsafe {
+        let slot = Slot::<T>::of(inode);
+        pin_init::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
+        // After the data and the attributes, for `is_initialised`.
+        smp_mb(Write);
+        ptr::addr_of_mut!((*slot).initialised).write_volatile(true);
+    }
+    Ok(())
+}
+
+/// Whether an inode has its attributes and its data. It may be hashed and have neither yet.
+///
+/// # Safety
+///
+/// `inode` must come from `T`'s inode cache.
+pub(super) unsafe fn is_initialised<T: FileSystem>(inode: *mut bindings::inode) -> bool {
+    // SAFETY: By the safety requirements; the flag is written in one piece.
+    let initialised = unsafe {
+        let slot = Slot::<T>::of(inode);
+        ptr::addr_of!((*slot).initialised).read_volatile()
+    };
+    smp_mb(Read);
+    initialised
+}
+
+/// The slab cache that inodes of `T` come from.
+///
+/// # Invariants
+///
+/// `cache` is a cache of `Slot<T>` whose constructor has called `inode_init_once()`.
+pub(in crate::abstractions::fs) struct InodeCache<T> {
+    cache: NonNull<bindings::kmem_cache>,
+    _filesystem: PhantomData<T>,
+}
+
+impl<T: FileSystem> InodeCache<T> {
+    /// Makes a cache for the filesystem type `name`.
+    pub(in crate::abstractions::fs) fn new(name: &'static CStr) -> Result<Self> {
+        let name = if name == T::NAME {
+            CString::try_from_fmt(fmt!("{name}_inode_cache"))
+        } else {
+            // Another filesystem may have the name, and a cache.
+            CString::try_from_fmt(fmt!("{}_{name}_inode_cache", T::NAME))
+        }?;
+        // SAFETY: The name is copied; the constructor suits the size.
+        let cache = unsafe {
+            bindings::rust_mpage_helper_inode_cache_create(
+                name.as_char_ptr(),
+                size_of::<Slot<T>>() as u32,
+                align_of::<Slot<T>>() as u32,
+                Some(Self::init_once_callback),
+            )
+        };
+        // INVARIANT: As made.
+        Ok(Self {
+            cache: NonNull::new(cache).ok_or(ENOMEM)?,
+            _filesystem: PhantomData,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the slab allocator for a new object of a cache of ours.
+    unsafe extern "C" fn init_once_callback(object: *mut c_void) {
+        // SAFETY: The object is memory for a slot.
+        unsafe {
+            bindings::inode_init_once(ptr::addr_of_mut!((*object.cast::<Slot<T>>()).inode));
+        }
+    }
+
+    /// An inode for a superblock, with nothing in it; null without memory.
+    ///
+    /// # Safety
+    ///
+    /// `sb` must be a superblock of `T`, whose cache this is.
+    pub(in crate::abstractions::fs) unsafe fn alloc(
+        &self,
+        sb: *mut bindings::super_block,
+    ) -> *mut bindings::inode {
+        // SAFETY:
+        // - the superblock is valid by the safety requirements;
+        // - objects of the cache are slots of `T`, with an inode that its constructor has initialised;
+        // - the slot is nobody else's yet, so its fields may be set.
+        unsafe {
+            let slot = bindings::rust_mpage_helper_alloc_inode_sb(sb, self.cache.as_ptr())
+                .cast::<Slot<T>>();
+            if slot.is_null() {
+                return ptr::null_mut();
+            }
+            (*slot).initialised = false;
+            (*slot).dquots = [ptr::null_mut(); QUOTA_TYPES];
+            let inode = ptr::addr_of_mut!((*slot).inode);
+            bindings::mmb_init(
+                ptr::addr_of_mut!((*slot).metadata),
+                ptr::addr_of_mut!((*inode).i_data),
+            );
+            inode
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel's quota code for an inode of [`Self::alloc`].
+    #[cfg(CONFIG_QUOTA)]
+    pub(in crate::abstractions::fs) unsafe extern "C" fn get_dquots_callback(
+        inode: *mut bindings::inode,
+    ) -> *mut *mut bindings::dquot {
+        // SAFETY: The inode is the field of a slot. The kernel has locks of its own for the pointers.
+        unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).dquots).cast() }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS, once and last, for an inode of [`Self::alloc`].
+    pub(in crate::abstractions::fs) unsafe extern "C" fn free_inode_callback(
+        inode: *mut bindings::inode,
+    ) {
+        // SAFETY:
+        // - nobody uses the inode, and so its slot, any more: this is called after a grace period;
+        // - the data is initialised if the flag says so, and dropped once;
+        // - the link target is the inode's own if it is still a symbolic link, see
+        //   `Operations::apply`, and null if it has none; kfree() takes both;
+        // - kfree() takes any slab's objects.
+        unsafe {
+            let slot = Slot::<T>::of(inode);
+            if (*slot).initialised {
+                if u32::from((*inode).i_mode) & bindings::S_IFMT == bindings::S_IFLNK {
+                    bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
+                }
+                (*slot).data.assume_init_drop();
+            }
+            bindings::kfree(slot.cast());
+        }
+    }
+}
+
+impl<T> Drop for InodeCache<T> {
+    fn drop(&mut self) {
+        // SAFETY:
+        // - rcu_barrier() may be called where one may sleep;
+        // - no filesystem is mounted any more, and the inodes' callbacks have run: the cache has no
+        //   objects.
+        unsafe {
+            bindings::rcu_barrier();
+            bindings::kmem_cache_destroy(self.cache.as_ptr());
+        }
+    }
+}

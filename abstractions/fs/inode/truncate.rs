@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Cutting files: what keeps page faults away, and what takes pages out of the page cache.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/mm.h`](srctree/include/linux/mm.h)
+//!
+//! Locks: `invalidate_lock` of a mapping, inside of `i_rwsem` and outside of the locks of folios.
+
+use super::{
+    ExclusiveInode,
+    FsInode, //
+};
+use crate::{
+    abstractions::fs::FileSystem,
+    bindings, //
+};
+use core::ptr;
+use kernel::{
+    prelude::*,
+    types::NotThreadSafe, //
+};
+
+/// Nobody brings pages of the file into the page cache, because they are about to go.
+///
+/// # Invariants
+///
+/// `invalidate_lock` of the inode's mapping is held exclusively, by this value.
+pub struct InvalidateLock<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
+
+impl<T: FileSystem> InvalidateLock<'_, T> {
+    /// The file.
+    pub(in crate::abstractions::fs) fn inode(&self) -> &FsInode<T> {
+        self.0
+    }
+}
+
+impl<T: FileSystem> ExclusiveInode<'_, FsInode<T>> {
+    /// Sets the size to 0, and leaves pages and blocks alone. How a file grows is in
+    /// `mpage/store/file_end.rs`.
+    pub fn clear_size(&self) {
+        self.write_size(0);
+    }
+
+    /// Sets the file's size and drops the pages beyond it, `pages` keeping away who would bring
+    /// others; what there is behind its old end, and in its last block, is the caller's concern.
+    /// C: `truncate_setsize()`.
+    ///
+    /// # Errors
+    ///
+    /// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another file's.
+    pub(crate) fn truncate_setsize(&self, pages: &InvalidateLock<'_, T>, size: u64) -> Result {
+        let size = i64::try_from(size).map_err(|_| EFBIG)?;
+        if !ptr::eq(pages.inode(), self.inode()) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The inode is valid, and nobody else reads its pages by the type invariants.
+        unsafe { bindings::truncate_setsize(self.as_raw(), size) };
+        Ok(())
+    }
+}
+
+impl<T: FileSystem> Drop for InvalidateLock<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: The lock is ours by the type invariants.
+        unsafe { bindings::rust_mpage_helper_filemap_invalidate_unlock(self.0.mapping()) }
+    }
+}
+
+/// Nobody takes pages of the file out of the page cache for good.
+///
+/// # Invariants
+///
+/// `invalidate_lock` of the inode's mapping is held shared, by this value.
+pub struct InvalidateLockShared<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
+
+impl<T: FileSystem> Drop for InvalidateLockShared<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: The lock is ours by the type invariants.
+        unsafe { bindings::rust_mpage_helper_filemap_invalidate_unlock_shared(self.0.mapping()) }
+    }
+}
+
+impl<T: FileSystem> FsInode<T> {
+    /// Keeps page faults and readahead away. C: `filemap_invalidate_lock()`.
+    pub fn lock_invalidate(&self) -> InvalidateLock<'_, T> {
+        // SAFETY: The inode is valid, and keeps its mapping.
+        unsafe { bindings::rust_mpage_helper_filemap_invalidate_lock(self.mapping()) };
+        // INVARIANT: Locked just above.
+        InvalidateLock(self, NotThreadSafe)
+    }
+
+    /// Keeps away who has [`InvalidateLock`]. C: `filemap_invalidate_lock_shared()`.
+    pub fn lock_invalidate_shared(&self) -> InvalidateLockShared<'_, T> {
+        // SAFETY: The inode is valid, and keeps its mapping.
+        unsafe { bindings::rust_mpage_helper_filemap_invalidate_lock_shared(self.mapping()) };
+        // INVARIANT: Locked just above.
+        InvalidateLockShared(self, NotThreadSafe)
+    }
+
+    /// Waits until direct I/O to the file has ended. With `i_rwsem` held exclusively, none starts.
+    /// C: `inode_dio_wait()`.
+    pub fn wait_for_direct_io(&self) {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::inode_dio_wait(self.as_raw()) }
+    }
+}

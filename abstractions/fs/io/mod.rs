@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of the bytes of open files.
+//!
+//! - [`write_iter`]: writing, through the page cache; [`direct`]: reading and writing past it, with what
+//!   iomap is told in [`direct_map`]; [`seek`]: finding data and holes.
+//!
+//! May use: `inode`, `operations`.
+
+mod direct;
+mod direct_map;
+mod seek;
+mod write_iter;
+
+pub(super) use self::direct::DirectVTable;
+pub(super) use self::seek::SeekVTable;

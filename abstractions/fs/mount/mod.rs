@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of how a filesystem comes and goes.
+//!
+//! - [`registration`]: a type that can be mounted; [`parameters`]: the options; [`super_block`]: filling
+//!   one, and what every mounted filesystem can do; [`write`]: what one can that can be written
+//!   to; [`mod@quota`]: what one can that has quota.
+//!
+//! May use: `buffers`, `inode`, `mounted`, `quota`.
+
+mod parameters;
+mod quota;
+mod registration;
+mod super_block;
+mod write;
+
+pub use self::parameters::{
+    EnumTable,
+    Parameter,
+    ParameterTable,
+    Parameters,
+    Value, //
+};
+pub use self::quota::QuotaFileSystem;
+#[cfg(CONFIG_KUNIT)]
+pub(crate) use self::registration::is_static;
+pub use self::registration::{
+    Access,
+    MountRequest,
+    MountableFileSystem,
+    Purpose,
+    Registration, //
+};
+pub use self::super_block::{
+    NewSuperBlock,
+    StatFs, //
+};
+pub use self::write::{
+    AccessChange,
+    Pass,
+    Syncing,
+    WritableFileSystem,
+    WriteTable, //
+};

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files that hold what is counted for users and groups, and how that is turned on and off.
+//!
+//! C header: [`include/linux/quotaops.h`](srctree/include/linux/quotaops.h)
+//!
+//! Locks: `s_umount` is held exclusively by who turns quota on, off, suspends or resumes it. The files
+//! are read and written inside the kernel's locks of quota, of which `dqio_sem` has one write at a time.
+//!
+//! Left out: quota files that have no name, or are found at mount.
+
+use super::{
+    write::WriteVTable,
+    WritableFileSystem,
+    WriteTable, //
+};
+use crate::{
+    abstractions::fs::{
+        quota::{
+            file_of,
+            is_active,
+            QuotaTable,
+            QuotaUse,
+            TYPES, //
+        },
+        FileSystem,
+        FsInode,
+        InodeRef,
+        InodeType,
+        SuperBlock, //
+    },
+    bindings, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
+    slice, //
+};
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*, //
+};
+
+/// A filesystem whose files can hold what the kernel counts. C: parts of `struct super_operations`.
+///
+/// A quota file is a regular file of the filesystem that is not counted itself. The kernel reads and
+/// writes it past its pages, and nobody else does meanwhile; nobody cuts it.
+pub trait QuotaFileSystem: WritableFileSystem {
+    /// Reads from byte `at` on. How many bytes: less at the end of the file. C: `quota_read`.
+    fn read_quota(file: &FsInode<Self>, at: u64, out: &mut [u8]) -> Result<usize>;
+
+    /// Writes from byte `at` on, into blocks of the device that are to be written, and leaves the size
+    /// of the file alone. How many bytes: less if some could not be written. C: `quota_write`.
+    fn write_quota(file: &FsInode<Self>, at: u64, bytes: &[u8]) -> Result<usize>;
+
+    /// The kernel is about to read a file as a quota file: what is in its pages has to be on the device,
+    /// and what it has from there to be read anew. `s_umount` is held, and the file's `i_rwsem`
+    /// exclusively, so that its blocks stay its own.
+    fn prepare_quota_file(file: &FsInode<Self>) -> Result;
+
+    /// Notes what a file is used for, which is not to be changed by anybody while it is
+    /// [`QuotaUse::On`]. Its `i_rwsem` is held exclusively, and it is marked to be written afterwards.
+    fn mark_quota_file(file: &FsInode<Self>, is: QuotaUse);
+}
+
+impl<T: QuotaFileSystem> WriteTable<T> {
+    /// The table of `T`, with quota.
+    pub const fn with_quota() -> Self {
+        Self {
+            table: &QuotaVTable::<T>::OPERATIONS,
+            mounted: T::mounted,
+            quota: Some(QuotaVTable::<T>::TABLE),
+        }
+    }
+}
+
+/// Writes what is counted into the quota files. C: `dquot_writeback_dquots()`.
+///
+/// # Safety
+///
+/// `s_umount` must be held.
+unsafe fn write_back<T: FileSystem>(sb: &SuperBlock<T>) -> Result {
+    if !sb.has_quota() {
+        return Ok(());
+    }
+    // SAFETY: The superblock is valid, and locked by the safety requirements.
+    to_result(unsafe { bindings::rust_mpage_helper_dquot_writeback_dquots(sb.as_raw()) })
+}
+
+/// The operations of a superblock of `T`, which has quota.
+pub(super) struct QuotaVTable<T>(PhantomData<T>);
+
+impl<T: QuotaFileSystem> QuotaVTable<T> {
+    /// How quota is turned on and off.
+    pub(super) const TABLE: QuotaTable<T> = QuotaTable::new(&Self::QUOTACTL, T::mark_quota_file);
+
+    pub(super) const OPERATIONS: bindings::super_operations = bindings::super_operations {
+        sync_fs: Some(Self::sync_fs_callback),
+        put_super: Some(Self::put_super_callback),
+        #[cfg(CONFIG_QUOTA)]
+        quota_read: Some(Self::quota_read_callback),
+        #[cfg(CONFIG_QUOTA)]
+        quota_write: Some(Self::quota_write_callback),
+        ..WriteVTable::<T>::OPERATIONS
+    };
+
+    #[cfg(CONFIG_QUOTA)]
+    const QUOTACTL: bindings::quotactl_ops = bindings::quotactl_ops {
+        quota_on: Some(Self::quota_on_callback),
+        quota_off: Some(Self::quota_off_callback),
+        quota_sync: Some(bindings::dquot_quota_sync),
+        get_state: Some(bindings::dquot_get_state),
+        set_info: Some(bindings::dquot_set_dqinfo),
+        get_dqblk: Some(bindings::dquot_get_dqblk),
+        set_dqblk: Some(bindings::dquot_set_dqblk),
+        get_nextdqblk: Some(bindings::dquot_get_next_dqblk),
+        ..pin_init::zeroed()
+    };
+    #[cfg(not(CONFIG_QUOTA))]
+    const QUOTACTL: bindings::quotactl_ops = pin_init::zeroed();
+
+    /// # Safety
+    ///
+    /// As of `WriteVTable::sync_fs_callback`.
+    unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
+        // SAFETY: The filesystem is mounted, and `s_umount` held.
+        let written = unsafe { write_back(SuperBlock::<T>::from_raw(sb)) };
+        if let Err(error) = written {
+            // Who syncs the filesystem next hears of it. Here it would keep the rest from being synced
+            // if nobody waits yet, and who waits finds nothing dirty any more.
+            //
+            // SAFETY: The filesystem is mounted.
+            unsafe {
+                bindings::errseq_set(ptr::addr_of_mut!((*sb).s_wb_err), error.to_errno());
+            }
+        }
+        // SAFETY: By the safety requirements.
+        match unsafe { WriteVTable::<T>::sync_fs_callback(sb, wait) } {
+            0 if wait != 0 => from_result(|| written.map(|()| 0)),
+            result => result,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As of `WriteVTable::put_super_callback`.
+    unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
+        #[cfg(CONFIG_QUOTA)]
+        for (of, _) in TYPES {
+            // An error is that it is not turned on, or in the log.
+            //
+            // SAFETY: The filesystem has its data until the next call, and `s_umount` is held
+            // exclusively by who unmounts.
+            let _ = unsafe { Self::turn_off(SuperBlock::from_raw(sb), of, QuotaUse::Suspended) };
+        }
+        // SAFETY: By the safety requirements.
+        unsafe { WriteVTable::<T>::put_super_callback(sb) }
+    }
+}
+
+#[cfg(CONFIG_QUOTA)]
+impl<T: QuotaFileSystem> QuotaVTable<T> {
+    /// Turns quota of a kind off; its file is used as `then` says. C: `ext2_quota_off()`.
+    ///
+    /// # Safety
+    ///
+    /// `s_umount` must be held exclusively.
+    unsafe fn turn_off(sb: &SuperBlock<T>, of: c_int, then: QuotaUse) -> Result {
+        // SAFETY: By the safety requirements; not used after it is turned off.
+        let file = unsafe { file_of(sb, of) }.map(|file| file.as_raw());
+        // SAFETY: The kernel has a reference to the inode until it is turned off.
+        let file = file.and_then(|file| NonNull::new(unsafe { bindings::igrab(file) }));
+        // SAFETY: The inode is one of `T`'s, and the reference is passed on.
+        let file = file.map(|file| unsafe { InodeRef::<T>::from_raw(file) });
+
+        // One that is suspended is anybody's, and nothing changes on the device any more. A filesystem
+        // that has become read-only by an error has suspended nothing.
+        let active = is_active(sb, of);
+        // SAFETY: The superblock is valid, and locked by the safety requirements.
+        to_result(unsafe { bindings::dquot_quota_off(sb.as_raw(), of) })?;
+        if let Some(file) = file.filter(|_| active) {
+            Self::TABLE.mark(&file, then);
+        }
+        Ok(())
+    }
+
+    /// C: `ext2_quota_on()`.
+    ///
+    /// # Safety
+    ///
+    /// Called by `quotactl(2)` for a mounted filesystem with `s_umount` held exclusively, with a path
+    /// that is the caller's.
+    unsafe extern "C" fn quota_on_callback(
+        sb: *mut bindings::super_block,
+        of: c_int,
+        format: c_int,
+        path: *const bindings::path,
+    ) -> c_int {
+        // SAFETY: The path is the caller's, with a positive dentry.
+        let (file, file_sb) = unsafe { ((*(*path).dentry).d_inode, (*(*path).dentry).d_sb) };
+        if ptr::eq(sb, file_sb) {
+            // SAFETY: The inode is one of this filesystem, and the path keeps it.
+            let file = unsafe { FsInode::<T>::from_raw(file) };
+            if file.is_regular() && !file.is_quota_file() {
+                if let Err(error) = file.with_lock(|file| T::prepare_quota_file(&file)) {
+                    return error.to_errno();
+                }
+            }
+        }
+        // SAFETY: The arguments are passed on.
+        let error = unsafe { bindings::dquot_quota_on(sb, of, format, path) };
+        if error == 0 {
+            // SAFETY: The filesystem is mounted, and locked for the call; it has been turned on just now.
+            if let Some(file) = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) } {
+                Self::TABLE.mark(file, QuotaUse::On);
+            }
+        }
+        error
+    }
+
+    /// # Safety
+    ///
+    /// Called by `quotactl(2)` for a mounted filesystem with `s_umount` held exclusively.
+    unsafe extern "C" fn quota_off_callback(sb: *mut bindings::super_block, of: c_int) -> c_int {
+        // SAFETY: The filesystem is mounted, and locked for the call.
+        let result = unsafe { Self::turn_off(SuperBlock::from_raw(sb), of, QuotaUse::Off) };
+        from_result(|| result.map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel's quota code for a mounted filesystem that has a quota file of the kind,
+    /// with room for `len` bytes.
+    unsafe extern "C" fn quota_read_callback(
+        sb: *mut bindings::super_block,
+        of: c_int,
+        data: *mut c_char,
+        len: usize,
+        at: bindings::loff_t,
+    ) -> isize {
+        let bytes = data.cast::<u8>();
+        // The caller need not have.
+        //
+        // SAFETY: The room is the caller's.
+        unsafe { bytes.write_bytes(0, len) };
+        // SAFETY: As above, and for this call; there are values just written.
+        let out = unsafe { slice::from_raw_parts_mut(bytes, len) };
+        // SAFETY: The filesystem is mounted, and the kernel reads or writes the file in this call.
+        let file = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) };
+        count(file.ok_or(EINVAL).and_then(|file| {
+            let at = u64::try_from(at).map_err(|_| EINVAL)?;
+            T::read_quota(file, at, out)
+        }))
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Self::quota_read_callback`], with `len` bytes. The kernel writes to a quota file one at a
+    /// time.
+    unsafe extern "C" fn quota_write_callback(
+        sb: *mut bindings::super_block,
+        of: c_int,
+        data: *const c_char,
+        len: usize,
+        at: bindings::loff_t,
+    ) -> isize {
+        // SAFETY: The bytes are the caller's, who does not change them.
+        let bytes = unsafe { slice::from_raw_parts(data.cast::<u8>(), len) };
+        // SAFETY: The filesystem is mounted, and the kernel reads or writes the file in this call.
+        let file = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) };
+        count(file.ok_or(EINVAL).and_then(|file| {
+            let at = u64::try_from(at).map_err(|_| EINVAL)?;
+            let written = T::write_quota(file, at, bytes)?;
+            note_written(file, at + written as u64);
+            Ok(written)
+        }))
+    }
+}
+
+/// What `ext2_quota_write()` does last.
+#[cfg(CONFIG_QUOTA)]
+fn note_written<T: FileSystem>(file: &FsInode<T>, end: u64) {
+    if end > file.size() {
+        let end = i64::try_from(end).unwrap_or(i64::MAX);
+        // SAFETY: The inode is valid. It is a regular file, so nobody has a slice of its pages; nobody
+        // else makes it longer, as only the kernel writes to it, one at a time.
+        unsafe { bindings::rust_mpage_helper_i_size_write(file.as_raw(), end) };
+    }
+    file.inc_version();
+    file.set_mtime_and_ctime_now();
+    file.mark_dirty();
+}
+
+/// A number of bytes, or an error, for C.
+#[cfg(CONFIG_QUOTA)]
+fn count(result: Result<usize>) -> isize {
+    match result {
+        Ok(bytes) => isize::try_from(bytes).unwrap_or(isize::MAX),
+        Err(error) => error.to_errno() as isize,
+    }
+}

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a filesystem is to the kernel: a type that can be mounted.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/fs_context.h`](srctree/include/linux/fs_context.h)
+//!
+//! Left out: filesystems without a block device.
+
+use super::{
+    super_block,
+    write,
+    AccessChange,
+    NewSuperBlock,
+    Parameters,
+    StatFs,
+    Value,
+    WriteTable, //
+};
+use crate::{
+    abstractions::fs::{
+        inode::InodeCache,
+        mounted::message,
+        FileSystem,
+        InodeRef,
+        Level,
+        SuperBlock, //
+    },
+    bindings, //
+};
+use core::{
+    marker::PhantomData,
+    mem::offset_of,
+    pin::Pin,
+    ptr, //
+};
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    fmt,
+    prelude::*,
+    seq_file::SeqFile,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+};
+
+/// Whether a filesystem can be written to.
+pub enum Access<T: 'static> {
+    /// A request to mount it for writing becomes a read-only mount, with a notice; a request to
+    /// remount it for writing fails with `EROFS`.
+    ReadOnly,
+    /// As the user asks.
+    ReadWrite(WriteTable<T>),
+}
+
+impl<T> Access<T> {
+    fn is_read_only(&self) -> bool {
+        matches!(self, Self::ReadOnly)
+    }
+}
+
+/// Why a context is made.
+pub enum Purpose<'a, T> {
+    /// To mount a filesystem.
+    Mount,
+    /// To change the options of a mounted one.
+    Reconfigure(&'a SuperBlock<T>),
+}
+
+/// A filesystem that can be mounted.
+pub trait MountableFileSystem: FileSystem {
+    /// Whether it can be written to.
+    const ACCESS: Access<Self>;
+
+    /// What it collects of the mount options before it acts on them.
+    type Context: Send;
+
+    /// What it calls its mount parameters.
+    type Parameter: Copy + Sync;
+
+    /// Its mount parameters.
+    fn parameters() -> Parameters<Self::Parameter>;
+
+    /// A context with nothing asked for yet.
+    fn context(purpose: Purpose<'_, Self>) -> Result<Self::Context>;
+
+    /// Takes note of one parameter.
+    fn parameter(
+        context: &mut Self::Context,
+        mount: &MountRequest<'_, Self>,
+        parameter: Self::Parameter,
+        value: Value,
+    ) -> Result;
+
+    /// Reads the filesystem and checks it.
+    fn fill_super(
+        sb: &mut NewSuperBlock<'_, Self>,
+        context: &mut Self::Context,
+    ) -> Result<Pin<KBox<Self::Data>>>;
+
+    /// The root directory of a filesystem that [`Self::fill_super`] has read.
+    fn root(sb: &SuperBlock<Self>) -> Result<InodeRef<'_, Self>>;
+
+    /// Changes the options of a mounted filesystem, and what `change` says. If it can be written
+    /// to, everything that was dirty has been written.
+    fn reconfigure(
+        sb: &SuperBlock<Self>,
+        context: &mut Self::Context,
+        change: AccessChange,
+    ) -> Result;
+
+    /// Answers `statfs(2)`.
+    fn statfs(sb: &SuperBlock<Self>) -> Result<StatFs>;
+
+    /// Shows the options in `/proc/mounts`, each with a comma before it.
+    fn show_options(sb: &SuperBlock<Self>, out: &SeqFile) -> Result;
+}
+
+/// A request to mount or remount, while its options are parsed.
+///
+/// # Invariants
+///
+/// `fc` points to a valid `struct fs_context` for `'a`.
+pub struct MountRequest<'a, T> {
+    fc: *mut bindings::fs_context,
+    _context: PhantomData<(&'a (), T)>,
+}
+
+impl<T: FileSystem> MountRequest<'_, T> {
+    /// Prints a message that names the filesystem and the device, and tells it to who mounts.
+    pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
+        // SAFETY: The context is valid by the type invariants.
+        // - `root`, if it is set, is a dentry of the filesystem that is reconfigured, whose superblock
+        //   has a NUL-terminated `s_id`;
+        // - `source`, if it is set, is a NUL-terminated path, and `name` at most its length;
+        // - `device` is NUL-terminated in each case.
+        unsafe {
+            let device = if !(*self.fc).root.is_null() {
+                ptr::addr_of!((*(*(*self.fc).root).d_sb).s_id).cast()
+            } else if !(*self.fc).source.is_null() {
+                let source = CStr::from_char_ptr((*self.fc).source);
+                let bytes = source.to_bytes();
+                let name = bytes.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
+                source.as_char_ptr().add(name)
+            } else {
+                c"none".as_char_ptr()
+            };
+            message::print(level, T::NAME, device, message);
+        }
+        // SAFETY: The context is valid by the type invariants, and so its log; the VFS serialises the
+        // operations of a context, of which one is running.
+        unsafe { message::tell_mounter((*self.fc).log.log, level, T::NAME, message) }
+    }
+}
+
+/// A filesystem type that is registered.
+///
+/// It is part of the module's own state, which the kernel initialises in place, and drops when nobody
+/// uses the module, and so no such filesystem is mounted: let it be the last part, so that nothing
+/// fails after it. Also the lock classes in `struct file_system_type` have to be in static memory.
+///
+/// # Invariants
+///
+/// If there is a `cache`, then `fs_type` is registered, or the name was taken.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: MountableFileSystem> {
+    #[pin]
+    fs_type: Opaque<bindings::file_system_type>,
+    // Dropped after `PinnedDrop::drop`: no filesystem is mounted any more.
+    cache: Option<InodeCache<T>>,
+}
+
+// SAFETY: A filesystem type may be unregistered by any thread.
+unsafe impl<T: MountableFileSystem> Send for Registration<T> {}
+// SAFETY: There is nothing to do with a shared reference.
+unsafe impl<T: MountableFileSystem> Sync for Registration<T> {}
+
+impl<T: MountableFileSystem> Registration<T> {
+    /// Registers the filesystem `T` under `name`.
+    ///
+    /// Fails with `EINVAL` if it is not part of the state of `module`, with `EBUSY` if there is a
+    /// filesystem of that name.
+    pub fn new(name: &'static CStr, module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        Self::try_new(Some(name), module, Err)
+    }
+
+    /// Registers the filesystem `T` under one more name, or not at all without one, or if there is a
+    /// filesystem of that name, which the log says.
+    ///
+    /// Fails with `EINVAL` if it is not part of the state of `module`.
+    pub fn also(
+        name: Option<&'static CStr>,
+        module: &'static ThisModule,
+    ) -> impl PinInit<Self, Error> {
+        Self::try_new(name, module, move |error| {
+            if error != EBUSY {
+                return Err(error);
+            }
+            let name = name.unwrap_or(T::NAME);
+            pr_notice!("{}: there is a filesystem {name} already\n", T::NAME);
+            Ok(())
+        })
+    }
+
+    /// Registers it, or lets `refused` decide about the error.
+    fn try_new(
+        name: Option<&'static CStr>,
+        module: &'static ThisModule,
+        refused: impl FnOnce(Error) -> Result,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            cache: name.map(InodeCache::new).transpose()?,
+            fs_type <- Opaque::try_ffi_init(
+                move |slot: *mut bindings::file_system_type| {
+                    let Some(name) = name else {
+                        return Ok(());
+                    };
+                    let fs_type = bindings::file_system_type {
+                        name: name.as_char_ptr(),
+                        fs_flags: bindings::FS_REQUIRES_DEV as c_int,
+                        init_fs_context: Some(ContextVTable::<T>::init_callback),
+                        parameters: T::parameters().as_raw().cast(),
+                        kill_sb: Some(bindings::kill_block_super),
+                        owner: module.as_ptr(),
+                        ..pin_init::zeroed()
+                    };
+                    if !is_static(slot, module) {
+                        return Err(EINVAL);
+                    }
+                    // SAFETY: The slot is ours to write. It is pinned, and unregistered before it
+                    // goes away.
+                    let registered = unsafe {
+                        slot.write(fs_type);
+                        to_result(bindings::register_filesystem(slot))
+                    };
+                    registered.or_else(refused)
+                }
+            ),
+        }? Error)
+    }
+}
+
+#[pinned_drop]
+impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        if self.cache.is_some() {
+            // SAFETY: Registered by the type invariants. The error is that it is not registered. Who
+            // has mounted such a filesystem is seen, if he was done before.
+            let is_mounted = unsafe {
+                bindings::unregister_filesystem(self.fs_type.get());
+                !(*self.fs_type.get()).fs_supers.first.is_null()
+            };
+            if is_mounted {
+                // Not dropped with the module, or that was before it was up.
+                pr_err!("{}: unregistered while mounted\n", T::NAME);
+                core::mem::forget(self.project().cache.take());
+            }
+        }
+    }
+}
+
+/// Whether an object is part of a module, or of the kernel if the module is.
+pub(crate) fn is_static<O>(object: *const O, module: &ThisModule) -> bool {
+    // SAFETY: The module is valid; the object is not looked at.
+    unsafe { bindings::rust_mpage_helper_is_static(object.cast(), module.as_ptr().cast()) }
+}
+
+/// The inode cache of the registration that `fs_type` is part of.
+///
+/// # Safety
+///
+/// `fs_type` must be registered by a [`Registration`] of `T`, and a filesystem of it be mounted or
+/// being filled for `'a`.
+pub(super) unsafe fn cache_of<'a, T: MountableFileSystem>(
+    fs_type: *mut bindings::file_system_type,
+) -> Option<&'a InodeCache<T>> {
+    // SAFETY: The type is a field of a registration, which outlives its mounts because they hold
+    // the module. `cache` is initialised before the type is registered and does not change.
+    unsafe {
+        let registration: *const Registration<T> = fs_type
+            .byte_sub(offset_of!(Registration<T>, fs_type))
+            .cast();
+        (*ptr::addr_of!((*registration).cache)).as_ref()
+    }
+}
+
+/// The operations of a context.
+struct ContextVTable<T>(PhantomData<T>);
+
+impl<T: MountableFileSystem> ContextVTable<T> {
+    const OPERATIONS: bindings::fs_context_operations = bindings::fs_context_operations {
+        free: Some(Self::free_callback),
+        parse_param: Some(Self::parse_param_callback),
+        get_tree: Some(Self::get_tree_callback),
+        reconfigure: Some(Self::reconfigure_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// Called with a new context, and `root` set if it is for a reconfiguration.
+    unsafe extern "C" fn init_callback(fc: *mut kernel::bindings::fs_context) -> c_int {
+        let fc = fc.cast::<bindings::fs_context>();
+        from_result(|| {
+            // SAFETY: `fc` is valid and ours; `root` belongs to a mounted filesystem of ours.
+            let purpose = unsafe {
+                let purpose = bindings::fs_context::purpose_raw(fc);
+                if purpose == bindings::fs_context_purpose_FS_CONTEXT_FOR_RECONFIGURE {
+                    Purpose::Reconfigure(super_block::of_context::<T>(fc))
+                } else {
+                    Purpose::Mount
+                }
+            };
+            let context = KBox::new(T::context(purpose)?, GFP_KERNEL)?;
+            // SAFETY: `fc` is valid and ours.
+            unsafe {
+                (*fc).fs_private = context.into_foreign();
+                (*fc).ops = &Self::OPERATIONS;
+            }
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `fc` must be a context that `init_callback` has initialised, and not shared for `'a`.
+    unsafe fn context<'a>(fc: *mut bindings::fs_context) -> &'a mut T::Context {
+        // SAFETY: `fs_private` is a box of the context by the safety requirements; the VFS
+        // serialises the operations of a context.
+        unsafe { &mut *(*fc).fs_private.cast::<T::Context>() }
+    }
+
+    /// # Safety
+    ///
+    /// Called once, last, for a context that `init_callback` has initialised.
+    unsafe extern "C" fn free_callback(fc: *mut bindings::fs_context) {
+        // SAFETY: `fs_private` was set from a box by `init_callback`; this is the last use.
+        unsafe { drop(KBox::<T::Context>::from_foreign((*fc).fs_private)) }
+    }
+
+    /// # Safety
+    ///
+    /// Called for a context that `init_callback` has initialised.
+    unsafe extern "C" fn parse_param_callback(
+        fc: *mut bindings::fs_context,
+        parameter: *mut bindings::fs_parameter,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The pointers are this operation's arguments.
+            let (option, value) = unsafe { T::parameters().parse(fc, parameter)? };
+            // SAFETY: This operation has the context for itself.
+            let context = unsafe { Self::context(fc) };
+            // INVARIANT: The context is valid for the call.
+            let request = MountRequest {
+                fc,
+                _context: PhantomData,
+            };
+            T::parameter(context, &request, option, value).map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called for a context that `init_callback` has initialised.
+    unsafe extern "C" fn get_tree_callback(fc: *mut bindings::fs_context) -> c_int {
+        // SAFETY: The context is valid, and this operation's to change and to pass on; `fill_super_callback`
+        // is for the filesystem that it is of.
+        unsafe {
+            let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
+            if T::ACCESS.is_read_only() && (*fc).sb_flags & read_only == 0 {
+                let request = MountRequest::<T> {
+                    fc,
+                    _context: PhantomData,
+                };
+                request.message(Level::Notice, fmt!("no write support, mounting read-only"));
+                (*fc).sb_flags |= read_only;
+            }
+            bindings::get_tree_bdev(fc, Some(Self::fill_super_callback))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by `get_tree_bdev()` with a new superblock and the context.
+    unsafe extern "C" fn fill_super_callback(
+        sb: *mut bindings::super_block,
+        fc: *mut bindings::fs_context,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The superblock is new and has its device; the context is this operation's.
+            unsafe { super_block::fill::<T>(sb, (*fc).log.log, Self::context(fc)) }.map(|()| 0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called for a context that `init_callback` has initialised for a mounted filesystem.
+    unsafe extern "C" fn reconfigure_callback(fc: *mut bindings::fs_context) -> c_int {
+        from_result(|| {
+            // SAFETY: The context is for a reconfiguration, and ours for the call.
+            let (sb, context, mask, flags) = unsafe {
+                (
+                    super_block::of_context::<T>(fc),
+                    Self::context(fc),
+                    (*fc).sb_flags_mask,
+                    (*fc).sb_flags,
+                )
+            };
+            let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
+            let wants_read_only = (mask & read_only != 0).then_some(flags & read_only != 0);
+            if T::ACCESS.is_read_only() && wants_read_only == Some(false) {
+                sb.message(
+                    Level::Error,
+                    fmt!("error: cannot be remounted read-write, there is no write support"),
+                );
+                return Err(EROFS);
+            }
+            if !T::ACCESS.is_read_only() {
+                // SAFETY: reconfigure_super() is called with `s_umount` held. An error is kept in
+                // the mapping of the device or the file, for those who sync these.
+                let _ = unsafe { write::sync_filesystem(sb) };
+            }
+            let change = AccessChange::of(sb.is_read_only(), wants_read_only);
+            // SAFETY: `s_umount` is held.
+            unsafe { reconfigure(sb, context, change) }.map(|()| 0)
+        })
+    }
+}
+
+/// Calls [`MountableFileSystem::reconfigure`], quota being suspended before and resumed afterwards.
+///
+/// # Safety
+///
+/// `s_umount` must be held exclusively.
+unsafe fn reconfigure<T: MountableFileSystem>(
+    sb: &SuperBlock<T>,
+    context: &mut T::Context,
+    change: AccessChange,
+) -> Result {
+    let access = T::ACCESS;
+    let quota = match &access {
+        Access::ReadOnly => None,
+        Access::ReadWrite(table) => table.quota(),
+    };
+    if let Some(quota) = quota.filter(|_| change == AccessChange::ToReadOnly) {
+        // SAFETY: By the safety requirements.
+        unsafe { quota.suspend(sb)? };
+    }
+    let result = T::reconfigure(sb, context, change);
+    if let Some(quota) = quota.filter(|_| change.lets_quota_go_on(result.is_ok())) {
+        let tell = |whose: &str| {
+            sb.message(
+                Level::Error,
+                fmt!("error: quota of {whose} cannot be turned on again"),
+            );
+        };
+        // SAFETY: By the safety requirements.
+        unsafe { quota.resume(sb, tell) };
+    }
+    result
+}

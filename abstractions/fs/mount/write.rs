@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a filesystem does when it can be written to: inodes and superblocks on their way to the
+//! device, and inodes on their way out.
+//!
+//! C header: [`include/linux/fs/super_types.h`](srctree/include/linux/fs/super_types.h)
+//!
+//! Locks: `s_umount` is held when a superblock is synced, frozen, reconfigured and given up. An
+//! inode that is evicted is used by nobody else. One that is deleted is so within
+//! `sb_start_intwrite()`, which freezing waits for.
+//!
+//! What is counted of an inode is no more when it has been deleted, see `quota.rs`.
+
+use super::{
+    super_block::SuperVTable,
+    MountableFileSystem, //
+};
+use crate::{
+    abstractions::fs::{
+        inode::InodeCache,
+        quota::QuotaTable,
+        ExclusiveInode,
+        FileSystem,
+        FsInode,
+        InodeType,
+        SuperBlock,
+        Wait, //
+    },
+    bindings, //
+};
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*, //
+};
+
+/// A filesystem that can be written to. C: parts of `struct super_operations`.
+///
+/// No function here gets an inode that could not be read or has never been made.
+pub trait WritableFileSystem: MountableFileSystem {
+    /// The filesystem has been mounted, for reading only or not: its root is there, and it is not
+    /// in use yet. This is where it is marked as mounted on the device.
+    ///
+    /// On an error the mount fails, and [`Self::put_super`] is not called.
+    fn mounted(sb: &SuperBlock<Self>) -> Result;
+
+    /// Copies the inode into its block, and marks that dirty; or marks the inode as dirty again, to
+    /// be asked once more. C: `write_inode`.
+    fn write_inode(inode: &FsInode<Self>, pass: Pass) -> Result;
+
+    /// Writes what [`Self::write_inode`] has marked, and the metadata blocks of the inode, and
+    /// waits for them. C: `sync_inode_metadata`.
+    fn sync_inode_metadata(inode: &FsInode<Self>) -> Result;
+
+    /// Takes the contents of a file that has no link and no user any more from the device. Its
+    /// pages are gone. Not called while the filesystem is read-only: the file is left to e2fsck.
+    ///
+    /// On an error its number stays in use.
+    fn delete_inode(inode: &ExclusiveInode<'_, FsInode<Self>>) -> Result;
+
+    /// Gives up what is kept for an inode that is not needed any more; after
+    /// [`Self::delete_inode`], if that is called.
+    fn release_inode(inode: &FsInode<Self>);
+
+    /// Lets the number of an inode be used again, after [`Self::delete_inode`] has succeeded.
+    fn free_inode(inode: &FsInode<Self>);
+
+    /// Brings the filesystem's own metadata to its blocks, and, if asked to wait, to the device;
+    /// the caller writes and waits for all blocks of the device afterwards. C: `sync_fs`.
+    fn sync_fs(sync: Syncing<'_, Self>, wait: Wait) -> Result;
+
+    /// Makes what is on the device a whole filesystem. Nobody writes until [`Self::unfreeze`].
+    /// C: `freeze_fs`.
+    fn freeze(sb: &SuperBlock<Self>) -> Result;
+
+    /// The filesystem may be written to again. C: `unfreeze_fs`.
+    fn unfreeze(sb: &SuperBlock<Self>) -> Result;
+
+    /// The filesystem is unmounted. All its inodes are gone. What is left of its metadata is to be
+    /// written now, see [`SuperBlock::write_metadata`]. C: `put_super`.
+    fn put_super(sb: &SuperBlock<Self>);
+}
+
+/// Which inodes are being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// This one alone: somebody waits for it, or it leaves memory. It is not dirty afterwards.
+    One,
+    /// Many of the filesystem, one after the other, by the flusher. One that is dirty again comes
+    /// again with the next, which for a sync is this: `sync_fs` follows, and may have it written.
+    Many,
+}
+
+impl Pass {
+    /// # Safety
+    ///
+    /// `wbc` must be the valid argument of a `write_inode` operation.
+    unsafe fn from_raw(wbc: *mut bindings::writeback_control) -> Self {
+        // SAFETY: By the safety requirements.
+        let flags = unsafe {
+            bindings::writeback_control::for_sync_raw(wbc)
+                | bindings::writeback_control::tagged_writepages_raw(wbc)
+                | bindings::writeback_control::range_cyclic_raw(wbc)
+        };
+        // The functions of the kernel that write one inode set none of them, and each reason to wake
+        // the flusher sets one.
+        match flags {
+            0 => Self::One,
+            _ => Self::Many,
+        }
+    }
+}
+
+/// A filesystem that is being synced: `s_umount` is held.
+///
+/// # Invariants
+///
+/// For `'a`, `s_umount` of the superblock is held.
+pub struct Syncing<'a, T> {
+    sb: &'a SuperBlock<T>,
+}
+
+impl<'a, T> Syncing<'a, T> {
+    /// # Safety
+    ///
+    /// For `'a`, `s_umount` of `sb` must be held.
+    unsafe fn new(sb: &'a SuperBlock<T>) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self { sb }
+    }
+
+    /// The filesystem.
+    pub fn super_block(&self) -> &'a SuperBlock<T> {
+        self.sb
+    }
+
+    /// Has all inodes that are dirty written once more, and their pages. C: `sync_inodes_sb()`.
+    pub fn write_inodes(&self) {
+        // SAFETY: The superblock is valid, and locked by the type invariants.
+        unsafe { bindings::sync_inodes_sb(self.sb.as_raw()) }
+    }
+}
+
+/// The C table of a filesystem's [`WritableFileSystem`].
+pub struct WriteTable<T: 'static> {
+    pub(super) table: &'static bindings::super_operations,
+    pub(super) mounted: fn(&SuperBlock<T>) -> Result,
+    pub(super) quota: Option<QuotaTable<T>>,
+}
+
+impl<T: WritableFileSystem> WriteTable<T> {
+    /// The table of `T`.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self {
+            table: &WriteVTable::<T>::OPERATIONS,
+            mounted: T::mounted,
+            quota: None,
+        }
+    }
+}
+
+impl<T> WriteTable<T> {
+    pub(in crate::abstractions::fs) fn as_raw(&self) -> *const bindings::super_operations {
+        self.table
+    }
+
+    /// How quota is turned on and off, if the filesystem has any.
+    pub(in crate::abstractions::fs) fn quota(&self) -> Option<&QuotaTable<T>> {
+        self.quota.as_ref()
+    }
+
+    /// Calls [`WritableFileSystem::mounted`].
+    pub(in crate::abstractions::fs) fn mounted(&self, sb: &SuperBlock<T>) -> Result {
+        (self.mounted)(sb)
+    }
+}
+
+/// Lets the pages of an inode that is evicted go. C: `truncate_inode_pages_final()`.
+///
+/// # Safety
+///
+/// `inode` must be being evicted.
+unsafe fn drop_pages(inode: *mut bindings::inode) {
+    // SAFETY: The inode is valid, and its mapping is its own.
+    unsafe { bindings::truncate_inode_pages_final(ptr::addr_of_mut!((*inode).i_data)) }
+}
+
+/// The end of an inode. C: `clear_inode()`.
+///
+/// # Safety
+///
+/// `inode` must be an inode of `T`'s cache that is being evicted and has no pages, and the caller
+/// must not use it any more.
+unsafe fn clear<T: FileSystem>(inode: *mut bindings::inode) {
+    // SAFETY: The inode is valid and comes from `T`'s cache, so it has a list of metadata blocks.
+    // Nobody puts any onto it later, because nobody uses the inode.
+    unsafe {
+        bindings::mmb_invalidate(FsInode::<T>::metadata_of(inode));
+        bindings::clear_inode(inode);
+    }
+}
+
+/// Evicts an inode, and leaves the device alone.
+///
+/// # Safety
+///
+/// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
+pub(super) unsafe extern "C" fn evict_callback<T: FileSystem>(inode: *mut bindings::inode) {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        drop_pages(inode);
+        clear::<T>(inode);
+    }
+}
+
+/// The operations of a superblock of `T`.
+pub(in crate::abstractions::fs) struct WriteVTable<T>(PhantomData<T>);
+
+impl<T: WritableFileSystem> WriteVTable<T> {
+    pub(in crate::abstractions::fs) const OPERATIONS: bindings::super_operations =
+        bindings::super_operations {
+            write_inode: Some(Self::write_inode_callback),
+            sync_inode_metadata: Some(Self::sync_inode_metadata_callback),
+            evict_inode: Some(Self::evict_inode_callback),
+            sync_fs: Some(Self::sync_fs_callback),
+            freeze_fs: Some(Self::freeze_callback),
+            unfreeze_fs: Some(Self::unfreeze_callback),
+            put_super: Some(Self::put_super_callback),
+            nr_cached_objects: Some(Self::nr_cached_objects_callback),
+            free_cached_objects: Some(Self::free_cached_objects_callback),
+            #[cfg(CONFIG_QUOTA)]
+            get_dquots: Some(InodeCache::<T>::get_dquots_callback),
+            ..SuperVTable::<T>::OPERATIONS
+        };
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a dirty inode of the filesystem that is not bad. Only what has been
+    /// filled is marked dirty.
+    unsafe extern "C" fn write_inode_callback(
+        inode: *mut bindings::inode,
+        wbc: *mut bindings::writeback_control,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: By the safety requirements.
+            let this = unsafe { FsInode::from_raw(inode) };
+            // SAFETY: The VFS passes a request that is valid for the call.
+            let pass = unsafe { Pass::from_raw(wbc) };
+            this.super_block().rescue_after_error();
+            or_dirty_again(this, |inode| T::write_inode(inode, pass))?;
+            // SAFETY: The inode is valid. A sync that waits asks for the metadata from now on.
+            unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for an inode that `write_inode_callback` has been called for.
+    unsafe extern "C" fn sync_inode_metadata_callback(
+        inode: *mut bindings::inode,
+        _wbc: *mut bindings::writeback_control,
+    ) -> c_int {
+        // SAFETY: By the safety requirements.
+        let inode = unsafe { FsInode::<T>::from_raw(inode) };
+        // What could not be written is dirty again, and this waits for it.
+        inode.super_block().rescue_after_error();
+        from_result(|| or_dirty_again(inode, T::sync_inode_metadata).map(|()| 0))
+    }
+
+    /// What `ext2_evict_inode()` does, but for a file without a link in a filesystem that has
+    /// become read-only: nothing on the device changes then.
+    ///
+    /// # Safety
+    ///
+    /// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
+    unsafe extern "C" fn evict_inode_callback(raw: *mut bindings::inode) {
+        // SAFETY: By the safety requirements.
+        unsafe { drop_pages(raw) };
+        // SAFETY: As above; an inode that has its data and is not bad is one of the filesystem.
+        if let Some(inode) = unsafe { FsInode::<T>::from_evicted(raw) } {
+            // SAFETY: As above.
+            unsafe { Self::evict(inode) };
+            // SAFETY: As above. Nothing above has made pages, unless by mistake.
+            unsafe { drop_pages(raw) };
+        }
+        // SAFETY: As above; the reference has gone out of scope. Nobody counts anything for the inode
+        // any more.
+        unsafe {
+            bindings::rust_mpage_helper_dquot_drop(raw);
+            clear::<T>(raw);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The inode must be being evicted.
+    unsafe fn evict(inode: &FsInode<T>) {
+        let sb = inode.super_block();
+
+        if inode.nlink() == 0 && !sb.is_read_only() {
+            // SAFETY: The superblock is valid.
+            unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
+            // It is no less to be deleted if that cannot be found, and then counted until quotacheck.
+            let _ = inode.initialize_quota();
+            // SAFETY: Nobody else uses an inode that is evicted.
+            let deleted = T::delete_inode(&unsafe { ExclusiveInode::new(inode) });
+            T::release_inode(inode);
+            if deleted.is_ok() {
+                T::free_inode(inode);
+                // SAFETY: The inode is valid, and has been counted.
+                unsafe { bindings::rust_mpage_helper_dquot_free_inode(inode.as_raw()) };
+            }
+            // SAFETY: Started above.
+            unsafe { bindings::rust_mpage_helper_sb_end_intwrite(sb.as_raw()) };
+        } else {
+            // An error is noted in the mapping of the device, for those who sync that.
+            let _ = inode.sync_metadata();
+            T::release_inode(inode);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a mounted filesystem with `s_umount` held.
+    pub(super) unsafe extern "C" fn sync_fs_callback(
+        sb: *mut bindings::super_block,
+        wait: c_int,
+    ) -> c_int {
+        // SAFETY: By the safety requirements.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        sb.rescue_all();
+        // The kernel's quota code asks for it all the same.
+        if sb.is_read_only() {
+            return 0;
+        }
+        // SAFETY: The VFS holds `s_umount` for the call.
+        let sync = unsafe { Syncing::new(sb) };
+        from_result(|| T::sync_fs(sync, Wait::from_raw(wait)).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a mounted filesystem.
+    unsafe extern "C" fn freeze_callback(sb: *mut bindings::super_block) -> c_int {
+        // SAFETY: By the safety requirements.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        from_result(|| T::freeze(sb).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a mounted filesystem.
+    unsafe extern "C" fn unfreeze_callback(sb: *mut bindings::super_block) -> c_int {
+        // SAFETY: By the safety requirements.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        from_result(|| T::unfreeze(sb).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS for a filesystem that has been mounted, and is not unmounted before the
+    /// call is over.
+    unsafe extern "C" fn nr_cached_objects_callback(
+        sb: *mut bindings::super_block,
+        _control: *mut bindings::shrink_control,
+    ) -> c_long {
+        // SAFETY: By the safety requirements.
+        T::unwritten(unsafe { SuperBlock::from_raw(sb) }).count() as c_long
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Self::nr_cached_objects_callback`]; `control` is the caller's.
+    unsafe extern "C" fn free_cached_objects_callback(
+        sb: *mut bindings::super_block,
+        control: *mut bindings::shrink_control,
+    ) -> c_long {
+        // SAFETY: By the safety requirements.
+        let (sb, most) = unsafe { (SuperBlock::from_raw(sb), (*control).nr_to_scan) };
+        T::unwritten(sb).give_up_written(most) as c_long
+    }
+
+    /// # Safety
+    ///
+    /// As of [`SuperVTable::put_super_callback`].
+    pub(super) unsafe extern "C" fn put_super_callback(sb: *mut bindings::super_block) {
+        // SAFETY: The superblock has its data until the next call.
+        T::put_super(unsafe { SuperBlock::from_raw(sb) });
+        // SAFETY: By the safety requirements; the reference above has gone out of scope.
+        unsafe { SuperVTable::<T>::put_super_callback(sb) }
+    }
+}
+
+/// Writes an inode that the VFS does not call dirty any more. If that fails it is dirty again: the
+/// error is this caller's only, and who asks for the inode next must not hear that all is well.
+fn or_dirty_again<T: FileSystem>(
+    inode: &FsInode<T>,
+    write: impl FnOnce(&FsInode<T>) -> Result,
+) -> Result {
+    write(inode).inspect_err(|_| inode.mark_dirty())
+}
+
+/// How a reconfiguration changes whether the filesystem may be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessChange {
+    /// Not at all.
+    Unchanged,
+    /// It may not be any more. Nobody has a file open for writing.
+    ToReadOnly,
+    /// It may be from now on.
+    ToReadWrite,
+}
+
+impl AccessChange {
+    /// From the flags of a superblock and those that are asked for.
+    pub(in crate::abstractions::fs) fn of(
+        is_read_only: bool,
+        wants_read_only: Option<bool>,
+    ) -> Self {
+        match (is_read_only, wants_read_only) {
+            (false, Some(true)) => Self::ToReadOnly,
+            (true, Some(false)) => Self::ToReadWrite,
+            _ => Self::Unchanged,
+        }
+    }
+
+    /// Whether quota is to go on after a remount: it was suspended, and the filesystem can be written
+    /// to.
+    pub(super) fn lets_quota_go_on(self, has_succeeded: bool) -> bool {
+        match self {
+            Self::Unchanged => false,
+            Self::ToReadOnly => !has_succeeded,
+            Self::ToReadWrite => has_succeeded,
+        }
+    }
+}
+
+/// Writes everything that is dirty. C: `sync_filesystem()`.
+///
+/// # Safety
+///
+/// `s_umount` of the superblock must be held.
+pub(super) unsafe fn sync_filesystem<T>(sb: &SuperBlock<T>) -> Result {
+    // SAFETY: The superblock is valid, and locked by the safety requirements.
+    to_result(unsafe { bindings::sync_filesystem(sb.as_raw()) })
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_write)]
+mod tests {
+    use super::AccessChange;
+
+    #[test]
+    fn a_change_is_one_only_if_it_changes_something() {
+        assert_eq!(
+            AccessChange::of(true, Some(false)),
+            AccessChange::ToReadWrite
+        );
+        assert_eq!(
+            AccessChange::of(false, Some(true)),
+            AccessChange::ToReadOnly
+        );
+        assert_eq!(AccessChange::of(true, Some(true)), AccessChange::Unchanged);
+        assert_eq!(
+            AccessChange::of(false, Some(false)),
+            AccessChange::Unchanged
+        );
+        assert_eq!(AccessChange::of(true, None), AccessChange::Unchanged);
+        assert_eq!(AccessChange::of(false, None), AccessChange::Unchanged);
+    }
+
+    #[test]
+    fn quota_goes_on_where_the_filesystem_can_be_written_to() {
+        assert!(AccessChange::ToReadWrite.lets_quota_go_on(true));
+        assert!(!AccessChange::ToReadWrite.lets_quota_go_on(false));
+        assert!(!AccessChange::ToReadOnly.lets_quota_go_on(true));
+        assert!(AccessChange::ToReadOnly.lets_quota_go_on(false));
+        assert!(!AccessChange::Unchanged.lets_quota_go_on(true));
+        assert!(!AccessChange::Unchanged.lets_quota_go_on(false));
+    }
+}

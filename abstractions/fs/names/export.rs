@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! File handles, for NFS and `open_by_handle_at(2)`.
+//!
+//! C header: [`include/linux/exportfs.h`](srctree/include/linux/exportfs.h)
+//!
+//! Handles have 32-bit inode numbers and generations.
+
+use super::LockedDirectory;
+use crate::{
+    abstractions::fs::{
+        ExportTable,
+        FileSystem,
+        FsInode,
+        InodeRef,
+        InodeType,
+        SuperBlock, //
+    },
+    bindings, //
+};
+use core::marker::PhantomData;
+use kernel::prelude::*;
+
+/// How files are found again.
+pub trait ExportOperations: 'static {
+    /// The filesystem.
+    type FileSystem: FileSystem;
+
+    /// The file with this inode number, and this generation if it is not 0. `ESTALE` if there is
+    /// no such file any more.
+    fn inode(
+        sb: &SuperBlock<Self::FileSystem>,
+        number: u64,
+        generation: u32,
+    ) -> Result<InodeRef<'_, Self::FileSystem>>;
+
+    /// The directory that `dir` is in.
+    fn parent(dir: LockedDirectory<'_, Self::FileSystem>)
+        -> Result<InodeRef<'_, Self::FileSystem>>;
+}
+
+impl<T: FileSystem> ExportTable<T> {
+    /// The table of `E`.
+    pub const fn new<E: ExportOperations<FileSystem = T>>() -> Self {
+        Self {
+            table: &ExportVTable::<E>::OPERATIONS,
+            _filesystem: PhantomData,
+        }
+    }
+}
+
+struct ExportVTable<E>(PhantomData<E>);
+
+impl<E: ExportOperations> ExportVTable<E> {
+    const OPERATIONS: bindings::export_operations = bindings::export_operations {
+        encode_fh: Some(bindings::generic_encode_ino32_fh),
+        fh_to_dentry: Some(Self::fh_to_dentry_callback),
+        fh_to_parent: Some(Self::fh_to_parent_callback),
+        get_parent: Some(Self::get_parent_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// Called with a mounted superblock of the filesystem.
+    unsafe extern "C" fn get_inode_callback(
+        sb: *mut bindings::super_block,
+        number: u64,
+        generation: u32,
+    ) -> *mut bindings::inode {
+        // SAFETY: By the safety requirements.
+        let found = E::inode(unsafe { SuperBlock::from_raw(sb) }, number, generation);
+        found
+            .and_then(|inode| inode.into_raw_on(sb))
+            .unwrap_or_else(Error::to_ptr)
+    }
+
+    /// # Safety
+    ///
+    /// Called with a mounted superblock of the filesystem and a handle.
+    unsafe extern "C" fn fh_to_dentry_callback(
+        sb: *mut bindings::super_block,
+        fid: *mut bindings::fid,
+        len: c_int,
+        fh_type: c_int,
+    ) -> *mut bindings::dentry {
+        // SAFETY: The arguments are passed on.
+        unsafe {
+            bindings::generic_fh_to_dentry(sb, fid, len, fh_type, Some(Self::get_inode_callback))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called with a mounted superblock of the filesystem and a handle.
+    unsafe extern "C" fn fh_to_parent_callback(
+        sb: *mut bindings::super_block,
+        fid: *mut bindings::fid,
+        len: c_int,
+        fh_type: c_int,
+    ) -> *mut bindings::dentry {
+        // SAFETY: The arguments are passed on.
+        unsafe {
+            bindings::generic_fh_to_parent(sb, fid, len, fh_type, Some(Self::get_inode_callback))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called with a positive dentry of a directory of the filesystem, whose `i_rwsem` is not held.
+    unsafe extern "C" fn get_parent_callback(
+        child: *mut bindings::dentry,
+    ) -> *mut bindings::dentry {
+        // SAFETY: The dentry is positive and referenced, so its inode is valid.
+        let raw = unsafe { (*child).d_inode };
+        // SAFETY: The inode is valid; the lock is released below. reconnect_one() in
+        // fs/exportfs/expfs.c does not take it.
+        unsafe { bindings::rust_mpage_helper_inode_lock_shared(raw) };
+        // SAFETY: The inode is a directory of the filesystem, locked just above.
+        let dir = unsafe { LockedDirectory::<E::FileSystem>::new(FsInode::from_raw(raw)) };
+        let sb = dir.super_block().as_raw();
+        let result = E::parent(dir).and_then(|inode| inode.into_raw_on(sb));
+        // SAFETY: Locked above.
+        unsafe { bindings::rust_mpage_helper_inode_unlock_shared(raw) };
+        match result {
+            // SAFETY: The reference is passed on, also if this fails.
+            Ok(inode) => unsafe { bindings::d_obtain_alias(inode) },
+            Err(error) => error.to_ptr(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The room of what inodes and open files can do: the traits of a filesystem, and the C tables that
+//! need nothing but them.
+//!
+//! - [`mod@inode`]: what every inode can, and a regular file that is only read; [`writable`]: what can
+//!   be changed; [`ioctl`], [`fiemap`]: what they are asked besides;
+//! - [`address_space`]: what fills the page cache and empties it; [`library_writes`]: that it is
+//!   the library that writes into it.
+//!
+//! May use: `inode`, `mounted`.
+
+mod address_space;
+mod fiemap;
+mod inode;
+mod ioctl;
+mod library_writes;
+mod writable;
+
+pub use self::address_space::{
+    AddressSpaceOperations,
+    AddressSpaceVTable,
+    AddressSpaceWriteOperations,
+    CacheWrites, //
+};
+pub use self::fiemap::{
+    ExtentFlags,
+    FiemapRequest, //
+};
+pub(super) use self::inode::{
+    read_iter_callback,
+    FileVTable,
+    InodeVTable,
+    REGULAR_FILE, //
+};
+pub use self::inode::{
+    FileOperations,
+    InodeOperations,
+    StatAttributes, //
+};
+pub use self::ioctl::IoctlOperations;
+pub(super) use self::ioctl::IoctlVTable;
+pub use self::library_writes::Called;
+pub(crate) use self::library_writes::SealedWrites;
+pub(super) use self::writable::in_effect;
+pub use self::writable::{
+    BegunSync,
+    WritableFile,
+    WritableInode, //
+};

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a filesystem does when an inode or a file is changed.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/fileattr.h`](srctree/include/linux/fileattr.h)
+//!
+//! Locks: the VFS holds `i_rwsem` exclusively when attributes change.
+
+use super::{
+    FileOperations,
+    InodeOperations,
+    IoctlOperations, //
+};
+use crate::{
+    abstractions::fs::{
+        ExclusiveInode,
+        FsInode, //
+    },
+    bindings, //
+};
+use kernel::prelude::*;
+
+/// What is known when a sync of a part of a file begins.
+#[derive(Clone, Copy, Default)]
+pub struct BegunSync {
+    /// Whether the inode, which is written with it, leads to what has not been written, or will: then all
+    /// of the file is.
+    pub is_whole: bool,
+    /// When that was, for who has asked.
+    pub mark: u64,
+}
+
+/// What every inode can do that can be changed.
+pub trait WritableInode: InodeOperations {
+    /// Sets the size in bytes, which is another than the inode's. C: `ext2_setsize()`.
+    ///
+    /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
+    fn set_size(inode: &ExclusiveInode<'_, FsInode<Self::FileSystem>>, size: u64) -> Result;
+
+    /// Takes note of a mode that the inode gets, `i_rwsem` being held exclusively. Returns that which
+    /// is to be in effect, of the same type, and without permissions that `mode` has not.
+    fn set_mode(inode: &FsInode<Self::FileSystem>, mode: u16) -> u16;
+
+    /// Brings the names of the inode, and those that lead to them, to the device, as far as they are
+    /// new. The inode is there. `fsync(2)` calls it.
+    fn sync_names(inode: &FsInode<Self::FileSystem>) -> Result;
+
+    /// Whether there is nothing for [`sync_names`](Self::sync_names) to do.
+    fn names_are_synced(inode: &FsInode<Self::FileSystem>) -> bool;
+
+    /// What is to be known before a part of a file is synced. Nothing of a directory.
+    fn begin_sync(inode: &FsInode<Self::FileSystem>) -> BegunSync {
+        let _ = inode;
+        BegunSync::default()
+    }
+
+    /// All of the file has been synced, `mark` having been told by [`begin_sync`](Self::begin_sync) before.
+    fn end_whole_sync(inode: &FsInode<Self::FileSystem>, mark: u64) {
+        let _ = (inode, mark);
+    }
+
+    /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
+    fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
+
+    /// Sets these flags, of which those that cannot be set are ignored. The VFS has checked that
+    /// the user may, holds `i_rwsem` exclusively, and marks the inode to be written.
+    fn set_file_flags(inode: &FsInode<Self::FileSystem>, flags: u32) -> Result;
+}
+
+/// What a regular file can do that can be written to.
+pub trait WritableFile: FileOperations + IoctlOperations {
+    /// An open file that could be written to is closed. Others may be open still.
+    fn release_writer(inode: &FsInode<Self::FileSystem>);
+}
+
+/// The mode that an inode gets that was to get `mode`, of which the filesystem has permitted some: no
+/// more than that, and of the same type.
+pub(in crate::abstractions::fs) fn in_effect(mode: u16, permitted: u16) -> u16 {
+    mode & (permitted | bindings::S_IFMT as u16)
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_set_mode)]
+mod tests {
+    use super::in_effect;
+
+    #[test]
+    fn permissions_only_go() {
+        assert_eq!(in_effect(0o100_664, 0o100_644), 0o100_644);
+        assert_eq!(in_effect(0o100_600, 0o100_777), 0o100_600);
+    }
+
+    #[test]
+    fn the_type_stays() {
+        assert_eq!(in_effect(0o100_644, 0), 0o100_000);
+        assert_eq!(in_effect(0o040_755, 0o100_755), 0o040_755);
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which blocks have the contents with some hash, so that what is the same is stored once.
+//!
+//! C header: [`include/linux/mbcache.h`](srctree/include/linux/mbcache.h)
+//!
+//! A hint: entries go when memory is short. Whoever looks for a block compares its contents. The
+//! methods are instances for one filesystem each, so that the module of that needs `mbcache.ko`, and
+//! no other does. A kernel without mbcache has an empty cache.
+//!
+//! Locks: inside, those of mbcache, which do not sleep.
+
+use crate::{
+    abstractions::fs::FileSystem,
+    bindings, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Full, //
+    },
+};
+
+/// Hashes of contents, and the blocks that have them. C: `struct mb_cache`.
+///
+/// # Invariants
+///
+/// `cache` is a cache of mbcache, and this value's own; `None` if the kernel has no mbcache.
+pub struct BlockCache<T> {
+    cache: Option<NonNull<bindings::mb_cache>>,
+    _filesystem: PhantomData<fn() -> T>,
+}
+
+// SAFETY: A cache may be given up by any thread.
+unsafe impl<T> Send for BlockCache<T> {}
+// SAFETY: mbcache has its own locks for everything but giving it up.
+unsafe impl<T> Sync for BlockCache<T> {}
+
+impl<T: FileSystem> BlockCache<T> {
+    /// Makes a cache with `1 << bits` hash chains. C: `mb_cache_create()`.
+    pub fn new(bits: u32) -> Result<Self> {
+        let cache = if cfg!(CONFIG_FS_MBCACHE) {
+            // SAFETY: May be called from where one may sleep.
+            let cache = unsafe { bindings::mb_cache_create(bits as c_int) };
+            Some(NonNull::new(cache).ok_or(ENOMEM)?)
+        } else {
+            None
+        };
+        // INVARIANT: As made.
+        Ok(Self {
+            cache,
+            _filesystem: PhantomData,
+        })
+    }
+
+    /// The C pointer, if there is a cache.
+    fn as_raw(&self) -> Option<*mut bindings::mb_cache> {
+        match self.cache {
+            Some(cache) if cfg!(CONFIG_FS_MBCACHE) => Some(cache.as_ptr()),
+            _ => None,
+        }
+    }
+
+    /// Notes that block number `block` has contents with the hash `key`. Without memory it is not
+    /// noted. C: `mb_cache_entry_create()`.
+    pub fn insert(&self, key: u32, block: u64) {
+        if let Some(cache) = self.as_raw() {
+            // Whether it was there already or there is no memory makes no difference.
+            //
+            // SAFETY: The cache is valid.
+            let _ = unsafe {
+                bindings::mb_cache_entry_create(
+                    cache,
+                    bindings::RUST_MPAGE_GFP_NOFS,
+                    key,
+                    block,
+                    true,
+                )
+            };
+        }
+    }
+
+    /// Blocks that are noted with the hash `key`, one after the other, until `is_wanted` says so of
+    /// one. That one. C: `mb_cache_entry_find_first()` and `mb_cache_entry_find_next()`.
+    pub fn find<R>(&self, key: u32, mut is_wanted: impl FnMut(u64) -> Option<R>) -> Option<R> {
+        let cache = self.as_raw()?;
+        // SAFETY: The cache is valid.
+        let mut entry = unsafe { bindings::mb_cache_entry_find_first(cache, key) };
+
+        while !entry.is_null() {
+            // SAFETY: The entry is referenced, and keeps its value.
+            if let Some(found) = is_wanted(unsafe { (*entry).e_value }) {
+                // SAFETY: The entry is referenced, and that given up.
+                unsafe {
+                    bindings::mb_cache_entry_touch(cache, entry);
+                    Self::put(cache, entry);
+                }
+                return Some(found);
+            }
+            // SAFETY: The entry is referenced; that is passed on.
+            entry = unsafe { bindings::mb_cache_entry_find_next(cache, entry) };
+        }
+        None
+    }
+
+    /// Forgets what was noted of a block, which has contents with the hash `key`. Whether it is
+    /// forgotten: not if somebody looks at it in [`Self::find`] just now.
+    /// C: `mb_cache_entry_delete_or_get()`.
+    pub fn forget(&self, key: u32, block: u64) -> bool {
+        let Some(cache) = self.as_raw() else {
+            return true;
+        };
+        // SAFETY: The cache is valid.
+        let entry = unsafe { bindings::mb_cache_entry_delete_or_get(cache, key, block) };
+        if entry.is_null() {
+            return true;
+        }
+        // SAFETY: The entry is referenced, and that given up.
+        unsafe { Self::put(cache, entry) };
+        false
+    }
+
+    /// Gives up a reference to an entry. C: `mb_cache_entry_put()`, which is inline: a function
+    /// around it would be in the module that all filesystems need.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be a valid entry of `cache`, and the reference the caller's.
+    unsafe fn put(cache: *mut bindings::mb_cache, entry: *mut bindings::mb_cache_entry) {
+        const ONE_USER: i32 = 2;
+
+        // SAFETY: The entry is valid; the count is accessed atomically, by C, too.
+        let left = unsafe {
+            let count = Atomic::<i32>::from_ptr(ptr::addr_of_mut!((*entry).e_refcnt.counter));
+            count.fetch_sub(1, Full) - 1
+        };
+        if left == 0 {
+            // SAFETY: That was the last reference.
+            unsafe { bindings::__mb_cache_entry_free(cache, entry) };
+        } else if left <= ONE_USER {
+            // The entry may be gone: only its address counts.
+            //
+            // SAFETY: Any address may be given.
+            unsafe { bindings::wake_up_var(ptr::addr_of_mut!((*entry).e_refcnt).cast()) };
+        }
+    }
+}
+
+impl<T> Drop for BlockCache<T> {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache {
+            if cfg!(CONFIG_FS_MBCACHE) {
+                // SAFETY: The cache is this value's own by the type invariants, and nobody can use
+                // it any more.
+                unsafe { bindings::mb_cache_destroy(cache.as_ptr()) };
+            }
+        }
+    }
+}
