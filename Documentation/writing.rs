@@ -152,7 +152,7 @@ pub fn set_size<T: Rows>(inode: &ExclusiveInode<'_, FsInode<T>>, size: u64) -> R
     let pages = inode.lock_invalidate();
     rust_mpage::set_size(map, inode, &pages, size)?;
     T::shrink(inode, size.div_ceil(1 << inode.block_bits()));
-    inode.set_mtime_and_ctime_now();
+    inode.held().set_mtime_and_ctime_now();
     inode.mark_dirty();
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
         Delayed,
         Mapper, //
     },
+    mount::Ext2,
 };
 use kernel::prelude::*;
 use rust_mpage::{
@@ -31,6 +32,7 @@ use rust_mpage::{
         ExtentFlags,
         FiemapRequest,
         FileOperations,
+        HeldInode,
         IoctlOperations,
         WritableFile,
         WritableInode, //
@@ -187,8 +189,8 @@ impl WritableInode for File {
         truncate::set_size(inode, size)
     }
 
-    fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
-        inode::set_mode(inode, mode)
+    fn set_mode(inode: HeldInode<'_, Ext2>, mode: u16) -> u16 {
+        inode::set_mode(&inode, mode)
     }
 
     fn file_flags(inode: &Ext2Inode) -> u32 {
@@ -196,7 +198,7 @@ impl WritableInode for File {
     }
 
     /// C: `ext2_fileattr_set()`.
-    fn set_file_flags(inode: &Ext2Inode, flags: u32) -> Result {
+    fn set_file_flags(inode: HeldInode<'_, Ext2>, flags: u32) -> Result {
         let data = inode.data();
         let flags = (data.flags() & !USER_MODIFIABLE) | (flags & USER_MODIFIABLE);
 
@@ -221,7 +223,7 @@ impl WritableInode for Directory {
         File::set_size(inode, size)
     }
 
-    fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
+    fn set_mode(inode: HeldInode<'_, Ext2>, mode: u16) -> u16 {
         File::set_mode(inode, mode)
     }
 
@@ -229,7 +231,7 @@ impl WritableInode for Directory {
         File::file_flags(inode)
     }
 
-    fn set_file_flags(inode: &Ext2Inode, flags: u32) -> Result {
+    fn set_file_flags(inode: HeldInode<'_, Ext2>, flags: u32) -> Result {
         File::set_file_flags(inode, flags)
     }
 }

@@ -45,6 +45,7 @@ use rust_mpage::fs::{
     ExclusiveInode,
     ExportTable,
     FileSystem,
+    HeldInode,
     InodeRef,
     Level,
     MountRequest,
@@ -201,7 +202,7 @@ impl QuotaFileSystem for Ext2 {
         quota::file::prepare(file)
     }
 
-    fn mark_quota_file(file: &Ext2Inode, is: QuotaUse) {
+    fn mark_quota_file(file: HeldInode<'_, Self>, is: QuotaUse) {
         quota::file::mark(file, is)
     }
 }

@@ -41,6 +41,7 @@ pub use self::inode::{
     ErrorSequence,
     ExclusiveInode,
     FsInode,
+    HeldInode,
     Iget,
     Inode,
     InodeFlags,

@@ -12,6 +12,7 @@
 use super::{
     FileSystem,
     FsInode,
+    HeldInode,
     InodeFlags,
     InodeType,
     Operations,
@@ -189,6 +190,12 @@ impl<T: FileSystem> Deref for CreatedInode<'_, T> {
 }
 
 impl<T: FileSystem> CreatedInode<'_, T> {
+    /// That nobody else changes its attributes.
+    pub fn held(&self) -> HeldInode<'_, T> {
+        // SAFETY: The inode is new and ours by the type invariants.
+        unsafe { HeldInode::new(self) }
+    }
+
     /// The inode with `I_NEW`, and the reference, for the caller, who asked for an inode of the mount
     /// `sb` and of the type that is in `mode`.
     ///

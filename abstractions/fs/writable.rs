@@ -16,6 +16,7 @@ use super::{
     ExclusiveInode,
     FileSystem,
     FsInode,
+    HeldInode,
     InodeType,
     LinkTarget,
     Operations,
@@ -204,13 +205,13 @@ impl<I: WritableInode> WritableVTable<I> {
                     (*attr).ia_mode,
                 )
             };
-            // SAFETY: The inode has this table.
-            let inode = unsafe { FsInode::<I::FileSystem>::from_raw(raw) };
+            // SAFETY: The inode has this table, and its `i_rwsem` is held exclusively.
+            let inode = unsafe { HeldInode::new(FsInode::<I::FileSystem>::from_raw(raw)) };
             if valid & bindings::ATTR_SIZE != 0 {
                 let size = u64::try_from(size).map_err(|_| EINVAL)?;
                 if size != inode.size() {
                     // SAFETY: `i_rwsem` is held exclusively, and so nobody reads a directory.
-                    I::set_size(&unsafe { ExclusiveInode::new(inode) }, size)?;
+                    I::set_size(&unsafe { ExclusiveInode::new(inode.inode()) }, size)?;
                 }
             }
             if valid & bindings::ATTR_MODE != 0 {
@@ -261,10 +262,11 @@ impl<I: WritableInode> WritableVTable<I> {
             if unsafe { bindings::rust_mpage_helper_fileattr_has_fsx(attr) } {
                 return Err(EOPNOTSUPP);
             }
-            // SAFETY: By the safety requirements.
+            // SAFETY: The inode has this table, and its `i_rwsem` is held exclusively; the attributes
+            // are the caller's.
             let (inode, flags) = unsafe {
                 (
-                    FsInode::<I::FileSystem>::from_raw((*dentry).d_inode),
+                    HeldInode::new(FsInode::<I::FileSystem>::from_raw((*dentry).d_inode)),
                     bindings::rust_mpage_helper_fileattr_flags(attr),
                 )
             };

@@ -19,9 +19,13 @@ use super::write::{
 };
 use crate::{
     inode::Ext2Inode,
-    mount::report, //
+    mount::{
+        report,
+        Ext2, //
+    },
 };
 use kernel::prelude::*;
+use rust_mpage::fs::HeldInode;
 
 /// Links of a directory without subdirectories: its name, and its own entry.
 const OF_EMPTY_DIRECTORY: u32 = 2;
@@ -74,15 +78,15 @@ pub(crate) fn check(dir: &Ext2Inode, change: Subdirectory) -> Result<Checked> {
 /// has; the images keep the link of that.
 pub(crate) fn count(dir: &DirMut<'_>, change: Checked) {
     match change.0 {
-        Subdirectory::Comes => dir.inc_nlink(),
-        Subdirectory::Goes => dir.drop_nlink(),
+        Subdirectory::Comes => dir.held().inc_nlink(),
+        Subdirectory::Goes => dir.held().drop_nlink(),
     }
     dir.mark_dirty();
 }
 
 /// Takes back that a subdirectory was counted that should have come.
 pub(crate) fn uncount(dir: &DirMut<'_>) {
-    dir.drop_nlink();
+    dir.held().drop_nlink();
     dir.mark_dirty();
 }
 
@@ -113,13 +117,13 @@ fn report_names(inode: &Ext2Inode) {
 }
 
 /// The last or another name of a file is gone.
-pub(crate) fn file_lost_name(inode: &Ext2Inode) {
+pub(crate) fn file_lost_name(inode: HeldInode<'_, Ext2>) {
     let had_link = inode.nlink() != 0;
 
     inode.drop_nlink();
     inode.mark_dirty();
     if !had_link {
-        report_names(inode);
+        report_names(&inode);
     }
 }
 
@@ -128,7 +132,7 @@ pub(crate) fn file_lost_name(inode: &Ext2Inode) {
 ///
 /// A directory that has more links than it should have may have another name. It keeps those links,
 /// and is left for e2fsck.
-pub(crate) fn directory_lost_name(dir: &Ext2Inode, empty: Empty) {
+pub(crate) fn directory_lost_name(dir: HeldInode<'_, Ext2>, empty: Empty) {
     let links = dir.nlink();
 
     empty.drop_links(dir);

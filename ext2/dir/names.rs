@@ -50,6 +50,7 @@ use kernel::prelude::*;
 use rust_mpage::fs::{
     CreatedInode,
     DeviceNumber,
+    HeldInode,
     LinkTarget,
     NamespaceOperations,
     Operations,
@@ -133,10 +134,10 @@ impl NamespaceOperations for Directory {
     }
 
     /// C: `ext2_link()`.
-    fn link(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
-        let target = target_of(inode)?;
+    fn link(dir: &mut DirMut<'_>, name: &[u8], inode: HeldInode<'_, Ext2>) -> Result {
+        let target = target_of(&inode)?;
         dir.super_block().data().order.removals.bound(dir);
-        let spare = Spare::new(dir, inode)?;
+        let spare = Spare::new(dir, inode.inode())?;
         inode.set_ctime_now();
         inode.inc_nlink();
         inode.mark_dirty();
@@ -156,9 +157,9 @@ impl NamespaceOperations for Directory {
     }
 
     /// C: `ext2_unlink()`. A file that is open is deleted when it is closed.
-    fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
-        let kept = KeptLinks::new(inode, 1)?;
-        remove_name(dir, name, inode)?;
+    fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: HeldInode<'_, Ext2>) -> Result {
+        let kept = KeptLinks::new(inode.inode(), 1)?;
+        remove_name(dir, name, &inode)?;
         kept.settle(dir);
 
         inode.set_ctime_of(dir);
@@ -180,8 +181,8 @@ impl NamespaceOperations for Directory {
         }
         kept.settle(dir);
 
-        victim.set_ctime_of(dir);
-        links::directory_lost_name(&victim, empty);
+        victim.held().set_ctime_of(dir);
+        links::directory_lost_name(victim.held(), empty);
         links::count(dir, goes);
         Ok(())
     }
@@ -271,7 +272,7 @@ fn new_directory<'d>(
 
     xattr::init::<Directory>(&inode, dir, Some(name))?;
     // For its own entry.
-    inode.inc_nlink();
+    inode.held().inc_nlink();
     write::make_empty(&mut inode.as_directory()?, dir.number())?;
     give_name(dir, name, inode)
 }

@@ -399,7 +399,7 @@ fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
 /// Counts the links that are gone with the changed entries.
 fn count_links(request: &mut Request<'_>, empty: Option<Empty>, goes: Option<Checked>) {
     if let Some(target) = &request.target {
-        let inode = target.inode();
+        let inode = target.held();
         inode.set_ctime_now();
         match empty {
             Some(empty) => links::directory_lost_name(inode, empty),

@@ -62,6 +62,7 @@ use kernel::{
 };
 use rust_mpage::fs::{
     ExclusiveDirectory,
+    HeldInode,
     Wait, //
 };
 
@@ -145,7 +146,7 @@ impl<'n> Plan<'n> {
         let Some(change) = self.make(dir, wanted)? else {
             return Ok(None);
         };
-        dir.set_mtime_and_ctime_now();
+        dir.held().set_mtime_and_ctime_now();
         finish(dir, change).map(Some)
     }
 
@@ -193,7 +194,7 @@ impl<'n> Plan<'n> {
             }
         });
         step.finish(result)?;
-        dir.set_mtime_and_ctime_now();
+        dir.held().set_mtime_and_ctime_now();
         let change = Change {
             page: self.page,
             inverse: self.edit.inverse(),
@@ -411,7 +412,7 @@ pub(crate) struct Empty(());
 
 impl Empty {
     /// Counts its name and its own entry no more. No other way leads a directory's count to 0.
-    pub(crate) fn drop_links(self, dir: &Ext2Inode) {
+    pub(crate) fn drop_links(self, dir: HeldInode<'_, Ext2>) {
         dir.drop_last_links(2);
     }
 }

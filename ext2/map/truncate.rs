@@ -79,7 +79,7 @@ pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Resu
     cut(inode, &pages, size);
     drop(pages);
 
-    inode.set_mtime_and_ctime_now();
+    inode.held().set_mtime_and_ctime_now();
     inode.mark_dirty();
     if inode.needs_sync() {
         inode.sync(Wait::Yes)?;

@@ -25,11 +25,13 @@ use crate::{
         Ext2Inode, //
     },
     map::Mapper,
+    mount::Ext2,
 };
 use kernel::prelude::*;
 use rust_mpage::{
     fs::{
         Buffer,
+        HeldInode,
         QuotaUse, //
     },
     BlockCount,
@@ -105,7 +107,7 @@ fn write_piece(file: &Ext2Inode, piece: Piece, bytes: &[u8]) -> Result {
 }
 
 /// Notes what a file is used for. Unless it is in use, what is kept for who writes to it is given up.
-pub(crate) fn mark(file: &Ext2Inode, is: QuotaUse) {
+pub(crate) fn mark(file: HeldInode<'_, Ext2>, is: QuotaUse) {
     let data = file.data();
     let flags = match is {
         QuotaUse::On => data.flags() | IN_USE,
@@ -118,7 +120,7 @@ pub(crate) fn mark(file: &Ext2Inode, is: QuotaUse) {
         data.lock_tree().give_up(windows);
     }
     if is == QuotaUse::Off {
-        leave_to_pages(file);
+        leave_to_pages(&file);
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! What is counted, and when, is in the wrappers and in `alloc`.
 //!
-//! May use: `disk`, `inode`, `map`.
+//! May use: `disk`, `inode`, `map`, `mount`.
 
 #![deny(unsafe_code)]
 

@@ -106,7 +106,7 @@ impl Buffer {
     /// C: `sb_getblk()`, and what `ext2_alloc_branch()` does with it.
     ///
     /// Fails with `ENOMEM` without memory, or if the block is not on the device.
-    pub(in crate::abstractions::fs) fn zeroed(sb: &AnySuperBlock, block: u64) -> Result<Self> {
+    pub(super) fn zeroed(sb: &AnySuperBlock, block: u64) -> Result<Self> {
         // SAFETY: The superblock is valid and has an open device.
         let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
         let head = NonNull::new(head).ok_or(ENOMEM)?;
@@ -129,7 +129,7 @@ impl Buffer {
     /// # Safety
     ///
     /// The type invariants must hold for `head`, and the reference must be the caller's.
-    pub(in crate::abstractions::fs) unsafe fn from_raw(head: *mut bindings::buffer_head) -> Self {
+    pub(super) unsafe fn from_raw(head: *mut bindings::buffer_head) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
             // SAFETY: The buffer is valid, so it is not null.
@@ -138,13 +138,13 @@ impl Buffer {
     }
 
     /// The C pointer, and the reference.
-    pub(in crate::abstractions::fs) fn into_raw(self) -> *mut bindings::buffer_head {
+    pub(super) fn into_raw(self) -> *mut bindings::buffer_head {
         ManuallyDrop::new(self).as_raw()
     }
 
     /// The C pointer.
     #[inline(always)]
-    pub(in crate::abstractions::fs) fn as_raw(&self) -> *mut bindings::buffer_head {
+    pub(super) fn as_raw(&self) -> *mut bindings::buffer_head {
         self.head.as_ptr()
     }
 
@@ -172,7 +172,7 @@ impl Buffer {
 
     /// The start of the data, which is aligned to at least 512 bytes.
     #[inline(always)]
-    pub(in crate::abstractions::fs) fn data(&self) -> *mut u8 {
+    pub(super) fn data(&self) -> *mut u8 {
         // SAFETY: The buffer is valid; its data does not move while it is referenced.
         unsafe { (*self.as_raw()).b_data.cast::<u8>() }
     }
@@ -305,10 +305,8 @@ impl Buffer {
         failed
     }
 
-    /// Puts the block, which is dirty, onto the list of an inode's metadata blocks, unless it is on
-    /// one. C: the second half of `mmb_mark_buffer_dirty()`.
-    ///
-    /// Whether the block was marked dirty again for that.
+    /// Puts the block, which is dirty, onto the list of an inode's metadata blocks, unless it is on one.
+    /// Whether it was marked dirty again for that. C: the second half of `mmb_mark_buffer_dirty()`.
     ///
     /// # Safety
     ///
@@ -337,8 +335,7 @@ impl Buffer {
         self.has_write_error() && self.lock().rescue_locked()
     }
 
-    /// Makes the contents valid again after a write of them has failed, which has changed nothing
-    /// here.
+    /// Makes the contents valid again after a write of them has failed, which has changed none.
     pub(super) fn make_uptodate(&self) {
         // SAFETY: The buffer is valid, and has been uptodate by the type invariants.
         unsafe { bindings::rust_mpage_helper_set_buffer_uptodate(self.as_raw()) }

@@ -5,7 +5,8 @@
 //! - [`plain`]: as any filesystem's; [`inode_view`], [`fs_inode`]: one that is there, and one that is in
 //!   use, with the filesystem's data, which is in the same [`slot`]; [`inode_ref`]: a reference;
 //! - [`iget`]: reading one; [`cached`]: looking whether it is in memory; [`tables`]: what it can do;
-//! - [`inode_state`]: changing it; [`exclusive`], [`truncate`], [`changes`]: the proofs that it may be;
+//! - [`inode_state`], [`held`]: changing it, by anybody, and by one at a time; [`exclusive`],
+//!   [`truncate`], [`changes`]: the proofs that it may be;
 //! - [`ids`], [`inode_flags`], [`link_target`]: what it has.
 //!
 //! May use: `buffers`, `mounted`.
@@ -14,6 +15,7 @@ mod cached;
 mod changes;
 mod exclusive;
 mod fs_inode;
+mod held;
 mod ids;
 mod iget;
 mod inode_flags;
@@ -33,6 +35,7 @@ pub use self::changes::{
 };
 pub use self::exclusive::ExclusiveInode;
 pub use self::fs_inode::FsInode;
+pub use self::held::HeldInode;
 pub use self::ids::{
     DeviceNumber,
     KernelGid,

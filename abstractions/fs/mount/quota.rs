@@ -25,6 +25,7 @@ use crate::{
         },
         FileSystem,
         FsInode,
+        HeldInode,
         InodeRef,
         InodeType,
         SuperBlock, //
@@ -66,7 +67,7 @@ pub trait QuotaFileSystem: WritableFileSystem {
 
     /// Notes what a file is used for, which is not to be changed by anybody while it is
     /// [`QuotaUse::On`]. Its `i_rwsem` is held exclusively, and it is marked to be written afterwards.
-    fn mark_quota_file(file: &FsInode<Self>, is: QuotaUse);
+    fn mark_quota_file(file: HeldInode<'_, Self>, is: QuotaUse);
 }
 
 impl<T: QuotaFileSystem> WriteTable<T> {
@@ -293,7 +294,8 @@ fn note_written<T: FileSystem>(file: &FsInode<T>, end: u64) {
         unsafe { bindings::rust_mpage_helper_i_size_write(file.as_raw(), end) };
     }
     file.inc_version();
-    file.set_mtime_and_ctime_now();
+    // SAFETY: The kernel's quota code writes to a quota file one at a time, and nobody else changes it.
+    unsafe { HeldInode::new(file) }.set_mtime_and_ctime_now();
     file.mark_dirty();
 }
 

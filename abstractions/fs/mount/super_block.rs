@@ -271,12 +271,9 @@ impl<T: MountableFileSystem> SuperVTable<T> {
     unsafe extern "C" fn alloc_inode_callback(
         sb: *mut bindings::super_block,
     ) -> *mut bindings::inode {
-        // SAFETY: The superblock's type is in a registration of `T`, as it is mounted or being filled.
-        match unsafe { cache_of::<T>((*sb).s_type) } {
-            // SAFETY: The superblock is valid, and of `T`.
-            Some(cache) => unsafe { cache.alloc(sb) },
-            None => ptr::null_mut(),
-        }
+        // SAFETY: The superblock is valid and of `T`, and its type in a registration of `T`, as it is
+        // mounted or being filled.
+        unsafe { cache_of::<T>((*sb).s_type).map_or(ptr::null_mut(), |cache| cache.alloc(sb)) }
     }
 
     /// # Safety

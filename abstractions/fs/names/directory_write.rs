@@ -20,7 +20,8 @@ use crate::{
         fs::{
             ExclusiveInode,
             FileSystem,
-            FsInode, //
+            FsInode,
+            HeldInode, //
         },
         mm::Folio, //
     },
@@ -76,6 +77,11 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
     /// The inode to be changed, while nobody reads the directory.
     pub fn as_inode(&mut self) -> &ExclusiveInode<'a, FsInode<T>> {
         &self.0
+    }
+
+    /// That nobody else changes its attributes, either.
+    pub fn held(&self) -> HeldInode<'_, T> {
+        self.0.held()
     }
 
     /// The directory for reading, as long as it is not changed.

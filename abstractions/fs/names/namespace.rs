@@ -35,6 +35,7 @@ use crate::{
         DeviceNumber,
         FileSystem,
         FsInode,
+        HeldInode,
         InodeType,
         IoctlOperations,
         Operations, //
@@ -92,19 +93,18 @@ pub trait NamespaceOperations: DirectoryOperations + IoctlOperations {
         mode: u16,
     ) -> Result<CreatedInode<'_, Self::FileSystem>>;
 
-    /// Gives `inode`, whose `i_rwsem` is held exclusively, one more name.
+    /// Gives `inode` one more name.
     fn link(
         dir: &mut ExclusiveDirectory<'_, Self::FileSystem>,
         name: &[u8],
-        inode: &FsInode<Self::FileSystem>,
+        inode: HeldInode<'_, Self::FileSystem>,
     ) -> Result;
 
-    /// Takes a name from `inode`, which is not a directory, and whose `i_rwsem` is held
-    /// exclusively.
+    /// Takes a name from `inode`, which is not a directory.
     fn unlink(
         dir: &mut ExclusiveDirectory<'_, Self::FileSystem>,
         name: &[u8],
-        inode: &FsInode<Self::FileSystem>,
+        inode: HeldInode<'_, Self::FileSystem>,
     ) -> Result;
 
     /// Takes the name from `victim`; `ENOTEMPTY` if it is not empty.
@@ -346,8 +346,8 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         };
         from_result(|| {
             dir.inode().initialize_quota()?;
-            // SAFETY: The inode of a positive dentry is valid.
-            D::link(&mut dir, name, unsafe { FsInode::from_raw(raw) })?;
+            // SAFETY: The inode of a positive dentry is valid, and this one is locked exclusively.
+            D::link(&mut dir, name, unsafe { HeldInode::new(FsInode::from_raw(raw)) })?;
             // SAFETY: As above. The new reference is passed on.
             unsafe {
                 bindings::ihold(raw);
@@ -368,7 +368,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (mut dir, name, inode) = unsafe {
             let (dir, name) = Self::place(dir, dentry);
-            (dir, name, FsInode::from_raw((*dentry).d_inode))
+            (dir, name, HeldInode::new(FsInode::from_raw((*dentry).d_inode)))
         };
         from_result(|| {
             dir.inode().initialize_quota()?;

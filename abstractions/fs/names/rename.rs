@@ -15,6 +15,7 @@ use crate::{
     abstractions::fs::{
         FileSystem,
         FsInode,
+        HeldInode,
         InodeType, //
     },
     bindings, //
@@ -35,8 +36,8 @@ pub enum RenameDirectories<'a, T> {
 
 /// What gets another name.
 pub enum RenameSource<'a, T> {
-    /// Not a directory. `i_rwsem` is held exclusively.
-    File(&'a FsInode<T>),
+    /// Not a directory.
+    File(HeldInode<'a, T>),
     /// A directory that stays where it is. It is not locked.
     Directory(&'a FsInode<T>),
     /// A directory that gets another parent.
@@ -45,8 +46,8 @@ pub enum RenameSource<'a, T> {
 
 /// What loses its name to something else of the same kind.
 pub enum RenameTarget<'a, T> {
-    /// Not a directory. `i_rwsem` is held exclusively.
-    File(&'a FsInode<T>),
+    /// Not a directory.
+    File(HeldInode<'a, T>),
     /// A directory, which has to be empty.
     Directory(ExclusiveDirectory<'a, T>),
 }
@@ -55,7 +56,8 @@ impl<'a, T: FileSystem> RenameSource<'a, T> {
     /// The inode.
     pub fn inode(&self) -> &'a FsInode<T> {
         match self {
-            Self::File(inode) | Self::Directory(inode) => inode,
+            Self::File(inode) => inode.inode(),
+            Self::Directory(inode) => inode,
             Self::Reparented(directory) => directory.inode(),
         }
     }
@@ -70,8 +72,16 @@ impl<'a, T: FileSystem> RenameTarget<'a, T> {
     /// The inode.
     pub fn inode(&self) -> &'a FsInode<T> {
         match self {
-            Self::File(inode) => inode,
+            Self::File(inode) => inode.inode(),
             Self::Directory(directory) => directory.inode(),
+        }
+    }
+
+    /// The inode, to be changed.
+    pub fn held(&self) -> HeldInode<'_, T> {
+        match self {
+            Self::File(inode) => *inode,
+            Self::Directory(directory) => directory.held(),
         }
     }
 }
@@ -127,7 +137,7 @@ impl<'a, T: FileSystem> Rename<'a, T> {
                 old_name: directory::name_of(old_dentry),
                 new_name: directory::name_of(new_dentry),
                 source: match (source.is_directory(), old_dir == new_dir) {
-                    (false, _) => RenameSource::File(source),
+                    (false, _) => RenameSource::File(HeldInode::new(source)),
                     (true, true) => RenameSource::Directory(source),
                     (true, false) => RenameSource::Reparented(ExclusiveDirectory::new(source)),
                 },
@@ -136,7 +146,7 @@ impl<'a, T: FileSystem> Rename<'a, T> {
                     if target.is_directory() {
                         RenameTarget::Directory(ExclusiveDirectory::new(target))
                     } else {
-                        RenameTarget::File(target)
+                        RenameTarget::File(HeldInode::new(target))
                     }
                 }),
             }

@@ -219,15 +219,12 @@ impl<I: FileOperations> FileVTable<I> {
                 FiemapRequest::from_raw(info.cast(), start, len),
             )
         };
-        // SAFETY: The inode is valid; the lock is released below.
-        unsafe { bindings::rust_mpage_helper_inode_lock(raw) };
-        let result = from_result(|| {
-            request.prepare(inode)?;
-            I::fiemap(inode, &mut request).map(|()| 0)
-        });
-        // SAFETY: Locked above.
-        unsafe { bindings::rust_mpage_helper_inode_unlock(raw) };
-        result
+        from_result(|| {
+            inode.with_lock(|inode| {
+                request.prepare(&inode)?;
+                I::fiemap(&inode, &mut request).map(|()| 0)
+            })
+        })
     }
 }
 

@@ -211,12 +211,10 @@ impl<I: IoctlOperations> IoctlVTable<I> {
     }
 
     fn set_version(inode: &FsInode<I::FileSystem>, generation: u32) {
-        // SAFETY: The inode is valid; the lock is released below.
-        unsafe { bindings::rust_mpage_helper_inode_lock(inode.as_raw()) };
-        inode.set_ctime_now();
-        inode.set_generation(generation);
-        // SAFETY: Locked above.
-        unsafe { bindings::rust_mpage_helper_inode_unlock(inode.as_raw()) };
+        inode.with_lock(|inode| {
+            inode.set_ctime_now();
+            inode.set_generation(generation);
+        });
         inode.mark_dirty();
     }
 }

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     abstractions::fs::{
         ExclusiveInode,
-        FsInode, //
+        FsInode,
+        HeldInode, //
     },
     bindings, //
 };
@@ -38,9 +39,9 @@ pub trait WritableInode: InodeOperations {
     /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
     fn set_size(inode: &ExclusiveInode<'_, FsInode<Self::FileSystem>>, size: u64) -> Result;
 
-    /// Takes note of a mode that the inode gets, `i_rwsem` being held exclusively. Returns that which
+    /// Takes note of a mode that the inode gets. Returns that which
     /// is to be in effect, of the same type, and without permissions that `mode` has not.
-    fn set_mode(inode: &FsInode<Self::FileSystem>, mode: u16) -> u16;
+    fn set_mode(inode: HeldInode<'_, Self::FileSystem>, mode: u16) -> u16;
 
     /// Brings the names of the inode, and those that lead to them, to the device, as far as they are
     /// new. The inode is there. `fsync(2)` calls it.
@@ -64,8 +65,8 @@ pub trait WritableInode: InodeOperations {
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
 
     /// Sets these flags, of which those that cannot be set are ignored. The VFS has checked that
-    /// the user may, holds `i_rwsem` exclusively, and marks the inode to be written.
-    fn set_file_flags(inode: &FsInode<Self::FileSystem>, flags: u32) -> Result;
+    /// the user may, and marks the inode to be written.
+    fn set_file_flags(inode: HeldInode<'_, Self::FileSystem>, flags: u32) -> Result;
 }
 
 /// What a regular file can do that can be written to.

@@ -10,6 +10,7 @@ use crate::{
     abstractions::fs::{
         FileSystem,
         FsInode,
+        HeldInode,
         InodeType,
         SuperBlock, //
     },
@@ -39,14 +40,14 @@ pub enum QuotaUse {
 /// How a filesystem's quota is turned on and off.
 pub(in crate::abstractions::fs) struct QuotaTable<T> {
     operations: &'static bindings::quotactl_ops,
-    mark: fn(&FsInode<T>, QuotaUse),
+    mark: fn(HeldInode<'_, T>, QuotaUse),
 }
 
 impl<T: FileSystem> QuotaTable<T> {
     /// Operations of quota, and what is called when a quota file becomes one, or is one no more.
     pub(in crate::abstractions::fs) const fn new(
         operations: &'static bindings::quotactl_ops,
-        mark: fn(&FsInode<T>, QuotaUse),
+        mark: fn(HeldInode<'_, T>, QuotaUse),
     ) -> Self {
         Self { operations, mark }
     }
@@ -110,11 +111,7 @@ impl<T: FileSystem> QuotaTable<T> {
     }
 
     pub(in crate::abstractions::fs) fn mark(&self, file: &FsInode<T>, is: QuotaUse) {
-        // SAFETY: The inode is valid; the lock is released below.
-        unsafe { bindings::rust_mpage_helper_inode_lock(file.as_raw()) };
-        (self.mark)(file, is);
-        // SAFETY: Locked just above.
-        unsafe { bindings::rust_mpage_helper_inode_unlock(file.as_raw()) };
+        file.with_lock(|file| (self.mark)(file, is));
         file.mark_dirty();
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         CreatedInode,
         FileSystem,
         FsInode,
+        HeldInode,
         InodeType,
         Wait,
         WritableInode, //
@@ -275,8 +276,8 @@ impl<I: WritableInode> AclVTable<I> {
             let kind = AclKind::from_raw(raw_kind)?;
             // SAFETY: By the safety requirements.
             let raw = unsafe { (*dentry).d_inode };
-            // SAFETY: As above.
-            let inode = unsafe { FsInode::<I::FileSystem>::from_raw(raw) };
+            // SAFETY: As above; `i_rwsem` is held exclusively.
+            let inode = unsafe { HeldInode::new(FsInode::<I::FileSystem>::from_raw(raw)) };
             let mut mode = inode.mode();
             let follows = kind == AclKind::Access && !acl.is_null();
             if follows {
@@ -300,7 +301,7 @@ impl<I: WritableInode> AclVTable<I> {
                 set_mode::<I>(inode, mode);
             }
             // SAFETY: The list is the caller's for the time of the call.
-            unsafe { keep(inode, kind, acl) }.inspect_err(|_| {
+            unsafe { keep(inode.inode(), kind, acl) }.inspect_err(|_| {
                 if is_first {
                     set_mode::<I>(inode, before);
                 }
@@ -317,10 +318,9 @@ impl<I: WritableInode> AclVTable<I> {
 }
 
 /// Sets the mode that follows from a list.
-fn set_mode<I: WritableInode>(inode: &FsInode<I::FileSystem>, mode: u16) {
+fn set_mode<I: WritableInode>(inode: HeldInode<'_, I::FileSystem>, mode: u16) {
     let mode = in_effect(mode, I::set_mode(inode, mode));
-    // SAFETY: The inode is valid, and its mode nobody else's to change: `i_rwsem` is held exclusively,
-    // or the inode is new. Others read it in one piece.
+    // SAFETY: The inode is valid, and its mode nobody else's to change. Others read it in one piece.
     unsafe { ptr::addr_of_mut!((*inode.as_raw()).i_mode).write_volatile(mode) };
     inode.set_ctime_now();
     inode.mark_dirty();
@@ -369,7 +369,7 @@ impl<T: FileSystem> CreatedInode<'_, T> {
             (Acl::from_raw(default), Acl::from_raw(access))
         };
         if mode != self.mode() {
-            set_mode::<I>(self, mode);
+            set_mode::<I>(self.held(), mode);
         }
         for (kind, acl) in [(AclKind::Default, &default), (AclKind::Access, &access)] {
             match acl {
