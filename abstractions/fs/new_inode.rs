@@ -85,6 +85,7 @@ impl<T: FileSystem> SuperBlock<T> {
 ///
 /// `inode` is an inode of `T`'s cache that is not hashed and has never been used, and `self` owns
 /// the only reference.
+#[must_use = "the inode is given up"]
 pub struct UnhashedInode<'m, T: FileSystem> {
     inode: NonNull<bindings::inode>,
     _mount: PhantomData<&'m SuperBlock<T>>,

@@ -103,6 +103,7 @@ fn objects() -> Option<kernel::sync::GlobalGuard<OBJECTS>> {
 }
 
 /// The entry of an object among those that have memory to give up. Dropped, nobody asks it any more.
+#[must_use = "nobody asks it any more"]
 pub struct SpareMember(u64);
 
 impl SpareMember {

@@ -52,7 +52,7 @@ struct Trusted;
 /// What security modules do, capabilities among them.
 pub(super) struct Security;
 
-fn get(inode: &Ext2Inode, kind: u8, name: &[u8], out: &mut XattrValue<'_>) -> Result<usize> {
+fn get(inode: &Ext2Inode, kind: u8, name: &[u8], out: &mut XattrValue<'_>) -> Result {
     read::get(inode, Name { kind, name }, |value| out.give(value))
 }
 
@@ -69,7 +69,7 @@ impl XattrNamespace for User {
 
     const PREFIX: &'static CStr = c"user.";
 
-    fn get(inode: &Ext2Inode, name: &[u8], out: &mut XattrValue<'_>) -> Result<usize> {
+    fn get(inode: &Ext2Inode, name: &[u8], out: &mut XattrValue<'_>) -> Result {
         check_users(inode)?;
         get(inode, kind::USER, name, out)
     }
@@ -86,7 +86,7 @@ impl XattrNamespace for Trusted {
 
     const PREFIX: &'static CStr = c"trusted.";
 
-    fn get(inode: &Ext2Inode, name: &[u8], out: &mut XattrValue<'_>) -> Result<usize> {
+    fn get(inode: &Ext2Inode, name: &[u8], out: &mut XattrValue<'_>) -> Result {
         get(inode, kind::TRUSTED, name, out)
     }
 
@@ -101,7 +101,7 @@ impl XattrNamespace for Security {
 
     const PREFIX: &'static CStr = c"security.";
 
-    fn get(inode: &Ext2Inode, name: &[u8], out: &mut XattrValue<'_>) -> Result<usize> {
+    fn get(inode: &Ext2Inode, name: &[u8], out: &mut XattrValue<'_>) -> Result {
         get(inode, kind::SECURITY, name, out)
     }
 

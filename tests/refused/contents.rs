@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 #![allow(missing_docs)]
 
+use core::marker::PhantomData;
 use kernel::prelude::*;
 use rust_mpage::{
     fs::{
@@ -15,8 +16,11 @@ use rust_mpage::{
         FileSystem,
         FsInode,
         InvalidateLock,
+        SetMode,
         SuperBlock,
-        WritableFileSystem, //
+        WritableFileSystem,
+        XattrNamespace,
+        XattrValue, //
     },
     BlockMapper, //
 };
@@ -89,4 +93,28 @@ pub fn write<T: FileSystem>(sb: &SuperBlock<T>, buffer: &Buffer) -> Result {
 #[cfg(refused = "block_without_a_mount")]
 pub fn write_alone(buffer: &Buffer) -> Result {
     buffer.sync()
+}
+
+/// Attributes that say the same of each file.
+pub struct Same<T>(PhantomData<T>);
+
+impl<T: FileSystem> XattrNamespace for Same<T> {
+    type FileSystem = T;
+
+    const PREFIX: &'static CStr = c"user.";
+
+    #[cfg(not(refused = "length_that_was_not_given"))]
+    fn get(_inode: &FsInode<T>, _name: &[u8], out: &mut XattrValue<'_>) -> Result {
+        out.give(b"same")
+    }
+
+    // refused: E0053 expected `()`, found `usize`
+    #[cfg(refused = "length_that_was_not_given")]
+    fn get(_inode: &FsInode<T>, _name: &[u8], _out: &mut XattrValue<'_>) -> Result<usize> {
+        Ok(1 << 16)
+    }
+
+    fn set(_: &FsInode<T>, _name: &[u8], _value: Option<&[u8]>, _mode: SetMode) -> Result {
+        Err(EROFS)
+    }
 }

@@ -12,6 +12,7 @@ use rust_mpage::fs::{
     ExclusiveDirectory,
     FileSystem,
     FsInode,
+    HeldInode,
     Iget,
     InodeRef,
     LockedDirectory,
@@ -105,4 +106,33 @@ pub fn refer<T: FileSystem>(inode: &FsInode<T>) -> InodeRef<'_, T> {
 #[cfg(refused = "second_reference")]
 pub fn again<'m, T: FileSystem>(inode: &InodeRef<'m, T>) -> InodeRef<'m, T> {
     inode.clone()
+}
+
+/// A file that is locked gets one more name.
+pub fn link<T: FileSystem>(inode: HeldInode<'_, T>) {
+    inode.inc_nlink();
+}
+
+// refused: E0599 no method named `inc_nlink` found for reference `&FsInode<T>`
+#[cfg(refused = "links_of_an_inode_that_is_not_locked")]
+pub fn link_unlocked<T: FileSystem>(inode: &FsInode<T>) {
+    inode.inc_nlink();
+}
+
+// refused: E0599 no method named `set_flags` found for reference `&FsInode<T>`
+#[cfg(refused = "flags_of_an_inode_that_is_not_locked")]
+pub fn set_flags_unlocked<T: FileSystem>(inode: &FsInode<T>, flags: rust_mpage::fs::InodeFlags) {
+    inode.set_flags(flags);
+}
+
+// refused: E0277 cannot be sent between threads safely
+#[cfg(refused = "held_by_another_task")]
+pub fn send_held<T: FileSystem>(inode: HeldInode<'_, T>) -> impl Send + '_ {
+    inode
+}
+
+// refused: - lifetime may not live long enough
+#[cfg(refused = "held_longer_than_locked")]
+pub fn keep_held<T: FileSystem>(inode: &CreatedInode<'_, T>) -> HeldInode<'static, T> {
+    inode.held()
 }

@@ -449,6 +449,7 @@ pub(in crate::abstractions::fs) enum Found {
 /// # Invariants
 ///
 /// The buffer is locked, and the lock is this value's.
+#[must_use = "the lock is released"]
 pub struct LockedBuffer<'a>(&'a Buffer);
 
 impl Deref for LockedBuffer<'_> {

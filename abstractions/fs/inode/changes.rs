@@ -30,6 +30,7 @@ pub enum Later {
 /// # Invariants
 ///
 /// Freezing waits for the value: it has the level `SB_FREEZE_FS` of `sb`, which is mounted for `'i`.
+#[must_use = "the filesystem may be frozen again"]
 pub struct ChangeGuard<'i> {
     sb: *mut bindings::super_block,
     _inode: PhantomData<&'i Inode>,

@@ -68,6 +68,7 @@ pub struct Attributes {
 ///
 /// `inode` is an inode of `T`'s cache with `I_NEW` set by this task, whose data is not initialised,
 /// and on which `self` owns a reference.
+#[must_use = "the inode is given up"]
 pub struct NewInode<'m, T: FileSystem> {
     inode: NonNull<bindings::inode>,
     _mount: PhantomData<&'m SuperBlock<T>>,

@@ -26,6 +26,7 @@ use kernel::{
 /// # Invariants
 ///
 /// `invalidate_lock` of the inode's mapping is held exclusively, by this value.
+#[must_use = "the lock is released"]
 pub struct InvalidateLock<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
 
 impl<T: FileSystem> InvalidateLock<'_, T> {
@@ -72,6 +73,7 @@ impl<T: FileSystem> Drop for InvalidateLock<'_, T> {
 /// # Invariants
 ///
 /// `invalidate_lock` of the inode's mapping is held shared, by this value.
+#[must_use = "the lock is released"]
 pub struct InvalidateLockShared<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
 
 impl<T: FileSystem> Drop for InvalidateLockShared<'_, T> {

@@ -256,7 +256,7 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         let file = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) };
         count(file.ok_or(EINVAL).and_then(|file| {
             let at = u64::try_from(at).map_err(|_| EINVAL)?;
-            T::read_quota(file, at, out)
+            Ok(T::read_quota(file, at, out)?.min(len))
         }))
     }
 
@@ -277,8 +277,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         let file = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) };
         count(file.ok_or(EINVAL).and_then(|file| {
             let at = u64::try_from(at).map_err(|_| EINVAL)?;
-            let written = T::write_quota(file, at, bytes)?;
-            note_written(file, at + written as u64);
+            let written = T::write_quota(file, at, bytes)?.min(len);
+            note_written(file, at.saturating_add(written as u64));
             Ok(written)
         }))
     }

@@ -67,12 +67,12 @@ pub trait XattrNamespace: 'static {
 
     /// Gives the value of the attribute with the rest of its name to `out`. The name is not empty.
     ///
-    /// Fails with `ENODATA` if there is none.
+    /// Fails with `ENODATA` if there is none; so it does for who asks if none is given.
     fn get(
         inode: &FsInode<Self::FileSystem>,
         name: &[u8],
         out: &mut XattrValue<'_>,
-    ) -> Result<usize>;
+    ) -> Result;
 
     /// Sets the attribute with the rest of its name, or, if there is no value, takes it away.
     fn set(
@@ -125,15 +125,26 @@ impl Place<'_> {
 }
 
 /// Where the value of an attribute goes.
-pub struct XattrValue<'a>(Place<'a>);
+///
+/// Its length is what was given, and nobody's to say: the VFS copies so many bytes to user space.
+pub struct XattrValue<'a> {
+    place: Place<'a>,
+    given: Option<usize>,
+}
 
 impl XattrValue<'_> {
-    /// Gives the value. Its length.
+    /// Gives the value; the last one counts.
     ///
     /// Fails with `ERANGE` if there is a place for it that is too small.
-    pub fn give(&mut self, value: &[u8]) -> Result<usize> {
-        self.0.put(0, value)?;
-        Ok(value.len())
+    pub fn give(&mut self, value: &[u8]) -> Result {
+        self.place.put(0, value)?;
+        self.given = Some(value.len());
+        Ok(())
+    }
+
+    /// How long it is. Fails with `ENODATA` if none was given.
+    fn len(&self) -> Result<usize> {
+        self.given.ok_or(ENODATA)
     }
 }
 
@@ -267,8 +278,9 @@ impl<N: XattrNamespace> HandlerVTable<N> {
             )
         };
         from_result(|| {
-            let len = N::get(inode, name.to_bytes(), &mut XattrValue(place))?;
-            Ok(c_int::try_from(len)?)
+            let mut value = XattrValue { place, given: None };
+            N::get(inode, name.to_bytes(), &mut value)?;
+            Ok(c_int::try_from(value.len()?)?)
         })
     }
 
@@ -306,21 +318,39 @@ impl<N: XattrNamespace> HandlerVTable<N> {
 mod tests {
     use super::*;
 
+    fn value(bytes: Option<&mut [u8]>) -> XattrValue<'_> {
+        XattrValue {
+            place: Place { bytes },
+            given: None,
+        }
+    }
+
     #[test]
     fn a_value_fits_or_only_its_length_is_asked_for() {
-        let mut bytes = [7; 4];
-        let mut place = |size: usize| {
-            XattrValue(Place {
-                bytes: bytes.get_mut(..size),
-            })
-            .give(b"abc")
+        let give = |bytes: Option<&mut [u8]>| {
+            let mut value = value(bytes);
+            value.give(b"abc").and_then(|()| value.len())
         };
+        let mut bytes = [7; 4];
+        let mut place = |size: usize| give(bytes.get_mut(..size));
 
         assert_eq!(place(4), Ok(3));
         assert_eq!(place(3), Ok(3));
         assert_eq!(place(2), Err(ERANGE));
         assert_eq!(bytes, *b"abc\x07");
-        assert_eq!(XattrValue(Place { bytes: None }).give(b"abc"), Ok(3));
+        assert_eq!(give(None), Ok(3));
+    }
+
+    /// More would be somebody else's memory.
+    #[test]
+    fn a_value_is_no_longer_than_what_was_given() {
+        let mut bytes = [7; 4];
+        let mut value = value(Some(&mut bytes));
+
+        assert_eq!(value.len(), Err(ENODATA));
+        assert_eq!(value.give(b"ab"), Ok(()));
+        assert_eq!(value.give(b"abcde"), Err(ERANGE));
+        assert_eq!(value.len(), Ok(2));
     }
 
     #[test]

@@ -45,11 +45,13 @@ unsafe impl<T> Send for BlockCache<T> {}
 unsafe impl<T> Sync for BlockCache<T> {}
 
 impl<T: FileSystem> BlockCache<T> {
-    /// Makes a cache with `1 << bits` hash chains. C: `mb_cache_create()`.
+    /// Makes a cache with `1 << bits` hash chains. Fails with `EINVAL` if these are none, one, or more
+    /// than there are hashes, with `ENOMEM`. C: `mb_cache_create()`, which shifts by that.
     pub fn new(bits: u32) -> Result<Self> {
+        let bits = checked(bits)?;
         let cache = if cfg!(CONFIG_FS_MBCACHE) {
-            // SAFETY: May be called from where one may sleep.
-            let cache = unsafe { bindings::mb_cache_create(bits as c_int) };
+            // SAFETY: May be called from where one may sleep, and with so many bits.
+            let cache = unsafe { bindings::mb_cache_create(bits) };
             Some(NonNull::new(cache).ok_or(ENOMEM)?)
         } else {
             None
@@ -154,6 +156,14 @@ impl<T: FileSystem> BlockCache<T> {
     }
 }
 
+/// How many bits of a hash of 32 bits can choose its chain.
+fn checked(bits: u32) -> Result<c_int> {
+    match bits {
+        1..u32::BITS => Ok(bits as c_int),
+        _ => Err(EINVAL),
+    }
+}
+
 impl<T> Drop for BlockCache<T> {
     fn drop(&mut self) {
         if let Some(cache) = self.cache {
@@ -162,6 +172,20 @@ impl<T> Drop for BlockCache<T> {
                 // it any more.
                 unsafe { bindings::mb_cache_destroy(cache.as_ptr()) };
             }
+        }
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_mbcache)]
+mod tests {
+    use super::*;
+
+    /// C would look for the chain behind the table.
+    #[test]
+    fn a_table_has_chains() {
+        assert_eq!((checked(1), checked(31)), (Ok(1), Ok(31)));
+        for bits in [0, 32, 64, u32::MAX] {
+            assert_eq!(checked(bits), Err(EINVAL));
         }
     }
 }
