@@ -33,27 +33,9 @@ use rust_mpage::fs::{
     SuperBlock, //
 };
 
-/// A block that the medium may not have.
-struct Branch {
-    inode: u32,
-    /// Its buffer; `None` if it has been written, and only the device's cache has to be flushed.
-    block: Option<Buffer>,
-    has_failed: bool,
-}
-
-impl Waiting for Branch {
-    fn block(&self) -> Option<&Buffer> {
-        self.block.as_ref()
-    }
-
-    fn set_failed(&mut self, failed: bool) {
-        self.has_failed = failed;
-    }
-
-    fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-}
+/// A block that the medium may not have, of this inode. One without a buffer has been written, and only
+/// the device's cache has to be flushed.
+type Branch = Waiting<u32>;
 
 /// What of an inode's branches is on the medium, as it was seen.
 #[derive(Clone, Copy)]
@@ -111,11 +93,7 @@ impl FreshBranches {
         inode: u32,
         block: Option<&Buffer>,
     ) -> Result<u64> {
-        let (batch, many) = self.batches.add(Branch {
-            inode,
-            block: block.cloned(),
-            has_failed: false,
-        })?;
+        let (batch, many) = self.batches.add(Branch::new(inode, block.cloned()))?;
         if many {
             // Failures are kept for those whom they concern.
             let _ = self.write(sb, batch);
@@ -129,7 +107,7 @@ impl FreshBranches {
         let batch = self.batches.done();
         Settled {
             batch,
-            has_failed: self.batches.has_failed(|branch| branch.inode == inode),
+            has_failed: self.batches.has_failed(|branch| branch.what == inode),
         }
     }
 
@@ -139,7 +117,7 @@ impl FreshBranches {
     pub(crate) fn settle<F: Ordered>(&self, sb: &SuperBlock<F>, batch: u64, inode: u32) -> Result {
         self.batches.settle_own(
             batch,
-            |branch| branch.inode == inode,
+            |branch| branch.what == inode,
             |branches| write(sb, branches),
         )
     }
@@ -186,7 +164,7 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, branches: &mut KVVec<Branch>) {
     for branch in branches.iter() {
         F::corrupt(
             sb,
-            fmt!("inode {}: cannot write its indirect blocks", branch.inode),
+            fmt!("inode {}: cannot write its indirect blocks", branch.what),
         );
     }
 }

@@ -21,9 +21,8 @@
 use super::{
     ordered::Ordered,
     pending_cuts::PendingCuts,
-    sort::sort_by_key,
     write::{
-        write_blocks,
+        write_sorted,
         Waiting, //
     },
 };
@@ -122,26 +121,6 @@ pub(crate) struct Cuts {
     any: Atomic<u32>,
 }
 
-/// A guard that is to be written.
-struct Guard {
-    buffer: Buffer,
-    has_failed: bool,
-}
-
-impl Waiting for Guard {
-    fn block(&self) -> Option<&Buffer> {
-        Some(&self.buffer)
-    }
-
-    fn set_failed(&mut self, failed: bool) {
-        self.has_failed = failed;
-    }
-
-    fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-}
-
 impl Cuts {
     /// None.
     pub(super) fn new() -> impl PinInit<Self, Error> {
@@ -227,23 +206,16 @@ impl Cuts {
             }
             for batch in [&pending.waiting, &pending.stuck] {
                 for buffer in batch.guards.iter() {
-                    let guard = Guard {
-                        buffer: buffer.clone(),
-                        has_failed: false,
-                    };
+                    let guard = Waiting::new(buffer.number(), Some(buffer.clone()));
                     without_fs_reclaim(|| guards.push(guard, GFP_KERNEL))?;
                 }
             }
             core::mem::swap(&mut pending.waiting, &mut pending.under_way);
         }
 
-        sort_by_key(&mut guards, |guard| guard.buffer.number());
-        write_blocks(sb, &mut guards);
+        write_sorted(sb, &mut guards);
         for guard in guards.iter() {
-            F::corrupt(
-                sb,
-                fmt!("cannot write metadata block {}", guard.buffer.number()),
-            );
+            F::corrupt(sb, fmt!("cannot write metadata block {}", guard.what));
         }
 
         let mut pending = self.pending.lock();

@@ -34,27 +34,14 @@ use rust_mpage::fs::{
 };
 
 /// An inode that has a name, or one more.
-struct NewName {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
     inode: u32,
     directory: u32,
-    /// The block of the inode's image, once that is stored.
-    block: Option<Buffer>,
-    has_failed: bool,
 }
 
-impl Waiting for NewName {
-    fn block(&self) -> Option<&Buffer> {
-        self.block.as_ref()
-    }
-
-    fn set_failed(&mut self, failed: bool) {
-        self.has_failed = failed;
-    }
-
-    fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-}
+/// What waits for the block of the inode's image, once that is stored.
+type NewName = Waiting<Named>;
 
 /// All of a filesystem.
 #[pin_data]
@@ -84,12 +71,9 @@ impl NewNames {
         directory: u32,
         inode: u32,
     ) -> Result<u64> {
-        let (batch, many) = self.batches.add(NewName {
-            inode,
-            directory,
-            block: None,
-            has_failed: false,
-        })?;
+        let (batch, many) = self
+            .batches
+            .add(NewName::new(Named { inode, directory }, None))?;
         if many {
             // Failures are kept for those whom they concern.
             let _ = self.write(sb, batch);
@@ -108,7 +92,7 @@ impl NewNames {
     ) -> Result {
         self.batches.settle_own(
             batch,
-            |name| name.directory == directory,
+            |name| name.what.directory == directory,
             |names| write(sb, names),
         )
     }
@@ -123,12 +107,10 @@ impl NewNames {
 
 /// Stores the images of inodes, and writes them.
 fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
-    sort_by_key(names, |name| (name.inode, name.directory));
+    sort_by_key(names, |name| name.what);
     // Names that failed are here again with each try to write the directory.
     let mut last = None;
-    names.retain(|name| {
-        last.replace((name.inode, name.directory)) != Some((name.inode, name.directory))
-    });
+    names.retain(|name| last.replace(name.what) != Some(name.what));
     // A directory has its first entries before it has a name.
     if F::branches(sb).settle_all(sb).is_err() {
         names.iter_mut().for_each(|name| name.has_failed = true);
@@ -137,10 +119,10 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
     let mut last: Option<(u32, Option<Buffer>)> = None;
     for name in names.iter_mut() {
         let block = match &last {
-            Some((inode, block)) if *inode == name.inode => block.clone(),
-            _ => store(sb, name.inode).ok(),
+            Some((inode, block)) if *inode == name.what.inode => block.clone(),
+            _ => store(sb, name.what.inode).ok(),
         };
-        last = Some((name.inode, block.clone()));
+        last = Some((name.what.inode, block.clone()));
         name.has_failed = block.is_none();
         name.block = block;
     }
@@ -150,8 +132,8 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
             sb,
             fmt!(
                 "inode {}: cannot be written, and so the name in directory {} neither",
-                name.inode,
-                name.directory
+                name.what.inode,
+                name.what.directory
             ),
         );
     }

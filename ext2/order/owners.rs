@@ -19,9 +19,8 @@
 
 use super::{
     ordered::Ordered,
-    sort::sort_by_key,
     write::{
-        write_blocks,
+        write_sorted,
         Waiting, //
     },
 };
@@ -112,27 +111,6 @@ impl Leavings {
     }
 }
 
-/// An image that has to be on the medium.
-struct Image {
-    leaving: Leaving,
-    block: Buffer,
-    has_failed: bool,
-}
-
-impl Waiting for Image {
-    fn block(&self) -> Option<&Buffer> {
-        Some(&self.block)
-    }
-
-    fn set_failed(&mut self, failed: bool) {
-        self.has_failed = failed;
-    }
-
-    fn has_failed(&self) -> bool {
-        self.has_failed
-    }
-}
-
 /// The owners of blocks of attributes.
 #[pin_data]
 pub(crate) struct Owners {
@@ -190,13 +168,8 @@ impl Owners {
         for &leaving in waiting.iter() {
             match store(sb, &leaving) {
                 Ok(Some(block)) => {
-                    let image = Image {
-                        leaving,
-                        block,
-                        has_failed: false,
-                    };
                     // There is memory.
-                    let _ = images.push_within_capacity(image);
+                    let _ = images.push_within_capacity(Waiting::new(leaving, Some(block)));
                     let _ = written.push_within_capacity(leaving);
                 }
                 // It waits for what has come since.
@@ -204,12 +177,11 @@ impl Owners {
                 Err(error) => result = Err(error),
             }
         }
-        sort_by_key(&mut images, |image: &Image| image.block.number());
-        write_blocks(sb, &mut images);
+        write_sorted(sb, &mut images);
         if !images.is_empty() {
             result = Err(EIO);
         }
-        let has_failed = |one: &Leaving| images.iter().any(|i| i.leaving.serial == one.serial);
+        let has_failed = |one: &Leaving| images.iter().any(|i| i.what.serial == one.serial);
         for leaving in written.iter().filter(|one| !has_failed(one)) {
             let mut counts = self.lock();
             if counts.take(leaving.serial) {

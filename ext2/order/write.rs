@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+use super::sort::sort_by_key;
 use kernel::prelude::*;
 use rust_mpage::{
     block::plugged,
@@ -16,31 +17,46 @@ use rust_mpage::{
     }, //
 };
 
-/// What waits for a block of metadata to be on the medium.
-pub(super) trait Waiting {
-    /// The block to be written. `None` if it is only to be flushed, or cannot be had, as
-    /// [`has_failed`](Self::has_failed) says.
-    fn block(&self) -> Option<&Buffer>;
-
-    /// Notes whether it could be written.
-    fn set_failed(&mut self, failed: bool);
-
+/// Something that waits for a block of metadata to be on the medium.
+pub(super) struct Waiting<T> {
+    /// What it is.
+    pub(super) what: T,
+    /// The block to be written. `None` if it is only to be flushed, or cannot be had, as `has_failed`
+    /// says.
+    pub(super) block: Option<Buffer>,
     /// Whether it could not be had or written.
-    fn has_failed(&self) -> bool;
+    pub(super) has_failed: bool,
+}
+
+impl<T> Waiting<T> {
+    /// It waits for a block, or only for the device to be flushed.
+    pub(super) fn new(what: T, block: Option<Buffer>) -> Self {
+        Self {
+            what,
+            block,
+            has_failed: false,
+        }
+    }
+}
+
+/// As [`write_blocks`], of items in any order.
+pub(super) fn write_sorted<F: FileSystem, T>(sb: &SuperBlock<F>, items: &mut KVVec<Waiting<T>>) {
+    sort_by_key(items, |item| item.block.as_ref().map(Buffer::number));
+    write_blocks(sb, items);
 }
 
 /// Writes the blocks that `items` wait for, all at a time, and flushes the device. Those that could
 /// not be written stay; all if the device cannot be flushed.
 ///
 /// Items with the same block are next to each other.
-pub(super) fn write_blocks<F: FileSystem, T: Waiting>(sb: &SuperBlock<F>, items: &mut KVVec<T>) {
+pub(super) fn write_blocks<F: FileSystem, T>(sb: &SuperBlock<F>, items: &mut KVVec<Waiting<T>>) {
     if items.is_empty() {
         return;
     }
     // All are under way before the first is waited for.
     plugged(|| {
         let mut last = None;
-        for buffer in items.iter().filter_map(T::block) {
+        for buffer in items.iter().filter_map(|item| item.block.as_ref()) {
             if last.replace(buffer.number()) != Some(buffer.number()) {
                 sb.rescue(buffer);
                 sb.start_write(buffer);
@@ -49,7 +65,7 @@ pub(super) fn write_blocks<F: FileSystem, T: Waiting>(sb: &SuperBlock<F>, items:
     });
     let mut last = None;
     for item in items.iter_mut() {
-        let Some(buffer) = item.block() else {
+        let Some(buffer) = &item.block else {
             continue;
         };
         let number = buffer.number();
@@ -58,11 +74,11 @@ pub(super) fn write_blocks<F: FileSystem, T: Waiting>(sb: &SuperBlock<F>, items:
             _ => sb.sync_buffer(buffer).is_err(),
         };
         last = Some((number, failed));
-        item.set_failed(failed);
+        item.has_failed = failed;
     }
     // Whoever wrote them: they may be in the device's cache, which loses one write and keeps
     // another that came later.
     if sb.device().flush().is_ok() {
-        items.retain(|item| item.has_failed());
+        items.retain(|item| item.has_failed);
     }
 }

@@ -347,7 +347,9 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         from_result(|| {
             dir.inode().initialize_quota()?;
             // SAFETY: The inode of a positive dentry is valid, and this one is locked exclusively.
-            D::link(&mut dir, name, unsafe { HeldInode::new(FsInode::from_raw(raw)) })?;
+            D::link(&mut dir, name, unsafe {
+                HeldInode::new(FsInode::from_raw(raw))
+            })?;
             // SAFETY: As above. The new reference is passed on.
             unsafe {
                 bindings::ihold(raw);
@@ -368,7 +370,11 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (mut dir, name, inode) = unsafe {
             let (dir, name) = Self::place(dir, dentry);
-            (dir, name, HeldInode::new(FsInode::from_raw((*dentry).d_inode)))
+            (
+                dir,
+                name,
+                HeldInode::new(FsInode::from_raw((*dentry).d_inode)),
+            )
         };
         from_result(|| {
             dir.inode().initialize_quota()?;

@@ -68,11 +68,7 @@ pub trait XattrNamespace: 'static {
     /// Gives the value of the attribute with the rest of its name to `out`. The name is not empty.
     ///
     /// Fails with `ENODATA` if there is none; so it does for who asks if none is given.
-    fn get(
-        inode: &FsInode<Self::FileSystem>,
-        name: &[u8],
-        out: &mut XattrValue<'_>,
-    ) -> Result;
+    fn get(inode: &FsInode<Self::FileSystem>, name: &[u8], out: &mut XattrValue<'_>) -> Result;
 
     /// Sets the attribute with the rest of its name, or, if there is no value, takes it away.
     fn set(
