@@ -8,12 +8,13 @@ use crate::{
     groups::windows::Windowing,
     inode::{
         self,
+        BufferedPages,
         Directory,
-        DirectoryPages,
         Ext2Inode,
         File,
-        LinkPages,
-        PageCache, //
+        Names,
+        PageCache,
+        Targets, //
     },
     map::{
         truncate,
@@ -92,7 +93,13 @@ impl AddressSpaceWriteOperations for PageCache {
     }
 }
 
-impl AddressSpaceOperations for LinkPages {
+/// How pages with buffers are written.
+pub(crate) trait WriteBuffered: 'static {
+    /// Writes the dirty ones of a request.
+    fn write(request: WritebackControl<'_, Ext2Inode>) -> Result;
+}
+
+impl<W: WriteBuffered> AddressSpaceOperations for BufferedPages<W> {
     type Inode = Ext2Inode;
 
     fn read_folio(folio: LockedFolio<'_, Ext2Inode>) -> Result {
@@ -108,11 +115,11 @@ impl AddressSpaceOperations for LinkPages {
     }
 }
 
-impl AddressSpaceWriteOperations for LinkPages {
+impl<W: WriteBuffered> AddressSpaceWriteOperations for BufferedPages<W> {
     type Writes = BufferedWrites<Mapper>;
 
     fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
-        PageCache::writepages(request)
+        W::write(request)
     }
 
     fn cut_beyond_end(inode: &Ext2Inode) {
@@ -120,26 +127,14 @@ impl AddressSpaceWriteOperations for LinkPages {
     }
 }
 
-impl AddressSpaceOperations for DirectoryPages {
-    type Inode = Ext2Inode;
-
-    fn read_folio(folio: LockedFolio<'_, Ext2Inode>) -> Result {
-        PageCache::read_folio(folio)
-    }
-
-    fn readahead(request: Readahead<'_, Ext2Inode>) {
-        PageCache::readahead(request)
-    }
-
-    fn bmap(inode: &Ext2Inode, block: u64) -> Result<Option<u64>> {
-        PageCache::bmap(inode, block)
+impl WriteBuffered for Targets {
+    fn write(request: WritebackControl<'_, Ext2Inode>) -> Result {
+        PageCache::writepages(request)
     }
 }
 
-impl AddressSpaceWriteOperations for DirectoryPages {
-    type Writes = BufferedWrites<Mapper>;
-
-    fn writepages(request: WritebackControl<'_, Ext2Inode>) -> Result {
+impl WriteBuffered for Names {
+    fn write(request: WritebackControl<'_, Ext2Inode>) -> Result {
         let inode = request.inode();
         rust_mpage::writepages_with(Mapper, request, |_, folio| {
             let settled = inode::settle_names(inode);
@@ -150,10 +145,6 @@ impl AddressSpaceWriteOperations for DirectoryPages {
                 Err(error) => Hooked::Handled(Err(error)),
             }
         })
-    }
-
-    fn cut_beyond_end(inode: &Ext2Inode) {
-        truncate::cut_beyond_end(inode)
     }
 }
 

@@ -185,15 +185,8 @@ impl<'f, I: InodeType> StoredFolio<'f, I> {
 
     /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
     pub(crate) fn blocks(&self) -> Option<FolioBlocks<'_>> {
-        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
-        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
-    }
-
-    /// Makes blocks dirty; all of them are valid, or nothing is done.
-    pub(crate) fn dirty_blocks(&self, range: Range<u32>) {
-        if let Some(blocks) = self.blocks().filter(|it| it.are_valid(range.clone())) {
-            blocks.mark_dirty(range);
-        }
+        // SAFETY: The folio is locked while it is borrowed.
+        unsafe { (**self).blocks_without_buffers() }
     }
 }
 

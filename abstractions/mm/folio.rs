@@ -284,8 +284,8 @@ impl<I> LockedFolio<'_, I> {
 
     /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
     pub(in crate::abstractions) fn blocks(&self) -> Option<FolioBlocks<'_>> {
-        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
-        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
+        // SAFETY: The folio is locked while it is borrowed.
+        unsafe { (**self).blocks_without_buffers() }
     }
 
     /// Fills the folio with zeroes and ends its read, as uptodate.

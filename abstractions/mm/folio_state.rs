@@ -200,6 +200,16 @@ impl Folio {
         }
     }
 
+    /// The folio's blocks; [`None`] if folios of its mapping may have buffers.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be locked for the life of the value.
+    pub(super) unsafe fn blocks_without_buffers(&self) -> Option<FolioBlocks<'_>> {
+        // SAFETY: The folio is locked by the safety requirements; those of its mapping have no buffers.
+        (!self.may_have_buffers()).then(|| unsafe { self.blocks() })
+    }
+
     /// The folio's blocks.
     ///
     /// # Safety
@@ -265,6 +275,14 @@ impl FolioBlocks<'_> {
     /// All of them.
     pub fn whole(&self) -> Range<u32> {
         0..self.folio.block_count(self.block_bits)
+    }
+
+    /// How many of them are in a file of `size` bytes, at least in part.
+    pub(crate) fn count_inside(&self, size: u64) -> u32 {
+        let inside = size.saturating_sub(self.folio.position());
+        let inside = inside.div_ceil(1 << self.block_bits);
+        let all = self.whole().end;
+        u32::try_from(inside).map_or(all, |inside| inside.min(all))
     }
 
     /// The bytes of these blocks.
@@ -386,6 +404,13 @@ impl FolioBlocks<'_> {
         }
         // SAFETY: The folio is locked and in its mapping.
         unsafe { bindings::filemap_dirty_folio(self.folio.mapping(), self.folio.as_raw()) };
+    }
+
+    /// As [`Self::mark_dirty`], if all of them are valid; else nothing is done.
+    pub(crate) fn mark_dirty_if_valid(&self, range: Range<u32>) {
+        if self.are_valid(range.clone()) {
+            self.mark_dirty(range);
+        }
     }
 
     fn all_dirty(&self, bits: &BlockBits<'_>) {

@@ -31,8 +31,8 @@ use kernel::error::{
 impl<I: InodeType> GrabbedFolio<'_, I> {
     /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
     pub(crate) fn blocks(&self) -> Option<FolioBlocks<'_>> {
-        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
-        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
+        // SAFETY: The folio is locked while it is borrowed.
+        unsafe { (**self).blocks_without_buffers() }
     }
 
     /// Zeroes those of the blocks that are not valid: what is on the disk of them is not the file's.
@@ -81,12 +81,5 @@ impl<I: InodeType> GrabbedFolio<'_, I> {
         unsafe { read_now(device, sector, self, blocks.bytes(one.clone())) }?;
         blocks.mark_valid(one);
         Ok(())
-    }
-
-    /// Makes blocks dirty; all of them are valid, or nothing is done.
-    pub(crate) fn dirty_blocks(&self, range: Range<u32>) {
-        if let Some(blocks) = self.blocks().filter(|it| it.are_valid(range.clone())) {
-            blocks.mark_dirty(range);
-        }
     }
 }

@@ -133,10 +133,7 @@ impl<I: InodeType> LockedFolio<'_, I> {
         // SAFETY: The folio is locked while it is borrowed; one that has bits has no buffers.
         let blocks = unsafe { (**self).blocks() };
         let plain: &Inode = self.inode().as_ref();
-        let inside = plain.size().saturating_sub(self.position());
-        let inside = inside.div_ceil(1 << plain.block_bits());
-        let whole = blocks.whole();
-        let end = u32::try_from(inside).map_or(whole.end, |end| end.min(whole.end));
+        let end = blocks.count_inside(plain.size());
         !blocks.keeps_dirty() && !blocks.are_valid(0..end) && !self.write_has_failed()
     }
 

@@ -296,8 +296,8 @@ impl<'w, I> DirtyFolio<'w, I> {
 
     /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
     pub fn blocks(&self) -> Option<FolioBlocks<'_>> {
-        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
-        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
+        // SAFETY: The folio is locked while it is borrowed.
+        unsafe { (**self).blocks_without_buffers() }
     }
 
     /// Unlocks the folio without writing it, for there is nothing in it to be written.
@@ -398,8 +398,8 @@ impl<'w, I> StartedFolio<'w, I> {
 
     /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
     pub(in crate::abstractions) fn blocks(&self) -> Option<FolioBlocks<'_>> {
-        // SAFETY: The folio is locked while it is borrowed, and has no buffers.
-        (!self.may_have_buffers()).then(|| unsafe { (**self).blocks() })
+        // SAFETY: The folio is locked while it is borrowed.
+        unsafe { (**self).blocks_without_buffers() }
     }
 
     /// Gives up the data that has no block.

@@ -16,6 +16,7 @@ use crate::{
     },
     mount::Ext2, //
 };
+use core::marker::PhantomData;
 use rust_mpage::fs::{
     InodeOperations,
     InodeView,
@@ -25,11 +26,20 @@ use rust_mpage::fs::{
 /// The pages of regular files.
 pub(crate) struct PageCache;
 
+/// The pages of what has buffers, which `W` writes.
+pub(crate) struct BufferedPages<W>(PhantomData<W>);
+
+/// Targets of symbolic links.
+pub(crate) struct Targets;
+
+/// Names, in directories.
+pub(crate) struct Names;
+
 /// The pages of symbolic links that have their target in a block.
-pub(crate) struct LinkPages;
+pub(crate) type LinkPages = BufferedPages<Targets>;
 
 /// The pages of directories: they are written after the inodes that the names in them lead to.
-pub(crate) struct DirectoryPages;
+pub(crate) type DirectoryPages = BufferedPages<Names>;
 
 /// What every file can do.
 pub(crate) struct File;

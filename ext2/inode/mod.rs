@@ -46,11 +46,14 @@ pub(crate) use self::{
     kinds::{
         has_block_tree,
         is_regular,
+        BufferedPages,
         Directory,
         DirectoryPages,
         File,
         LinkPages,
-        PageCache, //
+        Names,
+        PageCache,
+        Targets, //
     },
     listing::Ahead,
     modes::{

@@ -75,12 +75,7 @@ impl<'d> Sink<'d> {
 
     /// The first sector of a run. `EIO` if no device can have it.
     fn sector(&self, run: &Run<&BlockDevice>) -> Result<Sector> {
-        let shift = self.block_bits - Sector::SHIFT;
-        let sector = run.block.0 << shift;
-        if sector >> shift != run.block.0 {
-            return Err(EIO);
-        }
-        Ok(Sector(sector))
+        Sector::of_block(run.block.0, self.block_bits).ok_or(EIO)
     }
 
     /// Submits the current bio.

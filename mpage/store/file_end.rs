@@ -142,7 +142,7 @@ fn zero_block_from<M: BlockMapper>(folio: &GrabbedFolio<'_, M::Inode>, from: u64
         }
     }
     folio.zero(from..(at.0 + 1) << bits);
-    folio.dirty_blocks(one);
+    blocks.mark_dirty_if_valid(one);
     Ok(())
 }
 
@@ -204,12 +204,7 @@ fn block_of<I: InodeType>(folio: &GrabbedFolio<'_, I>, pos: u64) -> Option<u32> 
 
 /// The first sector of a block of `1 << bits` bytes. `EIO` if no device can have it.
 pub(super) fn sector(block: PhysicalBlock, bits: u32) -> Result<Sector> {
-    let shift = bits - Sector::SHIFT;
-    let sector = block.0 << shift;
-    if sector >> shift != block.0 {
-        return Err(EIO);
-    }
-    Ok(Sector(sector))
+    Sector::of_block(block.0, bits).ok_or(EIO)
 }
 
 /// Whether a block of the file ends at file position `pos`.

@@ -27,7 +27,6 @@ use crate::{
         fs::{
             Called,
             ExclusiveInode,
-            Inode,
             InodeType,
             Later,
             SealedWrites, //
@@ -108,28 +107,28 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
 
     fn give_blocks(folio: &StoredFolio<'_, InodeOf<B>>) -> Result {
         let inode = plain(folio.inode());
-        let whole = folio.blocks().ok_or(EIO)?.whole();
+        let blocks = folio.blocks().ok_or(EIO)?;
         if !folio.is_uptodate() {
             return Err(EIO);
         }
-        let end = file_blocks(inode, folio, whole.end);
+        let end = blocks.count_inside(inode.size());
         let mut at = 0;
         while at < end {
             match give::<B>(folio.inode(), folio, at..end) {
                 Ok(Given::Run(run)) => at = run.blocks.end,
-                Ok(Given::Promised(promise, blocks)) => {
+                Ok(Given::Promised(promise, range)) => {
                     // They are zeros, and dirty before the folio is unlocked.
-                    B::keep(promise, BlockCount(blocks.len() as u32));
-                    at = blocks.end;
+                    B::keep(promise, BlockCount(range.len() as u32));
+                    at = range.end;
                 }
                 Err(error) => {
                     // Those in front may be fresh, and nobody may see what is on the disk of them.
-                    folio.dirty_blocks(0..at);
+                    blocks.mark_dirty_if_valid(0..at);
                     return Err(error);
                 }
             }
         }
-        folio.dirty_blocks(0..end);
+        blocks.mark_dirty_if_valid(0..end);
         Ok(())
     }
 
@@ -139,7 +138,7 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
 
     fn has_hole(folio: &StoredFolio<'_, InodeOf<B>>) -> Result<bool> {
         let blocks = folio.blocks().ok_or(EIO)?;
-        let end = file_blocks(plain(folio.inode()), folio, blocks.whole().end);
+        let end = blocks.count_inside(plain(folio.inode()).size());
         let mut at = 0;
         while at < end {
             // What is dirty has a place, or will get one when it is written.
@@ -376,13 +375,6 @@ fn file_blocks_of<'i>(mapping: &Mapping<&'i BlockDevice>, max: u32) -> Result<Fi
         Extent::Hole => None,
     };
     FileBlocks::new(mapping.len().0, max, place)
-}
-
-/// How many of the `blocks` blocks of a folio are in the file.
-fn file_blocks(inode: &Inode, folio: &Folio, blocks: u32) -> u32 {
-    let inside = inode.size().saturating_sub(folio.position());
-    let inside = inside.div_ceil(1 << inode.block_bits());
-    u32::try_from(inside).map_or(blocks, |inside| inside.min(blocks))
 }
 
 /// The number in the file of a block of a folio.

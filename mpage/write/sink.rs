@@ -83,9 +83,7 @@ impl<'i> Sink<'i> {
 
     /// The first sector of a run, if a device can have it.
     fn sector(&self, run: &Run<&BlockDevice>) -> Option<Sector> {
-        let shift = self.block_bits - Sector::SHIFT;
-        let sector = run.block.0 << shift;
-        (sector >> shift == run.block.0).then_some(Sector(sector))
+        Sector::of_block(run.block.0, self.block_bits)
     }
 
     /// Submits the current bio.
