@@ -22,10 +22,7 @@ use crate::{
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
-    ops::{
-        Deref,
-        Range, //
-    },
+    ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{

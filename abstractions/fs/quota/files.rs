@@ -96,7 +96,11 @@ impl<T: FileSystem> QuotaTable<T> {
     /// # Safety
     ///
     /// `s_umount` must be held exclusively.
-    pub(in crate::abstractions::fs) unsafe fn resume(&self, sb: &SuperBlock<T>, tell: impl Fn(&str)) {
+    pub(in crate::abstractions::fs) unsafe fn resume(
+        &self,
+        sb: &SuperBlock<T>,
+        tell: impl Fn(&str),
+    ) {
         for (of, whose) in TYPES {
             // SAFETY: By the safety requirements; the superblock is valid.
             let resumed = unsafe { bindings::rust_mpage_helper_dquot_resume(sb.as_raw(), of) };
@@ -128,7 +132,10 @@ pub(in crate::abstractions::fs) const TYPES: [(c_int, &str); 2] = [
 ///
 /// For `'a`, `s_umount` must be held exclusively and that kind not be turned off, or the kernel be
 /// reading or writing the file.
-pub(in crate::abstractions::fs) unsafe fn file_of<'a, T: FileSystem>(sb: &'a SuperBlock<T>, of: c_int) -> Option<&'a FsInode<T>> {
+pub(in crate::abstractions::fs) unsafe fn file_of<'a, T: FileSystem>(
+    sb: &'a SuperBlock<T>,
+    of: c_int,
+) -> Option<&'a FsInode<T>> {
     let index = usize::try_from(of).ok()?;
     // SAFETY: The superblock is valid. The pointers change in one piece.
     let files = unsafe { ptr::addr_of!((*sb.as_raw()).s_dquot.files).read_volatile() };
