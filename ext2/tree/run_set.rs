@@ -130,7 +130,8 @@ impl RunSet {
     }
 
     /// Removes the numbers of `range`. How many went. Where a run has to become two and there is no
-    /// room for that, what is behind the range goes, too, or what is in front of it, whichever is less.
+    /// room for that, what is behind the range goes, too: who cuts off an end piece by piece, from front
+    /// to back, wants that in any case.
     pub(crate) fn remove(&mut self, range: Range<u32>) -> u32 {
         let before = self.len;
         if range.is_empty() {
@@ -188,15 +189,10 @@ impl RunSet {
             .runs
             .insert_within_capacity(index + 1, back.clone())
             .is_ok();
-        let kept = if is_split {
-            self.set(index, front);
-            front_len + back_len
-        } else if front_len >= back_len {
-            self.set(index, front);
-            front_len
-        } else {
-            self.set(index, back);
-            back_len
+        self.set(index, front);
+        let kept = match is_split {
+            true => front_len + back_len,
+            false => front_len,
         };
         self.len -= len - kept;
     }
@@ -303,12 +299,12 @@ mod tests {
             assert_eq!(set.insert(number * 10..number * 10 + 9), 9);
         }
         assert_eq!(set.insert(1000..1001), 0);
-        // The longer part stays.
-        assert_eq!(set.remove(2..3), 3);
-        assert_eq!(set.run_from(3), Some(3..9));
+        // The part in front stays.
         assert_eq!(set.remove(7..8), 2);
-        assert_eq!(set.next_in(0..10), Some(3..7));
-        assert_eq!(set.len(), 9 * room - 5);
+        assert_eq!(set.next_in(0..10), Some(0..7));
+        assert_eq!(set.remove(2..3), 5);
+        assert_eq!(set.next_in(0..10), Some(0..2));
+        assert_eq!(set.len(), 9 * room - 7);
 
         // There is room for one more.
         set.remove(10..19);
