@@ -16,10 +16,11 @@
 
 use super::{
     kinds::is_regular,
+    write::store,
     Ext2Inode, //
 };
+use crate::disk::inode_encode;
 use kernel::prelude::*;
-use rust_mpage::fs::Wait;
 
 /// Has all blocks of a file that have been promised given their places, and written: somebody asks where
 /// they are.
@@ -64,9 +65,9 @@ pub(crate) fn closed(inode: &Ext2Inode) {
         return;
     }
     inode.start_write();
+    // It stays dirty: the flusher may be at it already, with what there was before.
     let waits = inode.data().disk_only.lock().fresh != 0;
-    if !waits {
-        // An error leaves it dirty.
-        let _ = inode.sync(Wait::No);
+    if !waits && !inode_encode::is_large_file(inode.mode(), inode.size()) {
+        let _ = store(inode);
     }
 }
