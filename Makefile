@@ -7,7 +7,7 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS PROFILE CELLS RW KERNEL XFSTESTS V
+export FSTYPE FS PROFILE CELLS RW KERNEL XFSTESTS ARCH V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
@@ -36,7 +36,8 @@ help:
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
 	@echo '  make deb                 packages for Debian trixie, into deb/ (as root)'
 	@echo '  make series KSRC=...     patches for the tree of a kernel, into series/'
-	@echo '  make kunit               the KUnit suites in such a tree, by kunit.py'
+	@echo '  make kunit               the KUnit suites in such a tree, by kunit.py;'
+	@echo '                           ARCH= one of um, x86_64, arm64, s390'
 	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
 	@echo '  make lint                clippy, rustfmt, checkpatch and more'
 	@echo '  make doc                 the API documentation, into doc/'

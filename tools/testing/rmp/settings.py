@@ -50,6 +50,7 @@ class Settings:
         self.profile = os.environ.get("PROFILE", "")
         self.cells = os.environ.get("CELLS", "")
         self.kernel = os.environ.get("KERNEL", "")
+        self.arch = os.environ.get("ARCH", "")
         self.rw = os.environ.get("RW", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
         self.jobs = os.cpu_count() or 1

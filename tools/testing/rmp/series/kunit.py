@@ -1,29 +1,72 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make kunit`: all KUnit suites, built in, by the kernel's own kunit.py, in a tree with
-the series: under User Mode Linux, and on x86_64 in QEMU.
+the series: under User Mode Linux, and on x86_64 in QEMU; ARCH= for one, also others.
+
+What is kept in kunit/ of the cache has a lock of its own, since kernels are built and run
+under it.
 """
 
+import contextlib
 import os
 import re
 
 from .. import command, ui
 from ..build import ksource, packages
 from ..build.toolchain import Toolchain
+from ..cache import Cache
 from . import stages, tree
 
-ARCHES = {"um": [], "x86_64": ["--arch", "x86_64"]}
+# what kunit.py is given, and the QEMU that it needs, with its package
+ARCHES = {"um": ([], None), "x86_64": (["--arch", "x86_64"], "qemu-system-x86"),
+          "arm64": (["--arch", "arm64"], "qemu-system-arm"),
+          "s390": (["--arch", "s390"], "qemu-system-misc")}
+_QEMU = {"arm64": "qemu-system-aarch64", "s390": "qemu-system-s390x"}
+DEFAULT = ("um", "x86_64")
 LIMIT = 3600  # seconds for the kernel that runs the suites; kunit.py ends it then
 _SUITE = re.compile(r"^\[\S+\] =+ (rust_\w+) ", re.M)
 _TOTAL = re.compile(r"^\[\S+\] (Testing complete\. .*)$", re.M)
 
 
-def command_line(chain, jobs, build, arch):
-    """What a kernel's developer types."""
-    options = [word for name in chain.make_args()
-               for word in ("--make_options", name)]
-    return ["./tools/testing/kunit/kunit.py", "run", "--kunitconfig", stages.HOME,
-            *ARCHES[arch], "--build_dir", str(build), "--jobs", str(jobs),
-            "--timeout", str(LIMIT), *options]
+class Place:
+    """kunit/ of the cache: the tree with the series, a build folder for each processor."""
+
+    def __init__(self, settings, source, chain):
+        self._settings = settings
+        self.chain = chain
+        self.folder = settings.cache.path / "kunit"
+        self.tree = tree.make(settings, source, self.folder)
+
+    def build_folder(self, arch):
+        return self.folder / f"build-{arch}"
+
+    def command(self, arch, what="run", options=()):
+        """What a kernel's developer types, with these options added to the kunitconfig."""
+        words = [word for text in self.chain.make_args()
+                 for word in ("--make_options", text)]
+        words += [word for text in options for word in ("--kconfig_add", text)]
+        if what == "run":
+            words += ["--timeout", str(LIMIT)]
+        return ["./tools/testing/kunit/kunit.py", what, "--kunitconfig", stages.HOME,
+                *ARCHES[arch][0], "--build_dir", str(self.build_folder(arch)),
+                "--jobs", str(self._settings.jobs), *words]
+
+    def step(self, name, log, *words, **more):
+        """Run command(...) with its output in kunit/<log>.log, which is returned."""
+        log = self.folder / f"{log}.log"
+        command.step(name, self.command(*words, **more), log, cwd=self.tree,
+                     env=dict(self.chain.environment(), PYTHONDONTWRITEBYTECODE="1"))
+        return log
+
+
+@contextlib.contextmanager
+def place(settings):
+    """A Place of the sources as they are."""
+    with settings.cache.locked():
+        chain = Toolchain(settings)
+        chain.prepare()
+        source = ksource.tree(settings)
+    with Cache(settings.cache.path / "kunit").locked():
+        yield Place(settings, source, chain)
 
 
 def judge(text):
@@ -36,23 +79,29 @@ def judge(text):
             not re.search(r"(failed|crashed|errors): [1-9]", total[-1]))
 
 
+def options(settings):
+    """What a kernel needs beside the kunitconfig to boot from a disk."""
+    text = (settings.top / "tools/series/inkernel.config").read_text(encoding="utf-8")
+    return re.findall(r"^CONFIG_.*", text, re.M)
+
+
 def main(settings):
+    wanted = [settings.arch] if settings.arch else DEFAULT
+    for arch in wanted:
+        if arch not in ARCHES:
+            raise ui.Fail(f"ARCH={arch}: it is one of {', '.join(ARCHES)}")
+        if arch in _QEMU:
+            packages.need(settings, ARCHES[arch][1], _QEMU[arch])
     packages.install(settings, guest=True)
-    chain = Toolchain(settings)
-    packages.check(settings, chain, guest=True)
-    folder = settings.cache.path / "kunit"
+    packages.check(settings, Toolchain(settings), guest=True)
     good = True
-    with settings.cache.locked():
-        chain.prepare()
-        source = ksource.tree(settings)
-        root = tree.make(settings, source, folder)
-        env = dict(chain.environment(), PYTHONDONTWRITEBYTECODE="1")
-        for arch in ARCHES:
-            log = folder / f"{arch}.log"
+    with place(settings) as here:
+        for arch in wanted:
+            log = here.folder / f"{arch}.log"
+            # so that inkernel.root finds the same kernel
+            more = options(settings) if arch == "x86_64" else ()
             try:
-                command.step(f"kunit.py, {arch}",
-                             command_line(chain, settings.jobs, folder / f"build-{arch}",
-                                          arch), log, cwd=root, env=env)
+                here.step(f"kunit.py, {arch}", arch, arch, options=more)
             except ui.Fail as failure:
                 good = False
                 ui.say(f"  {failure}")

@@ -42,7 +42,10 @@ def number(name):
 
 def of_folder(folder):
     """The patch with the files of a folder at the top."""
-    return next(at for at, folders in enumerate(STAGES.values(), 1) if folder in folders)
+    for at, folders in enumerate(STAGES.values(), 1):
+        if folder in folders:
+            return at
+    raise ValueError(f"{folder}/: no patch of the series brings this folder")
 
 
 def place(path):

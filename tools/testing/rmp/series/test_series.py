@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from rmp import command, ui
-from rmp.series import kunit, patches, reflow, stages, tree
+from rmp.series import kunit, patches, reflow, stages, tests, tree
 from rmp.settings import TOP
 
 IDENTITY = ("Some One", "some@one.example")
@@ -146,6 +146,10 @@ class Series(unittest.TestCase):
         with self.assertRaisesRegex(ui.Fail, "fs/Kconfig: nothing matches"):
             patches.write(TOP, other, Path(self.scratch.name, "none"), IDENTITY)
 
+    def test_a_folder_of_no_patch(self):
+        with self.assertRaisesRegex(ValueError, "new/: no patch of the series"):
+            stages.place("new/file.rs")
+
     def test_which_kernel(self):
         """`make series` says in a line what it needs."""
         folder = Path(self.scratch.name, "old")
@@ -203,6 +207,11 @@ class Kunit(unittest.TestCase):
         self.assertFalse(kunit.judge(text.replace("passed: 3", "passed: 2, crashed: 1"))[1])
         self.assertFalse(kunit.judge(text.replace("rust_", "other_"))[1])
         self.assertFalse(kunit.judge("ERROR:root:make failed")[1])
+
+    def test_suites_of_modules(self):
+        text = ("[   10.0] ok 1 rust_ext2_tree\r\n[   11.5]     ok 1 rust_not_a_suite\n"
+                "[   12.0] not ok 2 rust_mpage_read\n[   13.0] ok 3 other\n")
+        self.assertEqual(tests.suites(text), (["rust_ext2_tree"], ["rust_mpage_read"]))
 
 
 if __name__ == "__main__":

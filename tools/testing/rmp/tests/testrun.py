@@ -25,6 +25,7 @@ from ..guest import accel, guest, logscan
 from ..guest.prepared import Prepared
 from ..images import images
 from ..images import recipes  # pylint: disable=unused-import  # registers them
+from ..series import tests as inkernel
 from . import ktap, panics, powercut
 from .outcome import Outcome
 
@@ -337,12 +338,21 @@ def on_debian(settings, outcome):
         test.run(settings, disk, accel.known(settings), out, outcome)
 
 
+def in_tree(settings, outcome):
+    """The tests of kernels that have the modules in their tree: by name only."""
+    wanted = [name for name in inkernel.ALL if settings.tests and selected(settings, name)]
+    if wanted:
+        inkernel.run(settings, wanted, outcome)
+
+
 def main(settings):
     settings.check_patterns()
     outcome = Outcome()
     on_debian(settings, outcome)
-    if settings.tests and all(text.startswith("debian") for text in settings.tests):
-        return outcome.close(settings.cache.path / "results" / "debian", 0)
+    in_tree(settings, outcome)
+    if settings.tests and all(text.startswith(("debian", "inkernel"))
+                              for text in settings.tests):
+        return outcome.close(settings.cache.path / "results", 0)
     with settings.cache.locked():
         prepared = Prepared(settings, "checked")
         pictures = ensure_images(settings)
