@@ -61,7 +61,7 @@ class _Test:
     def prepare(self, settings, out):
         """The packages, installed, as a disk. Needs the cache's lock."""
         base = root.ensure(settings)
-        binds = [(deb.ensure(settings, base), "/new")]
+        binds = [(deb.ensure(settings, base, with_modules=bool(self._newer)), "/new")]
         if not self._newer:
             binds.append((deb.ensure(settings, base, OLD, with_modules=False), "/old"))
         folder = out / self.NAME
