@@ -4,6 +4,7 @@ between and e2fsck has repaired it.
 """
 
 import os
+import random
 
 import disks
 import writelog
@@ -42,3 +43,27 @@ def repair(ctx, disk, replay, count, chance, rng):
     if disk.fstype != disks.C_FSTYPE:
         assert "ultiply-claimed" not in text, f"{what}: a block of two files\n{text}"
     return path, marks, what, text
+
+
+def cut(ctx, image, work, look, *, seed, steps, count=None, options=""):
+    """Call work(mark, mount point, random) on a fresh disk, which makes so many steps, and
+    look(mount point, marks, what was done) after a cut at `count` of the writes, or at each;
+    what was done is what e2fsck has said, too."""
+    seed = ctx.seed(seed)
+    ctx.log(f"SEED={seed}")
+    disk, replay = record(
+        ctx, image, lambda mark, point: work(mark, point, random.Random(seed)), options)
+    writes = replay.writes()
+    rng = random.Random(seed)
+    chosen = writes if count is None else sorted(rng.sample(writes, min(count, len(writes))))
+    ctx.log(f"{len(writes)} writes, {len(chosen)} cuts")
+    assert len(writes) > steps // 2, f"only {len(writes)} writes were logged"
+    marked = False
+    for number in chosen:
+        chance = rng.choice((0, 0, 0.3, 0.7))
+        path, marks, what, text = repair(ctx, disk, replay, number + 1, chance, rng)
+        point = ctx.mount(path, disk.fstype, options)
+        look(point, marks, f"{what}\n{text}")
+        ctx.umount(point)
+        marked = marked or bool(marks)
+    assert marked, "no cut came after a mark"

@@ -12,7 +12,6 @@ writes: tools/testing/rmp/tests/powercut.py. The workload of both is in durable.
 """
 
 import os
-import random
 
 import cuts
 import disks
@@ -24,37 +23,17 @@ from runner import long, timeout
 STEPS = 40
 
 
-def _record(ctx, image, seed, steps, options):
-    """Run the workload on a fresh disk; the log of its writes."""
-    return cuts.record(ctx, image, lambda mark, point: Worker(
-        mark, point, random.Random(seed)).run(range(steps)), options)
-
-
-def _cut(ctx, disk, replay, count, chance, rng):
-    """The power goes after so many entries: repair and look."""
-    path, marks, what, text = cuts.repair(ctx, disk, replay, count, chance, rng)
-    point = ctx.mount(path, disk.fstype)
+def _look(point, marks, what):
     try:
         Durable(marks).check(point)
     except AssertionError as error:
-        raise AssertionError(f"{what}: {error}\n{text}") from None
-    ctx.umount(point)
-    return bool(marks)
+        raise AssertionError(f"{error}\n{what}") from None
 
 
 def _cuts(ctx, image, count, steps=STEPS, options=""):
     """Cut at so many of the writes, or at all of them."""
-    seed = ctx.seed(2026)
-    ctx.log(f"SEED={seed}")
-    disk, replay = _record(ctx, image, seed, steps, options)
-    writes = replay.writes()
-    rng = random.Random(seed)
-    chosen = writes if count is None else sorted(rng.sample(writes, min(count, len(writes))))
-    ctx.log(f"{len(writes)} writes, {len(chosen)} cuts")
-    assert len(writes) > steps // 2, f"only {len(writes)} writes were logged"
-    told = [_cut(ctx, disk, replay, number + 1, rng.choice((0, 0, 0.3, 0.7)), rng)
-            for number in chosen]
-    assert any(told), "no cut came after an fsync"
+    cuts.cut(ctx, image, lambda mark, point, rng: Worker(mark, point, rng).run(range(steps)),
+             _look, seed=2026, steps=steps, count=count, options=options)
 
 
 @timeout(240)

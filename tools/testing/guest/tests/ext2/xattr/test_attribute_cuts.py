@@ -10,7 +10,6 @@ shares it.
 
 import errno
 import os
-import random
 import re
 
 import cuts
@@ -101,35 +100,21 @@ def _value(path):
     return value[:len(value) // 5]
 
 
-def _cut(ctx, disk, replay, count, chance, rng):
-    path, marks, what, text = cuts.repair(ctx, disk, replay, count, chance, rng)
-    for has, should in re.findall(r"reference count (\d+), should be (\d+)", text):
-        assert int(has) >= int(should), f"{what}: a count is too low\n{text}"
-    point = ctx.mount(path, disk.fstype, "user_xattr")
+def _look(point, marks, what):
+    for has, should in re.findall(r"reference count (\d+), should be (\d+)", what):
+        assert int(has) >= int(should), f"a count is too low\n{what}"
     for name, possible in _possible(marks).items():
         try:
             found = _value(os.path.join(point, name))
         except OSError as error:
             found = str(error)
-        assert found in possible, f"{what}: {name} has {found}, not of {possible}\n{text}"
-    ctx.umount(point)
-    return bool(marks)
+        assert found in possible, f"{name} has {found}, not of {possible}\n{what}"
 
 
 def _cuts(ctx, image, count, steps=STEPS):
     """Cut at so many of the writes, or at all of them."""
-    seed = ctx.seed(15)
-    ctx.log(f"SEED={seed}")
-    disk, replay = cuts.record(ctx, image, lambda mark, point: _Worker(
-        mark, point, random.Random(seed)).run(steps), "user_xattr")
-    writes = replay.writes()
-    rng = random.Random(seed)
-    chosen = writes if count is None else sorted(rng.sample(writes, min(count, len(writes))))
-    ctx.log(f"{len(writes)} writes, {len(chosen)} cuts")
-    assert len(writes) > steps // 2, f"only {len(writes)} writes were logged"
-    told = [_cut(ctx, disk, replay, number + 1, rng.choice((0, 0, 0.3, 0.7)), rng)
-            for number in chosen]
-    assert any(told), "no cut came after a mark"
+    cuts.cut(ctx, image, lambda mark, point, rng: _Worker(mark, point, rng).run(steps),
+             _look, seed=15, steps=steps, count=count, options="user_xattr")
 
 
 @timeout(240)
