@@ -67,12 +67,11 @@ class _Test:
         folder = out / self.NAME
         folder.mkdir()
         own = root.Root(base, folder / "overlay")
-        log = folder / "install.log"
         script = self._script.format(release=own.release, old=OLD, newer=self._newer,
                                      readme=_readme(settings.top))
         command.step(f"{self.NAME}: installed" + ("" if self._newer else " and upgraded"),
-                     own.inside(script, binds), log)
-        image = machine.Image.make(own, folder / "image", _FSTAB, log)
+                     own.inside(script, binds), folder / "install.log")
+        image = machine.Image.make(own, folder / "image", _FSTAB, folder / "disk.log")
         shutil.rmtree(folder / "overlay")
         return image, self._package.format(release=own.release)
 
