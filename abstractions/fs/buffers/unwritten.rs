@@ -22,8 +22,9 @@
 //!
 //! C counterpart: none. C ext2 forgets such blocks; ext4 has its journal.
 //!
-//! Locks: `sweeping`, while the blocks are looked at; inside it what [`FileSystem::write_failed`](crate::fs::FileSystem::write_failed)
-//! takes, the buffer lock, and `queue`, for a list operation.
+//! Locks: `sweeping`, while the blocks are looked at; inside it what
+//! [`FileSystem::write_failed`](crate::fs::FileSystem::write_failed) takes, the buffer lock, and
+//! `queue`, for a list operation.
 
 use super::Buffer;
 use crate::{

@@ -147,7 +147,7 @@ impl InodeCharge {
     ///
     /// # Safety
     ///
-    /// `inode` must be valid while the value lives, and of a filesystem with a [`WriteVTable`] or no
+    /// `inode` must be valid while the value lives, and of a filesystem with a `WriteVTable` or no
     /// quota.
     pub(in crate::abstractions::fs) unsafe fn new(inode: NonNull<bindings::inode>) -> Result<Self> {
         // SAFETY: By the safety requirements the inode is valid.
