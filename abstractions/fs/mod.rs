@@ -38,7 +38,6 @@ pub use self::inode::{
     Cached,
     ChangeGuard,
     DeviceNumber,
-    ErrorSequence,
     ExclusiveInode,
     FsInode,
     HeldInode,

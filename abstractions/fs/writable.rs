@@ -138,8 +138,8 @@ impl<I: WritableInode> WritableVTable<I> {
         ..InodeVTable::<I>::SPECIAL
     };
 
-    /// As `simple_fsync()`, except that a directory that could not be written is dirty again, and with the names:
-    /// `ext4_sync_parent()`.
+    /// As `simple_fsync()`, except that a directory of which a page could not be written is written
+    /// once more, and with the names: `ext4_sync_parent()`.
     ///
     /// # Safety
     ///
@@ -160,14 +160,15 @@ impl<I: WritableInode> WritableVTable<I> {
                 true => (0, bindings::loff_t::MAX),
                 false => (start, end),
             };
+            if inode.is_directory() && inode.has_unwritten_pages() {
+                // That it fails is an error of the mapping, and so seen below.
+                let _ = inode.rewrite_pages();
+            }
             // SAFETY: The arguments are passed on.
-            to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })
-                .inspect_err(|_| {
-                    if inode.is_directory() {
-                        // The next one tries again. This has failed in any case.
-                        let _ = inode.mark_pages_dirty();
-                    }
-                })?;
+            to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })?;
+            if inode.is_directory() && inode.has_unwritten_pages() {
+                return Err(EIO);
+            }
             if start == 0 && end == bindings::loff_t::MAX {
                 I::end_whole_sync(inode, begun.mark);
             }

@@ -52,10 +52,7 @@ use kernel::{
         Arc, //
     },
 };
-use rust_mpage::{
-    fs::ErrorSequence,
-    mm::has_spare_memory, //
-};
+use rust_mpage::mm::has_spare_memory;
 
 /// An entry that has been found.
 #[derive(Clone, Copy)]
@@ -89,15 +86,9 @@ pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<Place>> {
     walk_and_learn(dir, name, index, covered)
 }
 
-/// The index of a directory, unless that is so small that it is no use, or a page of it was lost.
+/// The index of a directory, unless that is so small that it is no use.
 pub(super) fn index_of(dir: &Ext2Inode) -> Option<&Arc<Index>> {
     if dir.size() <= 1 << dir.super_block().block_bits() || !has_spare_memory() {
-        return None;
-    }
-    if dir.has_failed_since(ErrorSequence::default()) {
-        if let Some(index) = dir.data().index.get() {
-            index.forget();
-        }
         return None;
     }
     dir.data().index.get_or_new()

@@ -41,6 +41,8 @@ pub(crate) fn sync_names(inode: &Ext2Inode) -> Result {
 
     loop {
         let directory = match names.directory {
+            // The name may have been in what is lost.
+            Some(number) if removals.is_stuck(number) => return Err(EIO),
             Some(number) => removals.write_directory(sb, number)?,
             None => None,
         };

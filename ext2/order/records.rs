@@ -16,7 +16,6 @@ use kernel::{
 };
 use rust_mpage::{
     fs::{
-        ErrorSequence,
         FileSystem,
         FsInode, //
     },
@@ -47,8 +46,6 @@ pub(super) struct Record {
     pub(super) directory: u32,
     /// How many; 0 for `NO_INODE`.
     pub(super) links: u32,
-    /// What errors the directory had when the first of the names was removed.
-    pub(super) errors: ErrorSequence,
     /// When the last was.
     pub(super) serial: u64,
     /// The directory could not be written, and is not in memory any more.
@@ -62,7 +59,6 @@ impl Record {
             inode,
             directory: directory.number() as u32,
             links,
-            errors: directory.errors(),
             serial: 0,
             is_stuck: false,
         }
@@ -227,7 +223,6 @@ mod tests {
             inode,
             directory,
             links,
-            errors: ErrorSequence::default(),
             serial: 0,
             is_stuck: false,
         }

@@ -14,9 +14,9 @@
 //! its names, with the image that is in its block of the inode table: that is written, too.
 //!
 //! A directory that has changed is remembered, too, as one that is waited for with no links: if a page
-//! of it could not be written it is written again. One that could not be written and has left memory
-//! has names on the disk that nobody knows of. Their links are not given up as long as the filesystem
-//! is mounted.
+//! of it could not be written it is written again. Such a page stays in memory, unless the directory
+//! goes: then there are names on the disk that nobody knows of. Their links are not given up as long as
+//! the filesystem is mounted.
 //!
 //! C counterpart: none; `recently_deleted()` of ext4 is for a part of the same purpose.
 //!
@@ -52,9 +52,9 @@ use rust_mpage::{
     fs::{
         Buffer,
         Cached,
-        ErrorSequence,
         FsInode,
         InodeRef,
+        InodeType,
         SuperBlock,
         Wait, //
     },
@@ -151,8 +151,7 @@ impl Removals {
         let is_held_back = F::is_held_back(directory);
         let mut records = self.records.lock();
         records.set_stuck(number, |record| {
-            !is_deleted
-                && (record.is_stuck || is_held_back || directory.has_failed_since(record.errors))
+            !is_deleted && (record.is_stuck || is_held_back || directory.has_unwritten_pages())
         });
         let mut own = records
             .list
@@ -291,7 +290,12 @@ impl Removals {
         for _ in 0..TRIES {
             match sb.cached_inode(number.into()) {
                 Cached::Here(directory) => {
-                    self.write_pages(&directory)?;
+                    let written = directory.write_and_wait();
+                    if written.is_err() || directory.has_unwritten_pages() {
+                        // A page that could not be written is not dirty any more. Nor is it known
+                        // whether an error is of now.
+                        directory.rewrite_pages()?;
+                    }
                     directory.sync(Wait::Yes)?;
                     return Ok(Some(directory));
                 }
@@ -308,42 +312,11 @@ impl Removals {
         Err(EBUSY)
     }
 
-    fn write_pages<F: Ordered>(&self, directory: &FsInode<F>) -> Result {
-        let written = directory.write_and_wait();
-        if written.is_err() || self.has_failed(directory) {
-            // A page that could not be written is not dirty any more. Nor is it known whether an
-            // error is of now.
-            let number = directory.number() as u32;
-            let errors = directory.see_errors();
-            directory.mark_pages_dirty().inspect_err(|_| {
-                // It may be one that has left memory: names that were removed stay on the disk.
-                self.records.lock().set_stuck(number, |_| true);
-            })?;
-            directory.write_and_wait()?;
-            self.note_written(number, errors);
-        }
-        Ok(())
-    }
-
-    /// All pages of a directory have been written since it had these errors.
-    fn note_written(&self, directory: u32, errors: ErrorSequence) {
-        let mut records = self.records.lock();
-        let own = records
-            .list
-            .iter_mut()
-            .filter(|record| record.directory == directory);
-        own.for_each(|record| record.errors = errors);
-    }
-
-    /// Whether pages of a directory could not be written since it has changed.
-    fn has_failed<F: Ordered>(&self, directory: &FsInode<F>) -> bool {
-        let number = directory.number() as u32;
+    /// Whether a directory could not be written, and has left memory.
+    pub(crate) fn is_stuck(&self, directory: u32) -> bool {
         let records = self.records.lock();
-        let mut own = records
-            .list
-            .iter()
-            .filter(|record| record.directory == number && !record.is_stuck);
-        own.any(|record| directory.has_failed_since(record.errors))
+        let mut own = records.list.iter();
+        own.any(|record| record.directory == directory && record.is_stuck)
     }
 
     /// Gives up the links of a record, in the inode or, if that is not in memory, in its image.

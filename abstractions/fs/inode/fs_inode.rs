@@ -25,6 +25,10 @@ use core::{
     ops::Deref,
     ptr, //
 };
+use kernel::sync::atomic::{
+    Acquire,
+    Atomic, //
+};
 
 /// An inode of the filesystem `T`.
 ///
@@ -60,6 +64,10 @@ unsafe impl<T: FileSystem> InodeType for FsInode<T> {
         // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
         unsafe { &*ptr.cast() }
     }
+
+    fn has_unwritten_pages(&self) -> bool {
+        self.has_failed_since(self.written().load(Acquire))
+    }
 }
 
 impl<T: FileSystem> FsInode<T> {
@@ -67,6 +75,13 @@ impl<T: FileSystem> FsInode<T> {
     pub(in crate::abstractions::fs) fn metadata(&self) -> *mut bindings::mapping_metadata_bhs {
         // SAFETY: By the type invariants, the inode comes from the inode cache.
         unsafe { Self::metadata_of(self.as_raw()) }
+    }
+
+    /// The errors of the mapping after which all its pages have been written.
+    pub(super) fn written(&self) -> &Atomic<bindings::errseq_t> {
+        // SAFETY: By the type invariants, the inode comes from the inode cache; the field is aligned, and
+        // only ever accessed as a whole once the inode is in use.
+        unsafe { Atomic::from_ptr(ptr::addr_of_mut!((*Slot::<T>::of(self.as_raw())).written)) }
     }
 
     /// The list of metadata blocks of an inode.

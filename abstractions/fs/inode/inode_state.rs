@@ -28,7 +28,8 @@ use kernel::{
         to_result, //
     },
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Release, //
 };
 
 /// Whether something is started only, or waited for until it is on the device.
@@ -73,23 +74,20 @@ impl<T: FileSystem> FsInode<T> {
     }
 }
 
-/// The errors of writing the pages of a file, up to some time. C: `errseq_t`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ErrorSequence(bindings::errseq_t);
-
+/// Whether its pages have been written.
 impl<T: FileSystem> FsInode<T> {
-    /// The errors up to now. One that nobody has been told of counts as one that comes later.
-    /// C: `filemap_sample_wb_err()`.
-    pub fn errors(&self) -> ErrorSequence {
+    /// Whether pages could not be written since, by the errors of the mapping.
+    /// C: `filemap_check_wb_err()`.
+    pub(super) fn has_failed_since(&self, since: bindings::errseq_t) -> bool {
         // SAFETY: The inode is valid, and keeps its mapping.
-        ErrorSequence(unsafe {
-            bindings::errseq_sample(ptr::addr_of_mut!((*self.mapping()).wb_err))
-        })
+        let error =
+            unsafe { bindings::errseq_check(ptr::addr_of_mut!((*self.mapping()).wb_err), since) };
+        error != 0
     }
 
-    /// As [`errors`](Self::errors), of one who is told of all up to now: only what comes later counts
-    /// as such. C: `errseq_check_and_advance()`.
-    pub fn see_errors(&self) -> ErrorSequence {
+    /// The errors up to now, which are seen with that: only what comes later is another.
+    /// C: `errseq_check_and_advance()`.
+    fn see_errors(&self) -> bindings::errseq_t {
         let mut seen = 0;
         // SAFETY: The inode is valid, and keeps its mapping.
         unsafe {
@@ -98,15 +96,43 @@ impl<T: FileSystem> FsInode<T> {
                 &raw mut seen,
             )
         };
-        ErrorSequence(seen)
+        seen
     }
 
-    /// Whether pages could not be written since. C: `filemap_check_wb_err()`.
-    pub fn has_failed_since(&self, since: ErrorSequence) -> bool {
-        // SAFETY: As above.
-        let error =
-            unsafe { bindings::errseq_check(ptr::addr_of_mut!((*self.mapping()).wb_err), since.0) };
-        error != 0
+    /// Writes all pages of a directory or a symbolic link once more, if some could not be written
+    /// ([`has_unwritten_pages`](InodeType::has_unwritten_pages)). These are in memory: a page does not
+    /// leave it before it is written, or the inode does.
+    pub fn rewrite_pages(&self) -> Result {
+        let errors = self.see_errors();
+        self.mark_pages_dirty()?;
+        self.write_and_wait()?;
+        self.written().store(errors, Release);
+        Ok(())
+    }
+
+    /// Has all pages that are in memory written once more.
+    fn mark_pages_dirty(&self) -> Result {
+        let mapping = self.mapping();
+        let pages = self.size().div_ceil(PAGE_SIZE as u64);
+
+        for index in 0..usize::try_from(pages).map_err(|_| EFBIG)? {
+            // SAFETY: The inode and its mapping are valid; without flags nothing is created.
+            let found = from_err_ptr(unsafe {
+                bindings::__filemap_get_folio_mpol(mapping, index, 0, 0, ptr::null_mut())
+            });
+            let Ok(folio) = found else {
+                continue;
+            };
+            // SAFETY: The folio is valid, and the reference ours until it is put. One that is not
+            // uptodate has no contents to be written.
+            unsafe {
+                if Folio::from_raw(folio).is_uptodate() {
+                    bindings::folio_mark_dirty_lock(folio);
+                }
+                bindings::rust_mpage_helper_folio_put(folio);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,37 +157,6 @@ impl<T: FileSystem> FsInode<T> {
     pub fn start_write(&self) {
         // SAFETY: The inode is valid, and so is its mapping. An error is kept in the mapping.
         unsafe { bindings::filemap_flush(self.mapping()) };
-    }
-
-    /// Has all pages written once more, as some could not be written.
-    ///
-    /// Fails with `EIO` if one is not in memory any more: it may have been such.
-    pub fn mark_pages_dirty(&self) -> Result {
-        let mapping = self.mapping();
-        let pages = self.size().div_ceil(PAGE_SIZE as u64);
-        let mut result = Ok(());
-
-        for index in 0..usize::try_from(pages).map_err(|_| EFBIG)? {
-            // SAFETY: The inode and its mapping are valid; without flags nothing is created.
-            let found = from_err_ptr(unsafe {
-                bindings::__filemap_get_folio_mpol(mapping, index, 0, 0, ptr::null_mut())
-            });
-            let Ok(folio) = found else {
-                result = Err(EIO);
-                continue;
-            };
-            // SAFETY: The folio is valid, and the reference ours until it is put. One that is not
-            // uptodate has no contents to be written.
-            unsafe {
-                if Folio::from_raw(folio).is_uptodate() {
-                    bindings::folio_mark_dirty_lock(folio);
-                } else {
-                    result = Err(EIO);
-                }
-                bindings::rust_mpage_helper_folio_put(folio);
-            }
-        }
-        result
     }
 
     /// Marks a metadata block of the inode, such as an indirect block, to be written, and notes

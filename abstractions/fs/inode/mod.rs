@@ -49,10 +49,7 @@ pub use self::iget::{
 pub use self::inode_flags::InodeFlags;
 pub(super) use self::inode_ref::check_mount;
 pub use self::inode_ref::InodeRef;
-pub use self::inode_state::{
-    ErrorSequence,
-    Wait, //
-};
+pub use self::inode_state::Wait;
 pub use self::inode_view::InodeView;
 pub use self::link_target::LinkTarget;
 pub use self::plain::{

@@ -45,6 +45,13 @@ pub unsafe trait InodeType: AsRef<Inode> {
     /// For `'a`, `ptr` must point to an inode that the invariants of [`Inode`] and of the
     /// implementing type hold for.
     unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self;
+
+    /// Whether a page could not be written, and has not been since: nobody else has what is in it.
+    ///
+    /// For whoever is to free memory, so it neither sleeps nor takes a lock.
+    fn has_unwritten_pages(&self) -> bool {
+        false
+    }
 }
 
 // SAFETY: `Inode` is transparent.

@@ -41,6 +41,8 @@ pub(super) struct Slot<T: FileSystem> {
     pub(super) initialised: bool,
     /// The metadata blocks that a sync of the inode has to wait for.
     pub(in crate::abstractions::fs) metadata: bindings::mapping_metadata_bhs,
+    /// The errors of the mapping after which all its pages have been written.
+    pub(super) written: bindings::errseq_t,
     /// Whom it is counted for.
     dquots: [*mut bindings::dquot; QUOTA_TYPES],
     inode: bindings::inode,
@@ -159,6 +161,7 @@ impl<T: FileSystem> InodeCache<T> {
             }
             (*slot).initialised = false;
             (*slot).dquots = [ptr::null_mut(); QUOTA_TYPES];
+            (*slot).written = 0;
             let inode = ptr::addr_of_mut!((*slot).inode);
             bindings::mmb_init(
                 ptr::addr_of_mut!((*slot).metadata),

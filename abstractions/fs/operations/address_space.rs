@@ -22,6 +22,7 @@ use crate::{
             BegunWrite,
             EndedWrite,
             FileWrites,
+            Folio,
             LockedFolio,
             Readahead,
             WritebackControl, //
@@ -217,10 +218,32 @@ where
     pub(in crate::abstractions::fs) const WRITE_OPERATIONS: bindings::address_space_operations =
         bindings::address_space_operations {
             writepages: Some(Self::writepages_callback),
+            release_folio: Some(Self::release_callback),
             write_begin: Some(Self::write_begin_callback),
             write_end: Some(Self::write_end_callback),
             ..Self::OPERATIONS
         };
+
+    /// Lets go of the buffers of a folio that mm wants to have back. One that has been changed has
+    /// buffers, and stays while it may be one that could not be written: C forgets what was in it, and
+    /// reads what it was before.
+    ///
+    /// # Safety
+    ///
+    /// Called by mm with a locked folio of a mapping with this table, not under writeback.
+    unsafe extern "C" fn release_callback(
+        folio: *mut bindings::folio,
+        _gfp: bindings::gfp_t,
+    ) -> bool {
+        // SAFETY: A locked folio stays in its mapping, whose host has this table and is in use. The
+        // buffers of a folio without any are nothing to be freed.
+        unsafe {
+            let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
+            let inode = A::Inode::from_raw((*mapping).host);
+            let has_buffers = Folio::from_raw(folio).has_private();
+            !inode.has_unwritten_pages() && (!has_buffers || bindings::try_to_free_buffers(folio))
+        }
+    }
 
     /// # Safety
     ///

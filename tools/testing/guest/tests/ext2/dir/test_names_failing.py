@@ -3,6 +3,9 @@
 directory is written out, so each fails; afterwards the names, the counts of links and the free
 counts are what they were, and when the device works again, so does the call, and
 e2fsck has nothing to say. C ext2 leaves half of it done.
+
+Without dirsync a page fails later on, when its call has long returned: it stays in memory
+until it is written.
 """
 
 import contextlib
@@ -22,14 +25,14 @@ DIR, FILE = 0o755, 0o644
 class _Device:
     """A disk behind a device that can be told to fail writes."""
 
-    def __init__(self, ctx, image):
+    def __init__(self, ctx, image, options="dirsync"):
         for name in ("dm-mod", "dm-flakey"):
             ctx.load(name)
         self.disk = disks.Disk(ctx, image)
         self._sectors = dm.sectors(self.disk.device)
         self._mapped = dm.Device(f"names-{os.getpid()}", self._table("linear", "0"))
         ctx.afterwards(self._mapped.remove)
-        self.disk.mount("dirsync", device=self._mapped.path)
+        self.disk.mount(options, device=self._mapped.path)
 
     def _table(self, target, words):
         return [(0, self._sectors, target, f"{self.disk.device} {words}")]
@@ -95,6 +98,55 @@ def _fails(ctx, image):
     with contextlib.suppress(OSError):
         disks.sync(root)
     disks.sync(root)
+    device.end()
+
+
+def _forget(root):
+    """Has the machine take back what memory it can, and looks at all names again."""
+    with contextlib.suppress(OSError):
+        disks.sync(root)
+    for _ in range(2):
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+            file.write("3")
+    return {entry.name for entry in lowlevel.list_directory(os.path.join(root, "d"))}
+
+
+@timeout(120)
+def test_page_stays_until_it_is_written(ctx):
+    """A page of a directory that could not be written once is in memory until it is: a
+    name that was removed does not come back, and one that was made is not lost when fsync
+    says that it is there."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 reads the page from the disk again")
+    ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
+    device = _Device(ctx, "blank-4k", "")
+    root = device.disk.point
+    path = os.path.join(root, "d")
+    os.mkdir(path)
+    for name in ("gone", "kept"):
+        with open(os.path.join(path, name), "wb"):
+            pass
+    with no_flusher():
+        disks.sync(root)
+        device.fail()
+        os.unlink(os.path.join(path, "gone"))
+        fd = os.open(os.path.join(path, "new"), os.O_CREAT | os.O_WRONLY, FILE)
+        found = _forget(root)
+        device.work()
+        assert b"gone" not in found and {b"kept", b"new"} <= found, found
+        with contextlib.suppress(OSError):
+            os.fsync(fd)  # it may tell of the write that failed
+        os.fsync(fd)
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            disks.sync(root)
+        disks.sync(root)
+        assert _forget(root) == found, "it was not written"
+        # numbers of what is gone are given to others now
+        for number in range(20):
+            with open(os.path.join(path, f"more{number}"), "wb"):
+                pass
+        assert not os.path.exists(os.path.join(path, "gone"))
     device.end()
 
 

@@ -331,42 +331,6 @@ def _flushes(ctx, image, write_back):
 
 
 @timeout(240)
-def test_moved_directory_knows_its_parent(ctx):
-    """A directory that moves to another has both names when its `..` changes on the disk,
-    and never one and the `..` of the other: one that is on the disk, one that is new,
-    one that replaces another."""
-    disk = disks.Disk(ctx, "tiny-1k")
-    disk.mount()
-    for folder in ("a", "b", "a/there", "a/comes", "b/over"):
-        os.mkdir(os.path.join(disk.point, folder))
-    disk.umount()
-    logged = writelog.Logged(ctx, disk)
-    disk.mount(device=logged.device.path)
-    parents = [os.open(os.path.join(disk.point, folder), os.O_RDONLY) for folder in "ab"]
-    os.mkdir(os.path.join(disk.point, "a/new"))
-    for old, new in (("a/there", "b/there"), ("a/new", "b/new"), ("a/comes", "b/over")):
-        os.rename(os.path.join(disk.point, old), os.path.join(disk.point, new))
-        # the names are on the medium, and nobody has asked for what moved
-        for parent in parents:
-            os.fsync(parent)
-    for parent in parents:
-        os.close(parent)
-    disk.umount()
-    replay = logged.end()
-    disk.check()
-    cut = os.path.join(ctx.tmp, "cut")
-    for number in replay.writes():
-        for lost in (lambda _: False, lambda other, number=number: other != number):
-            data, _ = replay.at(number + 1, lost)
-            with open(cut, "wb") as file:
-                file.write(data)
-            _, text = disks.fsck(ctx, cut, "-fn")
-            assert not BAD.search(text), f"cut after entry {number}\n{text}"
-            assert BOTH_NAMES in text or not PARENT.search(text), \
-                f"cut after entry {number}\n{text}"
-
-
-@timeout(240)
 def test_flushes_of_a_sync(ctx):
     """400 new files and a sync, of the filesystem or of all: the device is flushed a few
     times, not once for each file."""
