@@ -187,6 +187,13 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         to_result(unsafe { bindings::dquot_quota_off(sb.as_raw(), of) })?;
         if let Some(file) = file.filter(|_| active) {
             Self::TABLE.mark(&file, then);
+            if sb.is_read_only() {
+                // It may not be written any more when the filesystem is unmounted. An error is kept in
+                // the mapping of the device, for those who sync that.
+                //
+                // SAFETY: The inode is valid and referenced.
+                let _ = unsafe { bindings::write_inode_now(file.as_raw(), 1) };
+            }
         }
         Ok(())
     }
