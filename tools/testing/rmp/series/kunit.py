@@ -14,6 +14,7 @@ from .. import command, ui
 from ..build import ksource, packages
 from ..build.toolchain import Toolchain
 from ..cache import Cache
+from ..guest import accel
 from . import stages, tree
 
 # what kunit.py is given, and the QEMU that it needs, with its package
@@ -27,6 +28,18 @@ _SUITE = re.compile(r"^\[\S+\] =+ (rust_\w+) ", re.M)
 _TOTAL = re.compile(r"^\[\S+\] (Testing complete\. .*)$", re.M)
 
 
+# kunit.py tries KVM first; where that is there and does not work, as was found out before
+# (guest/accel.py), QEMU is not to see it.
+_EMULATED = """#!/bin/bash
+args=()
+for word; do
+	case $word in kvm|hvf) word=tcg ;; esac
+	args+=("$word")
+done
+exec {qemu} "${{args[@]}}"
+"""
+
+
 class Place:
     """kunit/ of the cache: the tree with the series, a build folder for each processor."""
 
@@ -35,6 +48,20 @@ class Place:
         self.chain = chain
         self.folder = settings.cache.path / "kunit"
         self.tree = tree.make(settings, source, self.folder)
+        self._env = dict(chain.environment(), PYTHONDONTWRITEBYTECODE="1")
+        if accel.known(settings) == "tcg":
+            self._env["PATH"] = f"{self._wrapped()}:{self._env['PATH']}"
+
+    def _wrapped(self):
+        """A folder with QEMUs that only emulate."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        for name in ("qemu-system-x86_64", *_QEMU.values()):
+            found = command.which(name)
+            if found:
+                (folder / name).write_text(_EMULATED.format(qemu=found), encoding="ascii")
+                (folder / name).chmod(0o755)
+        return folder
 
     def build_folder(self, arch):
         return self.folder / f"build-{arch}"
@@ -54,7 +81,7 @@ class Place:
         """Run command(...) with its output in kunit/<log>.log, which is returned."""
         log = self.folder / f"{log}.log"
         command.step(name, self.command(*words, **more), log, cwd=self.tree,
-                     env=dict(self.chain.environment(), PYTHONDONTWRITEBYTECODE="1"))
+                     env=self._env)
         return log
 
 
