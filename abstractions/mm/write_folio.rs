@@ -278,11 +278,14 @@ impl<'i, I: InodeType, P> CopiedWrite<'i, I, P> {
             }
         };
         let dirty = outward(dirty, bits);
+        let touched = dirty.len() as u32;
+        // Dirty first: who brings all of the file to the device misses no block that has a place. The
+        // folio is locked, so that nobody writes what is not promised yet.
+        blocks.mark_written(dirty);
         if let Some(promise) = promise {
             // A promise is of the first blocks that the write touches, and so are these.
-            keep(promise, dirty.len() as u32);
+            keep(promise, touched);
         }
-        blocks.mark_written(dirty);
         (counts.len(), folio.position() + counts.end as u64)
     }
 

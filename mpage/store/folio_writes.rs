@@ -117,7 +117,8 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
             match give::<B>(folio.inode(), folio, at..end) {
                 Ok(Given::Run(run)) => at = run.blocks.end,
                 Ok(Given::Promised(promise, range)) => {
-                    // They are zeros, and dirty before the folio is unlocked.
+                    // They are zeros. Dirty first, as when a write is committed.
+                    blocks.mark_dirty_if_valid(range.clone());
                     B::keep(promise, BlockCount(range.len() as u32));
                     at = range.end;
                 }
