@@ -21,6 +21,7 @@ use super::{
 };
 use crate::disk::inode_encode;
 use kernel::prelude::*;
+use rust_mpage::mm::without_fs_reclaim;
 
 /// Has all blocks of a file that have been promised given their places, and written: somebody asks where
 /// they are.
@@ -67,7 +68,11 @@ pub(crate) fn closed(inode: &Ext2Inode) {
     inode.start_write();
     // It stays dirty: the flusher may be at it already, with what there was before.
     let waits = inode.data().disk_only.lock().fresh != 0;
-    if !waits && !inode_encode::is_large_file(inode.mode(), inode.size()) {
-        let _ = store(inode);
+    if waits || inode_encode::is_large_file(inode.mode(), inode.size()) {
+        return;
+    }
+    // Else it is on the disk as it is, or stays as it was there.
+    if let Some(_change) = inode.start_change() {
+        let _ = without_fs_reclaim(|| store(inode));
     }
 }
