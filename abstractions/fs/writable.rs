@@ -160,13 +160,13 @@ impl<I: WritableInode> WritableVTable<I> {
                 true => (0, bindings::loff_t::MAX),
                 false => (start, end),
             };
-            if inode.is_directory() && inode.has_unwritten_pages() {
+            if inode.has_unwritten_pages() {
                 // That it fails is an error of the mapping, and so seen below.
                 let _ = inode.rewrite_pages();
             }
             // SAFETY: The arguments are passed on.
             to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })?;
-            if inode.is_directory() && inode.has_unwritten_pages() {
+            if inode.has_unwritten_pages() {
                 return Err(EIO);
             }
             if start == 0 && end == bindings::loff_t::MAX {

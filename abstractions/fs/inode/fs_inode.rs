@@ -66,7 +66,7 @@ unsafe impl<T: FileSystem> InodeType for FsInode<T> {
     }
 
     fn has_unwritten_pages(&self) -> bool {
-        self.has_failed_since(self.written().load(Acquire))
+        self.is_directory() && self.has_failed_since(self.written().load(Acquire))
     }
 }
 

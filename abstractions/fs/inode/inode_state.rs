@@ -99,7 +99,7 @@ impl<T: FileSystem> FsInode<T> {
         seen
     }
 
-    /// Writes all pages of a directory or a symbolic link once more, if some could not be written
+    /// Writes all pages of a directory once more, if some could not be written
     /// ([`has_unwritten_pages`](InodeType::has_unwritten_pages)). These are in memory: a page does not
     /// leave it before it is written, or the inode does.
     pub fn rewrite_pages(&self) -> Result {

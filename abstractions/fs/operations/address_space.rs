@@ -224,9 +224,9 @@ where
             ..Self::OPERATIONS
         };
 
-    /// Lets go of the buffers of a folio that mm wants to have back. One that has been changed has
-    /// buffers, and stays while it may be one that could not be written: C forgets what was in it, and
-    /// reads what it was before.
+    /// Lets go of the buffers of a folio that mm wants to have back. One of a directory that has been
+    /// changed has buffers, and stays while it may be one that could not be written: C forgets what was
+    /// in it, and reads what it was before.
     ///
     /// # Safety
     ///
