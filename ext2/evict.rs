@@ -93,6 +93,9 @@ pub(crate) fn release(inode: &Ext2Inode) {
             index.close();
         }
     }
+    if inode.nlink() != 0 {
+        inode::store_put_off(inode);
+    }
     if let Some(mut tree) = inode.data().try_lock_tree() {
         tree.give_up(&inode.super_block().data().windows);
     }

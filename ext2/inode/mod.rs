@@ -81,6 +81,7 @@ pub(crate) use self::{
     write::{
         block_of,
         store,
+        store_put_off,
         sync,
         write_inode, //
     },

@@ -12,7 +12,7 @@
 //! for what they lead to. One after the other these would be a flush of the device for each inode; so
 //! where many are written an inode that waits is put off, once: it stays dirty, and when the next
 //! one does not wait, or it comes itself again, all that has been waited for is on the medium at one
-//! go. A sync does not end before, see [`settle_put_off`](crate::order::branches::FreshBranches::settle_put_off).
+//! go. A sync does not end before, see [`store_put_off`](crate::order::branches::FreshBranches::store_put_off).
 //!
 //! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the buffer,
 //! so that an older image never replaces a newer one.
@@ -66,7 +66,8 @@ pub(crate) fn write_inode(inode: &Ext2Inode, pass: Pass) -> Result {
     if inode_encode::is_large_file(inode.mode(), inode.size()) {
         super_state::enable_large_files(sb)?;
     }
-    if pass == Pass::Many && puts_off(inode, branches) {
+    // Of a filesystem that an error has made read-only there may be no other time.
+    if pass == Pass::Many && !sb.is_read_only() && puts_off(inode, branches) {
         inode.mark_dirty();
         branches.note_put_off();
         return Ok(());
@@ -83,6 +84,15 @@ fn puts_off(inode: &Ext2Inode, branches: &FreshBranches) -> bool {
     }
     disk.is_put_off = true;
     true
+}
+
+/// Stores an inode that has been put off, and will not be asked again: it leaves memory.
+pub(crate) fn store_put_off(inode: &Ext2Inode) {
+    let is_put_off = inode.data().disk_only.lock().is_put_off;
+    if is_put_off {
+        // What it fails with is in the log.
+        let _ = store(inode);
+    }
 }
 
 /// Stores the image of the inode, after the blocks that it is the first to point to. The block that

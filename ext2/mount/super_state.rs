@@ -155,8 +155,9 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
 pub(crate) fn sync(sync: Syncing<'_, Ext2>, wait: Wait) -> Result {
     let sb = sync.super_block();
 
-    if wait == Wait::Yes && sb.data().order.branches.settle_put_off(sb) {
-        sync.write_inodes();
+    if wait == Wait::Yes {
+        let branches = &sb.data().order.branches;
+        branches.store_put_off(sb, || sync.write_inodes());
     }
     sync_fs(sb, wait)
 }

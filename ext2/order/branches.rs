@@ -21,11 +21,16 @@ use super::{
     },
 };
 use kernel::{
+    new_mutex,
     prelude::*,
     static_lock_class,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
+        Mutex, //
     }, //
 };
 use rust_mpage::fs::{
@@ -67,8 +72,11 @@ impl Settled {
 pub(crate) struct FreshBranches {
     #[pin]
     batches: Batches<Branch>,
-    /// Whether inodes wait that have been put off: 0 or 1.
-    put_off: Atomic<u32>,
+    /// How often inodes have been put off.
+    put_off: Atomic<u64>,
+    /// Of which those up to here have been stored since.
+    #[pin]
+    stored: Mutex<u64>,
 }
 
 impl FreshBranches {
@@ -80,6 +88,7 @@ impl FreshBranches {
                 (c"ext2_branches_running", static_lock_class!()),
             ),
             put_off: Atomic::new(0),
+            stored <- new_mutex!(0, "ext2_put_off"),
         })
     }
 
@@ -129,17 +138,25 @@ impl FreshBranches {
 
     /// Notes that an inode which waits for a batch is written later, with others.
     pub(crate) fn note_put_off(&self) {
-        self.put_off.store(1, Relaxed);
+        self.put_off.fetch_add(1, Release);
     }
 
-    /// Has all that inodes wait for which have been put off brought to the medium. Whether there are
-    /// any; those that it fails for find that out.
-    pub(crate) fn settle_put_off<F: Ordered>(&self, sb: &SuperBlock<F>) -> bool {
-        if self.put_off.xchg(0, Relaxed) == 0 {
-            return false;
+    /// Has all that inodes wait for which have been put off brought to the medium, if there are any, and
+    /// then calls `write_inodes`, which stores them. Those that it fails for find that out.
+    ///
+    /// Who comes meanwhile, for the same inodes perhaps, waits until they are stored.
+    pub(crate) fn store_put_off<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        write_inodes: impl FnOnce(),
+    ) {
+        let mut stored = self.stored.lock();
+        let noted = self.put_off.load(Acquire);
+        if *stored != noted {
+            let _ = self.settle_all(sb);
+            write_inodes();
+            *stored = noted;
         }
-        let _ = self.settle_all(sb);
-        true
     }
 
     /// Has all that there is brought to the medium. Failures are kept.
