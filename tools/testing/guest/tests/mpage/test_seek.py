@@ -128,10 +128,11 @@ def test_stores(ctx):
 
 
 def test_while_it_is_written(ctx):
-    """Data is data while the device has taken nothing of it yet."""
+    """Data is data while the device has taken nothing of it yet. It has its places: who is
+    given some has the folio locked until the device has said which are free."""
     _rust_only(ctx)
     disk, device = waiting.held_up(ctx, "blank-1k")
-    disk.mount(device=device.path)
+    disk.mount(disks.at_once(disk.fstype), device=device.path)
     fd, model = _open(disk, "file"), Model(1024)
     os.pwrite(fd, b"d" * 3000, 50 * 1024)
     model.wrote(50 * 1024, 3000)
@@ -154,7 +155,7 @@ def test_while_it_gets_its_place(ctx):
     for a bitmap to get a place: that is data, too."""
     _rust_only(ctx)
     disk, device = waiting.held_up(ctx, "blank-1k")
-    disk.mount(disks.delayed(disk.fstype), device=device.path)
+    disk.mount(device=device.path)
     fd = _open(disk, "file")
     for block in (2, 1, 0):  # each in a place of its own
         os.pwrite(fd, b"o" * 1024, block * 1024)
@@ -164,7 +165,7 @@ def test_while_it_gets_its_place(ctx):
     os.close(fd)
     # so that no bitmap is in memory
     disk.umount()
-    disk.mount(disks.delayed(disk.fstype), device=device.path)
+    disk.mount(device=device.path)
     fd, model = _open(disk, "file"), Model(1024)
     os.pwrite(fd, b"n" * PAGE, 0)
     model.wrote(0, PAGE)
