@@ -175,7 +175,8 @@ def test_hostile_numbers(ctx):
                 number = os.stat(it.path(name)).st_ino
                 assert given.get(name, number) == number, f"{name}: {number}"
             except OSError as error:
-                assert error.errno == errno.EUCLEAN and name in given, name
+                # the directory itself may be among them
+                assert error.errno in (errno.EUCLEAN, errno.ELOOP) and name in given, name
                 failed += 1
         assert failed > FILES // 30, f"{failed} of {len(given)} names lead nowhere"
         bios, _ = io.take()

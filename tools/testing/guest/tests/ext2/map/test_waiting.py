@@ -32,11 +32,11 @@ def _append(path):
 
 def _fault(ctx, image):
     disk, device = waiting.held_up(ctx, image)
-    disk.mount(device=device.path)
+    disk.mount(disks.at_once(disk.fstype), device=device.path)
     writers.make(disk.where("file"), 1, PAGES * PAGE)
     # again, so that no bitmap is in memory
     disk.umount()
-    disk.mount(device=device.path)
+    disk.mount(disks.at_once(disk.fstype), device=device.path)
     path = disk.where("file")
     writers.check(path, 1, PAGES * PAGE)
     with device.suspended():
