@@ -42,7 +42,8 @@ KUNIT_MODULES = ("rust_mpage_test", "rust_mpage_contract")
 
 
 def unit_tests(settings, outcome):
-    """The tests of this tool itself, and of what it runs in guests."""
+    """The tests of this tool itself, and of what it runs in guests. Each is
+    run with its class set up."""
     unit = settings.testing / "guest" / "unit"
     pending = [
         unittest.TestLoader().discover(str(folder), "test_*.py", str(top))
@@ -56,7 +57,8 @@ def unit_tests(settings, outcome):
         name = ".".join(item.id().split(".")[-3:])
         if not selected(settings, name):
             continue
-        result = item.run()
+        # a suite of one sets its class up, which a test does not
+        result = unittest.TestSuite([item]).run(unittest.TestResult())
         trouble = [text for _, text in result.errors + result.failures]
         outcome.add(name, "fail" if trouble else "pass", "\n".join(trouble))
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Turning quota on and off while something else happens (E13): a filesystem that has
-become read-only, a quota file that has become bad, writers, and blocks that have been
-promised and have no place yet.
+become read-only, a quota file that has become bad, and who changes such a file.
 """
 
 import errno
@@ -10,7 +9,6 @@ import struct
 
 import attributes
 import disks
-import dm
 import pair
 import quotas
 import sysapi
@@ -137,73 +135,4 @@ def test_nobody_changes_the_file_meanwhile(ctx):
             assert mode.falls_asleep(), mode
     for task in (turning, changing, mode):
         error_of(task.result)
-    disk.finish()
-
-
-def _behind_another(ctx, disk, block):
-    """A device for a disk of which requests for one block of 4 KiB can be held up alone:
-    the device, and that of the block."""
-    ctx.load("dm-mod")
-    all_of_it, at = dm.sectors(disk.device), block * 8
-    inner = dm.Device(f"block-{os.getpid()}", [(0, 8, "linear", f"{disk.device} {at}")])
-    ctx.afterwards(inner.remove)
-    outer = dm.Device(f"disk-{os.getpid()}", [
-        (0, at, "linear", f"{disk.device} 0"),
-        (at, 8, "linear", f"{inner.path} 0"),
-        (at + 8, all_of_it - at - 8, "linear", f"{disk.device} {at + 8}")])
-    ctx.afterwards(outer.remove)
-    return outer, inner
-
-
-def _write_late(path, length, begin, written, go_on):
-    """Somebody with limits writes when he is told to, and brings that to the disk when he
-    is told to; what he gets for more."""
-    os.setgroups([])
-    os.setgid(WHO)
-    os.setuid(WHO)
-    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    os.read(begin, 1)
-    assert os.pwrite(fd, writers.content(5, 0, length), 0) == length
-    os.write(written, b"1")
-    os.read(go_on, 1)
-    os.fsync(fd)
-    number = error_of(os.pwrite, fd, bytes(length), length)[1]
-    assert number == errno.EDQUOT, number
-    return 0
-
-
-@timeout(90)
-def test_promised_before(ctx):
-    """Blocks that were promised before quota is on, and get their places afterwards: they
-    count, and nothing of what was written is lost, whatever the limit is."""
-    _ours(ctx, "C promises nothing")
-    limit, length = 40, 100 * 1024
-    disk = quotas.ready(ctx, "blank-4k")
-    quotas.limit(disk, USER, WHO, blocks=(0, limit))
-    place = _block_of(disk.where(quotas.FILES[USER]), 0)
-    disk.finish()
-    device, head = _behind_another(ctx, disk, place)
-    disk.mount("delalloc", device=device.path)
-    disk.device = device.path
-    os.chmod(disk.point, 0o777)
-    (begin, tell_begin), (is_written, written), (go_on, tell_on) = (
-        os.pipe() for _ in range(3))
-    late = writers.Child(_write_late, disk.where("late"), length, begin, written, go_on)
-    with no_flusher():
-        # gets its places when quota is turned on, before that counts
-        writers.make(disk.where("early"), 4, length, sync=False)
-        with head.suspended():
-            turning = waiting.Task(quotas.turn_on, disk, (USER,))
-            assert turning.falls_asleep(), turning
-            os.write(tell_begin, b"1")
-            os.read(is_written, 1)
-        turning.result()
-        os.write(tell_on, b"1")
-        late.result()
-    used = os.stat(disk.where("late")).st_blocks * 512
-    assert used > limit * 1024 and quotas.get(disk, USER, WHO)[2][0] == used
-    disk.umount()
-    disk.mount(quotas.OPTIONS, device=device.path)
-    writers.check(disk.where("early"), 4, length)
-    writers.check(disk.where("late"), 5, length)
     disk.finish()
