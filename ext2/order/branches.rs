@@ -8,7 +8,8 @@
 //! stored with the pointer after that batch only. A block whose pointer is in an indirect block that
 //! can be found on disk cannot wait: [`allocate`](crate::map::allocate) writes it at once.
 //!
-//! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio.
+//! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio. `stored` is
+//! outside of all of them, inside `s_umount` only: who syncs holds it while inodes are written.
 
 #![deny(unsafe_code)]
 
