@@ -225,11 +225,11 @@ impl Truncation<'_> {
         let inode = self.inode;
         inode.data().count_cut();
         array.mark_dirty(inode);
-        if !inode.data().is_on_disk() {
-            return Guard::NotNeeded;
-        }
         let block = match array {
+            // It may be on the disk though its inode is not: it is written with what is fresh of
+            // others, and the inode, once it is stored, leads to what of it is there then.
             PointerArray::Indirect(_) => array.block().ok_or(EUCLEAN),
+            PointerArray::Inode if !inode.data().is_on_disk() => return Guard::NotNeeded,
             // The image of a deleted inode has no links, which is as good.
             PointerArray::Inode if inode.data().is_deleted() => inode::block_of(inode),
             PointerArray::Inode => inode::store(inode),
