@@ -42,6 +42,12 @@ impl PercpuCounter {
         }? Error)
     }
 
+    /// Begins anew with `amount`. C: `percpu_counter_set()`.
+    pub fn set(&self, amount: i64) {
+        // SAFETY: The counter is initialised by the type invariants.
+        unsafe { bindings::rust_mpage_helper_percpu_counter_set(self.counter.get(), amount) }
+    }
+
     /// Adds `amount`, which may be negative. C: `percpu_counter_add()`.
     #[inline]
     pub fn add(&self, amount: i64) {

@@ -193,6 +193,12 @@ rust_mpage_helper_percpu_counter_init(struct percpu_counter *counter,
 }
 
 __helper void
+rust_mpage_helper_percpu_counter_set(struct percpu_counter *counter, s64 amount)
+{
+	percpu_counter_set(counter, amount);
+}
+
+__helper void
 rust_mpage_helper_percpu_counter_add(struct percpu_counter *counter, s64 amount)
 {
 	percpu_counter_add(counter, amount);

@@ -80,6 +80,8 @@ void rust_mpage_helper_filemap_invalidate_unlock_shared(struct address_space *ma
 vm_fault_t rust_mpage_helper_vmf_fs_error(int error);
 int rust_mpage_helper_percpu_counter_init(struct percpu_counter *counter,
 					  s64 amount);
+void rust_mpage_helper_percpu_counter_set(struct percpu_counter *counter,
+					  s64 amount);
 void rust_mpage_helper_percpu_counter_add(struct percpu_counter *counter,
 					  s64 amount);
 s64 rust_mpage_helper_percpu_counter_read(struct percpu_counter *counter);

@@ -100,6 +100,15 @@ impl Space {
         }
     }
 
+    /// So many blocks are free now, for somebody else has corrected the bitmaps. Nobody uses any
+    /// meanwhile; what has been promised still is.
+    pub(crate) fn recount(&self, free: u64) {
+        let more = free as i64 - self.free.load(Relaxed);
+
+        self.free.add(more, Relaxed);
+        self.available.add(more, Relaxed);
+    }
+
     /// Blocks have become free.
     pub(crate) fn add_freed(&self, count: u32) {
         self.free.add(i64::from(count), Relaxed);
@@ -278,6 +287,19 @@ mod tests {
         drop(space.resume(kept.take(5)));
         assert_eq!((space.promised(), kept.count()), (0, 0));
         let _ = space.resume(kept).keep();
+    }
+
+    #[test]
+    fn what_is_promised_stays_so_when_it_is_counted_anew() {
+        let space = Space::new(10);
+        let four = space.claim(wanted(4, 4), Reserve::Use).unwrap();
+
+        space.recount(8);
+        assert_eq!((space.free(), space.available()), (8, 4));
+        space.recount(12);
+        assert_eq!((space.free(), space.promised()), (12, 4));
+        drop(four);
+        assert_eq!(space.available(), 12);
     }
 
     #[test]

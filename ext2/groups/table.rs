@@ -278,6 +278,16 @@ impl Counters {
         }? Error)
     }
 
+    /// Takes over the counts of all groups, which somebody else has corrected.
+    pub(crate) fn recount(&self, groups: &GroupTable) {
+        self.free_blocks
+            .set(groups.sum(GroupCount::FreeBlocks) as i64);
+        self.free_inodes
+            .set(groups.sum(GroupCount::FreeInodes) as i64);
+        self.directories
+            .set(groups.sum(GroupCount::Directories) as i64);
+    }
+
     /// The counts, to decide with.
     pub(crate) fn totals(&self) -> Totals {
         Totals {
