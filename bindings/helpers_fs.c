@@ -116,6 +116,17 @@ __helper struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
 	return sb_getblk(sb, block);
 }
 
+__helper bool rust_mpage_helper_sb_is_frozen(struct super_block *sb)
+{
+	return READ_ONCE(sb->s_writers.frozen) >= SB_FREEZE_FS;
+}
+
+__helper struct buffer_head *
+rust_mpage_helper_sb_find_get_block(struct super_block *sb, sector_t block)
+{
+	return sb_find_get_block_nonatomic(sb, block);
+}
+
 __helper void
 rust_mpage_helper_forget_cached_block(struct super_block *sb, sector_t block)
 {

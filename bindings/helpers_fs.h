@@ -86,6 +86,9 @@ bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);
 /* For a caller that waits later */
 void rust_mpage_helper_write_dirty_buffer(struct buffer_head *bh);
 /* It is read when it is asked for next, unless it is dirty */
+bool rust_mpage_helper_sb_is_frozen(struct super_block *sb);
+struct buffer_head *rust_mpage_helper_sb_find_get_block(struct super_block *sb,
+							sector_t block);
 void rust_mpage_helper_forget_cached_block(struct super_block *sb,
 					   sector_t block);
 /* What ext2_clear_super_error() does; whether there was an error */

@@ -274,7 +274,9 @@ pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
 /// Makes what is on disk a filesystem that need not be checked, unless files without a name are in
 /// use. C: `ext2_freeze()`.
 pub(crate) fn freeze(sb: &SuperBlock<Ext2>) -> Result {
-    // What is removed has been synced before; inodes cannot be evicted now.
+    // What is removed has been synced before. Inodes cannot be evicted now, but could while all was
+    // synced: what that has changed is in memory only.
+    sb.write_metadata();
     let order = &sb.data().order;
     if sb.removals_pending() || !(order.removals.is_empty() && order.owners.is_empty()) {
         return write_in_use(sb, Wait::Yes);

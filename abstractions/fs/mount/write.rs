@@ -337,8 +337,9 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         // SAFETY: By the safety requirements.
         let sb = unsafe { SuperBlock::from_raw(sb) };
         sb.rescue_all();
-        // The kernel's quota code asks for it all the same.
-        if sb.is_read_only() {
+        // The kernel's quota code asks for it all the same; and sync(2) while the filesystem is frozen,
+        // when the device is not to change.
+        if sb.is_read_only() || sb.is_frozen() {
             return 0;
         }
         // SAFETY: The VFS holds `s_umount` for the call.

@@ -12,10 +12,11 @@ import time
 
 import disks
 import ext2disk
+import writers
 from lowlevel import error_of
 
-_FIFREEZE = 0xC0045877
-_FITHAW = 0xC0045878
+FIFREEZE = 0xC0045877
+FITHAW = 0xC0045878
 _MS_RDONLY = 1
 _MS_SYNCHRONOUS = 16
 
@@ -89,16 +90,16 @@ def _freezes(story):
     fd = os.open(disk.point, os.O_RDONLY)
     try:
         _write(disk, "one")
-        fcntl.ioctl(fd, _FIFREEZE, 0)
+        fcntl.ioctl(fd, FIFREEZE, 0)
         story.note("frozen")
-        fcntl.ioctl(fd, _FITHAW, 0)
+        fcntl.ioctl(fd, FITHAW, 0)
         story.note("thawed")
         # A file without a name that is in use: not a whole filesystem.
         with open(disk.where("one"), "rb"):
             os.unlink(disk.where("one"))
-            fcntl.ioctl(fd, _FIFREEZE, 0)
+            fcntl.ioctl(fd, FIFREEZE, 0)
             story.note("frozen with an unlinked file")
-            fcntl.ioctl(fd, _FITHAW, 0)
+            fcntl.ioctl(fd, FITHAW, 0)
     finally:
         os.close(fd)
     disk.umount()
@@ -227,3 +228,77 @@ def test_inode_table_is_not_given_out(ctx):
     with open(disk.where("file"), "rb") as file:
         assert file.read() == b"x" * 5000
     disk.finish()
+
+
+def _image(disk):
+    with open(disk.path, "rb") as file:
+        return file.read()
+
+
+def test_sync_while_frozen(ctx):
+    """sync(2) changes nothing on the device of a filesystem that is frozen, which a snapshot is
+    taken of: the superblock says that it need not be checked. C says that it is in use."""
+    disk = disks.Disk(ctx, "state-valid").mount()
+    _write(disk, "one")
+    fd = os.open(disk.point, os.O_RDONLY)
+    fcntl.ioctl(fd, FIFREEZE, 0)
+    try:
+        frozen = _image(disk)
+        os.sync()
+        changed = _image(disk) != frozen
+    finally:
+        fcntl.ioctl(fd, FITHAW, 0)
+        os.close(fd)
+    assert disk.fstype == disks.C_FSTYPE or not changed
+    disk.finish()
+
+
+def _with_free_blocks(disk, count):
+    """The block of group descriptors, and where it is, with another count of free blocks."""
+    size = ext2disk.Groups(disk.path).size
+    where = size if size > 1024 else 2 * size
+    with open(disk.path, "rb") as file:
+        file.seek(where)
+        block = bytearray(file.read(size))
+    block[12:14] = count.to_bytes(2, "little")
+    return where, bytes(block)
+
+
+def _put(path, place, data):
+    fd = os.open(path, os.O_WRONLY)
+    os.pwrite(fd, data, place)
+    os.close(fd)
+
+
+def _corrected_before_it_is_written_to(ctx, wrong):
+    """e2fsck of a filesystem that is mounted read-only, as that of the root is, corrects how
+    much is free; then it is written to. How many blocks went in, and how many were free."""
+    disk = disks.Disk(ctx, "blank-1k")
+    free = ext2disk.Groups(disk.path).counts[0][0]
+    place, right = _with_free_blocks(disk, free)
+    _put(disk.device, *_with_free_blocks(disk, wrong(free)))
+    disk.point = ctx.mount(disk.device, disk.fstype, read_only=True)
+    _put(disk.device, place, right)
+    disk.remount()
+    free = os.statvfs(disk.point).f_bfree
+    fd = os.open(disk.where("file"), os.O_CREAT | os.O_WRONLY, 0o644)
+    written = writers.fill(fd, (1 << 16, 1024))
+    os.fsync(fd)
+    os.close(fd)
+    info = os.stat(disk.where("file"))
+    left = os.statvfs(disk.point).f_bfree
+    disk._drivers.add(disk.fstype)  # pylint: disable=protected-access
+    disk.finish()
+    return free, written // 1024, left, info.st_blocks // 2
+
+
+def test_too_little_was_free(ctx):
+    """Blocks that e2fsck has found before the remount can be used."""
+    free, written, left, used = _corrected_before_it_is_written_to(ctx, lambda free: free // 8)
+    assert left == 0 and used == free and written > free * 7 // 8, (free, written, left, used)
+
+
+def test_too_much_was_free(ctx):
+    """Blocks that are not there, as e2fsck has found, are promised to nobody."""
+    free, written, left, used = _corrected_before_it_is_written_to(ctx, lambda free: free + 300)
+    assert left == 0 and used == free and written < free, (free, written, left, used)

@@ -3,6 +3,7 @@
 open what is a few instructions otherwise (B14, B18)."""
 
 import contextlib
+import fcntl
 import os
 
 import disks
@@ -12,6 +13,7 @@ import waiting
 import writers
 from lowlevel import fibmap, sync_data
 from runner import timeout
+from test_state import FIFREEZE, FITHAW
 from test_twin import no_flusher
 
 
@@ -135,3 +137,33 @@ def test_batch_under_way(ctx):
         for fd in fds:
             os.close(fd)
         disk.finish()
+
+
+@timeout(120)
+def test_deletion_beside_a_freeze(ctx):
+    """A file without a name is closed while the filesystem is being frozen: its blocks are
+    free on the disk, too, when that says that it need not be checked."""
+    with _mounted(ctx, "blank-1k") as (disk, device, size):
+        fd = os.open(disk.where("file"), os.O_CREAT | os.O_RDWR, 0o644)
+        # an indirect block for each, which are to be read one after the other
+        for number in range(1, 60):
+            os.pwrite(fd, b"f" * size, (12 + 256 * number) * size)
+        os.unlink(disk.where("file"))
+        disks.sync(disk.point)
+        point = os.open(disk.point, os.O_RDONLY)
+        ctx.drop_caches()
+        with device.suspended():
+            closing = waiting.Task(os.close, fd)
+            assert closing.falls_asleep(), closing
+            freezing = waiting.Task(fcntl.ioctl, point, FIFREEZE, 0)
+            assert freezing.falls_asleep(), freezing
+        closing.result()
+        freezing.result()
+        path = os.path.join(ctx.tmp, "frozen")
+        with open(disk.path, "rb") as source, open(path, "wb") as target:
+            target.write(source.read())
+        fcntl.ioctl(point, FITHAW, 0)
+        os.close(point)
+        disk.finish()
+    status, text = disks.fsck(ctx, path, "-fn")
+    assert status == 0, text
