@@ -9,7 +9,10 @@
 use crate::{
     dir,
     disk,
-    inode,
+    inode::{
+        self,
+        Ext2Inode, //
+    },
     mount::Ext2, //
 };
 use kernel::prelude::*;
@@ -17,7 +20,8 @@ use rust_mpage::fs::{
     ExportOperations,
     InodeRef,
     LockedDirectory,
-    SuperBlock, //
+    SuperBlock,
+    Wait, //
 };
 
 /// How files are found by their handles.
@@ -38,6 +42,16 @@ impl ExportOperations for Export {
             return Err(ESTALE);
         }
         Ok(inode)
+    }
+
+    /// Directories are not written at once, so this is more than in C.
+    fn commit(inode: &Ext2Inode) -> Result {
+        if inode.is_directory() {
+            inode.write_all_pages()?;
+        }
+        inode.sync(Wait::Yes)?;
+        inode::sync_names(inode)?;
+        inode.super_block().device().flush()
     }
 
     fn parent(dir: LockedDirectory<'_, Ext2>) -> Result<InodeRef<'_, Ext2>> {

@@ -290,12 +290,7 @@ impl Removals {
         for _ in 0..TRIES {
             match sb.cached_inode(number.into()) {
                 Cached::Here(directory) => {
-                    let written = directory.write_and_wait();
-                    if written.is_err() || directory.has_unwritten_pages() {
-                        // A page that could not be written is not dirty any more. Nor is it known
-                        // whether an error is of now.
-                        directory.rewrite_pages()?;
-                    }
+                    directory.write_all_pages()?;
                     directory.sync(Wait::Yes)?;
                     return Ok(Some(directory));
                 }

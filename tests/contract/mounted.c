@@ -8,6 +8,9 @@
  * if that differs. Bios are looked at by who loads it. It is no KUnit suite: these
  * run in a thread that does not see the mount.
  *
+ * With commit=1 the metadata of the file or directory is brought to the medium, as
+ * knfsd does it after a change; there is no server in the kernels of the tests.
+ *
  * With unaware=1 the file is opened only, as by a program of 32 bits that does not
  * know of files of 2 GiB: the errno of that.
  */
@@ -15,6 +18,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/buffer_head.h>
+#include <linux/exportfs.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -32,6 +36,10 @@ MODULE_PARM_DESC(path, "file to read");
 static bool unaware;
 module_param(unaware, bool, 0400);
 MODULE_PARM_DESC(unaware, "only open it, without O_LARGEFILE");
+
+static bool commit;
+module_param(commit, bool, 0400);
+MODULE_PARM_DESC(commit, "only have it on the medium, as knfsd does");
 
 static int through_bmap(struct inode *inode, sector_t at,
 			struct buffer_head *bh, int create)
@@ -127,6 +135,25 @@ static int read_file(struct address_space *mapping)
 	return wrong ? -EILSEQ : 0;
 }
 
+/* commit_inode_metadata() of knfsd. */
+static int commit_metadata(struct inode *inode)
+{
+	const struct export_operations *ops = inode->i_sb->s_export_op;
+
+	if (ops && ops->commit_metadata)
+		return ops->commit_metadata(inode);
+	return sync_inode_metadata(inode, 1);
+}
+
+static int use(struct file *file)
+{
+	if (commit)
+		return commit_metadata(file_inode(file));
+	if (unaware)
+		return 0;
+	return read_file(file->f_mapping);
+}
+
 static int __init rust_mpage_mounted_init(void)
 {
 	struct file *file;
@@ -137,7 +164,7 @@ static int __init rust_mpage_mounted_init(void)
 	file = filp_open(path, O_RDONLY | (unaware ? 0 : O_LARGEFILE), 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	err = unaware ? 0 : read_file(file->f_mapping);
+	err = use(file);
 	fput(file);
 	return err;
 }

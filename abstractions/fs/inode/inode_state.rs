@@ -153,6 +153,17 @@ impl<T: FileSystem> FsInode<T> {
         })
     }
 
+    /// Writes the dirty pages of a directory, and those that could not be written before, and waits
+    /// for them: nor is a page that could not be written dirty any more, nor is it known whether an
+    /// error is of now.
+    pub fn write_all_pages(&self) -> Result {
+        let written = self.write_and_wait();
+        match written.is_err() || self.has_unwritten_pages() {
+            true => self.rewrite_pages(),
+            false => Ok(()),
+        }
+    }
+
     /// Begins to write the dirty pages. C: `filemap_flush()`.
     pub fn start_write(&self) {
         // SAFETY: The inode is valid, and so is its mapping. An error is kept in the mapping.

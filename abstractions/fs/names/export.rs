@@ -19,7 +19,10 @@ use crate::{
     bindings, //
 };
 use core::marker::PhantomData;
-use kernel::prelude::*;
+use kernel::{
+    error::from_result,
+    prelude::*, //
+};
 
 /// How files are found again.
 pub trait ExportOperations: 'static {
@@ -33,6 +36,11 @@ pub trait ExportOperations: 'static {
         number: u64,
         generation: u32,
     ) -> Result<InodeRef<'_, Self::FileSystem>>;
+
+    /// Brings to the medium what has been changed of an inode: names in a directory, attributes, where
+    /// it is named. Not the bytes of a file. A server says that it is done then.
+    /// C: `commit_metadata`, or else `sync_inode_metadata()`.
+    fn commit(inode: &FsInode<Self::FileSystem>) -> Result;
 
     /// The directory that `dir` is in.
     fn parent(dir: LockedDirectory<'_, Self::FileSystem>)
@@ -57,6 +65,7 @@ impl<E: ExportOperations> ExportVTable<E> {
         fh_to_dentry: Some(Self::fh_to_dentry_callback),
         fh_to_parent: Some(Self::fh_to_parent_callback),
         get_parent: Some(Self::get_parent_callback),
+        commit_metadata: Some(Self::commit_metadata_callback),
         ..pin_init::zeroed()
     };
 
@@ -73,6 +82,14 @@ impl<E: ExportOperations> ExportVTable<E> {
         found
             .and_then(|inode| inode.into_raw_on(sb))
             .unwrap_or_else(Error::to_ptr)
+    }
+
+    /// # Safety
+    ///
+    /// Called with a referenced inode of the filesystem, which can be written to.
+    unsafe extern "C" fn commit_metadata_callback(inode: *mut bindings::inode) -> c_int {
+        // SAFETY: By the safety requirements.
+        from_result(|| E::commit(unsafe { FsInode::from_raw(inode) }).map(|()| 0))
     }
 
     /// # Safety

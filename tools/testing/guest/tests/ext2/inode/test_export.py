@@ -8,9 +8,13 @@ import errno
 import os
 import struct
 
+import disks
 import lowlevel
 import sides
+import sysapi
 from lowlevel import error_of
+from test_file_io import MOUNTED
+from test_twin import no_flusher
 
 FILES = ("", "plain", "one", "one/entry", "hundred/029", "link-60", "link-61",
          "fifo", "char-big", "hard-link", "deep/a/b/c", "immutable")
@@ -110,3 +114,29 @@ def test_parents(ctx):
         finally:
             os.close(mount)
         assert path == side.path("deep/a/b/c"), f"{side.fstype}: {path}"
+
+
+def _committed(ctx, path):
+    """What knfsd does behind a change that it made for a client."""
+    ctx.load(MOUNTED, f"path={path} commit=1")
+    sysapi.rmmod(MOUNTED)
+
+
+def test_server_has_names_on_the_medium(ctx):
+    """What a server has told its client is there when the power goes: a name, and a mode that
+    the flusher has brought to the inode's block, but not that to the disk."""
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    with no_flusher():
+        os.mkdir(disk.where("folder"))
+        os.close(os.open(disk.where("folder/name"), os.O_CREAT | os.O_WRONLY, 0o640))
+        _committed(ctx, disk.where("folder"))
+        _committed(ctx, disk.where("folder/name"))
+        path = os.path.join(ctx.tmp, "crash")
+        with open(disk.path, "rb") as source, open(path, "wb") as target:
+            target.write(source.read())
+    disk.finish()
+    status, text = disks.fsck(ctx, path, "-fy")
+    assert status in (0, 1), text
+    point = ctx.mount(path, disk.fstype)
+    assert os.stat(os.path.join(point, "folder/name")).st_mode & 0o777 == 0o640
+    ctx.umount(point)
