@@ -80,6 +80,7 @@ pub(crate) use self::{
     },
     write::{
         block_of,
+        has_unsynced,
         store,
         store_put_off,
         sync,

@@ -54,7 +54,8 @@ use rust_mpage::fs::{
     self,
     Buffer,
     InodeView,
-    Pass, //
+    Pass,
+    SuperBlock, //
 };
 use zerocopy::FromZeros;
 
@@ -279,27 +280,41 @@ pub(crate) fn sync(inode: &Ext2Inode) -> Result {
     let failed = |what: &str| {
         report::corrupt(sb, fmt!("inode {}: cannot write {what}", inode.number()));
     };
-    let buffer: Buffer = sb.bread(block.into())?;
 
     inode
         .sync_metadata()
         .inspect_err(|_| failed("indirect blocks"))?;
     sync_attributes(inode).inspect_err(|_| failed("extended attributes"))?;
-    sb.sync_buffer(&buffer).inspect_err(|_| failed("the inode"))
+    sync_cached(sb, block).inspect_err(|_| failed("the inode"))
+}
+
+/// Whether [`sync`] would write or wait for what leads to the data: not for the block of attributes.
+pub(crate) fn has_unsynced(inode: &Ext2Inode) -> bool {
+    let sb = inode.super_block();
+    let is_synced = |block: u32| {
+        sb.cached(block.into())
+            .is_none_or(|block| block.is_synced())
+    };
+
+    inode.has_metadata()
+        || !place(sb, inode.number() as u32).is_ok_and(|(block, _)| is_synced(block))
 }
 
 /// Writes the inode's block of attributes, if it is dirty. C leaves it to the flusher.
 fn sync_attributes(inode: &Ext2Inode) -> Result {
-    let sb = inode.super_block();
-    let block = inode.data().file_acl();
-
-    if block == 0 || check_own(inode, block, 1).is_err() {
-        return Ok(());
+    match inode.data().file_acl() {
+        0 => Ok(()),
+        block if check_own(inode, block, 1).is_err() => Ok(()),
+        block => sync_cached(inode.super_block(), block),
     }
-    match sb.bread(block.into()) {
-        Ok(buffer) => sb.sync_buffer(&buffer),
-        // It is not in memory, so there is nothing to write.
-        Err(_) => Ok(()),
+}
+
+/// Writes a block of metadata, if it is dirty, and waits for it. If it is not in memory there is
+/// nothing to write.
+fn sync_cached(sb: &SuperBlock<Ext2>, block: u32) -> Result {
+    match sb.cached(block.into()) {
+        Some(buffer) => sb.sync_buffer(&buffer),
+        None => Ok(()),
     }
 }
 

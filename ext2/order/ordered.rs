@@ -17,14 +17,14 @@ use kernel::{
 };
 use rust_mpage::fs::{
     Buffer,
-    FileSystem,
     FsInode,
     InodeView,
-    SuperBlock, //
+    SuperBlock,
+    WritableFileSystem, //
 };
 
 /// A filesystem whose metadata is written in order.
-pub(crate) trait Ordered: FileSystem {
+pub(crate) trait Ordered: WritableFileSystem {
     /// Its branches that wait.
     fn branches(sb: &SuperBlock<Self>) -> &FreshBranches;
 

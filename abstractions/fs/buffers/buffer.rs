@@ -74,12 +74,27 @@ impl Buffer {
         if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
             return Ok(Found::AsIs(buffer));
         }
-        buffer.make_valid()
+        buffer.make_valid(Missing::Read)
     }
 
-    /// Brings valid contents into a buffer that had none when it was looked at.
+    /// Block number `block`, if it is in memory and has contents. C: `sb_find_get_block_nonatomic()`.
+    pub(in crate::abstractions::fs) fn cached(sb: &AnySuperBlock, block: u64) -> Option<Found> {
+        // SAFETY: The superblock is valid and has an open device.
+        let head = unsafe { bindings::rust_mpage_helper_sb_find_get_block(sb.as_raw(), block) };
+        // INVARIANT: A buffer that is found is mapped and referenced for the caller, and nobody gets the
+        // value before it is uptodate.
+        let buffer = NonNull::new(head).map(|head| Self { head })?;
+        // SAFETY: The buffer is valid and referenced.
+        if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
+            return Some(Found::AsIs(buffer));
+        }
+        buffer.make_valid(Missing::Leave).ok()
+    }
+
+    /// Brings valid contents into a buffer that had none when it was looked at. `ENOENT` if it has none
+    /// and is to be left alone.
     #[cold]
-    fn make_valid(self) -> Result<Found> {
+    fn make_valid(self, missing: Missing) -> Result<Found> {
         let raw = self.as_raw();
         // A write or read of it has ended then.
         let locked = self.lock();
@@ -93,6 +108,9 @@ impl Buffer {
             locked.make_uptodate();
             drop(locked);
             return Ok(Found::AsIs(self));
+        }
+        if missing == Missing::Leave {
+            return Err(ENOENT);
         }
         // __bh_read() takes the lock over.
         core::mem::forget(locked);
@@ -347,6 +365,16 @@ impl Buffer {
         unsafe { bindings::rust_mpage_helper_buffer_dirty(self.as_raw()) }
     }
 
+    /// Whether the block is on the device as it is in memory: it is not dirty, not being written, and has
+    /// not failed to be.
+    pub fn is_synced(&self) -> bool {
+        const UNSYNCED: usize = 1 << bindings::bh_state_bits_BH_Dirty
+            | 1 << bindings::bh_state_bits_BH_Lock
+            | 1 << bindings::bh_state_bits_BH_Write_EIO;
+
+        self.state() & UNSYNCED == 0
+    }
+
     /// Writes the block if it is dirty, and waits until it is on the device.
     /// C: `sync_dirty_buffer()`.
     ///
@@ -433,6 +461,15 @@ impl Drop for Buffer {
         // SAFETY: The reference is ours by the type invariants and given up here.
         unsafe { bindings::__brelse(self.as_raw()) }
     }
+}
+
+/// What becomes of a buffer that has no contents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// They are read from the device.
+    Read,
+    /// Nothing: nobody is waiting for them.
+    Leave,
 }
 
 /// A block that was asked for.

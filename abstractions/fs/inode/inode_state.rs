@@ -15,7 +15,8 @@ use crate::{
     abstractions::{
         fs::{
             Buffer,
-            FileSystem, //
+            FileSystem,
+            InodeType, //
         },
         mm::Folio, //
     },
@@ -138,9 +139,8 @@ impl<T: FileSystem> FsInode<T> {
 
 /// Getting it to the device.
 impl<T: FileSystem> FsInode<T> {
-    /// Writes the inode if it is dirty, and, if asked to wait, its metadata blocks.
-    /// C: `sync_inode_metadata()`.
-    pub fn sync(&self, wait: Wait) -> Result {
+    /// Has the inode written if it is dirty. C: `sync_inode_metadata()`.
+    pub(in crate::abstractions::fs) fn write_if_dirty(&self, wait: Wait) -> Result {
         // SAFETY: The inode is valid.
         to_result(unsafe { bindings::sync_inode_metadata(self.as_raw(), wait.into_raw()) })
     }

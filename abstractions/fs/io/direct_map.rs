@@ -21,7 +21,8 @@ use crate::{
             AddressSpaceWriteOperations,
             FsInode,
             InodeType,
-            WritableFile, //
+            WritableFile,
+            WritableFileSystem, //
         },
         mm::{
             FileBlocks,
@@ -214,15 +215,17 @@ where
     /// not enough where the device has a cache of its own: nothing may have flushed that since.
     fn is_synced(inode: &A::Inode) -> bool {
         const UNSYNCED: u32 = bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
-            | bindings::inode_state_flags_enum_I_SYNC
-            | bindings::inode_state_flags_enum_I_METADATA_WRITEBACK;
+            | bindings::inode_state_flags_enum_I_SYNC;
 
         // SAFETY: The inode is valid.
         let state = unsafe { bindings::rust_mpage_helper_inode_state(inode.as_raw()) };
         // SAFETY: The device is valid, and the filesystem's.
         let may_lose =
             unsafe { bindings::rust_mpage_helper_bdev_write_cache(inode.device().as_raw()) };
-        state & UNSYNCED == 0 && !may_lose && !inode.has_metadata() && I::names_are_synced(inode)
+        state & UNSYNCED == 0
+            && !may_lose
+            && !I::FileSystem::has_unsynced_metadata(inode)
+            && I::names_are_synced(inode)
     }
 
     /// Of a write that got nowhere the page cache is asked to do the rest. C: `ext2_iomap_end()`.

@@ -55,8 +55,11 @@ pub trait WritableFileSystem: MountableFileSystem {
     fn write_inode(inode: &FsInode<Self>, pass: Pass) -> Result;
 
     /// Writes what [`Self::write_inode`] has marked, and the metadata blocks of the inode, and
-    /// waits for them. C: `sync_inode_metadata`.
+    /// waits for them. Cheap where all of it has been written. C: `sync_inode_metadata`.
     fn sync_inode_metadata(inode: &FsInode<Self>) -> Result;
+
+    /// Whether [`Self::sync_inode_metadata`] would write or wait for what leads to the data.
+    fn has_unsynced_metadata(inode: &FsInode<Self>) -> bool;
 
     /// Takes the contents of a file that has no link and no user any more from the device. Its
     /// pages are gone. Not called while the filesystem is read-only: the file is left to e2fsck.
@@ -255,8 +258,13 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             let pass = unsafe { Pass::from_raw(wbc) };
             this.super_block().rescue_after_error();
             or_dirty_again(this, |inode| T::write_inode(inode, pass))?;
-            // SAFETY: The inode is valid. A sync that waits asks for the metadata from now on.
-            unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
+            // SAFETY: As above.
+            if unsafe { is_waited_for(wbc) } {
+                // SAFETY: The inode is valid. The caller asks for its metadata next, and takes the
+                // mark back: an inode that has it never leaves memory. Who waits later asks without
+                // it, see `FsInode::sync_written()`.
+                unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
+            }
             Ok(0)
         })
     }
@@ -270,9 +278,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ) -> c_int {
         // SAFETY: By the safety requirements.
         let inode = unsafe { FsInode::<T>::from_raw(inode) };
-        // What could not be written is dirty again, and this waits for it.
-        inode.super_block().rescue_after_error();
-        from_result(|| or_dirty_again(inode, T::sync_inode_metadata).map(|()| 0))
+        from_result(|| inode.sync_written().map(|()| 0))
     }
 
     /// What `ext2_evict_inode()` does, but for a file without a link in a filesystem that has
@@ -397,6 +403,42 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         T::put_super(unsafe { SuperBlock::from_raw(sb) });
         // SAFETY: By the safety requirements; the reference above has gone out of scope.
         unsafe { SuperVTable::<T>::put_super_callback(sb) }
+    }
+}
+
+/// Getting an inode to the device.
+impl<T: WritableFileSystem> FsInode<T> {
+    /// Writes the inode if it is dirty, and, if asked to wait, its metadata blocks.
+    /// C: `sync_inode_metadata()`.
+    pub fn sync(&self, wait: Wait) -> Result {
+        self.write_if_dirty(wait)?;
+        match wait {
+            Wait::No => Ok(()),
+            Wait::Yes => self.sync_written(),
+        }
+    }
+
+    /// Writes what has been brought to its blocks, and waits for it. The kernel's functions do not do
+    /// that for an inode which the flusher has written: C marks such an inode
+    /// (`I_METADATA_WRITEBACK`), which keeps it in memory until somebody calls `fsync(2)`.
+    pub(in crate::abstractions::fs) fn sync_written(&self) -> Result {
+        // What could not be written is dirty again, and this waits for it.
+        self.super_block().rescue_after_error();
+        or_dirty_again(self, T::sync_inode_metadata)
+    }
+}
+
+/// Whether the caller of `write_inode` asks for the metadata of the inode next.
+/// C: `__writeback_single_inode()`.
+///
+/// # Safety
+///
+/// `wbc` must be the valid argument of a `write_inode` operation.
+unsafe fn is_waited_for(wbc: *mut bindings::writeback_control) -> bool {
+    // SAFETY: By the safety requirements.
+    unsafe {
+        (*wbc).sync_mode == bindings::writeback_sync_modes_WB_SYNC_ALL
+            && bindings::writeback_control::for_sync_raw(wbc) == 0
     }
 }
 

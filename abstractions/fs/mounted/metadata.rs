@@ -49,6 +49,19 @@ impl<T: FileSystem> SuperBlock<T> {
         }
     }
 
+    /// Block number `block`, if it is in memory. C: `sb_find_get_block()`.
+    ///
+    /// If a write of it has failed it is to be written again, as in [`Self::bread`].
+    pub fn cached(&self, block: u64) -> Option<Buffer> {
+        match Buffer::cached(self, block)? {
+            Found::AsIs(buffer) => Some(buffer),
+            Found::Rescued(buffer) => {
+                self.note_rescued(&buffer);
+                Some(buffer)
+            }
+        }
+    }
+
     /// Marks a metadata block of the filesystem to be written. C: `mark_buffer_dirty()`.
     ///
     /// If an earlier write of it has failed the filesystem hears of it.

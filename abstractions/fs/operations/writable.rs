@@ -16,7 +16,8 @@ use crate::{
     abstractions::fs::{
         ExclusiveInode,
         FsInode,
-        HeldInode, //
+        HeldInode,
+        WritableFileSystem, //
     },
     bindings, //
 };
@@ -33,7 +34,7 @@ pub struct BegunSync {
 }
 
 /// What every inode can do that can be changed.
-pub trait WritableInode: InodeOperations {
+pub trait WritableInode: InodeOperations<FileSystem: WritableFileSystem> {
     /// Sets the size in bytes, which is another than the inode's. C: `ext2_setsize()`.
     ///
     /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.

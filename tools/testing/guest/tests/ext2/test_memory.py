@@ -215,3 +215,33 @@ def test_whole_memory(ctx):
     ctx.drop_caches()
     writers.check(disk.where("written"), rounds, size)
     disk.finish()
+
+
+def _inodes():
+    """How many inodes the kernel has."""
+    with open("/proc/sys/fs/inode-nr", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+@timeout(120)
+def test_inodes_leave_memory(ctx):
+    """What has been written in passing, by the flusher or sync(2), is given up as any other
+    inode is. C ext2 keeps it until it is unmounted."""
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    count = min(400, os.statvfs(disk.point).f_ffree - 10)
+    for number in range(count):
+        os.close(os.open(disk.where(f"f{number}"), os.O_CREAT | os.O_WRONLY, 0o644))
+    disks.sync(disk.point)
+    before = _inodes()
+    for _ in range(4):
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+            file.write("2")
+    gone = before - _inodes()
+    if disk.fstype != disks.C_FSTYPE:
+        assert gone >= count, f"{gone} of {count} inodes have left memory"
+    # they are on the disk, or will be: one that comes back knows nothing of that
+    fd = os.open(disk.where("f7"), os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+    assert len(os.listdir(disk.point)) >= count
+    disk.finish()
