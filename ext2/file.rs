@@ -155,6 +155,14 @@ impl FileOperations for File {
 }
 
 impl WritableInode for File {
+    fn sync_metadata(inode: &Ext2Inode) -> Result {
+        inode::sync(inode)
+    }
+
+    fn has_unsynced_metadata(inode: &Ext2Inode) -> bool {
+        inode::has_unsynced(inode)
+    }
+
     fn sync_names(inode: &Ext2Inode) -> Result {
         inode::sync_names(inode)
     }
@@ -202,6 +210,14 @@ impl WritableInode for File {
 }
 
 impl WritableInode for Directory {
+    fn sync_metadata(inode: &Ext2Inode) -> Result {
+        File::sync_metadata(inode)
+    }
+
+    fn has_unsynced_metadata(inode: &Ext2Inode) -> bool {
+        File::has_unsynced_metadata(inode)
+    }
+
     fn sync_names(inode: &Ext2Inode) -> Result {
         File::sync_names(inode)
     }

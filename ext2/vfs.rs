@@ -160,10 +160,6 @@ impl WritableFileSystem for Ext2 {
         inode::sync(inode)
     }
 
-    fn has_unsynced_metadata(inode: &Ext2Inode) -> bool {
-        inode::has_unsynced(inode)
-    }
-
     fn delete_inode(inode: &ExclusiveInode<'_, Ext2Inode>) -> Result {
         evict::delete(inode)
     }

@@ -169,7 +169,7 @@ impl<I: WritableInode> WritableVTable<I> {
             if inode.has_unwritten_pages() {
                 return Err(EIO);
             }
-            inode.sync_written()?;
+            inode.or_dirty_again(I::sync_metadata)?;
             if start == 0 && end == bindings::loff_t::MAX {
                 I::end_whole_sync(inode, begun.mark);
             }

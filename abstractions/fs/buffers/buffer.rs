@@ -44,7 +44,7 @@ use kernel::{
 /// `head` points to a `struct buffer_head` that has been uptodate and mapped in low memory, and on
 /// which `self` owns a reference.
 pub struct Buffer {
-    head: NonNull<bindings::buffer_head>,
+    pub(super) head: NonNull<bindings::buffer_head>,
 }
 
 // SAFETY: A reference to a buffer may be dropped by any thread.
@@ -55,93 +55,6 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// Reads block number `block`, in blocks of the superblock's block size, unless it is in memory.
-    /// C: `sb_bread()`, which reads the disk over a block whose write has failed, too.
-    ///
-    /// Here what is in memory is right then, and is to be written again: [`Found::Rescued`].
-    ///
-    /// Fails with `EIO` if the block cannot be read or is not on the device.
-    #[inline]
-    pub(in crate::abstractions::fs) fn read(sb: &AnySuperBlock, block: u64) -> Result<Found> {
-        // SAFETY: The superblock is valid and has an open device; the block size is the one that
-        // the device was set to. sb_getblk() checks the block number.
-        let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
-        // INVARIANT: sb_getblk() returns a buffer that is mapped and referenced for the caller, and
-        // nobody gets the value before it is uptodate. Buffers of block devices are never in high
-        // memory.
-        let buffer = NonNull::new(head).map(|head| Self { head }).ok_or(EIO)?;
-        // SAFETY: The buffer is valid and referenced.
-        if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
-            return Ok(Found::AsIs(buffer));
-        }
-        buffer.make_valid(Missing::Read)
-    }
-
-    /// Block number `block`, if it is in memory and has contents. C: `sb_find_get_block_nonatomic()`.
-    pub(in crate::abstractions::fs) fn cached(sb: &AnySuperBlock, block: u64) -> Option<Found> {
-        // SAFETY: The superblock is valid and has an open device.
-        let head = unsafe { bindings::rust_mpage_helper_sb_find_get_block(sb.as_raw(), block) };
-        // INVARIANT: A buffer that is found is mapped and referenced for the caller, and nobody gets the
-        // value before it is uptodate.
-        let buffer = NonNull::new(head).map(|head| Self { head })?;
-        // SAFETY: The buffer is valid and referenced.
-        if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
-            return Some(Found::AsIs(buffer));
-        }
-        buffer.make_valid(Missing::Leave).ok()
-    }
-
-    /// Brings valid contents into a buffer that had none when it was looked at. `ENOENT` if it has none
-    /// and is to be left alone.
-    #[cold]
-    fn make_valid(self, missing: Missing) -> Result<Found> {
-        let raw = self.as_raw();
-        // A write or read of it has ended then.
-        let locked = self.lock();
-        if locked.rescue_locked() {
-            drop(locked);
-            return Ok(Found::Rescued(self));
-        }
-        // SAFETY: The buffer is valid and referenced.
-        let is_valid = unsafe { bindings::rust_mpage_helper_buffer_uptodate(raw) };
-        if is_valid || locked.is_dirty() {
-            locked.make_uptodate();
-            drop(locked);
-            return Ok(Found::AsIs(self));
-        }
-        if missing == Missing::Leave {
-            return Err(ENOENT);
-        }
-        // __bh_read() takes the lock over.
-        core::mem::forget(locked);
-        // SAFETY: The buffer is valid, referenced, mapped and locked, and neither has it a change
-        // that the disk does not know of, nor has a write of it failed.
-        to_result(unsafe { bindings::__bh_read(raw, 0, true) })?;
-        Ok(Found::AsIs(self))
-    }
-
-    /// Gets block number `block` without reading it, and fills it with zeroes. It is not dirty yet.
-    /// C: `sb_getblk()`, and what `ext2_alloc_branch()` does with it.
-    ///
-    /// Fails with `ENOMEM` without memory, or if the block is not on the device.
-    pub(super) fn zeroed(sb: &AnySuperBlock, block: u64) -> Result<Self> {
-        // SAFETY: The superblock is valid and has an open device.
-        let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
-        let head = NonNull::new(head).ok_or(ENOMEM)?;
-        // SAFETY: The buffer is valid and referenced; while it is locked its contents are ours.
-        unsafe {
-            bindings::rust_mpage_helper_lock_buffer(head.as_ptr());
-            let bytes = (*head.as_ptr()).b_data;
-            bytes.write_bytes(0, (*head.as_ptr()).b_size);
-            // Of the block's former life.
-            bindings::rust_mpage_helper_clear_buffer_write_error(head.as_ptr());
-            bindings::rust_mpage_helper_set_buffer_uptodate(head.as_ptr());
-            bindings::unlock_buffer(head.as_ptr());
-        }
-        // INVARIANT: Uptodate just above; the reference is the caller's.
-        Ok(Self { head })
-    }
-
     /// Takes over a buffer.
     ///
     /// # Safety
@@ -463,24 +376,6 @@ impl Drop for Buffer {
     }
 }
 
-/// What becomes of a buffer that has no contents.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    /// They are read from the device.
-    Read,
-    /// Nothing: nobody is waiting for them.
-    Leave,
-}
-
-/// A block that was asked for.
-#[must_use]
-pub(in crate::abstractions::fs) enum Found {
-    /// As it is on the disk, or newer.
-    AsIs(Buffer),
-    /// A write of it had failed, of which nobody has heard.
-    Rescued(Buffer),
-}
-
 /// A block that is not being written, and will not be as long as this lives.
 ///
 /// # Invariants
@@ -500,7 +395,7 @@ impl Deref for LockedBuffer<'_> {
 
 impl LockedBuffer<'_> {
     /// As [`Buffer::rescue`]; no write is on its way that could fail yet.
-    fn rescue_locked(&self) -> bool {
+    pub(super) fn rescue_locked(&self) -> bool {
         let raw = self.0.as_raw();
         // SAFETY: The buffer is valid. Its contents have been valid, and a failed write has not
         // changed them. A buffer that a write has failed for is mapped.

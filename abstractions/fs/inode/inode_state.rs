@@ -139,6 +139,17 @@ impl<T: FileSystem> FsInode<T> {
 
 /// Getting it to the device.
 impl<T: FileSystem> FsInode<T> {
+    /// Writes of the inode what the VFS does not call dirty any more. If that fails it is dirty again: the
+    /// error is this caller's only, and who asks for the inode next must not hear that all is well. So
+    /// it is first if a block could not be written before.
+    pub(in crate::abstractions::fs) fn or_dirty_again(
+        &self,
+        write: impl FnOnce(&Self) -> Result,
+    ) -> Result {
+        self.super_block().rescue_after_error();
+        write(self).inspect_err(|_| self.mark_dirty())
+    }
+
     /// Has the inode written if it is dirty. C: `sync_inode_metadata()`.
     pub(in crate::abstractions::fs) fn write_if_dirty(&self, wait: Wait) -> Result {
         // SAFETY: The inode is valid.

@@ -21,8 +21,7 @@ use crate::{
             AddressSpaceWriteOperations,
             FsInode,
             InodeType,
-            WritableFile,
-            WritableFileSystem, //
+            WritableFile, //
         },
         mm::{
             FileBlocks,
@@ -224,7 +223,7 @@ where
             unsafe { bindings::rust_mpage_helper_bdev_write_cache(inode.device().as_raw()) };
         state & UNSYNCED == 0
             && !may_lose
-            && !I::FileSystem::has_unsynced_metadata(inode)
+            && !I::has_unsynced_metadata(inode)
             && I::names_are_synced(inode)
     }
 

@@ -4,11 +4,12 @@
 //!
 //! - [`registration`]: a type that can be mounted; [`parameters`]: the options; [`super_block`]: filling
 //!   one, and what every mounted filesystem can do; [`mod@write`]: what one can that can be written
-//!   to; [`mod@quota`]: what one can that has quota.
+//!   to, its inodes in a [`pass`]; [`mod@quota`]: what one can that has quota.
 //!
 //! May use: `buffers`, `inode`, `mounted`, `quota`.
 
 mod parameters;
+mod pass;
 mod quota;
 mod registration;
 mod super_block;
@@ -21,6 +22,7 @@ pub use self::parameters::{
     Parameters,
     Value, //
 };
+pub use self::pass::Pass;
 pub use self::quota::QuotaFileSystem;
 #[cfg(CONFIG_KUNIT)]
 pub(crate) use self::registration::is_static;
@@ -37,7 +39,6 @@ pub use self::super_block::{
 };
 pub use self::write::{
     AccessChange,
-    Pass,
     Syncing,
     WritableFileSystem,
     WriteTable, //

@@ -12,6 +12,10 @@
 //! What is counted of an inode is no more when it has been deleted, see `quota.rs`.
 
 use super::{
+    pass::{
+        self,
+        Pass, //
+    },
     super_block::SuperVTable,
     MountableFileSystem, //
 };
@@ -58,9 +62,6 @@ pub trait WritableFileSystem: MountableFileSystem {
     /// waits for them. Cheap where all of it has been written. C: `sync_inode_metadata`.
     fn sync_inode_metadata(inode: &FsInode<Self>) -> Result;
 
-    /// Whether [`Self::sync_inode_metadata`] would write or wait for what leads to the data.
-    fn has_unsynced_metadata(inode: &FsInode<Self>) -> bool;
-
     /// Takes the contents of a file that has no link and no user any more from the device. Its
     /// pages are gone. Not called while the filesystem is read-only: the file is left to e2fsck.
     ///
@@ -88,36 +89,6 @@ pub trait WritableFileSystem: MountableFileSystem {
     /// The filesystem is unmounted. All its inodes are gone. What is left of its metadata is to be
     /// written now, see [`SuperBlock::write_metadata`]. C: `put_super`.
     fn put_super(sb: &SuperBlock<Self>);
-}
-
-/// Which inodes are being written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// This one alone: somebody waits for it, or it leaves memory. It is not dirty afterwards.
-    One,
-    /// Many of the filesystem, one after the other, by the flusher. One that is dirty again comes
-    /// again with the next, which for a sync is this: `sync_fs` follows, and may have it written.
-    Many,
-}
-
-impl Pass {
-    /// # Safety
-    ///
-    /// `wbc` must be the valid argument of a `write_inode` operation.
-    unsafe fn from_raw(wbc: *mut bindings::writeback_control) -> Self {
-        // SAFETY: By the safety requirements.
-        let flags = unsafe {
-            bindings::writeback_control::for_sync_raw(wbc)
-                | bindings::writeback_control::tagged_writepages_raw(wbc)
-                | bindings::writeback_control::range_cyclic_raw(wbc)
-        };
-        // The functions of the kernel that write one inode set none of them, and each reason to wake
-        // the flusher sets one.
-        match flags {
-            0 => Self::One,
-            _ => Self::Many,
-        }
-    }
 }
 
 /// A filesystem that is being synced: `s_umount` is held.
@@ -256,10 +227,9 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             let this = unsafe { FsInode::from_raw(inode) };
             // SAFETY: The VFS passes a request that is valid for the call.
             let pass = unsafe { Pass::from_raw(wbc) };
-            this.super_block().rescue_after_error();
-            or_dirty_again(this, |inode| T::write_inode(inode, pass))?;
+            this.or_dirty_again(|inode| T::write_inode(inode, pass))?;
             // SAFETY: As above.
-            if unsafe { is_waited_for(wbc) } {
+            if unsafe { pass::is_waited_for(wbc) } {
                 // SAFETY: The inode is valid. The caller asks for its metadata next, and takes the
                 // mark back: an inode that has it never leaves memory. Who waits later asks without
                 // it, see `FsInode::sync_written()`.
@@ -421,34 +391,9 @@ impl<T: WritableFileSystem> FsInode<T> {
     /// Writes what has been brought to its blocks, and waits for it. The kernel's functions do not do
     /// that for an inode which the flusher has written: C marks such an inode
     /// (`I_METADATA_WRITEBACK`), which keeps it in memory until somebody calls `fsync(2)`.
-    pub(in crate::abstractions::fs) fn sync_written(&self) -> Result {
-        // What could not be written is dirty again, and this waits for it.
-        self.super_block().rescue_after_error();
-        or_dirty_again(self, T::sync_inode_metadata)
+    fn sync_written(&self) -> Result {
+        self.or_dirty_again(T::sync_inode_metadata)
     }
-}
-
-/// Whether the caller of `write_inode` asks for the metadata of the inode next.
-/// C: `__writeback_single_inode()`.
-///
-/// # Safety
-///
-/// `wbc` must be the valid argument of a `write_inode` operation.
-unsafe fn is_waited_for(wbc: *mut bindings::writeback_control) -> bool {
-    // SAFETY: By the safety requirements.
-    unsafe {
-        (*wbc).sync_mode == bindings::writeback_sync_modes_WB_SYNC_ALL
-            && bindings::writeback_control::for_sync_raw(wbc) == 0
-    }
-}
-
-/// Writes an inode that the VFS does not call dirty any more. If that fails it is dirty again: the
-/// error is this caller's only, and who asks for the inode next must not hear that all is well.
-fn or_dirty_again<T: FileSystem>(
-    inode: &FsInode<T>,
-    write: impl FnOnce(&FsInode<T>) -> Result,
-) -> Result {
-    write(inode).inspect_err(|_| inode.mark_dirty())
 }
 
 /// How a reconfiguration changes whether the filesystem may be written to.

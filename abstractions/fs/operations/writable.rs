@@ -16,8 +16,7 @@ use crate::{
     abstractions::fs::{
         ExclusiveInode,
         FsInode,
-        HeldInode,
-        WritableFileSystem, //
+        HeldInode, //
     },
     bindings, //
 };
@@ -34,7 +33,7 @@ pub struct BegunSync {
 }
 
 /// What every inode can do that can be changed.
-pub trait WritableInode: InodeOperations<FileSystem: WritableFileSystem> {
+pub trait WritableInode: InodeOperations {
     /// Sets the size in bytes, which is another than the inode's. C: `ext2_setsize()`.
     ///
     /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
@@ -43,6 +42,13 @@ pub trait WritableInode: InodeOperations<FileSystem: WritableFileSystem> {
     /// Takes note of a mode that the inode gets. Returns that which
     /// is to be in effect, of the same type, and without permissions that `mode` has not.
     fn set_mode(inode: HeldInode<'_, Self::FileSystem>, mode: u16) -> u16;
+
+    /// Writes what of the inode and its metadata has been brought to its blocks, and waits for it. Cheap
+    /// where all of it has been written. C: `sync_inode_metadata`.
+    fn sync_metadata(inode: &FsInode<Self::FileSystem>) -> Result;
+
+    /// Whether [`sync_metadata`](Self::sync_metadata) would write or wait for what leads to the data.
+    fn has_unsynced_metadata(inode: &FsInode<Self::FileSystem>) -> bool;
 
     /// Brings the names of the inode, and those that lead to them, to the device, as far as they are
     /// new. The inode is there. `fsync(2)` calls it.
