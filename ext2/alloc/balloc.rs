@@ -93,7 +93,9 @@ impl SearchSpace for SuperBlock<Ext2> {
         let data = self.data();
         let layout = data.groups.layout(group).ok_or(EUCLEAN)?;
         let block = layout.block_bitmap();
-        let bitmap = self.bread(block.into()).inspect_err(|_| {
+        let bitmap = self.bread(block.into());
+        data.groups.note_bitmap(group, bitmap.is_ok(), &data.space);
+        let bitmap = bitmap.inspect_err(|_| {
             report::corrupt(
                 self,
                 fmt!("cannot read the bitmap of group {group} in block {block}"),
@@ -149,6 +151,28 @@ pub(crate) fn claim(sb: &SuperBlock<Ext2>, wanted: Wanted) -> Result<Promised<'_
     promised.ok_or(ENOSPC)
 }
 
+/// How many bitmaps that could not be read are tried again, at most.
+const TRIES: usize = 16;
+
+/// As [`claim`]; where there is nothing, groups whose bitmaps could not be read are looked at again, the
+/// one of `goal` first.
+fn claim_anywhere(sb: &SuperBlock<Ext2>, goal: u32, wanted: Wanted) -> Result<Promised<'_>> {
+    let data = sb.data();
+    let result = claim(sb, wanted);
+    if result.is_ok() || data.space.withdrawn() == 0 {
+        return result;
+    }
+    let start = data.geometry.group_of_block(goal).unwrap_or(0);
+    let unreadable = data.groups.unreadable_from(start).take(TRIES);
+    match unreadable
+        .filter(|&group| sb.block_bitmap(group).is_ok())
+        .count()
+    {
+        0 => result,
+        _ => claim(sb, wanted),
+    }
+}
+
 /// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
 /// marked dirty. C: `ext2_new_blocks()`.
 ///
@@ -160,7 +184,7 @@ pub(crate) fn new_blocks(
     goal: u32,
     wanted: Wanted,
 ) -> Result<Run> {
-    let mut promised = claim(inode.super_block(), wanted)?;
+    let mut promised = claim_anywhere(inode.super_block(), goal, wanted)?;
     let most = wanted.most.min(promised.count());
     let needed = wanted.needed.min(most);
     let charge = charge(inode, Wanted { needed, most })?;

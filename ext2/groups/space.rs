@@ -17,6 +17,7 @@ use kernel::{
     prelude::*,
     sync::atomic::{
         Atomic,
+        Full,
         Relaxed, //
     }, //
 };
@@ -28,6 +29,8 @@ pub(crate) struct Space {
     /// What of that nobody has been promised. Less than nothing while blocks go back to who was
     /// promised them.
     available: Atomic<i64>,
+    /// What of the free blocks is in groups whose bitmaps cannot be read, and neither of the above.
+    withdrawn: Atomic<i64>,
 }
 
 /// Whose the reserved blocks are, for who claims some.
@@ -45,6 +48,7 @@ impl Space {
         Self {
             free: Atomic::new(free as i64),
             available: Atomic::new(free as i64),
+            withdrawn: Atomic::new(0),
         }
     }
 
@@ -58,6 +62,18 @@ impl Space {
     pub(crate) fn promised(&self) -> u64 {
         let free = self.free.load(Relaxed);
         (free - self.available.load(Relaxed)).max(0) as u64
+    }
+
+    /// How many free blocks nobody can have, for their bitmaps cannot be read.
+    pub(crate) fn withdrawn(&self) -> u64 {
+        self.withdrawn.load(Relaxed).max(0) as u64
+    }
+
+    /// Takes free blocks of a group out that nobody can have, or puts them back.
+    fn withdraw(&self, count: i64) {
+        self.free.add(-count, Relaxed);
+        self.available.add(-count, Relaxed);
+        self.withdrawn.add(count, Relaxed);
     }
 
     /// How many blocks can be claimed.
@@ -113,6 +129,46 @@ impl Space {
     pub(crate) fn add_freed(&self, count: u32) {
         self.free.add(i64::from(count), Relaxed);
         self.available.add(i64::from(count), Relaxed);
+    }
+}
+
+/// How many free blocks of a group have been taken out of a [`Space`]: those that it had when its bitmap
+/// could not be read. Just as many come back, when it can be; what changes in the group meanwhile, by who
+/// has had the bitmap before, changes the [`Space`] as ever.
+///
+/// C counterpart: none in ext2; `ext4_mark_group_bitmap_corrupted()`, after which they are gone for good.
+pub(crate) struct Withdrawn(Atomic<u32>);
+
+impl Withdrawn {
+    /// None has been.
+    pub(crate) const fn none() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// Whether any has been.
+    #[inline]
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    /// The bitmap of the group, which has `free` free blocks, could not be read.
+    pub(crate) fn take_from(&self, space: &Space, free: u32) {
+        if self.is_any() || free == 0 {
+            return;
+        }
+        // Before anybody can put them back: there is never too much that can be claimed.
+        space.withdraw(free.into());
+        if self.0.cmpxchg(0, free, Full).is_err() {
+            space.withdraw(-i64::from(free));
+        }
+    }
+
+    /// The bitmap of the group could be read.
+    #[inline]
+    pub(crate) fn give_back_to(&self, space: &Space) {
+        if self.is_any() {
+            space.withdraw(-i64::from(self.0.xchg(0, Full)));
+        }
     }
 }
 
@@ -300,6 +356,36 @@ mod tests {
         assert_eq!((space.free(), space.promised()), (12, 4));
         drop(four);
         assert_eq!(space.available(), 12);
+    }
+
+    #[test]
+    fn what_is_withdrawn_comes_back_once() {
+        let space = Space::new(100);
+        let (one, two) = (Withdrawn::none(), Withdrawn::none());
+        let mut promised = space.claim(wanted(20, 20), Reserve::Use).unwrap();
+
+        one.take_from(&space, 60);
+        one.take_from(&space, 60);
+        two.take_from(&space, 0);
+        assert!(one.is_any() && !two.is_any());
+        assert_eq!(
+            (space.available(), space.promised(), space.withdrawn()),
+            (20, 20, 60)
+        );
+        assert!(space.claim(wanted(21, 21), Reserve::Use).is_none());
+        // Who has had the bitmap before goes on.
+        promised.spend(5);
+        space.add_freed(2);
+        two.take_from(&space, 30);
+        // More is promised than there is.
+        assert_eq!((space.available(), space.promised()), (0, 15));
+
+        one.give_back_to(&space);
+        one.give_back_to(&space);
+        assert_eq!((space.available(), space.withdrawn()), (52, 30));
+        two.give_back_to(&space);
+        drop(promised);
+        assert_eq!((space.free(), space.available()), (97, 97));
     }
 
     #[test]

@@ -27,6 +27,10 @@ use super::{
         GroupError,
         GroupLayout, //
     },
+    space::{
+        Space,
+        Withdrawn, //
+    },
 };
 use crate::disk::{
     geometry::{
@@ -62,6 +66,8 @@ struct Group {
     debt: Atomic<u32>,
     /// Whether the block bitmap has been looked at.
     bitmap_checked: Atomic<bool>,
+    /// Its free blocks that nobody can have.
+    withdrawn: Withdrawn,
 }
 
 /// All groups.
@@ -108,6 +114,7 @@ impl GroupTable {
                         layout,
                         debt: Atomic::new(0),
                         bitmap_checked: Atomic::new(false),
+                        withdrawn: Withdrawn::none(),
                     },
                     GFP_KERNEL,
                 )?;
@@ -146,6 +153,40 @@ impl GroupTable {
         self.groups.get(group as usize).is_some_and(|group| {
             // Mostly it has been: a look leaves the cache line with everybody.
             !group.bitmap_checked.load(Relaxed) && !group.bitmap_checked.xchg(true, Relaxed)
+        })
+    }
+
+    /// Notes whether the group's block bitmap can be read, and so whether its free blocks can be had.
+    #[inline]
+    pub(crate) fn note_bitmap(&self, group: u32, is_readable: bool, space: &Space) {
+        let Some(withdrawn) = self
+            .groups
+            .get(group as usize)
+            .map(|group| &group.withdrawn)
+        else {
+            return;
+        };
+        match is_readable {
+            true => withdrawn.give_back_to(space),
+            false => withdrawn.take_from(space, self.count(group, GroupCount::FreeBlocks)),
+        }
+    }
+
+    /// Takes it that all bitmaps can be read: somebody else may have repaired them.
+    pub(crate) fn trust_bitmaps(&self, space: &Space) {
+        for group in &self.groups {
+            group.withdrawn.give_back_to(space);
+        }
+    }
+
+    /// The groups whose bitmaps could not be read when they were wanted last and that had free blocks,
+    /// from group `start` on and then from the first.
+    pub(crate) fn unreadable_from(&self, start: u32) -> impl Iterator<Item = u32> + '_ {
+        let all = 0..self.groups.len() as u32;
+        let start = start.min(all.end);
+        Iterator::chain(start..all.end, 0..start).filter(|&group| {
+            let group = self.groups.get(group as usize);
+            group.is_some_and(|group| group.withdrawn.is_any())
         })
     }
 

@@ -132,14 +132,15 @@ pub(crate) fn reconfigure(
     Ok(())
 }
 
-/// What has been promised is not free any more. C: `ext2_statfs()`.
+/// What has been promised is not free any more, nor what is in groups whose bitmaps cannot be read.
+/// C: `ext2_statfs()`.
 pub(crate) fn statfs(sb: &SuperBlock<Ext2>) -> Result<StatFs> {
     let data = sb.data();
     let geometry = &data.geometry;
     let free_blocks = data
         .groups
         .sum(GroupCount::FreeBlocks)
-        .saturating_sub(data.space.promised());
+        .saturating_sub(data.space.promised() + data.space.withdrawn());
     let overhead = if data.options().minix_df {
         0
     } else {

@@ -266,6 +266,7 @@ pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
     }
     // e2fsck may have corrected it since it was mounted.
     data.state.adopt_state();
+    data.groups.trust_bitmaps(&data.space);
     data.space.recount(data.groups.sum(GroupCount::FreeBlocks));
     data.counters.recount(&data.groups);
     open(sb)
