@@ -8,31 +8,24 @@
 //! stored with the pointer after that batch only. A block whose pointer is in an indirect block that
 //! can be found on disk cannot wait: [`allocate`](crate::map::allocate) writes it at once.
 //!
-//! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio. `stored` is
-//! outside of all of them, inside `s_umount` only: who syncs holds it while inodes are written.
+//! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio. That of
+//! [`PutOff`] is outside of all of them, inside `s_umount` only: who syncs holds it while inodes are
+//! written.
 
 #![deny(unsafe_code)]
 
 use super::{
     batch::Batches,
     ordered::Ordered,
+    put_off::PutOff,
     write::{
         write_blocks,
         Waiting, //
     },
 };
 use kernel::{
-    new_mutex,
     prelude::*,
-    static_lock_class,
-    sync::{
-        atomic::{
-            Acquire,
-            Atomic,
-            Release, //
-        },
-        Mutex, //
-    }, //
+    static_lock_class, //
 };
 use rust_mpage::fs::{
     Buffer,
@@ -73,11 +66,8 @@ impl Settled {
 pub(crate) struct FreshBranches {
     #[pin]
     batches: Batches<Branch>,
-    /// How often inodes have been put off.
-    put_off: Atomic<u64>,
-    /// Of which those up to here have been stored since.
     #[pin]
-    stored: Mutex<u64>,
+    put_off: PutOff,
 }
 
 impl FreshBranches {
@@ -88,8 +78,7 @@ impl FreshBranches {
                 (c"ext2_branches_waiting", static_lock_class!()),
                 (c"ext2_branches_running", static_lock_class!()),
             ),
-            put_off: Atomic::new(0),
-            stored <- new_mutex!(0, "ext2_put_off"),
+            put_off <- PutOff::new(),
         })
     }
 
@@ -139,7 +128,7 @@ impl FreshBranches {
 
     /// Notes that an inode which waits for a batch is written later, with others.
     pub(crate) fn note_put_off(&self) {
-        self.put_off.fetch_add(1, Release);
+        self.put_off.note();
     }
 
     /// Has all that inodes wait for which have been put off brought to the medium, if there are any, and
@@ -151,13 +140,10 @@ impl FreshBranches {
         sb: &SuperBlock<F>,
         write_inodes: impl FnOnce(),
     ) {
-        let mut stored = self.stored.lock();
-        let noted = self.put_off.load(Acquire);
-        if *stored != noted {
+        self.put_off.store(|| {
             let _ = self.settle_all(sb);
             write_inodes();
-            *stored = noted;
-        }
+        });
     }
 
     /// Has all that there is brought to the medium. Failures are kept.

@@ -21,8 +21,8 @@
 //!
 //! Writing happens in a [`batch`] for all that is waiting, with one flush of the device: what one
 //! inode or directory needs, others will need soon. [`write`] does it, in the order of [`sort`];
-//! [`pending_cuts`] is the list of
-//! [`cuts`], [`records`] that of [`removals`], and [`kept_links`] what others see of it.
+//! [`pending_cuts`] is the list of [`cuts`], [`records`] that of [`removals`], and [`kept_links`] what
+//! others see of it; [`put_off`] counts inodes that are written later, for the sake of [`branches`].
 //!
 //! C counterpart: none; C ext2 leaves what a crash makes of its order to e2fsck.
 //!
@@ -40,6 +40,7 @@ mod names;
 pub(crate) mod ordered;
 pub(crate) mod owners;
 mod pending_cuts;
+mod put_off;
 mod records;
 pub(crate) mod removals;
 mod sort;
