@@ -143,6 +143,15 @@ rust_mpage_helper_forget_cached_block(struct super_block *sb, sector_t block)
 	brelse(bh);
 }
 
+__helper bool rust_mpage_helper_sb_is_cached(struct super_block *sb, sector_t block)
+{
+	struct buffer_head *bh = sb_find_get_block(sb, block);
+	bool cached = bh && buffer_uptodate(bh);
+
+	brelse(bh);
+	return cached;
+}
+
 __helper void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block)
 {
 	struct buffer_head *bh = bdev_getblk(sb->s_bdev, block, sb->s_blocksize,

@@ -74,6 +74,7 @@ void rust_mpage_helper_ratelimit_default_init(struct ratelimit_state *rs);
 /* Buffers */
 struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
 						sector_t block);
+bool rust_mpage_helper_sb_is_cached(struct super_block *sb, sector_t block);
 /* But not over a buffer whose write has failed, or that is dirty */
 void rust_mpage_helper_sb_breadahead(struct super_block *sb, sector_t block);
 void rust_mpage_helper_get_bh(struct buffer_head *bh);

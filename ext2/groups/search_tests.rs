@@ -263,6 +263,23 @@ mod block_search {
     }
 
     #[test]
+    fn a_window_has_room_for_what_is_to_come() -> Result {
+        let space = space()?;
+        let mut files = [file(), file(), file(), file()];
+        let [a, b, c, d] = &mut files;
+
+        a.expect(300);
+        assert_eq!(get(&space, a, 101, 4)?, (101, 4));
+        assert_eq!(get(&space, b, 101, 4)?, (401, 4));
+        // No further than to the end of the group.
+        c.expect(5000);
+        assert_eq!(get(&space, c, 101, 4)?, (409, 4));
+        assert_eq!(get(&space, d, 101, 4)?, (1 + GROUP + METADATA, 4));
+        assert_eq!(get(&space, a, 105, 296)?, (105, 296));
+        Ok(())
+    }
+
+    #[test]
     fn many_blocks_are_those_of_one_after_the_other() -> Result {
         let spaces = [space()?, space()?];
         let mut files = [

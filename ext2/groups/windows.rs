@@ -101,8 +101,17 @@ struct Info {
     goal_size: u32,
     /// Blocks allocated from the window.
     hits: u64,
+    /// So many are about to be asked for, from the next one on.
+    coming: u32,
     last_logical: u32,
     last_physical: u32,
+}
+
+impl Info {
+    /// How many of the blocks that are to come there can be from `from` to `last`.
+    fn coming_in(&self, from: u64, last: u64) -> u64 {
+        u64::from(self.coming).min((last + 1).saturating_sub(from))
+    }
 }
 
 impl BlockAllocInfo {
@@ -120,6 +129,7 @@ impl BlockAllocInfo {
                 Windowing::Off => 0,
             },
             hits: 0,
+            coming: 0,
             last_logical: 0,
             last_physical: 0,
         });
@@ -158,6 +168,14 @@ impl BlockAllocInfo {
     pub(crate) fn set_goal_size(&mut self, blocks: u32) {
         if let Some(info) = &mut self.info {
             info.goal_size = blocks.min(MAX_BLOCKS);
+        }
+    }
+
+    /// So many blocks are known to be asked for, one after the other, from the next one on: the window
+    /// is to have room for them, if there is room in the group. C knows of those that it gives at once.
+    pub(crate) fn expect(&mut self, blocks: u32) {
+        if let Some(info) = &mut self.info {
+            info.coming = blocks;
         }
     }
 
@@ -233,8 +251,10 @@ impl Windows {
         match info.window {
             Some(window) if window.suits(group, goal) => {
                 if let Some(goal) = goal {
-                    let left = window.end - (group.first + u64::from(goal)) + 1;
-                    self.extend(info, u64::from(count).saturating_sub(left));
+                    let goal = group.first + u64::from(goal);
+                    let left = window.end - goal + 1;
+                    let wanted = info.coming_in(goal, group.last).max(count.into());
+                    self.extend(info, wanted.saturating_sub(left));
                 }
                 Prepared::Window(info.window.unwrap_or(window))
             }
@@ -314,12 +334,26 @@ impl Windows {
         from: u64,
         last: u64,
     ) -> Option<Window> {
-        let size = u64::from(info.goal_size.max(1));
+        let least = u64::from(info.goal_size.max(1));
+        let coming = info.coming_in(from, last);
         let mut windows = self.windows.lock();
-        let start = find_space(&mut windows, from, last, size)?;
-        let window = Window {
-            start,
-            end: start + (size - 1),
+        let for_all = match coming > least {
+            true => find_space(&mut windows, from, last, coming),
+            false => None,
+        };
+        let window = match for_all {
+            // What comes then goes on in the next group as it begins in this one.
+            Some(start) => Window {
+                start,
+                end: (start + (coming - 1)).min(last).max(start + (least - 1)),
+            },
+            None => {
+                let start = find_space(&mut windows, from, last, least)?;
+                Window {
+                    start,
+                    end: start + (least - 1),
+                }
+            }
         };
 
         let old = info

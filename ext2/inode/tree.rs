@@ -27,6 +27,7 @@ use crate::{
         },
         windows::{
             BlockAllocInfo,
+            Windowing,
             Windows, //
         }, //
     },
@@ -51,6 +52,8 @@ pub(crate) struct KnownHole {
 pub(crate) struct Tree {
     /// Where the file gets its blocks.
     pub(crate) info: BlockAllocInfo,
+    /// Where arrays of pointers get theirs that promised blocks will need, if these are several.
+    pub(crate) ahead: BlockAllocInfo,
     /// An array of pointers to data that the tree has, with its number.
     array: Option<(u64, PointerArray)>,
     /// What has been promised; [`Self::settle`] has to be called when it has changed.
@@ -66,6 +69,7 @@ impl Tree {
     pub(crate) const fn new() -> Self {
         Self {
             info: BlockAllocInfo::new(),
+            ahead: BlockAllocInfo::new(),
             array: None,
             delayed: Delayed::new(),
             kept: Kept::none(),
@@ -115,10 +119,27 @@ impl Tree {
         self.array = Some((number, array));
     }
 
-    /// Gives up what is kept for the file: its window, one of `windows`, and the array.
+    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, where the file
+    /// goes on: so what it has a window for there begins behind it.
+    pub(crate) fn begin_ahead(&mut self, windows: &Windows) {
+        windows.discard(&mut self.info);
+        self.ahead.ensure(Windowing::On);
+        self.ahead.set_goal_size(self.delayed.arrays());
+    }
+
+    /// Gives that window up when no array is promised any more.
+    #[inline]
+    pub(crate) fn end_ahead(&mut self, windows: &Windows) {
+        if self.delayed.arrays() == 0 && self.ahead.window().is_some() {
+            windows.discard(&mut self.ahead);
+        }
+    }
+
+    /// Gives up what is kept for the file: its windows, of `windows`, and the array.
     /// C: `ext2_discard_reservation()`.
     pub(crate) fn give_up(&mut self, windows: &Windows) {
         windows.discard(&mut self.info);
+        windows.discard(&mut self.ahead);
         self.array = None;
     }
 }

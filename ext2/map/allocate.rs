@@ -47,7 +47,10 @@ use crate::{
         Run,
         Wanted, //
     },
-    groups::space::Promised,
+    groups::{
+        space::Promised,
+        windows::BlockAllocInfo, //
+    },
     inode::{
         self,
         array::PointerArray,
@@ -80,7 +83,7 @@ const TRIES: u32 = 8;
 
 /// A question for blocks of a file that is written to: what is missing is allocated.
 pub(crate) struct Request<'a> {
-    inode: &'a Ext2Inode,
+    pub(super) inode: &'a Ext2Inode,
     /// The first block.
     at: u64,
     path: &'a BlockPath,
@@ -191,7 +194,7 @@ impl<'a> Request<'a> {
             most: nulls.min(together).max(1),
         };
         self.pay(tree, level, |tree, promised| {
-            let run = self.get_run(tree, goal, wanted, promised)?;
+            let run = self.get_run(&mut tree.info, goal, wanted, promised)?;
 
             self.initialise(run, level)
                 .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
@@ -261,17 +264,18 @@ impl<'a> Request<'a> {
         blocks: &mut Gathering,
         promised: &mut Option<Promised<'_>>,
     ) -> Result {
+        self.gather_arrays(tree, goal, blocks, promised)?;
         while let Some(wanted) = blocks.wanted() {
-            let run = self.get_run(tree, goal, wanted, promised)?;
+            let run = self.get_run(&mut tree.info, goal, wanted, promised)?;
             blocks.take(run);
         }
         Ok(())
     }
 
     /// Allocates up to `wanted.most` blocks in a row that the disk does not say are another file's.
-    fn get_run(
+    pub(super) fn get_run(
         &self,
-        tree: &mut Tree,
+        info: &mut BlockAllocInfo,
         goal: u32,
         wanted: Wanted,
         promised: &mut Option<Promised<'_>>,
@@ -281,7 +285,6 @@ impl<'a> Request<'a> {
         let mut tries = TRIES;
 
         loop {
-            let info = &mut tree.info;
             let run = match promised.as_mut().filter(|it| it.count() != 0) {
                 Some(promised) => {
                     // All of them are to be written now.

@@ -304,7 +304,9 @@ pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
 
 /// Keeps what is promised, `promised` being what there is beyond that, and notes how much it is.
 pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promised<'_>>) {
-    let count = tree.settle(&inode.super_block().data().space, promised);
+    let data = inode.super_block().data();
+    let count = tree.settle(&data.space, promised);
+    tree.end_ahead(&data.windows);
     inode.data().delay.set_blocks(count);
 }
 
@@ -329,10 +331,14 @@ pub(super) fn promised<'s>(
     level: usize,
 ) -> Option<Promised<'s>> {
     if inode.data().delay.blocks() == 0 {
+        tree.info.expect(0);
         return None;
     }
     let space = &inode.super_block().data().space;
-    if tree.delayed.run_from(at).is_some() {
+    let run = tree.delayed.run_from(at);
+    let coming = |run: &Range<u32>| (run.end - at).saturating_add(tree.delayed.arrays());
+    tree.info.expect(run.as_ref().map_or(0, coming));
+    if run.is_some() {
         return Some(tree.take_promised(u32::MAX, space));
     }
     let missing = MissingArrays::new(at, path, level);

@@ -97,11 +97,16 @@ impl Gathering {
         if self.data.is_some() {
             return None;
         }
-        let indirect = (self.plan.indirect - self.filled) as u32;
+        let indirect = self.indirect_wanted();
         Some(Wanted {
             needed: indirect + 1,
             most: indirect + self.plan.data,
         })
+    }
+
+    /// How many indirect blocks there are not yet.
+    pub(crate) fn indirect_wanted(&self) -> u32 {
+        (self.plan.indirect - self.filled) as u32
     }
 
     /// Takes what the allocator gave, no more than was [`wanted`](Self::wanted) at most.

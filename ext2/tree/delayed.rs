@@ -98,6 +98,12 @@ impl Delayed {
         self.blocks.len() + self.arrays.len()
     }
 
+    /// How many arrays there are.
+    #[inline]
+    pub(crate) fn arrays(&self) -> u32 {
+        self.arrays.len()
+    }
+
     /// The promised blocks from `at` on without a gap, if it is one.
     #[inline]
     pub(crate) fn run_from(&self, at: u32) -> Option<Range<u32>> {

@@ -78,6 +78,12 @@ impl AnySuperBlock {
         Buffer::zeroed(self, block)
     }
 
+    /// Whether block number `block` is in memory. C: `sb_find_get_block()`.
+    pub fn is_cached(&self, block: u64) -> bool {
+        // SAFETY: The superblock is valid and has an open device.
+        unsafe { bindings::rust_mpage_helper_sb_is_cached(self.as_raw(), block) }
+    }
+
     /// Begins to read block number `block`, which is wanted soon. C: `sb_breadahead()`.
     pub fn readahead_block(&self, block: u64) {
         // SAFETY: The superblock is valid and has an open device.
