@@ -107,8 +107,8 @@ def test_an_array_stays_for_what_is_promised(ctx):
 
 
 def _writes_to_bitmaps(ctx, options):
-    """Short-lived files on a disk whose writes are logged: (how often a block bitmap
-    was written, sectors written in all)."""
+    """Short-lived files on a disk whose writes are logged: (how often a block bitmap or a
+    group descriptor was written, sectors written in all)."""
     disk = disks.Disk(ctx, "blank-1k")
     logged = writelog.Logged(ctx, disk)
     disk.mount(options, device=logged.device.path)
@@ -130,6 +130,43 @@ def _writes_to_bitmaps(ctx, options):
     hit = sum(any(entry.sector < (block + 1) * 2 and entry.sector + entry.sectors > block * 2
                   for block in bitmaps) for entry in entries if entry.is_write)
     return hit, sum(entry.sectors for entry in entries if entry.is_write)
+
+
+def _writes_to_groups(ctx, options):
+    """Files that are there are written and cut to nothing, on a disk whose writes are
+    logged: how often a block bitmap was written, and how often a group descriptor."""
+    disk = disks.Disk(ctx, "blank-1k")
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(options, device=logged.device.path)
+    paths = [disk.where(f"short{number}") for number in range(10)]
+    for path in paths:
+        writers.make(path, 0, 0)
+    disks.sync(disk.point)
+    logged.mark("begin")
+    for number, path in enumerate(paths):
+        with open(path, "r+b", 0) as file:
+            file.write(writers.content(number, 0, 100_000))
+        writers.check(path, number, 100_000)
+        os.truncate(path, 0)
+    disks.sync(disk.point)
+    logged.mark("end")
+    groups = ext2disk.Groups(disk.path)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    marks = [number for number, entry in enumerate(replay.entries) if entry.mark]
+    writes = [entry for entry in replay.entries[marks[0]:marks[-1]] if entry.is_write]
+    return [sum(any(entry.sector < (block + 1) * 2 and entry.sector + entry.sectors > block * 2
+                    for block in blocks) for entry in writes)
+            for blocks in ({place[0] for place in groups.places}, {groups.first + 1})]
+
+
+def test_short_lived_contents_cost_no_group(ctx):
+    """What is written to files and cut off before it is written back: neither a bitmap nor a
+    descriptor goes to the disk. (With a new file they do: it takes an inode.)"""
+    _delays(ctx)
+    assert all(_writes_to_groups(ctx, "nodelalloc")), "they are not where the test looks"
+    assert _writes_to_groups(ctx, "") == [0, 0]
 
 
 def test_short_lived_files_cost_nothing(ctx):
@@ -372,11 +409,14 @@ def test_given_up_at_writeback(ctx):
     faulty.bad(*[place[0] for place in ext2disk.Groups(disk.path).places])
     number = error_of(os.fsync, fd)[1]
     assert number == errno.EIO, f"fsync: {number}, {_counts(disk, fd)}, {free}"
-    assert _counts(disk, fd) == (0, free)
+    # what no bitmap says is free nobody can have
+    assert _counts(disk, fd) == (0, 0)
     faulty.good()
     ctx.drop_caches()
     os.pwrite(fd, b"y" * 1024, 50 * 1024)
     os.fsync(fd)
+    # the block, and the one that leads to it
+    assert _counts(disk, fd) == (4, free - 2)
     ctx.drop_caches()
     data = os.pread(fd, 300_000, 0)
     assert data[50 * 1024:51 * 1024] == b"y" * 1024

@@ -201,6 +201,38 @@ def _grow_side_by_side(ctx, fstype):
     return max(found)
 
 
+def _pieces_in_all(ctx, options):
+    """A file with an indirect block and a doubly indirect one, and one of 200 KB, both written
+    before they are synced, page by page in turns: pieces of each."""
+    disk = disks.Disk(ctx, "large-1k").mount(options)
+    sizes = {"large": 3_000_000, "small": 200_000}
+    with contextlib.ExitStack() as stack:
+        files = {name: stack.enter_context(open(disk.where(name), "wb", 0)) for name in sizes}
+        for at in range(0, max(sizes.values()), PAGE):
+            for number, (name, size) in enumerate(sizes.items()):
+                if at < size:
+                    files[name].write(writers.content(number, at, min(PAGE, size - at)))
+        free = os.statvfs(disk.point).f_bfree
+        disks.sync(disk.point)
+        assert os.statvfs(disk.point).f_bfree == free or "nodelalloc" in options
+    found = [_pieces(disk.where(name)) for name in sizes]
+    ctx.drop_caches()
+    for number, (name, size) in enumerate(sizes.items()):
+        writers.check(disk.where(name), number, size)
+    disk.finish()
+    ctx.log(f"{options}: pieces: {found}")
+    return found
+
+
+def test_arrays_are_in_front(ctx):
+    """The arrays of pointers that a file will need before it is written lie in front of its
+    blocks, which are in one piece; without delay one lies between each 256."""
+    _delays(ctx)
+    # the pointers in the inode are to blocks in front of the arrays
+    assert _pieces_in_all(ctx, "delalloc") == [2, 2]
+    assert _pieces_in_all(ctx, "nodelalloc")[0] > 10
+
+
 def test_files_side_by_side_are_in_one_piece(ctx):
     """Four files that grow in turns before they are written back, and what they are in
     in C, where each keeps a window of blocks."""

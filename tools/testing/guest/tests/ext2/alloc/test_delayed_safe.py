@@ -5,6 +5,8 @@ thrown away, and a crash shows no more of it than it would have without that.
 
 import ctypes
 import errno
+import fcntl
+import functools
 import mmap
 import os
 import signal
@@ -267,4 +269,120 @@ def test_a_bitmap_cannot_be_read(ctx):
     ctx.drop_caches()
     writers.check(disk.where("f"), _NEW, size)
     os.close(fd)
+    faulty.end()
+
+
+def test_put_off_when_it_became_read_only(ctx):
+    """The flusher has given a file its places and put its inode off, and then an error makes
+    the filesystem read-only: the inode is stored when it goes, with all that it leads to."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "namespace-counts").mount("errors=remount-ro,delalloc")
+    path, size = disk.where("f"), 100_000
+    writers.make(path, _NEW, 0)
+    disks.sync(disk.point)
+    # by age: once, and not again before an error comes, which is much sooner
+    with disturb.tuned(dirty_expire_centisecs=500, dirty_writeback_centisecs=100):
+        with open(path, "r+b", 0) as file:
+            file.write(writers.content(_NEW, 0, size))
+        waiting.until(lambda: _has_image(disk, 4096, 4096), "it is not written")
+        with disturb.tuned(dirty_writeback_centisecs=0):
+            assert error_of(os.mkdir, disk.where("one/new"))[1] == errno.EUCLEAN
+            assert os.statvfs(disk.point).f_flag & os.ST_RDONLY
+            disk.umount()
+    disk.mount()
+    assert os.path.getsize(disk.where("f")) == size, os.path.getsize(disk.where("f"))
+    writers.check(disk.where("f"), _NEW, size)
+    disk.umount()
+
+
+def _freeze(point, thaw):
+    fd = os.open(point, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, 0xC0045878 if thaw else 0xC0045877, 0)
+    finally:
+        os.close(fd)
+
+
+def test_closed_while_it_is_frozen(ctx):
+    """A file that was cut to nothing and written anew is closed while the filesystem is
+    frozen: nothing is changed for it in memory that the device would get."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
+    path = disk.where("document")
+    writers.make(path, _OLD, 30_000)
+    with disturb.tuned(dirty_writeback_centisecs=0):
+        file = open(path, "wb", 0)  # pylint: disable=consider-using-with
+        file.write(writers.content(_NEW, 0, 30_000))
+        device = os.open(disk.device, os.O_RDONLY)
+        _freeze(disk.point, False)
+        try:
+            os.fsync(device)
+            before = _writes(disk.device)
+            file.close()
+            os.fsync(device)
+            assert _writes(disk.device) == before, "it is written to a frozen filesystem"
+        finally:
+            _freeze(disk.point, True)
+            os.close(device)
+    writers.check(path, _NEW, 30_000)
+    disk.finish()
+
+
+def _writes(device):
+    """How many requests to write a device has had."""
+    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
+        return int(file.read().split()[4])
+
+
+def _fill(fd, seed):
+    return writers.fill(fd, (50_000, 1), functools.partial(writers.content, seed))
+
+
+@timeout(120)
+def test_what_no_bitmap_says_is_free_is_not_promised(ctx):
+    """A group's bitmap cannot be read: when that has been found, its free blocks are not
+    free, and what is written until the disk is full is written all of it. They come back
+    once, when it can be read and all others are full."""
+    _delays(ctx)
+    ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
+    faulty = Faulty(ctx, "blank-4k")
+    disk = faulty.disk.mount("errors=continue,delalloc", device=faulty.device.path)
+    groups = ext2disk.Groups(disk.path)
+    fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
+    os.fsync(fd)
+    disturb.reclaim()
+    group = (os.fstat(fd).st_ino - 1) // ext2disk.superblock(disk.path)["inodes_per_group"]
+    faulty.bad(groups.places[group][0])
+    before = os.statvfs(disk.point).f_bfree
+    os.pwrite(fd, writers.content(1, 0, 4096), 0)
+    os.fsync(fd)
+    there = os.statvfs(disk.point).f_bfree
+    lost = before - 1 - there
+    assert 500 < lost < 1024, (before, there)
+    # again, and it is lost once
+    os.pwrite(fd, writers.content(1, 0, 40 * 4096), 0)
+    os.fsync(fd)
+    assert os.statvfs(disk.point).f_bfree == there - 40, os.statvfs(disk.point).f_bfree
+    size = _fill(fd, 1)
+    assert os.statvfs(disk.point).f_bfree == 0, os.statvfs(disk.point).f_bfree
+    os.fsync(fd)
+    faulty.good()
+    ctx.drop_caches()
+    writers.check(disk.where("f"), 1, size)
+    # who finds nothing looks again
+    more = os.open(disk.where("more"), os.O_CREAT | os.O_RDWR, 0o644)
+    os.pwrite(more, writers.content(2, 0, 4096), 0)
+    assert os.statvfs(disk.point).f_bfree == lost - 1, os.statvfs(disk.point).f_bfree
+    more_size = _fill(more, 2)
+    os.fsync(more)
+    assert os.statvfs(disk.point).f_bfree == 0
+    assert abs(more_size - lost * 4096) < 4 * 4096, (more_size, lost)
+    ctx.drop_caches()
+    writers.check(disk.where("more"), 2, more_size)
+    for name, opened in (("f", fd), ("more", more)):
+        os.close(opened)
+        os.unlink(disk.where(name))
+    disks.sync(disk.point)
+    # the blocks of both, and the one of the directory is there still
+    assert os.statvfs(disk.point).f_bfree == before
     faulty.end()

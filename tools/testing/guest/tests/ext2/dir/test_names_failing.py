@@ -108,7 +108,8 @@ def _forget(root):
     for _ in range(2):
         with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
             file.write("3")
-    return {entry.name for entry in lowlevel.list_directory(os.path.join(root, "d"))}
+    return {entry.name for folder in ("d", "removed")
+            for entry in lowlevel.list_directory(os.path.join(root, folder))}
 
 
 @timeout(120)
@@ -122,18 +123,23 @@ def test_page_stays_until_it_is_written(ctx):
     device = _Device(ctx, "blank-4k", "")
     root = device.disk.point
     path = os.path.join(root, "d")
-    os.mkdir(path)
-    for name in ("gone", "kept"):
-        with open(os.path.join(path, name), "wb"):
-            pass
+    # where nothing but a removal is to be written, which waits for no inode: so it is tried,
+    # and the page is clean then
+    removed = os.path.join(root, "removed")
+    for folder, names in ((path, ("gone", "kept")), (removed, ("lost", "left"))):
+        os.mkdir(folder)
+        for name in names:
+            with open(os.path.join(folder, name), "wb"):
+                pass
     with no_flusher():
         disks.sync(root)
         device.fail()
         os.unlink(os.path.join(path, "gone"))
+        os.unlink(os.path.join(removed, "lost"))
         fd = os.open(os.path.join(path, "new"), os.O_CREAT | os.O_WRONLY, FILE)
         found = _forget(root)
         device.work()
-        assert b"gone" not in found and {b"kept", b"new"} <= found, found
+        assert not found & {b"gone", b"lost"} and {b"kept", b"left", b"new"} <= found, found
         with contextlib.suppress(OSError):
             os.fsync(fd)  # it may tell of the write that failed
         os.fsync(fd)
@@ -147,7 +153,46 @@ def test_page_stays_until_it_is_written(ctx):
             with open(os.path.join(path, f"more{number}"), "wb"):
                 pass
         assert not os.path.exists(os.path.join(path, "gone"))
+        assert not os.path.exists(os.path.join(removed, "lost"))
     device.end()
+
+
+def _reads(device):
+    """How many requests to read a device has had."""
+    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
+@timeout(60)
+def test_page_of_a_link_does_not_stay(ctx):
+    """The target of a symbolic link that could not be written: nobody writes it once more, so
+    that its page is not kept; it is read from the device when it is wanted."""
+    ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
+    device = _Device(ctx, "blank-4k", "")
+    path = os.path.join(device.disk.point, "link")
+    with no_flusher():
+        os.symlink("t" * 300, path)
+        link = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+        device.fail()
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                disks.sync(device.disk.point)
+        device.work()
+        for _ in range(2):
+            with contextlib.suppress(OSError):
+                disks.sync(device.disk.point)
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+            file.write("1")
+        before = _reads(device.disk.device)
+        with contextlib.suppress(OSError):
+            os.readlink("", dir_fd=link)
+        assert _reads(device.disk.device) > before, "it is in memory still"
+        os.close(link)
+        os.unlink(path)
+        for _ in range(2):
+            with contextlib.suppress(OSError):
+                disks.sync(device.disk.point)
+    device.disk.umount()
 
 
 def _difference(before, after):
