@@ -11,6 +11,7 @@ import signal
 import struct
 import threading
 
+import calls
 import disks
 import disturb
 import lowlevel
@@ -172,6 +173,29 @@ def test_mapped_writers_on_a_full_disk(ctx):
     for seed, pages in enumerate(done):
         writers.check(disk.where(f"m{seed}"), seed, pages * PAGE)
     writers.check(disk.where("filler"), 9, room - 3_000_000)
+    disk.finish()
+
+
+def test_dirty_before_the_promise_is_kept(ctx):
+    """What has been promised is dirty while the tree is locked that the promise is kept in:
+    else writeback of its neighbour could give it a place, and a sync find nothing to write."""
+    _delays(ctx)
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    fd = _new(disk, "f")
+    os.ftruncate(fd, 40 * PAGE)
+    stores = mapped.Page(fd, 20)
+    stores.load(0, 1)
+    for number, call in enumerate((lambda: os.pwrite(fd, b"p" * PAGE, 5 * PAGE),
+                                   lambda: os.pwrite(fd, b"q" * PAGE, 6 * PAGE),
+                                   lambda: stores.store(0, b"m"))):
+        free = os.statvfs(disk.point).f_bfree
+        with calls.in_order(ctx, ("filemap_dirty_folio", "mutex_unlock")) as called:
+            call()
+        assert os.statvfs(disk.point).f_bfree < free, "nothing was promised"
+        first = called.index("filemap_dirty_folio")
+        assert "mutex_unlock" in called[first:], (number, called)
+    stores.close()
+    os.close(fd)
     disk.finish()
 
 
