@@ -92,6 +92,9 @@ pub(super) fn find(inode: &Ext2Inode, new: &AttributeBlock<'_>) -> Result<Option
 
 /// Makes the inode an owner of a block, if it has these attributes and not too many have it already;
 /// unless the inode has it. Whether the disk may have it as the inode's.
+///
+/// One that the inode has alone it has to find nobody else for: C takes it out of the cache before it
+/// looks for another, and puts it back, as the first one, when there is none.
 fn join(
     inode: &Ext2Inode,
     buffer: &Buffer,
@@ -102,14 +105,15 @@ fn join(
     let (number, block) = (inode.number() as u32, buffer.number() as u32);
     let locked = buffer.lock();
     let bytes = copy(&locked)?;
+    let is_own = block == inode.data().file_acl();
     let is_wanted = AttributeBlock::new(&bytes).is_ok_and(|there| {
         let owners = there.owners().saturating_sub(counts.of(block));
-        (1..=MOST_OWNERS).contains(&owners) && there.is_same_as(new)
+        (1..=MOST_OWNERS).contains(&owners) && !(is_own && owners == 1) && there.is_same_as(new)
     });
     if !is_wanted {
         return Ok(None);
     }
-    if block == inode.data().file_acl() {
+    if is_own {
         return Ok(Some(true));
     }
     attribute_block::charge(inode)?;

@@ -149,6 +149,8 @@ class Twins:
     def _drop_caches(self):
         self._ctx.drop_caches()
         self._mapped = False
+        for disk, actor in zip(self._disks, self._actors):
+            _know_attributes(disk.point, actor.slots.values())
 
     def _remount(self):
         """Read-only and back, if nothing is open for writing."""
@@ -199,6 +201,17 @@ class Twins:
         """Close what the workload has open; the disks are unmounted by ctx."""
         for actor in self._actors:
             actor.close()
+
+
+def _know_attributes(point, opened):
+    """Has all blocks of attributes known, which files with the same can share. Which inodes
+    have left memory is chance, and one that is there, with its access control list, has no
+    reason to read its block again."""
+    for folder, folders, files in os.walk(point):
+        for name in sorted([*folders, *files, "."]):
+            os.listxattr(os.path.join(folder, name), follow_symlinks=False)
+    for fd in opened:
+        os.listxattr(fd)
 
 
 @contextlib.contextmanager

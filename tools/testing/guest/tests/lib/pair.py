@@ -97,13 +97,17 @@ class Pair:
         if found:
             self._wrong("\n".join(found[:20]))
 
-    def mount_again(self):
-        """With nothing in memory; what is on the disks is compared, too."""
-        self.compare()
+    def forget(self):
+        """Mount again: nothing is in memory, and nothing is looked at."""
         for disk, actor in zip(self.disks, self.actors):
             actor.close()
             disk.umount()
         self._mount()
+
+    def mount_again(self):
+        """With nothing in memory; what is on the disks is compared, too."""
+        self.compare()
+        self.forget()
         self.compare()
 
     def finish(self, check=True):

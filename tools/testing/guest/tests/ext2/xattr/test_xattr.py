@@ -278,3 +278,24 @@ def test_read_only(ctx):
     for call in ((os.setxattr, path, "user.a", b"2"), (os.removexattr, path, "user.a")):
         assert error_of(*call)[1] == errno.EROFS
     ctx.umount(point)
+
+
+@timeout(60)
+def test_the_same_again(ctx):
+    """Two files have the same in a block each, since nothing was known of the one when the
+    other got it. Who has it set again shares that of the other, as in C."""
+    with pair.Pair(ctx, "blank-1k", ACLS) as both:
+        for name in ("one", "two"):
+            both.ok("create", name, 0o644)
+            both.ok("set_attribute", name, "user.a", 60, 1)
+            both.forget()
+        free = both.counts()["f_bfree"]
+        for name in ("one", "two"):
+            both.ok("get_attribute", name, "user.a")
+        both.ok("set_attribute", "two", "user.a", 60, 1)
+        assert both.counts()["f_bfree"] == free + 1, "C does not share it either"
+        # and one that nobody else has stays where it is
+        both.ok("set_attribute", "two", "user.a", 60, 2)
+        both.ok("set_attribute", "two", "user.a", 60, 2)
+        assert both.counts()["f_bfree"] == free
+        both.finish()
