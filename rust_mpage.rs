@@ -5,7 +5,8 @@
 //! The crate of `rust_mpage.ko`. A Rust filesystem implements [`BlockMapper`], which says where the
 //! blocks of a file are, and its `read_folio`, `readahead` and `writepages` are a line each:
 //! [`read_folio()`], [`readahead()`], [`writepages()`]. What else it needs is in [`fs`], [`mm`] and
-//! [`block`], whose names are those of `rust/kernel/`. C filesystems call the functions that
+//! [`block`], whose names are those of `rust/kernel/`; what it counts and hashes, in [`counts`],
+//! [`percpu_counter`] and [`hash`]. C filesystems call the functions that
 //! `include/linux/rust_mpage.h` declares, which `abi` defines.
 //!
 //! C counterpart: `fs/mpage.c`.

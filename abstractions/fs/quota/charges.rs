@@ -13,7 +13,7 @@
 //! filesystem has no part in that. Its blocks are a [`SpaceCharge`], which comes back when it is
 //! dropped. That is also the only way to count them in the inode, `i_blocks`.
 //!
-//! The files are in `quota_files.rs`.
+//! The files are in `files.rs`.
 //!
 //! A filesystem without quota, or with none that is turned on, pays the look at a word of the
 //! superblock. C: `inode_quota_active()`.

@@ -28,8 +28,8 @@ _SUITE = re.compile(r"^\[\S+\] =+ (rust_\w+) ", re.M)
 _TOTAL = re.compile(r"^\[\S+\] (Testing complete\. .*)$", re.M)
 
 
-# kunit.py tries KVM first; where that is there and does not work, as was found out before
-# (guest/accel.py), QEMU is not to see it.
+# kunit.py tries KVM first; where that is there and does not work, as guest/accel.py has
+# found, QEMU is not to see it.
 _EMULATED = """#!/bin/bash
 args=()
 for word; do
