@@ -8,7 +8,7 @@ import signal
 import sys
 
 from . import cache, ui
-from .build import ksource, modules, packages
+from .build import kernel, ksource, modules, packages
 from .build.toolchain import Toolchain
 from .settings import Settings
 
@@ -21,11 +21,12 @@ COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
 
 
 def build_modules(settings):
-    """`make modules`: in place, for KDIR= or, without it, our lean kernel."""
+    """`make modules`: in place, for KDIR=."""
     if not settings.kdir:
         raise ui.Fail("modules are built for a kernel: "
                       "make modules KDIR=/lib/modules/$(uname -r)/build")
     ksource.check_kdir(settings.kdir)
+    kernel.check_needed(settings.kdir)
     packages.install(settings, guest=False)
     chain = Toolchain(settings)
     packages.check(settings, chain, guest=False)

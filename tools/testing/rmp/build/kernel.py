@@ -18,6 +18,9 @@ _FRAGMENTS = {
     "lean": ["lean.config"],
     "checked": ["lean.config", "checked.config"],
 }
+# what the modules call is there with these
+NEEDED = ("CONFIG_RUST", "CONFIG_BLOCK", "CONFIG_BUFFER_HEAD", "CONFIG_FS_IOMAP",
+          "CONFIG_FS_MBCACHE")
 # about how many lines a build prints; for the percentage only
 _LINES = {"lean": 2540, "checked": 2390}
 _ASSIGN = re.compile(r"(CONFIG_\w+)=(.*)")
@@ -50,6 +53,12 @@ def _merged(options):
     return "\n".join(lines) + "\n"
 
 
+def lacking(config):
+    """The options that the modules need and the text of a .config has not."""
+    got = parse_config(config)
+    return [name for name in NEEDED if got.get(name, "n") == "n"]
+
+
 def check_config(options, config):
     """The options that were asked for and not given, as "NAME=want, is got"."""
     got = parse_config(config)
@@ -77,6 +86,13 @@ class Kernel:
         return ["make", "-C", self.build, *chain.make_args(), *words]
 
 
+def check_needed(kdir):
+    """Whether a kernel that was built has what the modules call."""
+    lacks = lacking((kdir / ".config").read_text(encoding="utf-8"))
+    if lacks:
+        raise ui.Fail(f"{kdir}: this kernel was built without {', '.join(lacks)}")
+
+
 def given(settings, kdir, source):
     """A tree that the user built."""
     for name in ("arch/x86/boot/bzImage", "Module.symvers", ".config"):
@@ -84,10 +100,8 @@ def given(settings, kdir, source):
             raise ui.Fail(f"{kdir} is no prepared kernel build: it has no {name}")
     config = (kdir / ".config").read_bytes()
     symvers = (kdir / "Module.symvers").read_bytes()
-    kernel = Kernel(kdir, source, cache.digest(str(kdir), config, symvers))
-    if kernel.config().get("CONFIG_RUST") != "y":
-        raise ui.Fail(f"{kdir}: this kernel was built without CONFIG_RUST")
-    return kernel
+    check_needed(kdir)
+    return Kernel(kdir, source, cache.digest(str(kdir), config, symvers))
 
 
 def ensure(settings, flavour, source, chain):

@@ -22,6 +22,14 @@ class Config(unittest.TestCase):
         wrong = kernel.check_config(wanted, "CONFIG_A=y\nCONFIG_C=y\n")
         self.assertEqual(wrong, ["CONFIG_C=m, is y"])
 
+    def test_what_modules_need(self):
+        config = "".join(f"{name}={'m' if 'CACHE' in name else 'y'}\n"
+                         for name in kernel.NEEDED)
+        self.assertEqual(kernel.lacking(config), [])
+        config = config.replace("CONFIG_FS_IOMAP=y", "# CONFIG_FS_IOMAP is not set")
+        self.assertEqual(kernel.lacking(config), ["CONFIG_FS_IOMAP"])
+        self.assertEqual(kernel.lacking(""), list(kernel.NEEDED))
+
 
 class Doc(unittest.TestCase):
     def test_command_line(self):
