@@ -105,7 +105,8 @@ pub(crate) fn release(inode: &Ext2Inode) {
         inode.super_block().message(
             Level::Error,
             fmt!(
-                "error: inode {} goes, and {promised} blocks are promised to it",
+                "error: inode {} goes, and {promised} blocks are promised to it, which is a bug \
+                 of the driver",
                 inode.number()
             ),
         );

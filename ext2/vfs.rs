@@ -117,10 +117,15 @@ impl MountableFileSystem for Ext2 {
     }
 
     fn root(sb: &SuperBlock<Self>) -> Result<InodeRef<'_, Self>> {
-        let root = inode::get(sb, disk::ino::ROOT).inspect_err(|_| {
+        let root = inode::get(sb, disk::ino::ROOT).inspect_err(|&error| {
+            let advice = match error {
+                ENOMEM => "",
+                _ => ", run e2fsck",
+            };
+            let errno = error.to_errno();
             sb.message(
                 Level::Error,
-                fmt!("error: cannot read the root directory, run e2fsck"),
+                fmt!("error: cannot read the root directory: error {errno}{advice}"),
             );
         })?;
         if !root.is_directory() || root.blocks() == 0 || root.size() == 0 {

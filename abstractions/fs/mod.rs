@@ -80,7 +80,6 @@ pub use self::mount::{
     WriteTable, //
 };
 pub use self::mounted::{
-    panic,
     AclTable,
     ExportTable,
     FileSystem,

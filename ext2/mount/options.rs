@@ -300,7 +300,14 @@ impl Request {
             MountOption::UserXattr => self.user_xattr = yes,
             MountOption::Acl => self.acl = yes,
             MountOption::UserQuota | MountOption::GroupQuota if !cfg!(CONFIG_QUOTA) => {
-                mount.message(Level::Info, fmt!("quota operations not supported"))
+                let name = match option {
+                    MountOption::UserQuota => "usrquota",
+                    _ => "grpquota",
+                };
+                mount.message(
+                    Level::Info,
+                    fmt!("the option {name} is ignored: the kernel has no quota (CONFIG_QUOTA)"),
+                )
             }
             MountOption::UserQuota => self.user_quota = Some(true),
             MountOption::GroupQuota => self.group_quota = Some(true),

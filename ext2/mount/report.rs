@@ -21,8 +21,6 @@ use kernel::{
     prelude::*, //
 };
 use rust_mpage::fs::{
-    self,
-    FileSystem,
     Level,
     SuperBlock, //
 };
@@ -39,7 +37,7 @@ pub(crate) fn corrupt(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {
     }
     match data.options().errors {
         ErrorBehaviour::Continue => {}
-        ErrorBehaviour::Panic => fs::panic(Ext2::NAME),
+        ErrorBehaviour::Panic => sb.panic(),
         ErrorBehaviour::RemountReadOnly if sb.is_read_only() => {}
         ErrorBehaviour::RemountReadOnly => {
             sb.message(

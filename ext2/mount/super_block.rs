@@ -218,12 +218,13 @@ fn read_super_block_at(
     location: SuperBlockLocation,
 ) -> Result<(DiskSuperBlock, Buffer)> {
     let mut disk = DiskSuperBlock::new_zeroed();
-    let buffer = sb.bread(location.block).inspect_err(|_| {
+    let buffer = sb.bread(location.block).inspect_err(|error| {
         sb.message(
             Level::Error,
             fmt!(
-                "error: cannot read the superblock in block {}",
-                location.block
+                "error: cannot read the superblock in block {}: error {}",
+                location.block,
+                error.to_errno()
             ),
         )
     })?;

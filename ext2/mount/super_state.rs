@@ -143,8 +143,12 @@ fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     state.change(SuperWord::WriteTime, |_| fs::now() as u32);
     sb.mark_dirty(&state.buffer);
     match wait {
-        Wait::Yes => sb.sync_buffer(&state.buffer).inspect_err(|_| {
-            report::corrupt(sb, fmt!("the superblock could not be written"));
+        Wait::Yes => sb.sync_buffer(&state.buffer).inspect_err(|error| {
+            let errno = error.to_errno();
+            report::corrupt(
+                sb,
+                fmt!("the superblock could not be written: error {errno}"),
+            );
         }),
         Wait::No => Ok(()),
     }
@@ -301,7 +305,7 @@ pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
         // All files are gone: somebody has forgotten a promise.
         sb.message(
             Level::Error,
-            fmt!("error: {promised} blocks are promised to nobody"),
+            fmt!("error: {promised} blocks are promised to nobody, which is a bug of the driver"),
         );
     }
     if sb.is_read_only() {
@@ -359,7 +363,11 @@ fn enable(sb: &SuperBlock<Ext2>, word: SuperWord, feature: u32) -> Result {
 
 /// Tells the user of a superblock that is not on disk as it should be.
 fn report_unwritten(sb: &SuperBlock<Ext2>, result: Result) {
-    if result.is_err() {
-        sb.message(Level::Error, fmt!("error: cannot write the superblock"));
+    if let Err(error) = result {
+        let errno = error.to_errno();
+        sb.message(
+            Level::Error,
+            fmt!("error: cannot write the superblock: error {errno}"),
+        );
     }
 }

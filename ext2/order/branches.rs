@@ -164,11 +164,15 @@ impl FreshBranches {
 }
 
 fn write<F: Ordered>(sb: &SuperBlock<F>, branches: &mut KVVec<Branch>) {
-    write_blocks(sb, branches);
+    let flushed = write_blocks(sb, branches);
     for branch in branches.iter() {
         F::corrupt(
             sb,
-            fmt!("inode {}: cannot write its indirect blocks", branch.what),
+            fmt!(
+                "inode {}: cannot write its indirect blocks: error {}",
+                branch.what,
+                branch.errno(flushed)
+            ),
         );
     }
 }

@@ -213,9 +213,16 @@ impl Cuts {
             core::mem::swap(&mut pending.waiting, &mut pending.under_way);
         }
 
-        write_sorted(sb, &mut guards);
+        let flushed = write_sorted(sb, &mut guards);
         for guard in guards.iter() {
-            F::corrupt(sb, fmt!("cannot write metadata block {}", guard.what));
+            F::corrupt(
+                sb,
+                fmt!(
+                    "cannot write metadata block {}: error {}",
+                    guard.what,
+                    guard.errno(flushed)
+                ),
+            );
         }
 
         let mut pending = self.pending.lock();

@@ -112,28 +112,29 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
     let mut last = None;
     names.retain(|name| last.replace(name.what) != Some(name.what));
     // A directory has its first entries before it has a name.
-    if F::branches(sb).settle_all(sb).is_err() {
-        names.iter_mut().for_each(|name| name.has_failed = true);
+    if let Err(error) = F::branches(sb).settle_all(sb) {
+        names.iter_mut().for_each(|name| name.failed = Some(error));
         return;
     }
-    let mut last: Option<(u32, Option<Buffer>)> = None;
+    let mut last: Option<(u32, Result<Buffer>)> = None;
     for name in names.iter_mut() {
         let block = match &last {
             Some((inode, block)) if *inode == name.what.inode => block.clone(),
-            _ => store(sb, name.what.inode).ok(),
+            _ => store(sb, name.what.inode),
         };
         last = Some((name.what.inode, block.clone()));
-        name.has_failed = block.is_none();
-        name.block = block;
+        name.failed = block.as_ref().err().copied();
+        name.block = block.ok();
     }
-    write_blocks(sb, names);
+    let flushed = write_blocks(sb, names);
     for name in names.iter() {
         F::corrupt(
             sb,
             fmt!(
-                "inode {}: cannot be written, and so the name in directory {} neither",
+                "inode {}: cannot be written, and so the name in directory {} neither: error {}",
                 name.what.inode,
-                name.what.directory
+                name.what.directory,
+                name.errno(flushed)
             ),
         );
     }

@@ -153,7 +153,8 @@ impl Owners {
 
     /// Brings the images of all that wait to the medium, and lowers the counts.
     ///
-    /// Fails with `EIO` if some cannot be written, and with `ENOMEM`.
+    /// Fails with `EIO` if some cannot be written, with what a flush of the device fails with, and with
+    /// `ENOMEM`.
     pub(crate) fn resolve<F: Ordered>(&self, sb: &SuperBlock<F>) -> Result {
         if self.is_empty() || sb.is_read_only() {
             return Ok(());
@@ -177,9 +178,9 @@ impl Owners {
                 Err(error) => result = Err(error),
             }
         }
-        write_sorted(sb, &mut images);
+        let flushed = write_sorted(sb, &mut images);
         if !images.is_empty() {
-            result = Err(EIO);
+            result = flushed.and(Err(EIO));
         }
         let has_failed = |one: &Leaving| images.iter().any(|i| i.what.serial == one.serial);
         for leaving in written.iter().filter(|one| !has_failed(one)) {

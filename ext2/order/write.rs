@@ -21,11 +21,11 @@ use rust_mpage::{
 pub(super) struct Waiting<T> {
     /// What it is.
     pub(super) what: T,
-    /// The block to be written. `None` if it is only to be flushed, or cannot be had, as `has_failed`
+    /// The block to be written. `None` if it is only to be flushed, or cannot be had, as `failed`
     /// says.
     pub(super) block: Option<Buffer>,
-    /// Whether it could not be had or written.
-    pub(super) has_failed: bool,
+    /// Why it could not be had or written, if so.
+    pub(super) failed: Option<Error>,
 }
 
 impl<T> Waiting<T> {
@@ -34,24 +34,35 @@ impl<T> Waiting<T> {
         Self {
             what,
             block,
-            has_failed: false,
+            failed: None,
         }
+    }
+
+    /// What [`write_blocks`] left it for, for a message.
+    pub(super) fn errno(&self, flushed: Result) -> c_int {
+        self.failed.or(flushed.err()).unwrap_or(EIO).to_errno()
     }
 }
 
 /// As [`write_blocks`], of items in any order.
-pub(super) fn write_sorted<F: FileSystem, T>(sb: &SuperBlock<F>, items: &mut KVVec<Waiting<T>>) {
+pub(super) fn write_sorted<F: FileSystem, T>(
+    sb: &SuperBlock<F>,
+    items: &mut KVVec<Waiting<T>>,
+) -> Result {
     sort_by_key(items, |item| item.block.as_ref().map(Buffer::number));
-    write_blocks(sb, items);
+    write_blocks(sb, items)
 }
 
 /// Writes the blocks that `items` wait for, all at a time, and flushes the device. Those that could
-/// not be written stay; all if the device cannot be flushed.
+/// not be written stay; all if the device cannot be flushed, and that is the error.
 ///
 /// Items with the same block are next to each other.
-pub(super) fn write_blocks<F: FileSystem, T>(sb: &SuperBlock<F>, items: &mut KVVec<Waiting<T>>) {
+pub(super) fn write_blocks<F: FileSystem, T>(
+    sb: &SuperBlock<F>,
+    items: &mut KVVec<Waiting<T>>,
+) -> Result {
     if items.is_empty() {
-        return;
+        return Ok(());
     }
     // All are under way before the first is waited for.
     plugged(|| {
@@ -71,14 +82,14 @@ pub(super) fn write_blocks<F: FileSystem, T>(sb: &SuperBlock<F>, items: &mut KVV
         let number = buffer.number();
         let failed = match last {
             Some((same, failed)) if same == number => failed,
-            _ => sb.sync_buffer(buffer).is_err(),
+            _ => sb.sync_buffer(buffer).err(),
         };
         last = Some((number, failed));
-        item.has_failed = failed;
+        item.failed = failed;
     }
     // Whoever wrote them: they may be in the device's cache, which loses one write and keeps
     // another that came later.
-    if sb.device().flush().is_ok() {
-        items.retain(|item| item.has_failed);
-    }
+    sb.device().flush()?;
+    items.retain(|item| item.failed.is_some());
+    Ok(())
 }

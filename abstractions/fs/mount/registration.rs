@@ -201,7 +201,10 @@ impl<T: MountableFileSystem> Registration<T> {
                 return Err(error);
             }
             let name = name.unwrap_or(T::NAME);
-            pr_notice!("{}: there is a filesystem {name} already\n", T::NAME);
+            pr_notice!(
+                "{own}: there is a filesystem {name} already, this is {own} only\n",
+                own = T::NAME
+            );
             Ok(())
         })
     }
@@ -452,10 +455,11 @@ unsafe fn reconfigure<T: MountableFileSystem>(
     }
     let result = T::reconfigure(sb, context, change);
     if let Some(quota) = quota.filter(|_| change.lets_quota_go_on(result.is_ok())) {
-        let tell = |whose: &str| {
+        let tell = |whose: &str, error: Error| {
+            let errno = error.to_errno();
             sb.message(
                 Level::Error,
-                fmt!("error: quota of {whose} cannot be turned on again"),
+                fmt!("error: quota of {whose} cannot be turned on again: error {errno}"),
             );
         };
         // SAFETY: By the safety requirements.

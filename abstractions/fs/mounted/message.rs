@@ -131,14 +131,17 @@ impl RateLimit {
     }
 }
 
-/// Stops the machine: what the mount option `errors=panic` asks for.
+/// Stops the machine, for an error of a filesystem on a device.
+///
+/// Inlined always: objtool knows of `panic()` that it does not return, and of no function of ours.
 #[inline(always)]
-pub fn panic(filesystem: &CStr) -> ! {
-    // SAFETY: The format asks for the one string that it gets.
+pub(super) fn panic(filesystem: &CStr, device: &CStr) -> ! {
+    // SAFETY: The format asks for two strings and gets them.
     unsafe {
         bindings::panic(
-            c"%s: panic from previous error\n".as_char_ptr(),
+            c"%s (%s): panic from previous error\n".as_char_ptr(),
             filesystem.as_char_ptr(),
+            device.as_char_ptr(),
         )
     }
 }

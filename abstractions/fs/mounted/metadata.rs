@@ -142,7 +142,10 @@ impl<T: FileSystem> SuperBlock<T> {
         if !owns {
             self.message(
                 Level::Error,
-                fmt!("error: block {} is of another device", buffer.number()),
+                fmt!(
+                    "error: block {} is of another device and left alone, which is a bug of the driver",
+                    buffer.number()
+                ),
             );
         }
         owns

@@ -18,7 +18,6 @@ mod tables;
 
 pub use self::file_system::FileSystem;
 pub use self::message::{
-    panic,
     Level,
     RateLimit, //
 };

@@ -99,13 +99,13 @@ impl<T: FileSystem> QuotaTable<T> {
     pub(in crate::abstractions::fs) unsafe fn resume(
         &self,
         sb: &SuperBlock<T>,
-        tell: impl Fn(&str),
+        tell: impl Fn(&str, Error),
     ) {
         for (of, whose) in TYPES {
             // SAFETY: By the safety requirements; the superblock is valid.
             let resumed = unsafe { bindings::rust_mpage_helper_dquot_resume(sb.as_raw(), of) };
-            if resumed < 0 {
-                tell(whose);
+            if let Err(error) = to_result(resumed) {
+                tell(whose, error);
             }
         }
         // SAFETY: The superblock is locked for this call, and what could not be resumed is off already.

@@ -342,7 +342,8 @@ def test_register_as_ext2(ctx):
         # the name is taken, as by ext4 on a distribution's kernel: that is no reason to stay away
         log = len(ctx.kernel_log())
         ctx.load(ctx.fstype, "register_as_ext2=1")
-        assert any(f"{ctx.fstype}: there is a filesystem ext2 already" in line
+        assert any(f"{ctx.fstype}: there is a filesystem ext2 already, this is {ctx.fstype}"
+                   in line
                    for line in ctx.kernel_log()[log:])
         point = ctx.mount(ctx.loop(path))
         ctx.umount(point)
