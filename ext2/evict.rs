@@ -83,7 +83,8 @@ fn store(inode: &Ext2Inode) -> Result {
 }
 
 /// Gives back what an inode in memory holds of the filesystem.
-pub(crate) fn release(inode: &Ext2Inode) {
+pub(crate) fn release(inode: &ExclusiveInode<'_, Ext2Inode>) {
+    let inode = inode.inode();
     // Nobody else has it: the inode is not used any more. Not waiting for it says so to lockdep, as
     // memory reclaim comes here.
     if inode.is_directory() {
@@ -115,6 +116,6 @@ pub(crate) fn release(inode: &Ext2Inode) {
 }
 
 /// Frees a deleted inode. The last that happens to it.
-pub(crate) fn free(inode: &Ext2Inode) {
+pub(crate) fn free(inode: &ExclusiveInode<'_, Ext2Inode>) {
     ialloc::free_inode(inode);
 }

@@ -169,11 +169,11 @@ impl WritableFileSystem for Ext2 {
         evict::delete(inode)
     }
 
-    fn release_inode(inode: &Ext2Inode) {
+    fn release_inode(inode: &ExclusiveInode<'_, Ext2Inode>) {
         evict::release(inode)
     }
 
-    fn free_inode(inode: &Ext2Inode) {
+    fn free_inode(inode: &ExclusiveInode<'_, Ext2Inode>) {
         evict::free(inode)
     }
 

@@ -70,10 +70,10 @@ pub trait WritableFileSystem: MountableFileSystem {
 
     /// Gives up what is kept for an inode that is not needed any more; after
     /// [`Self::delete_inode`], if that is called.
-    fn release_inode(inode: &FsInode<Self>);
+    fn release_inode(inode: &ExclusiveInode<'_, FsInode<Self>>);
 
     /// Lets the number of an inode be used again, after [`Self::delete_inode`] has succeeded.
-    fn free_inode(inode: &FsInode<Self>);
+    fn free_inode(inode: &ExclusiveInode<'_, FsInode<Self>>);
 
     /// Brings the filesystem's own metadata to its blocks, and, if asked to wait, to the device;
     /// the caller writes and waits for all blocks of the device afterwards. C: `sync_fs`.
@@ -279,6 +279,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ///
     /// The inode must be being evicted.
     unsafe fn evict(inode: &FsInode<T>) {
+        // SAFETY: Nobody else uses an inode that is evicted.
+        let inode = unsafe { ExclusiveInode::new(inode) };
         let sb = inode.super_block();
 
         if inode.nlink() == 0 && !sb.is_read_only() {
@@ -286,11 +288,10 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
             // It is no less to be deleted if that cannot be found, and then counted until quotacheck.
             let _ = inode.initialize_quota();
-            // SAFETY: Nobody else uses an inode that is evicted.
-            let deleted = T::delete_inode(&unsafe { ExclusiveInode::new(inode) });
-            T::release_inode(inode);
+            let deleted = T::delete_inode(&inode);
+            T::release_inode(&inode);
             if deleted.is_ok() {
-                T::free_inode(inode);
+                T::free_inode(&inode);
                 // SAFETY: The inode is valid, and has been counted.
                 unsafe { bindings::rust_mpage_helper_dquot_free_inode(inode.as_raw()) };
             }
@@ -299,7 +300,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         } else {
             // An error is noted in the mapping of the device, for those who sync that.
             let _ = inode.sync_metadata();
-            T::release_inode(inode);
+            T::release_inode(&inode);
         }
     }
 
