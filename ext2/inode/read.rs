@@ -38,6 +38,7 @@ use crate::{
         RawInode, //
     },
     mount::{
+        options::Flag,
         report,
         Ext2, //
     },
@@ -95,7 +96,7 @@ fn fill<'m>(
     ino: u32,
 ) -> Result<InodeRef<'m, Ext2>> {
     let data = sb.data();
-    let ids = if data.options().no_uid32 {
+    let ids = if data.options().has(Flag::NoUid32) {
         IdWidth::Bits16
     } else {
         IdWidth::Bits32

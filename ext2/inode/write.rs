@@ -40,6 +40,7 @@ use crate::{
         INODE_POINTERS, //
     },
     mount::{
+        options::Flag,
         report,
         super_state,
         Ext2, //
@@ -190,7 +191,7 @@ fn store_image(
 ) -> Result<Stored> {
     let sb = inode.super_block();
     let data = inode.data();
-    let ids = if sb.data().options().no_uid32 {
+    let ids = if sb.data().options().has(Flag::NoUid32) {
         IdWidth::Bits16
     } else {
         IdWidth::Bits32

@@ -38,65 +38,72 @@ use rust_mpage::fs::{
 /// How many words hold the options.
 pub(crate) const WORDS: usize = 2;
 
+/// An option that is on or off.
+#[derive(Clone, Copy)]
+pub(crate) enum Flag {
+    MinixDf,
+    GrpId,
+    NoUid32,
+    Debug,
+    OldAllocator,
+    UserXattr,
+    Acl,
+    UserQuota,
+    GroupQuota,
+    Reservation,
+    DelayedAllocation,
+}
+
+/// Some of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Flags(u32);
+
+impl Flags {
+    #[inline]
+    fn has(self, flag: Flag) -> bool {
+        self.0 & 1 << flag as u32 != 0
+    }
+
+    /// With one of them, or without it.
+    fn with(self, flag: Flag, on: bool) -> Self {
+        let bit = 1 << flag as u32;
+        Self(self.0 & !bit | if on { bit } else { 0 })
+    }
+}
+
 /// The options of a mounted filesystem.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Options {
-    pub(crate) minix_df: bool,
-    grpid: bool,
+    flags: Flags,
     resuid: KernelUid,
     resgid: KernelGid,
     pub(crate) errors: ErrorBehaviour,
-    pub(crate) no_uid32: bool,
-    pub(crate) debug: bool,
-    old_allocator: bool,
-    user_xattr: bool,
-    acl: bool,
-    user_quota: bool,
-    group_quota: bool,
-    reservation: bool,
-    delayed_allocation: bool,
 }
 
 impl Options {
     /// The options where the user asks for none.
     pub(crate) fn new(defaults: &DefaultOptions) -> Self {
+        let flags = [
+            (Flag::GrpId, defaults.grpid),
+            (Flag::NoUid32, defaults.nouid32),
+            (Flag::Debug, defaults.debug),
+            (Flag::UserXattr, defaults.user_xattr),
+            (Flag::Acl, defaults.acl),
+            (Flag::Reservation, true),
+            (Flag::DelayedAllocation, true),
+        ];
         Self {
-            minix_df: false,
-            grpid: defaults.grpid,
+            flags: flags
+                .into_iter()
+                .fold(Flags::default(), |all, (flag, on)| all.with(flag, on)),
             resuid: KernelUid::from_initial(defaults.resuid),
             resgid: KernelGid::from_initial(defaults.resgid),
             errors: defaults.errors,
-            no_uid32: defaults.nouid32,
-            debug: defaults.debug,
-            old_allocator: false,
-            user_xattr: defaults.user_xattr,
-            acl: defaults.acl,
-            user_quota: false,
-            group_quota: false,
-            reservation: true,
-            delayed_allocation: true,
         }
     }
 
-    /// As words, for [`live_options`](crate::mount::live_options). The last of the options are the
-    /// lowest bits.
+    /// As words, for [`live_options`](crate::mount::live_options).
     pub(crate) fn words(&self) -> [u64; WORDS] {
-        let flags = [
-            self.delayed_allocation,
-            self.minix_df,
-            self.grpid,
-            self.no_uid32,
-            self.debug,
-            self.old_allocator,
-            self.user_xattr,
-            self.acl,
-            self.user_quota,
-            self.group_quota,
-            self.reservation,
-        ];
-        let flags = flags
-            .iter()
-            .fold(0, |word, flag| word << 1 | u64::from(*flag));
         let errors = match self.errors {
             ErrorBehaviour::Continue => ERRORS_CONTINUE,
             ErrorBehaviour::Panic => ERRORS_PANIC,
@@ -104,7 +111,7 @@ impl Options {
         };
 
         [
-            u64::from(errors) << u32::BITS | flags,
+            u64::from(errors) << u32::BITS | u64::from(self.flags.0),
             u64::from(self.resuid.value()) << u32::BITS | u64::from(self.resgid.value()),
         ]
     }
@@ -112,20 +119,8 @@ impl Options {
     /// What [`Self::words`] made words of.
     #[inline]
     pub(crate) fn of_words([flags, owners]: [u64; WORDS]) -> Self {
-        let flag = |bit: u32| flags >> bit & 1 != 0;
-
         Self {
-            delayed_allocation: flag(10),
-            minix_df: flag(9),
-            grpid: flag(8),
-            no_uid32: flag(7),
-            debug: flag(6),
-            old_allocator: flag(5),
-            user_xattr: flag(4),
-            acl: flag(3),
-            user_quota: flag(2),
-            group_quota: flag(1),
-            reservation: flag(0),
+            flags: Flags(flags as u32),
             errors: match (flags >> u32::BITS) as u32 {
                 ERRORS_CONTINUE => ErrorBehaviour::Continue,
                 ERRORS_PANIC => ErrorBehaviour::Panic,
@@ -136,6 +131,12 @@ impl Options {
         }
     }
 
+    /// Whether an option is on.
+    #[inline]
+    pub(crate) fn has(&self, flag: Flag) -> bool {
+        self.flags.has(flag)
+    }
+
     /// Whether the current task may use reserved blocks, capabilities aside.
     pub(crate) fn is_privileged(&self) -> bool {
         self.resuid == KernelUid::current_fsuid()
@@ -144,27 +145,27 @@ impl Options {
 
     /// Whether new files take the group of their directory.
     pub(crate) fn takes_group_of_directory(&self) -> bool {
-        self.grpid
+        self.has(Flag::GrpId)
     }
 
     /// Whether files have attributes of users.
     pub(crate) fn has_user_attributes(&self) -> bool {
-        self.user_xattr
+        self.has(Flag::UserXattr)
     }
 
     /// Whether access control lists are heeded.
     pub(crate) fn heeds_acls(&self) -> bool {
-        self.acl
+        self.has(Flag::Acl)
     }
 
     /// Whether directories are placed as before Orlov.
     pub(crate) fn uses_old_allocator(&self) -> bool {
-        self.old_allocator
+        self.has(Flag::OldAllocator)
     }
 
     /// Whether files that grow get reservation windows.
     pub(crate) fn windowing(&self) -> Windowing {
-        if self.reservation {
+        if self.has(Flag::Reservation) {
             Windowing::On
         } else {
             Windowing::Off
@@ -174,12 +175,14 @@ impl Options {
     /// Whether the blocks of files get their places when they are written to the disk.
     #[inline]
     pub(crate) fn delays_allocation(&self) -> bool {
-        self.delayed_allocation && !(self.user_quota || self.group_quota)
+        self.has(Flag::DelayedAllocation)
+            && !(self.has(Flag::UserQuota) || self.has(Flag::GroupQuota))
     }
 
     /// Shows what differs from the defaults. C: `ext2_show_options()`.
     pub(crate) fn show(&self, defaults: &DefaultOptions, super_block: u32, out: &SeqFile) {
         const DEFAULT_ID: u32 = 0;
+        let has = |flag: Flag| self.has(flag);
         let flag = |shown: bool, text: &str| {
             if shown {
                 seq_print!(out, ",{text}");
@@ -189,9 +192,9 @@ impl Options {
         if super_block != SuperBlockLocation::PRIMARY {
             seq_print!(out, ",sb={super_block}");
         }
-        flag(self.minix_df, "minixdf");
-        flag(self.grpid, "grpid");
-        flag(!self.grpid && defaults.grpid, "nogrpid");
+        flag(has(Flag::MinixDf), "minixdf");
+        flag(has(Flag::GrpId), "grpid");
+        flag(!has(Flag::GrpId) && defaults.grpid, "nogrpid");
         if self.resuid != KernelUid::from_initial(DEFAULT_ID) || defaults.resuid != DEFAULT_ID {
             seq_print!(out, ",resuid={}", self.resuid.in_initial());
         }
@@ -206,17 +209,17 @@ impl Options {
                 "errors=remount-ro",
             ),
         }
-        flag(self.no_uid32, "nouid32");
-        flag(self.debug, "debug");
-        flag(self.old_allocator, "oldalloc");
-        flag(self.user_xattr, "user_xattr");
-        flag(!self.user_xattr && defaults.user_xattr, "nouser_xattr");
-        flag(self.acl, "acl");
-        flag(!self.acl && defaults.acl, "noacl");
-        flag(self.user_quota, "usrquota");
-        flag(self.group_quota, "grpquota");
-        flag(!self.reservation, "noreservation");
-        flag(!self.delayed_allocation, "nodelalloc");
+        flag(has(Flag::NoUid32), "nouid32");
+        flag(has(Flag::Debug), "debug");
+        flag(has(Flag::OldAllocator), "oldalloc");
+        flag(has(Flag::UserXattr), "user_xattr");
+        flag(!has(Flag::UserXattr) && defaults.user_xattr, "nouser_xattr");
+        flag(has(Flag::Acl), "acl");
+        flag(!has(Flag::Acl) && defaults.acl, "noacl");
+        flag(has(Flag::UserQuota), "usrquota");
+        flag(has(Flag::GroupQuota), "grpquota");
+        flag(!has(Flag::Reservation), "noreservation");
+        flag(!has(Flag::DelayedAllocation), "nodelalloc");
     }
 }
 
@@ -224,20 +227,12 @@ impl Options {
 #[derive(Default)]
 pub(crate) struct Request {
     super_block: Option<u32>,
-    minix_df: Option<bool>,
-    grpid: Option<bool>,
+    /// The flags that there is a wish for, and those of them that are to be on.
+    asked: Flags,
+    wanted: Flags,
     resuid: Option<KernelUid>,
     resgid: Option<KernelGid>,
     errors: Option<ErrorBehaviour>,
-    no_uid32: Option<bool>,
-    debug: Option<bool>,
-    old_allocator: Option<bool>,
-    user_xattr: Option<bool>,
-    acl: Option<bool>,
-    user_quota: Option<bool>,
-    group_quota: Option<bool>,
-    reservation: Option<bool>,
-    delayed_allocation: Option<bool>,
 }
 
 impl Request {
@@ -249,22 +244,10 @@ impl Request {
     /// `options` with the user's wishes. `sb=` is heeded at mount only.
     pub(crate) fn apply(&self, options: Options) -> Options {
         Options {
-            minix_df: self.minix_df.unwrap_or(options.minix_df),
-            grpid: self.grpid.unwrap_or(options.grpid),
+            flags: Flags(options.flags.0 & !self.asked.0 | self.wanted.0),
             resuid: self.resuid.unwrap_or(options.resuid),
             resgid: self.resgid.unwrap_or(options.resgid),
             errors: self.errors.unwrap_or(options.errors),
-            no_uid32: self.no_uid32.unwrap_or(options.no_uid32),
-            debug: self.debug.unwrap_or(options.debug),
-            old_allocator: self.old_allocator.unwrap_or(options.old_allocator),
-            user_xattr: self.user_xattr.unwrap_or(options.user_xattr),
-            acl: self.acl.unwrap_or(options.acl),
-            user_quota: self.user_quota.unwrap_or(options.user_quota),
-            group_quota: self.group_quota.unwrap_or(options.group_quota),
-            reservation: self.reservation.unwrap_or(options.reservation),
-            delayed_allocation: self
-                .delayed_allocation
-                .unwrap_or(options.delayed_allocation),
         }
     }
 
@@ -275,13 +258,20 @@ impl Request {
         option: MountOption,
         value: Value,
     ) -> Result {
-        let yes = Some(!value.is_negated());
-
         match option {
-            MountOption::BsdDf => self.minix_df = Some(false),
-            MountOption::MinixDf => self.minix_df = Some(true),
-            MountOption::GrpId => self.grpid = Some(true),
-            MountOption::NoGrpId => self.grpid = Some(false),
+            MountOption::On(flag @ (Flag::UserQuota | Flag::GroupQuota)) if !cfg!(CONFIG_QUOTA) => {
+                let name = match flag {
+                    Flag::UserQuota => "usrquota",
+                    _ => "grpquota",
+                };
+                mount.message(
+                    Level::Info,
+                    fmt!("the option {name} is ignored: the kernel has no quota (CONFIG_QUOTA)"),
+                )
+            }
+            MountOption::On(flag) => self.ask(flag, true),
+            MountOption::Off(flag) => self.ask(flag, false),
+            MountOption::OnOrOff(flag) => self.ask(flag, !value.is_negated()),
             MountOption::ResGid => self.resgid = Some(value.gid()),
             MountOption::ResUid => self.resuid = Some(value.uid()),
             MountOption::SuperBlock => self.super_block = Some(value.number()),
@@ -293,26 +283,6 @@ impl Request {
                     _ => return Err(EINVAL),
                 })
             }
-            MountOption::NoUid32 => self.no_uid32 = Some(true),
-            MountOption::Debug => self.debug = Some(true),
-            MountOption::OldAlloc => self.old_allocator = Some(true),
-            MountOption::Orlov => self.old_allocator = Some(false),
-            MountOption::UserXattr => self.user_xattr = yes,
-            MountOption::Acl => self.acl = yes,
-            MountOption::UserQuota | MountOption::GroupQuota if !cfg!(CONFIG_QUOTA) => {
-                let name = match option {
-                    MountOption::UserQuota => "usrquota",
-                    _ => "grpquota",
-                };
-                mount.message(
-                    Level::Info,
-                    fmt!("the option {name} is ignored: the kernel has no quota (CONFIG_QUOTA)"),
-                )
-            }
-            MountOption::UserQuota => self.user_quota = Some(true),
-            MountOption::GroupQuota => self.group_quota = Some(true),
-            MountOption::Reservation => self.reservation = yes,
-            MountOption::DelayedAllocation => self.delayed_allocation = yes,
             MountOption::Ignored => {}
             MountOption::Obsolete(name) => mount.message(
                 Level::Warning,
@@ -321,29 +291,26 @@ impl Request {
         }
         Ok(())
     }
+
+    fn ask(&mut self, flag: Flag, on: bool) {
+        self.asked = self.asked.with(flag, true);
+        self.wanted = self.wanted.with(flag, on);
+    }
 }
 
 /// A mount option, by what it does.
 #[derive(Clone, Copy)]
 pub(crate) enum MountOption {
-    BsdDf,
-    MinixDf,
-    GrpId,
-    NoGrpId,
+    /// Turns a flag on.
+    On(Flag),
+    /// Turns it off.
+    Off(Flag),
+    /// Turns it on, or with `no` before it off.
+    OnOrOff(Flag),
     ResGid,
     ResUid,
     SuperBlock,
     Errors,
-    NoUid32,
-    Debug,
-    OldAlloc,
-    Orlov,
-    UserXattr,
-    Acl,
-    UserQuota,
-    GroupQuota,
-    Reservation,
-    DelayedAllocation,
     Ignored,
     Obsolete(&'static str),
 }
@@ -360,54 +327,43 @@ static ERRORS: EnumTable<3> = EnumTable::new([
 
 /// The options by name. C: `ext2_param_spec`.
 pub(crate) static PARAMETERS: ParameterTable<MountOption, 25> = ParameterTable::new([
-    Parameter::flag(c"bsddf", MountOption::BsdDf),
-    Parameter::flag(c"minixdf", MountOption::MinixDf),
-    Parameter::flag(c"grpid", MountOption::GrpId),
-    Parameter::flag(c"bsdgroups", MountOption::GrpId),
-    Parameter::flag(c"nogrpid", MountOption::NoGrpId),
-    Parameter::flag(c"sysvgroups", MountOption::NoGrpId),
+    Parameter::flag(c"bsddf", MountOption::Off(Flag::MinixDf)),
+    Parameter::flag(c"minixdf", MountOption::On(Flag::MinixDf)),
+    Parameter::flag(c"grpid", MountOption::On(Flag::GrpId)),
+    Parameter::flag(c"bsdgroups", MountOption::On(Flag::GrpId)),
+    Parameter::flag(c"nogrpid", MountOption::Off(Flag::GrpId)),
+    Parameter::flag(c"sysvgroups", MountOption::Off(Flag::GrpId)),
     Parameter::gid(c"resgid", MountOption::ResGid),
     Parameter::uid(c"resuid", MountOption::ResUid),
     Parameter::number(c"sb", MountOption::SuperBlock),
     Parameter::one_of(c"errors", MountOption::Errors, &ERRORS),
-    Parameter::flag(c"nouid32", MountOption::NoUid32),
-    Parameter::flag(c"debug", MountOption::Debug),
-    Parameter::flag(c"oldalloc", MountOption::OldAlloc),
-    Parameter::flag(c"orlov", MountOption::Orlov),
+    Parameter::flag(c"nouid32", MountOption::On(Flag::NoUid32)),
+    Parameter::flag(c"debug", MountOption::On(Flag::Debug)),
+    Parameter::flag(c"oldalloc", MountOption::On(Flag::OldAllocator)),
+    Parameter::flag(c"orlov", MountOption::Off(Flag::OldAllocator)),
     Parameter::flag(c"nobh", MountOption::Obsolete("nobh")),
-    Parameter::flag_no(c"user_xattr", MountOption::UserXattr),
-    Parameter::flag_no(c"acl", MountOption::Acl),
+    Parameter::flag_no(c"user_xattr", MountOption::OnOrOff(Flag::UserXattr)),
+    Parameter::flag_no(c"acl", MountOption::OnOrOff(Flag::Acl)),
     Parameter::flag(c"xip", MountOption::Obsolete("xip")),
     Parameter::flag(c"dax", MountOption::Obsolete("dax")),
-    Parameter::flag(c"grpquota", MountOption::GroupQuota),
+    Parameter::flag(c"grpquota", MountOption::On(Flag::GroupQuota)),
     Parameter::flag(c"noquota", MountOption::Ignored),
-    Parameter::flag(c"quota", MountOption::UserQuota),
-    Parameter::flag(c"usrquota", MountOption::UserQuota),
-    Parameter::flag_no(c"reservation", MountOption::Reservation),
-    Parameter::flag_no(c"delalloc", MountOption::DelayedAllocation),
+    Parameter::flag(c"quota", MountOption::On(Flag::UserQuota)),
+    Parameter::flag(c"usrquota", MountOption::On(Flag::UserQuota)),
+    Parameter::flag_no(c"reservation", MountOption::OnOrOff(Flag::Reservation)),
+    Parameter::flag_no(c"delalloc", MountOption::OnOrOff(Flag::DelayedAllocation)),
 ]);
 
 #[kunit_tests(rust_ext2_options)]
 mod tests {
     use super::*;
 
-    fn all_of(bits: u32, errors: ErrorBehaviour) -> Options {
-        let flag = |bit: u32| bits & (1 << bit) != 0;
+    fn only(flags: u32, errors: ErrorBehaviour) -> Options {
         Options {
-            minix_df: flag(0),
-            grpid: flag(1),
-            resuid: KernelUid::from_value(bits ^ 0x8765_4321),
-            resgid: KernelGid::from_value(!bits),
+            flags: Flags(flags),
+            resuid: KernelUid::from_value(flags ^ 0x8765_4321),
+            resgid: KernelGid::from_value(!flags),
             errors,
-            no_uid32: flag(2),
-            debug: flag(3),
-            old_allocator: flag(4),
-            user_xattr: flag(5),
-            acl: flag(6),
-            user_quota: flag(7),
-            group_quota: flag(8),
-            reservation: flag(9),
-            delayed_allocation: flag(10),
         }
     }
 
@@ -418,10 +374,28 @@ mod tests {
             ErrorBehaviour::Panic,
             ErrorBehaviour::RemountReadOnly,
         ] {
-            for bit in 0..11 {
-                let options = all_of(1 << bit, errors);
+            for bit in 0..u32::BITS {
+                let options = only(1 << bit, errors);
                 assert_eq!(Options::of_words(options.words()), options);
             }
         }
+    }
+
+    #[test]
+    fn the_last_wish_counts_and_what_is_not_asked_for_stays() {
+        let before = only(0, ErrorBehaviour::Continue);
+        let before = Options {
+            flags: before.flags.with(Flag::Acl, true).with(Flag::GrpId, true),
+            ..before
+        };
+        let mut request = Request::default();
+        request.ask(Flag::Acl, true);
+        request.ask(Flag::Acl, false);
+        request.ask(Flag::MinixDf, true);
+        let after = request.apply(before);
+
+        assert!(!after.has(Flag::Acl) && after.has(Flag::MinixDf) && after.has(Flag::GrpId));
+        assert!(!after.has(Flag::Debug));
+        assert_eq!(Request::default().apply(before), before);
     }
 }

@@ -18,6 +18,7 @@ use super::{
         WriteSupport, //
     },
     options::{
+        Flag,
         Options,
         Request, //
     },
@@ -90,7 +91,7 @@ pub(crate) fn fill(
     let defaults = DefaultOptions::of(&disk);
     let options = request.apply(Options::new(&defaults));
     sb.set_heeds_acls(options.heeds_acls());
-    if options.debug {
+    if options.has(Flag::Debug) {
         describe(sb, &geometry);
     }
     KBox::try_pin_init(
@@ -141,7 +142,7 @@ pub(crate) fn statfs(sb: &SuperBlock<Ext2>) -> Result<StatFs> {
         .groups
         .sum(GroupCount::FreeBlocks)
         .saturating_sub(data.space.promised() + data.space.withdrawn());
-    let overhead = if data.options().minix_df {
+    let overhead = if data.options().has(Flag::MinixDf) {
         0
     } else {
         geometry.overhead_blocks()
