@@ -352,11 +352,6 @@ __helper int rust_mpage_helper_finish_open_simple(struct file *file)
 	return finish_open_simple(file, 0);
 }
 
-__helper bool rust_mpage_helper_test_bit_le(int nr, void *bits)
-{
-	return test_bit_le(nr, bits);
-}
-
 __helper bool rust_mpage_helper_test_and_clear_bit_le(int nr, void *bits)
 {
 	return test_and_clear_bit_le(nr, bits);

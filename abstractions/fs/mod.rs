@@ -48,7 +48,6 @@ pub use self::inode::{
     InodeType,
     InodeView,
     InvalidateLock,
-    InvalidateLockShared,
     KernelGid,
     KernelUid,
     Later,

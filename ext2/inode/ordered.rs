@@ -82,7 +82,10 @@ impl Ordered for Ext2 {
 
         sb.mark_dirty(&buffer);
         lowered.map(|_| ()).ok_or(EUCLEAN).inspect_err(|_| {
-            report::corrupt(sb, fmt!("attributes in block {block}: not one owner is counted, run e2fsck"));
+            report::corrupt(
+                sb,
+                fmt!("attributes in block {block}: not one owner is counted, run e2fsck"),
+            );
         })
     }
 

@@ -68,19 +68,31 @@ pub fn delete<T: WritableFileSystem>(inode: &FsInode<T>) -> Result {
     T::delete_inode(inode)
 }
 
-/// The first byte of a directory, and then nothing of it.
-pub fn read_and_clear<T: FileSystem>(dir: &mut ExclusiveDirectory<'_, T>) -> Result<Option<u8>> {
+// refused: E0308 mismatched types
+#[cfg(refused = "end_of_an_inode_in_use")]
+pub fn release<T: WritableFileSystem>(inode: &FsInode<T>) {
+    T::release_inode(inode)
+}
+
+// refused: E0308 mismatched types
+#[cfg(refused = "number_of_an_inode_in_use")]
+pub fn free<T: WritableFileSystem>(inode: &FsInode<T>) {
+    T::free_inode(inode)
+}
+
+/// The first byte of a directory, and then another.
+pub fn read_and_change<T: FileSystem>(dir: &mut ExclusiveDirectory<'_, T>) -> Result<Option<u8>> {
     let first = dir.as_locked().page(0)?.first().copied();
-    dir.as_inode().clear_size();
+    dir.change(0..1, |bytes| bytes.fill(0))?;
     Ok(first)
 }
 
 // refused: E0502 cannot borrow
 #[cfg(refused = "bytes_that_change")]
-pub fn clear_and_read<T: FileSystem>(dir: &mut ExclusiveDirectory<'_, T>) -> Result<Option<u8>> {
+pub fn change_and_read<T: FileSystem>(dir: &mut ExclusiveDirectory<'_, T>) -> Result<Option<u8>> {
     let locked = dir.as_locked();
     let page = locked.page(0)?;
-    dir.as_inode().clear_size();
+    dir.change(0..1, |bytes| bytes.fill(0))?;
     Ok(page.first().copied())
 }
 

@@ -144,15 +144,6 @@ impl Buffer {
         Ok(())
     }
 
-    /// Sets the little-endian 16-bit word number `index`. Fails with `EUCLEAN` beyond the end.
-    #[inline]
-    pub fn set_le16(&self, index: usize, value: u16) -> Result {
-        let word = self.word::<u16>(index).ok_or(EUCLEAN)?;
-        // SAFETY: As in `set_le32`.
-        unsafe { word.write_volatile(value.to_le()) };
-        Ok(())
-    }
-
     /// The 32-bit word number `index`, as it is in memory, to change it atomically.
     #[inline]
     fn atomic(&self, index: usize) -> Option<&Atomic<u32>> {

@@ -203,13 +203,6 @@ impl<T: FileSystem> FsInode<T> {
         to_result(unsafe { bindings::mmb_sync(self.metadata()) })
     }
 
-    /// Forgets which metadata blocks belong to the inode; they are written in time all the same.
-    /// C: `mmb_invalidate()`.
-    pub fn invalidate_metadata(&self) {
-        // SAFETY: The list is initialised with the inode.
-        unsafe { bindings::mmb_invalidate(self.metadata()) }
-    }
-
     /// Whether there are metadata blocks that a sync would look at. C: `mmb_has_buffers()`.
     pub fn has_metadata(&self) -> bool {
         // SAFETY: The list is initialised with the inode.

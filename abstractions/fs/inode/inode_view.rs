@@ -132,11 +132,6 @@ impl<T: FileSystem> InodeView<T> {
         u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFREG
     }
 
-    /// Whether it is a symbolic link.
-    pub fn is_symlink(&self) -> bool {
-        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFLNK
-    }
-
     /// The device that a special file stands for.
     pub fn device_number(&self) -> DeviceNumber {
         // SAFETY: The inode is valid; the field does not change once it is filled.

@@ -62,7 +62,4 @@ pub(super) use self::slot::{
 };
 pub(super) use self::tables::Content;
 pub use self::tables::Operations;
-pub use self::truncate::{
-    InvalidateLock,
-    InvalidateLockShared, //
-};
+pub use self::truncate::InvalidateLock;

@@ -68,21 +68,6 @@ impl<T: FileSystem> Drop for InvalidateLock<'_, T> {
     }
 }
 
-/// Nobody takes pages of the file out of the page cache for good.
-///
-/// # Invariants
-///
-/// `invalidate_lock` of the inode's mapping is held shared, by this value.
-#[must_use = "the lock is released"]
-pub struct InvalidateLockShared<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
-
-impl<T: FileSystem> Drop for InvalidateLockShared<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: The lock is ours by the type invariants.
-        unsafe { bindings::rust_mpage_helper_filemap_invalidate_unlock_shared(self.0.mapping()) }
-    }
-}
-
 impl<T: FileSystem> FsInode<T> {
     /// Keeps page faults and readahead away. C: `filemap_invalidate_lock()`.
     pub fn lock_invalidate(&self) -> InvalidateLock<'_, T> {
@@ -90,14 +75,6 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { bindings::rust_mpage_helper_filemap_invalidate_lock(self.mapping()) };
         // INVARIANT: Locked just above.
         InvalidateLock(self, NotThreadSafe)
-    }
-
-    /// Keeps away who has [`InvalidateLock`]. C: `filemap_invalidate_lock_shared()`.
-    pub fn lock_invalidate_shared(&self) -> InvalidateLockShared<'_, T> {
-        // SAFETY: The inode is valid, and keeps its mapping.
-        unsafe { bindings::rust_mpage_helper_filemap_invalidate_lock_shared(self.mapping()) };
-        // INVARIANT: Locked just above.
-        InvalidateLockShared(self, NotThreadSafe)
     }
 
     /// Waits until direct I/O to the file has ended. With `i_rwsem` held exclusively, none starts.

@@ -74,11 +74,6 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
         self.0.inode()
     }
 
-    /// The inode to be changed, while nobody reads the directory.
-    pub fn as_inode(&mut self) -> &ExclusiveInode<'a, FsInode<T>> {
-        &self.0
-    }
-
     /// That nobody else changes its attributes, either.
     pub fn held(&self) -> HeldInode<'_, T> {
         self.0.held()
