@@ -10,7 +10,7 @@ import sys
 from .. import command, ui
 from ..build import modules
 from ..build.built import Built
-from . import layers, options, refused, rooms, rustrules, siblings
+from . import layers, options, readme, refused, rooms, rustrules, siblings, unused
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
@@ -58,6 +58,12 @@ def house_rules(top, paths):
             if line != line.rstrip():
                 found.append(f"{path}:{number}: space at the end of the line")
     return found
+
+
+def texts(top, paths):
+    """{path: text} of the Rust files among them."""
+    return {path: (top / path).read_text(encoding="utf-8") for path in paths
+            if path.endswith(".rs")}
 
 
 def rustfmt(settings, chain, paths):
@@ -133,6 +139,10 @@ def main(settings):
         bad |= _show("rooms", rooms.complaints(settings.top))
         bad |= _show("rust beside C", rustrules.complaints(settings.top, paths))
         bad |= _show("layers", layers.complaints(settings.top, paths))
+        bad |= _show("unused", unused.complaints(texts(settings.top, paths)))
+        bad |= _show("readme", readme.complaints(
+            (settings.top / "README.md").read_text(encoding="utf-8"),
+            texts(settings.top, refused.EXAMPLES)))
         bad |= _show("documents", documents(settings))
         bad |= _show("rustfmt", rustfmt(settings, built.chain, paths))
         bad |= _show("checkpatch", checkpatch(settings, built.source, paths))

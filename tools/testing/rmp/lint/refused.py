@@ -22,7 +22,7 @@ from ..build import modules
 
 FOLDER = "tests/refused/"
 # without a misuse: what others are to begin with
-EXAMPLES = ("Documentation/writing.rs",)
+EXAMPLES = ("Documentation/reading.rs", "Documentation/writing.rs")
 # what the library's other users are compiled with
 _LIKE = "ext2/rust_ext2"
 _CFG = re.compile(r'^\s*#\[cfg\(refused = "(\w+)"\)\]', re.M)

@@ -26,7 +26,7 @@ STAGES = {
 COUNT = len(STAGES)
 # of Documentation/: the others are about the project outside the kernel
 DOCUMENT_NAMES = ("adding-a-wrapper.rst", "counters.rst", "design.rst", "ext2.rst",
-                  "locking.rst", "unsafe.rst", "writing.rs", "writing.rst")
+                  "locking.rst", "reading.rs", "unsafe.rst", "writing.rs", "writing.rst")
 OPTIONS = {"RUST_MPAGE": "abstractions", "RUST_EXT2": "ext2",
            "RUST_MPAGE_KUNIT_TEST": "tests", "RUST_MPAGE_LIVEPATCH": "livepatch"}
 _UNUSED = """
