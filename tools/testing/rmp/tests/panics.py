@@ -15,7 +15,9 @@ NAME = "panics.at_the_first_error"
 IMAGE = "bitmap-hole"
 _STATE = 1024 + 58  # s_state
 _ERROR = 2
-_LAST_WORDS = re.compile(r"Kernel panic - not syncing: rust_ext2 \(\w+\): panic from previous error")
+# C does not say whose disk it is
+_LAST_WORDS = re.compile(r"Kernel panic - not syncing: (rust_ext2 \(\w+\)|EXT2-fs): "
+                         "panic from previous error")
 
 
 def run(settings, prepared, pictures, out, outcome):
