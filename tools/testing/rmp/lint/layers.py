@@ -2,8 +2,8 @@
 """Which way the Rust code points: a layer uses what is below it, and nothing above.
 
 A file points to the file that defines what it names, in a `use` or elsewhere, however
-many times that is passed on by `pub use` on the way, which is no arrow itself. In the library's crate the layers are
-folders; files that point to each other in a circle are in one folder.
+many times that is passed on by `pub use` on the way, which is no arrow itself. In the
+library's crate the layers are folders; files that point to each other in a circle are in one folder.
 
 Leaves out: names that come by a glob or by a macro, fields and methods, and tests/.
 """
