@@ -82,13 +82,11 @@ const NAME_LENGTH: usize = ENTRY_SIZE - 5;
 struct RowFs;
 
 /// What is kept of a mounted filesystem.
-#[pin_data]
 struct Mounted {
     inodes: u32,
     owner: u32,
     // stays empty
-    #[pin]
-    unwritten: Unwritten,
+    unwritten: Pin<KBox<Unwritten>>,
 }
 
 /// What is kept of an inode: where its blocks are.
@@ -150,11 +148,12 @@ impl MountableFileSystem for RowFs {
             }
             return Err(EINVAL);
         }
-        let (inodes, owner) = (word(1)?, *owner);
-        KBox::pin_init(
-            pin_init!(Mounted { inodes, owner, unwritten <- Unwritten::new() }),
-            GFP_KERNEL,
-        )
+        let mounted = Mounted {
+            inodes: word(1)?,
+            owner: *owner,
+            unwritten: Unwritten::new()?,
+        };
+        Ok(KBox::pin(mounted, GFP_KERNEL)?)
     }
 
     fn root(sb: &SuperBlock<Self>) -> Result<InodeRef<'_, Self>> {
