@@ -278,15 +278,19 @@ fn image(inode: &InodeView<Ext2>, disk: &DiskOnly) -> InodeImage {
 pub(crate) fn sync(inode: &Ext2Inode) -> Result {
     let sb = inode.super_block();
     let (block, _) = place(sb, inode.number() as u32)?;
-    let failed = |what: &str| {
-        report::corrupt(sb, fmt!("inode {}: cannot write {what}", inode.number()));
+    let failed = |what: &str, error: &Error| {
+        let (number, errno) = (inode.number(), error.to_errno());
+        report::corrupt(
+            sb,
+            fmt!("inode {number}: cannot write {what}: error {errno}"),
+        );
     };
 
     inode
         .sync_metadata()
-        .inspect_err(|_| failed("indirect blocks"))?;
-    sync_attributes(inode).inspect_err(|_| failed("extended attributes"))?;
-    sync_cached(sb, block).inspect_err(|_| failed("the inode"))
+        .inspect_err(|error| failed("indirect blocks", error))?;
+    sync_attributes(inode).inspect_err(|error| failed("extended attributes", error))?;
+    sync_cached(sb, block).inspect_err(|error| failed("the inode", error))
 }
 
 /// Whether [`sync`] would write or wait for what leads to the data: not for the block of attributes.

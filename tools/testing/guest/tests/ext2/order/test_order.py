@@ -256,6 +256,20 @@ def test_dirsync_is_kept(ctx):
                 f"SEED={seed}, {entry.mark}: {sorted(found ^ models[entry.mark])}"
 
 
+def _mounted_after(ctx, disk, replay):
+    """(number, where it is mounted) of the disk as it was after each write: with all that
+    came before it, and with it alone of what was not flushed."""
+    for number in replay.writes():
+        for lost in (lambda _: False, lambda other, number=number: other != number):
+            data, _ = replay.at(number + 1, lost)
+            path = os.path.join(ctx.tmp, "cut")
+            with open(path, "wb") as file:
+                file.write(data)
+            where = ctx.mount(path, disk.fstype)
+            yield number, where
+            ctx.umount(where)
+
+
 @timeout(240)
 def test_rename_is_never_none(ctx):
     """A file that is on the disk and renamed has the old name or the new one, in
@@ -284,19 +298,12 @@ def test_rename_is_never_none(ctx):
     disk.umount()
     replay = logged.end()
     disk.check()
-    for number in replay.writes():
-        for lost in (lambda _: False, lambda other, number=number: other != number):
-            data, _ = replay.at(number + 1, lost)
-            path = os.path.join(ctx.tmp, "cut")
-            with open(path, "wb") as file:
-                file.write(data)
-            where = ctx.mount(path, disk.fstype)
-            for old, new in moves:
-                found = [os.stat(os.path.join(where, name)).st_ino
-                         for name in (old, new)
-                         if os.path.exists(os.path.join(where, name))]
-                assert inodes[old] in found, f"{old} has no name after {number}"
-            ctx.umount(where)
+    for number, where in _mounted_after(ctx, disk, replay):
+        for old, new in moves:
+            found = [os.stat(os.path.join(where, name)).st_ino
+                     for name in (old, new)
+                     if os.path.exists(os.path.join(where, name))]
+            assert inodes[old] in found, f"{old} has no name after {number}"
 
 
 def _new_files(disk):
@@ -422,19 +429,12 @@ def test_replacing_keeps_contents(ctx):
     disk.umount()
     replay = logged.end()
     disk.check()
-    for number in replay.writes():
-        for lost in (lambda _: False, lambda other, number=number: other != number):
-            data, _ = replay.at(number + 1, lost)
-            path = os.path.join(ctx.tmp, "cut")
-            with open(path, "wb") as file:
-                file.write(data)
-            where = ctx.mount(path, disk.fstype)
-            for name in ("one", "two"):
-                with open(os.path.join(where, name), "rb") as file:
-                    found = file.read()
-                assert found in (b"o" * 5000, b"n" * 5000), \
-                    f"{name} has {len(found)} bytes, {found[:1]}, after {number}"
-            ctx.umount(where)
+    for number, where in _mounted_after(ctx, disk, replay):
+        for name in ("one", "two"):
+            with open(os.path.join(where, name), "rb") as file:
+                found = file.read()
+            assert found in (b"o" * 5000, b"n" * 5000), \
+                f"{name} has {len(found)} bytes, {found[:1]}, after {number}"
 
 
 @timeout(120)
