@@ -293,7 +293,8 @@ impl EndedBio {
     /// It must have been given with [`UnsubmittedBio::add_piece`], with this type, and may be taken
     /// once.
     pub(super) unsafe fn take_share<T>(&self) -> Arc<T> {
-        // SAFETY: By the safety requirements.
+        // SAFETY: The bio is valid by the type invariants. `add_piece()` has put there what
+        // `Arc::into_raw()` gave for this type, and it is taken once, by the safety requirements.
         unsafe { Arc::from_raw((*self.0.as_ptr()).bi_private.cast()) }
     }
 }

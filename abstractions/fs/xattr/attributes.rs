@@ -228,7 +228,9 @@ unsafe extern "C" fn list_callback<X: XattrOperations>(
     buffer: *mut u8,
     size: usize,
 ) -> isize {
-    // SAFETY: By the safety requirements.
+    // SAFETY: The dentry is positive, and of a filesystem with this table, so its inode is an
+    // initialised one of that filesystem, which the dentry keeps. The place is the caller's for the
+    // call, and as large as it says.
     let (inode, place) = unsafe {
         (
             FsInode::<X::FileSystem>::from_raw((*dentry).d_inode),
