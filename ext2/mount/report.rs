@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens when a filesystem turns out to be corrupt.
+//! What happens when a filesystem turns out to be corrupt, or will be: metadata cannot be read, or not
+//! be written.
 //!
 //! A corrupt disk can be asked about over and over, so the messages are limited in rate; what the
 //! mount option `errors=` asks for happens each time. A filesystem that can be written to is marked
@@ -25,7 +26,8 @@ use rust_mpage::fs::{
     SuperBlock, //
 };
 
-/// Reports that the filesystem is corrupt. C: `ext2_error()`.
+/// Reports an error of the filesystem: it is corrupt, or its metadata cannot be read or written.
+/// C: `ext2_error()`.
 pub(crate) fn corrupt(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {
     let data = sb.data();
 
