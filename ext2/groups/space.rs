@@ -117,9 +117,9 @@ impl Space {
     }
 
     /// So many blocks are free now, for somebody else has corrected the bitmaps. Nobody uses any
-    /// meanwhile; what has been promised still is.
+    /// meanwhile; what has been promised still is, and what nobody can have comes back as it went.
     pub(crate) fn recount(&self, free: u64) {
-        let more = free as i64 - self.free.load(Relaxed);
+        let more = free as i64 - self.withdrawn.load(Relaxed) - self.free.load(Relaxed);
 
         self.free.add(more, Relaxed);
         self.available.add(more, Relaxed);
@@ -356,6 +356,13 @@ mod tests {
         assert_eq!((space.free(), space.promised()), (12, 4));
         drop(four);
         assert_eq!(space.available(), 12);
+
+        let group = Withdrawn::none();
+        group.take_from(&space, 5);
+        space.recount(10);
+        assert_eq!((space.free(), space.available()), (5, 5));
+        group.give_back_to(&space);
+        assert_eq!((space.free(), space.available()), (10, 10));
     }
 
     #[test]
