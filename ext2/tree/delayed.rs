@@ -174,7 +174,11 @@ impl Delayed {
 
     /// Blocks have got their places, or are not the file's any more.
     pub(crate) fn remove(&mut self, size: BlockSize, blocks: Range<u32>) {
-        if self.blocks.remove(blocks.clone()) != 0 {
+        let removed = self.blocks.remove(blocks.clone());
+        if removed as usize > blocks.len() {
+            // There was no memory for what is behind, which is gone with it.
+            self.give_up_arrays(size, blocks.start..u32::MAX);
+        } else if removed != 0 {
             self.give_up_arrays(size, blocks);
         }
     }
@@ -233,6 +237,34 @@ mod tests {
         let count = delayed.count() - before;
         assert_eq!(count, blocks.len() as u32 + unpromised.count());
         Ok(count)
+    }
+
+    #[test]
+    fn without_room_the_arrays_behind_go_too() -> Result {
+        let mut delayed = Delayed::new();
+        let mut last = 0;
+
+        promise(&mut delayed, 12..268, 0)?;
+        for number in 0..8 {
+            promise(
+                &mut delayed,
+                268 + number * 256..268 + (number + 1) * 256,
+                0,
+            )?;
+        }
+        // No room is left for a run that becomes two.
+        while delayed
+            .blocks
+            .insert(100_000 + 2 * last..100_001 + 2 * last)
+            != 0
+        {
+            last += 1;
+        }
+        delayed.remove(SIZE, 20..21);
+        delayed.remove(SIZE, 0..20);
+        assert_eq!(delayed.arrays(), 0);
+        assert_eq!(delayed.count(), last);
+        Ok(())
     }
 
     #[test]
