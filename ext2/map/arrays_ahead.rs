@@ -8,12 +8,11 @@
 //! window is known in memory only: nothing in it is claimed before it is used, so nothing is lost with
 //! it.
 //!
-//! So arrays are not where a file is read that needs them. Those side by side are read together by who
-//! reads from the beginning to the end: one request, and not one for each.
+//! So arrays are not where a file is read that needs them; see [`read_arrays`](super::read_arrays).
 //!
 //! C counterpart: none; FFS has an area for metadata in each group.
 //!
-//! Locks: who allocates has the inode's tree mutex, who reads needs none.
+//! Locks: who allocates has the inode's tree mutex.
 
 #![deny(unsafe_code)]
 
@@ -21,18 +20,10 @@ use super::allocate::Request;
 use crate::{
     disk::run::Wanted,
     groups::space::Promised,
-    inode::{
-        array::PointerArray,
-        tree::Tree,
-        Ext2Inode, //
-    },
+    inode::tree::Tree,
     tree::branch::Gathering, //
 };
 use kernel::prelude::*;
-use rust_mpage::block::plugged;
-
-/// As many bytes of arrays are read together, at most.
-const MOST_BYTES: u32 = 1 << 16;
 
 impl Request<'_> {
     /// Allocates the arrays of a branch among those to come, if more are promised than it needs or some
@@ -68,43 +59,5 @@ impl Request<'_> {
             let run = self.get_run(&mut tree.ahead, from, wanted, promised)?;
             blocks.take(run);
         }
-    }
-}
-
-/// Begins to read an array in `block`, to which pointer `index` of `above` leads, and those after it, if
-/// they are side by side, and who comes to it has been to the one before. Where C has put them, no two
-/// are.
-#[inline]
-pub(super) fn read(inode: &Ext2Inode, above: &PointerArray, index: u32, block: u32) {
-    let is_beside = |pointer: u32| Some(pointer) == block.checked_add(1);
-    if above.get(inode, index + 1).is_some_and(is_beside) {
-        read_together(inode, above, index, block);
-    }
-}
-
-#[cold]
-fn read_together(inode: &Ext2Inode, above: &PointerArray, index: u32, block: u32) {
-    let sb = inode.super_block();
-    let before = index
-        .checked_sub(1)
-        .and_then(|index| above.get(inode, index))
-        .filter(|&before| before != 0 && matches!(above, PointerArray::Indirect(_)));
-    let goes_on = before.is_none_or(|before| sb.is_cached(before.into()));
-    if !goes_on || sb.is_cached(block.into()) {
-        return;
-    }
-    let pointers = (index..).map_while(|index| above.get(inode, index));
-    let most = MOST_BYTES >> inode.block_bits();
-    let beside = pointers.zip(block..).take(most as usize);
-    let count = beside
-        .take_while(|(pointer, block)| pointer == block)
-        .count() as u32;
-
-    if sb.data().geometry.check_data_blocks(block, count).is_ok() {
-        plugged(|| {
-            for block in (block..).take(count as usize) {
-                sb.readahead_block(block.into());
-            }
-        });
     }
 }

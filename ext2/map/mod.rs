@@ -4,7 +4,7 @@
 //!
 //! - [`mapper`]: answers the questions of `rust_mpage`;
 //! - [`known`]: from what earlier questions have found; [`search`]: by a walk along the tree, on a
-//!   [`way`] that the block's number says;
+//!   [`way`] that the block's number says, with arrays of pointers [read together](read_arrays);
 //! - [`allocate`]: gives blocks to a hole, with [`arrays_ahead`] in front of them; [`delay`]: promises
 //!   them until then; [`truncate`]: cuts off what is behind the end.
 //!
@@ -19,6 +19,7 @@ mod arrays_ahead;
 mod delay;
 mod known;
 mod mapper;
+mod read_arrays;
 mod search;
 pub(crate) mod truncate;
 mod way;

@@ -17,7 +17,7 @@
 
 #![deny(unsafe_code)]
 
-use super::arrays_ahead;
+use super::read_arrays;
 use crate::{
     disk::geometry_error::BadBlocks,
     inode::{
@@ -222,7 +222,7 @@ fn search(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Result<Found, Search
                 if is_last {
                     return Ok(Found::Blocks(Blocks::there(first, count)));
                 }
-                arrays_ahead::read(inode, &array, path.offset(level), first);
+                read_arrays::read_ahead(inode, &array, path.offset(level), first);
                 let buffer = sb.bread(first.into()).map_err(SearchError::Read)?;
                 array = PointerArray::Indirect(buffer);
             }
