@@ -2,15 +2,15 @@
 
 //! A filesystem that is only read, with nothing left out. The project's lint compiles this.
 //!
-//! It has blocks of 1 KiB and words of 32 bits, little-endian, and the blocks of each file are in one
-//! row:
+//! It has blocks of 1 KiB and words of 32 bits, little-endian, and the blocks of each file are in
+//! one row:
 //!
 //! - Block 0 has [`MAGIC`], and how many inodes there are.
-//! - From block 1 on there are the inodes, of eight words each: the mode, the first block, the size in
-//!   bytes, the time of the last change; and the target of a symbolic link of up to 16 bytes, or the
-//!   number of a device. Number 1 is the root directory.
-//! - A directory has entries of 64 bytes: the number of an inode, or 0; the length of the name, a byte;
-//!   the name. "." and ".." are among them.
+//! - From block 1 on there are the inodes, of eight words each: the mode, the first block, the size
+//!   in bytes, the time of the last change; and the target of a symbolic link of up to 16 bytes, or
+//!   the number of a device. Number 1 is the root directory.
+//! - A directory has entries of 64 bytes: the number of an inode, or 0; the length of the name, a
+//!   byte; the name. "." and ".." are among them.
 
 #![deny(unsafe_code)]
 

@@ -3,9 +3,9 @@
 //! What a filesystem that can be written to says of the contents of its regular files. See
 //! writing.rst; the project's lint compiles this.
 //!
-//! Each file has its blocks in one row, and the filesystem knows where that begins ([`Rows`]). It is
-//! filled from the front only: behind a gap, as `truncate(2)` leaves it, appends fail until the gap is
-//! filled.
+//! Each file has its blocks in one row, and the filesystem knows where that begins ([`Rows`]). It
+//! is filled from the front only: behind a gap, as `truncate(2)` leaves it, appends fail until the
+//! gap is filled.
 
 #![deny(unsafe_code)]
 #![allow(missing_docs)]
@@ -157,8 +157,8 @@ pub fn set_size<T: Rows>(inode: &ExclusiveInode<'_, FsInode<T>>, size: u64) -> R
     Ok(())
 }
 
-/// What a new inode in memory that is a regular file is given. `File` has what has nothing to do with
-/// its contents.
+/// What a new inode in memory that is a regular file is given. `File` has what has nothing to do
+/// with its contents.
 pub fn operations<T: Rows, File: WritableFile<FileSystem = T>>() -> Operations<T> {
     Operations::writable_regular::<File, Pages<T>>()
 }

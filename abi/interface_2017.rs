@@ -86,8 +86,8 @@ unsafe extern "C" fn rust_mpage_writepage(
         let raw = bindings::rust_mpage_helper_page_folio(page);
         (NonNull::new_unchecked(raw), Folio::from_raw(raw))
     };
-    // SAFETY: By the safety requirements; the caller leaves `wbc` alone meanwhile, and the inode is in
-    // use by whoever writes it back.
+    // SAFETY: By the safety requirements; the caller leaves `wbc` alone meanwhile, and the inode is
+    // in use by whoever writes it back.
     let request = unsafe { WritebackControl::<'_, Inode>::from_raw(folio.mapping(), wbc) };
     // SAFETY: By the safety requirements.
     let mapper = unsafe { GetBlock::new(get_block) };

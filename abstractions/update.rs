@@ -2,8 +2,9 @@
 
 //! Changing an atomic word by a function of it, which [`kernel::sync::atomic`] leaves to its users.
 
-/// Changes a word that was `old` when it was looked at, in one step: `change` makes the new value of
-/// the old one, and may be asked several times, or refuses with [`None`]. `cmpxchg` is the word's.
+/// Changes a word that was `old` when it was looked at, in one step: `change` makes the new value
+/// of the old one, and may be asked several times, or refuses with [`None`]. `cmpxchg` is the
+/// word's.
 ///
 /// The old value; as an error, the one that `change` has refused.
 #[inline]

@@ -96,8 +96,8 @@ impl<D> Mapping<D> {
         self
     }
 
-    /// The mapper has filled the first block of the mapping in the folio that it was asked for: it is
-    /// not to be read again. C: `BH_Uptodate` set by a `get_block_t`.
+    /// The mapper has filled the first block of the mapping in the folio that it was asked for: it
+    /// is not to be read again. C: `BH_Uptodate` set by a `get_block_t`.
     pub(crate) fn with_filled(mut self, filled: Filled) -> Self {
         self.filled = Some(filled);
         self
@@ -160,8 +160,8 @@ pub trait BlockMapper: Copy + Default + 'static {
     /// The filesystem's inode type.
     type Inode: InodeType;
 
-    /// Says what block `at` of the file and those behind it are, for `max` blocks at most (at
-    /// least 1). They lie before the end of the file, or, when that moves on, behind it in its page;
+    /// Says what block `at` of the file and those behind it are, for `max` blocks at most (at least
+    /// 1). They lie before the end of the file, or, when that moves on, behind it in its page;
     /// where the file has nothing the answer is a hole. It covers `at` and should be as long as is
     /// known without further I/O.
     ///
@@ -178,8 +178,8 @@ pub trait BlockMapper: Copy + Default + 'static {
     ) -> Result<Mapping<&'i BlockDevice>>;
 
     /// As [`lookup`](Self::lookup), for who writes to what is there without the page cache: blocks
-    /// that the filesystem itself needs are an error. The caller holds `i_rwsem` exclusively, and no
-    /// folio lock.
+    /// that the filesystem itself needs are an error. The caller holds `i_rwsem` exclusively, and
+    /// no folio lock.
     ///
     /// Left as it is where `lookup` makes sure of that.
     ///
@@ -195,8 +195,8 @@ pub trait BlockMapper: Copy + Default + 'static {
         self.lookup(inode, at, max)
     }
 
-    /// As [`lookup_to_overwrite`](Self::lookup_to_overwrite), if the answer is known without waiting
-    /// for the device or for somebody else. The caller holds `i_rwsem`, perhaps shared.
+    /// As [`lookup_to_overwrite`](Self::lookup_to_overwrite), if the answer is known without
+    /// waiting for the device or for somebody else. The caller holds `i_rwsem`, perhaps shared.
     ///
     /// Left as it is where nothing is known without looking: who asks comes again, and waits.
     fn recall<'i>(
@@ -210,8 +210,8 @@ pub trait BlockMapper: Copy + Default + 'static {
     }
 
     /// Says where block `at` of the file and those behind it are, for `max` blocks at most (at
-    /// least 1), and allocates what is missing: the answer is never a hole. It should be as long
-    /// as it can be, but may end before `max`; [`Mapping::with_new`] if its blocks are fresh: all of
+    /// least 1), and allocates what is missing: the answer is never a hole. It should be as long as
+    /// it can be, but may end before `max`; [`Mapping::with_new`] if its blocks are fresh: all of
     /// them are, or none.
     ///
     /// May sleep, read and change metadata. The caller holds the lock of the folio with `at`, and
@@ -222,8 +222,8 @@ pub trait BlockMapper: Copy + Default + 'static {
     ///
     /// # Errors
     ///
-    /// Any; `ENOSPC`, `EDQUOT`, `ENOMEM`, `EAGAIN` and `EINTR` mean that it may be worth to ask again
-    /// later. It reaches the writer, or, in writeback, the next `fsync(2)`.
+    /// Any; `ENOSPC`, `EDQUOT`, `ENOMEM`, `EAGAIN` and `EINTR` mean that it may be worth to ask
+    /// again later. It reaches the writer, or, in writeback, the next `fsync(2)`.
     fn allocate<'i>(
         &self,
         inode: &'i Self::Inode,
@@ -234,8 +234,8 @@ pub trait BlockMapper: Copy + Default + 'static {
         Err(EROFS)
     }
 
-    /// What was to be written to these blocks is given up, or they are no part of the file any more. For
-    /// a filesystem that has promised them places, see [`Backer`](crate::Backer).
+    /// What was to be written to these blocks is given up, or they are no part of the file any
+    /// more. For a filesystem that has promised them places, see [`Backer`](crate::Backer).
     ///
     /// The caller holds the lock of the folio that they are in.
     fn forget(&self, inode: &Self::Inode, blocks: Range<u64>) {

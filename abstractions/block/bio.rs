@@ -172,8 +172,9 @@ impl<'d> UnsubmittedBio<'d> {
         Ok(())
     }
 
-    /// If the bio reaches over the end of its device, the bytes that are within. A device of unknown
-    /// size is left alone, and a bio that starts beyond the end is refused by the block layer.
+    /// If the bio reaches over the end of its device, the bytes that are within. A device of
+    /// unknown size is left alone, and a bio that starts beyond the end is refused by the block
+    /// layer.
     ///
     /// C: the first half of `guard_bio_eod()`, which is not exported.
     #[inline(always)]
@@ -195,8 +196,8 @@ impl<'d> UnsubmittedBio<'d> {
         unsafe { ptr::addr_of_mut!((*self.as_raw()).bi_iter.bi_size).write_unaligned(bytes) };
     }
 
-    /// Gives the bio to the block layer, unless it is empty: drivers rely on that there is something
-    /// to do. C: `submit_bio()`.
+    /// Gives the bio to the block layer, unless it is empty: drivers rely on that there is
+    /// something to do. C: `submit_bio()`.
     #[inline(always)]
     pub(super) fn submit(self) {
         if self.bytes() == 0 {

@@ -24,8 +24,8 @@ impl Sector {
     /// Base-2 logarithm of a sector's size in bytes.
     pub const SHIFT: u32 = bindings::SECTOR_SHIFT;
 
-    /// The first sector of a block of `1 << block_bits` bytes, which are at least a sector's. `None` if
-    /// no device can have it.
+    /// The first sector of a block of `1 << block_bits` bytes, which are at least a sector's.
+    /// `None` if no device can have it.
     #[inline(always)]
     pub(crate) fn of_block(block: u64, block_bits: u32) -> Option<Self> {
         let shift = block_bits - Self::SHIFT;

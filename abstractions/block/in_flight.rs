@@ -8,9 +8,9 @@
 //! can be executing the last instructions of a completion.
 
 //!
-//! Each processor counts by itself. A bio may end on another processor than it began on, so only the
-//! sum means something, and only while no bio begins: the beginnings are all in it then, and an end
-//! that it misses makes it too large.
+//! Each processor counts by itself. A bio may end on another processor than it began on, so only
+//! the sum means something, and only while no bio begins: the beginnings are all in it then, and an
+//! end that it misses makes it too large.
 
 use crate::bindings;
 use kernel::time::{

@@ -64,9 +64,9 @@ impl ReadIntent {
 ///
 /// # Invariants
 ///
-/// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once, and what
-/// of it the bio does not read is zeroed; or it has a share of a `SplitRead`, and its folio belongs
-/// to that.
+/// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once, and
+/// what of it the bio does not read is zeroed; or it has a share of a `SplitRead`, and its folio
+/// belongs to that.
 pub struct ReadBio<'d>(UnsubmittedBio<'d>);
 
 impl<'d> ReadBio<'d> {
@@ -135,8 +135,8 @@ impl<'d> ReadBio<'d> {
     }
 
     /// Adds `range` of a folio, to be read behind what the bio has, and zeroes the rest of it; the
-    /// folio is unlocked when the bio ends. A full bio hands the folio back, and so does any if there
-    /// are no such sectors in it. C: `bio_add_folio()`.
+    /// folio is unlocked when the bio ends. A full bio hands the folio back, and so does any if
+    /// there are no such sectors in it. C: `bio_add_folio()`.
     #[inline]
     pub fn add<'f, I>(
         &mut self,

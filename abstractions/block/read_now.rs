@@ -39,13 +39,13 @@ unsafe extern "C" fn give_back(bio: *mut bindings::bio) {
     drop(unsafe { EndedBio::from_raw(bio) });
 }
 
-/// Reads a range of a folio from `sector` of `device` on, and waits for that. What is behind the end
-/// of an odd-sized device is zero.
+/// Reads a range of a folio from `sector` of `device` on, and waits for that. What is behind the
+/// end of an odd-sized device is zero.
 ///
 /// # Errors
 ///
-/// What the device says; `EIO` if there are no such sectors in the folio; `ENOMEM`, which the bio pool
-/// makes next to impossible.
+/// What the device says; `EIO` if there are no such sectors in the folio; `ENOMEM`, which the bio
+/// pool makes next to impossible.
 ///
 /// # Safety
 ///

@@ -3,9 +3,9 @@
 //! A folio that several bios read.
 //!
 //! A folio whose blocks are scattered needs one bio for each run. Every bio holds a share of one
-//! [`SplitRead`], and so does the [`SplitReader`] that issues them; when the last share goes, in any
-//! order and on any processor, the folio ends: uptodate if no piece failed, and if the pieces were
-//! all of it, in order, which [`Covered`] counts. There is no count of bios to get wrong.
+//! [`SplitRead`], and so does the [`SplitReader`] that issues them; when the last share goes, in
+//! any order and on any processor, the folio ends: uptodate if no piece failed, and if the pieces
+//! were all of it, in order, which [`Covered`] counts. There is no count of bios to get wrong.
 //!
 //! Pieces are submitted one by one: holding an unsubmitted bio while another is allocated could
 //! empty the bio pool and wait for itself.
@@ -89,8 +89,8 @@ pub struct SplitReader<'f> {
 }
 
 impl<'f> SplitReader<'f> {
-    /// Starts a split read of `folio`. With no memory the folio comes back: at once, if it can be read
-    /// through buffers.
+    /// Starts a split read of `folio`. With no memory the folio comes back: at once, if it can be
+    /// read through buffers.
     pub fn new<I: InodeType>(folio: LockedFolio<'f, I>) -> Result<Self, LockedFolio<'f, I>> {
         // Memory first, so that there is no value to unwind.
         let place = UniqueArc::<SplitRead<'f>>::new_uninit(GFP_NOWAIT | __GFP_NOWARN);

@@ -97,9 +97,9 @@ pub struct SplitWriter<'w, I> {
 }
 
 impl<'w, I: InodeType> SplitWriter<'w, I> {
-    /// Starts the writeback of `folio` in pieces; what of it is behind the end of the file is zeroed.
-    /// With no memory the folio comes back, at once if it can be written through buffers; and so does
-    /// one that is not uptodate: what is in it is nobody's.
+    /// Starts the writeback of `folio` in pieces; what of it is behind the end of the file is
+    /// zeroed. With no memory the folio comes back, at once if it can be written through buffers;
+    /// and so does one that is not uptodate: what is in it is nobody's.
     pub fn new(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
         if !folio.is_uptodate() {
             return Err(folio);
@@ -108,8 +108,8 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         Self::of_valid_pieces(folio)
     }
 
-    /// As [`Self::new`], of a folio of which only what is valid, and zero behind the end of the file,
-    /// will be written.
+    /// As [`Self::new`], of a folio of which only what is valid, and zero behind the end of the
+    /// file, will be written.
     pub(crate) fn of_valid_pieces(folio: DirtyFolio<'w, I>) -> Result<Self, DirtyFolio<'w, I>> {
         // Memory first, so that there is no value to unwind.
         let place = UniqueArc::<SplitWrite>::new_uninit(GFP_NOWAIT | __GFP_NOWARN);
@@ -168,9 +168,9 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         self.folio.give_up_unmapped();
     }
 
-    /// Writes `range` of the folio to `sector` of `device` with a bio of its own; its blocks there are
-    /// clean from now on. Without memory for the bio, or if there are no such sectors in the folio, the
-    /// writeback ends with an error, and the folio stays dirty.
+    /// Writes `range` of the folio to `sector` of `device` with a bio of its own; its blocks there
+    /// are clean from now on. Without memory for the bio, or if there are no such sectors in the
+    /// folio, the writeback ends with an error, and the folio stays dirty.
     pub fn write_piece(
         &self,
         device: &BlockDevice,

@@ -46,8 +46,8 @@ pub struct WriteBio<'d>(UnsubmittedBio<'d>);
 
 impl<'d> WriteBio<'d> {
     /// Allocates a bio for up to `pages` pages (more are clamped to the most a bio can carry) that
-    /// writes to `sector` of `device`, for a request: with its urgency, on account of its cgroup, and
-    /// with the write hint of its inode.
+    /// writes to `sector` of `device`, for a request: with its urgency, on account of its cgroup,
+    /// and with the write hint of its inode.
     ///
     /// [`None`] if there is no memory, which the bio pool makes next to impossible.
     /// C: `bio_alloc()`, `wbc_to_write_flags()`, `wbc_init_bio()`.
@@ -96,8 +96,8 @@ impl<'d> WriteBio<'d> {
     /// Adds the first `len` bytes of a folio, to be written behind what the bio has; what of it is
     /// behind the end of the file is zeroed. Its blocks there are clean from now on, its writeback
     /// starts, and it is unlocked; the writeback ends when the bio does. A full bio hands the folio
-    /// back, and so does any if `len` is not whole sectors of it, or the folio is not uptodate: what is
-    /// in it then is nobody's. C: `bio_add_folio()`.
+    /// back, and so does any if `len` is not whole sectors of it, or the folio is not uptodate:
+    /// what is in it then is nobody's. C: `bio_add_folio()`.
     pub fn add<'w, I: InodeType>(
         &mut self,
         folio: DirtyFolio<'w, I>,
@@ -110,7 +110,8 @@ impl<'d> WriteBio<'d> {
         self.add_valid(folio, ByteRange { start: 0, len })
     }
 
-    /// As [`Self::add`], of `range` of a folio, which is valid, and zero behind the end of the file.
+    /// As [`Self::add`], of `range` of a folio, which is valid, and zero behind the end of the
+    /// file.
     pub(crate) fn add_valid<'w, I>(
         &mut self,
         folio: DirtyFolio<'w, I>,
@@ -127,8 +128,8 @@ impl<'d> WriteBio<'d> {
         Ok(())
     }
 
-    /// Has the bio end in a task, where a folio can leave memory, if this is one that is not to stay when
-    /// it has been written. C: what `iomap_writeback_folio()` does about dropping behind.
+    /// Has the bio end in a task, where a folio can leave memory, if this is one that is not to
+    /// stay when it has been written. C: what `iomap_writeback_folio()` does about dropping behind.
     fn end_where_it_can_be_dropped(&mut self, folio: &Folio) {
         // SAFETY: The bio is ours and not submitted, and the folio is valid.
         unsafe { bindings::rust_mpage_helper_bio_may_drop(self.0.as_raw(), folio.as_raw()) };

@@ -100,8 +100,8 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
     /// It is counted in its owners' quota.
     ///
     /// Fails with `EINVAL` if the operations are not those of the type in the mode, with `EBUSY` if
-    /// the number is in use, with `EDQUOT`, or as `data` does. The inode is dropped then; its number
-    /// is not freed.
+    /// the number is in use, with `EDQUOT`, or as `data` does. The inode is dropped then; its
+    /// number is not freed.
     pub fn insert(
         self,
         dir: &FsInode<T>,
@@ -114,8 +114,8 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
         // SAFETY: The inode comes from `T`'s cache and is ours; it has never been used, so its data
         // is not initialised, and it is dropped if this fails.
         unsafe { init_data::<T>(inode, data)? };
-        // SAFETY: The inode is ours alone, so its fields may be set, directly and with the functions for
-        // some of them, which only read `dir`, a valid inode.
+        // SAFETY: The inode is ours alone, so its fields may be set, directly and with the
+        // functions for some of them, which only read `dir`, a valid inode.
         unsafe {
             (*inode).i_ino = creation.number;
             match creation.group {
@@ -164,8 +164,8 @@ impl<T: FileSystem> Drop for UnhashedInode<'_, T> {
     }
 }
 
-/// The inode of a file that has no name yet and that nobody else uses, of a filesystem that is mounted
-/// for `'m`.
+/// The inode of a file that has no name yet and that nobody else uses, of a filesystem that is
+/// mounted for `'m`.
 ///
 /// The operation that creates it returns it, to have it named. When it is dropped instead, the file
 /// is deleted: the filesystem's `delete_inode` and `free_inode` run then, so whatever they lock
@@ -197,11 +197,11 @@ impl<T: FileSystem> CreatedInode<'_, T> {
         unsafe { HeldInode::new(self) }
     }
 
-    /// The inode with `I_NEW`, and the reference, for the caller, who asked for an inode of the mount
-    /// `sb` and of the type that is in `mode`.
+    /// The inode with `I_NEW`, and the reference, for the caller, who asked for an inode of the
+    /// mount `sb` and of the type that is in `mode`.
     ///
-    /// Fails with `EXDEV` if it is one of another mount, with `EINVAL` if it is of another type. It is
-    /// dropped then.
+    /// Fails with `EXDEV` if it is one of another mount, with `EINVAL` if it is of another type. It
+    /// is dropped then.
     pub(super) fn into_raw_on(
         self,
         sb: *mut bindings::super_block,

@@ -129,8 +129,8 @@ impl<'f, 'd> Buffers<'f, 'd> {
 impl<'w, I> DirtyFolio<'w, I> {
     /// The buffers of the folio. None if it has none.
     pub fn buffers(&self) -> Buffers<'_, 'w> {
-        // SAFETY: The folio is locked while it is borrowed, and its host in use for `'w`, by the type
-        // invariants.
+        // SAFETY: The folio is locked while it is borrowed, and its host in use for `'w`, by the
+        // type invariants.
         unsafe { Buffers::of(self) }
     }
 
@@ -174,8 +174,8 @@ impl<'w, I> DirtyFolio<'w, I> {
 }
 
 impl<I> DirtyFolio<'_, I> {
-    /// Has the blocks from the `start`th on that have no place clean: they are behind the end of the
-    /// file, or cannot be written. C: `__block_write_full_folio()` does so on its way.
+    /// Has the blocks from the `start`th on that have no place clean: they are behind the end of
+    /// the file, or cannot be written. C: `__block_write_full_folio()` does so on its way.
     pub(crate) fn give_up_unmapped(&self, start: u32) {
         // SAFETY: The folio is locked by the type invariants.
         unsafe { give_up_unmapped(self, start) };

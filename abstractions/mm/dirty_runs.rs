@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)
 //!
-//! Locks: the lock of one folio at a time, which is not held when the answer is there: it may be out
-//! of date at once.
+//! Locks: the lock of one folio at a time, which is not held when the answer is there: it may be
+//! out of date at once.
 
 use super::Folio;
 use crate::{
@@ -30,8 +30,8 @@ use kernel::page::PAGE_SHIFT;
 struct SeenFolio(NonNull<bindings::folio>);
 
 impl SeenFolio {
-    /// The first one of these pages of a mapping that is dirty or being written: of such a folio the
-    /// last blocks may get their places only while those in front are on their way to the disk.
+    /// The first one of these pages of a mapping that is dirty or being written: of such a folio
+    /// the last blocks may get their places only while those in front are on their way to the disk.
     ///
     /// # Safety
     ///

@@ -83,9 +83,9 @@ impl<W: FileWrites> FaultVTable<W> {
         }
     }
 
-    /// Gives a folio, of which page `page` of the file is stored to, its blocks and makes it dirty. It
-    /// stays locked, unless there is to be another look at which folio has the page: for the sake of
-    /// one page a large folio does not get blocks for all of its holes.
+    /// Gives a folio, of which page `page` of the file is stored to, its blocks and makes it dirty.
+    /// It stays locked, unless there is to be another look at which folio has the page: for the
+    /// sake of one page a large folio does not get blocks for all of its holes.
     ///
     /// # Errors
     ///
@@ -137,7 +137,8 @@ impl<W: FileWrites> FaultVTable<W> {
         page: usize,
     ) -> Result<StoredFolio<'f, W::Inode>> {
         let folio = NonNull::new(folio).ok_or(EFAULT)?;
-        // SAFETY: By the safety requirements. Once the folio is locked its mapping stays what it is.
+        // SAFETY: By the safety requirements. Once the folio is locked its mapping stays what it
+        // is.
         let (folio, size) = unsafe {
             bindings::rust_mpage_helper_folio_lock(folio.as_ptr());
             let mapping = (*folio.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping;

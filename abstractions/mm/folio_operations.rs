@@ -41,8 +41,8 @@ pub(in crate::abstractions) unsafe extern "C" fn dirty_folio(
     mapping: *mut bindings::address_space,
     raw: *mut bindings::folio,
 ) -> bool {
-    // SAFETY: The folio is valid, and kept in its mapping; that of a file has a host, which is valid as
-    // long as it has folios.
+    // SAFETY: The folio is valid, and kept in its mapping; that of a file has a host, which is
+    // valid as long as it has folios.
     let (folio, block_bits) = unsafe {
         (
             Folio::from_raw(raw),

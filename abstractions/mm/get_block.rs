@@ -73,8 +73,8 @@ pub trait BlockSource: Sealed + 'static {
     ) -> Result<Option<FoundBlocks<'_>>>;
 }
 
-/// A filesystem's `get_block_t`: what the kernel's buffer functions ask where the blocks of an inode of
-/// `I` are.
+/// A filesystem's `get_block_t`: what the kernel's buffer functions ask where the blocks of an
+/// inode of `I` are.
 ///
 /// # Invariants
 ///

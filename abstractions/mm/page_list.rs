@@ -107,8 +107,8 @@ impl<'a> Iterator for PageList<'a> {
                 bindings::filemap_add_folio(self.mapping, folio, index, gfp)
             };
             if added == 0 {
-                // SAFETY: The folio was locked for us above, and is in the mapping; its lock and the
-                // cache's reference keep it there.
+                // SAFETY: The folio was locked for us above, and is in the mapping; its lock and
+                // the cache's reference keep it there.
                 let locked = unsafe { LockedFolio::from_raw(folio) };
                 self.current = locked.pages();
                 // SAFETY: The list's reference was passed on by `take`.

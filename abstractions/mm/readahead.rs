@@ -18,8 +18,8 @@ use core::marker::PhantomData;
 ///
 /// # Invariants
 ///
-/// `rac` points to a valid `struct readahead_control` that nobody else uses for `'a`. The host of its
-/// mapping is an inode of `I` that is in use for `'a`.
+/// `rac` points to a valid `struct readahead_control` that nobody else uses for `'a`. The host of
+/// its mapping is an inode of `I` that is in use for `'a`.
 pub struct Readahead<'a, I> {
     rac: *mut bindings::readahead_control,
     _request: PhantomData<(&'a mut bindings::readahead_control, &'a I)>,
@@ -30,8 +30,8 @@ impl<'a, I: InodeType> Readahead<'a, I> {
     ///
     /// # Safety
     ///
-    /// `rac` must be the argument of a `readahead` operation that is running, for `'a`, for an inode
-    /// of `I`.
+    /// `rac` must be the argument of a `readahead` operation that is running, for `'a`, for an
+    /// inode of `I`.
     #[inline(always)]
     pub unsafe fn from_raw(rac: *mut bindings::readahead_control) -> Self {
         // INVARIANT: By the safety requirements.

@@ -2,9 +2,9 @@
 
 //! Memory that can be done without: for what was worked out once and can be worked out again.
 //!
-//! There is a limit for all of it on the machine. What would go beyond is not had, unless others have
-//! not used theirs lately, see [`spare_objects`](super::spare_objects). It is charged to the cgroup of
-//! who asks, and asking for it neither kills anybody nor enters a filesystem.
+//! There is a limit for all of it on the machine. What would go beyond is not had, unless others
+//! have not used theirs lately, see [`spare_objects`](super::spare_objects). It is charged to the
+//! cgroup of who asks, and asking for it neither kills anybody nor enters a filesystem.
 //!
 //! C header: [`include/linux/slab.h`](srctree/include/linux/slab.h)
 
@@ -104,8 +104,8 @@ impl<T: Copy + FromZeros> SpareSlice<T> {
         let charge = Charge::new(bytes)?;
         // SAFETY: Process context; the result is checked.
         let start = unsafe { bindings::rust_mpage_helper_spare_zalloc(bytes) };
-        // INVARIANT: The memory is new and zero, which is a value of each `FromZeros`, and aligned for
-        // what needs no more than a pointer does.
+        // INVARIANT: The memory is new and zero, which is a value of each `FromZeros`, and aligned
+        // for what needs no more than a pointer does.
         const { assert!(align_of::<T>() <= align_of::<usize>()) };
         Some(Self {
             start: NonNull::new(start.cast())?,

@@ -2,11 +2,11 @@
 
 //! Blocks for extended attributes: what inodes are given and charged for them, and give back.
 //!
-//! Each of the inodes that share a block counts it as its own. What is in a block, and who shares it,
-//! is decided by the caller.
+//! Each of the inodes that share a block counts it as its own. What is in a block, and who shares
+//! it, is decided by the caller.
 //!
-//! C counterpart: what `ext2_xattr_set2()` and `ext2_xattr_release_block()` call of `balloc.c` and of
-//! quota.
+//! C counterpart: what `ext2_xattr_set2()` and `ext2_xattr_release_block()` call of `balloc.c` and
+//! of quota.
 //!
 //! Locks: none. The caller has the lock of the inode's attributes.
 

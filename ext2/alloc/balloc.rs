@@ -10,9 +10,9 @@
 //! C counterpart: `fs/ext2/balloc.c`. Checked beyond it: that blocks are not over the superblock or
 //! the group descriptors in use.
 //!
-//! Locks: the caller has the inode's tree mutex when it gets blocks. Bits are changed
-//! atomically, so nothing else is locked but what [`windows`](crate::groups::windows) locks. Counting
-//! them for their owners takes spinlocks.
+//! Locks: the caller has the inode's tree mutex when it gets blocks. Bits are changed atomically,
+//! so nothing else is locked but what [`windows`](crate::groups::windows) locks. Counting them for
+//! their owners takes spinlocks.
 
 #![deny(unsafe_code)]
 
@@ -132,8 +132,8 @@ impl SearchSpace for SuperBlock<Ext2> {
     }
 }
 
-/// Claims blocks for the current task: as many as it wants while there are many, as many as it needs
-/// while one is left that is not reserved for others. C: `ext2_has_free_blocks()`.
+/// Claims blocks for the current task: as many as it wants while there are many, as many as it
+/// needs while one is left that is not reserved for others. C: `ext2_has_free_blocks()`.
 ///
 /// Fails with `ENOSPC`.
 pub(crate) fn claim(sb: &SuperBlock<Ext2>, wanted: Wanted) -> Result<Promised<'_>> {
@@ -154,8 +154,8 @@ pub(crate) fn claim(sb: &SuperBlock<Ext2>, wanted: Wanted) -> Result<Promised<'_
 /// How many bitmaps that could not be read are tried again, at most.
 const TRIES: usize = 16;
 
-/// As [`claim`]; where there is nothing, groups whose bitmaps could not be read are looked at again, the
-/// one of `goal` first.
+/// As [`claim`]; where there is nothing, groups whose bitmaps could not be read are looked at
+/// again, the one of `goal` first.
 fn claim_anywhere(sb: &SuperBlock<Ext2>, goal: u32, wanted: Wanted) -> Result<Promised<'_>> {
     let data = sb.data();
     let result = claim(sb, wanted);
@@ -173,11 +173,11 @@ fn claim_anywhere(sb: &SuperBlock<Ext2>, goal: u32, wanted: Wanted) -> Result<Pr
     }
 }
 
-/// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The inode is
-/// marked dirty. C: `ext2_new_blocks()`.
+/// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The
+/// inode is marked dirty. C: `ext2_new_blocks()`.
 ///
-/// Fails with `EDQUOT` if an owner of the inode may not have them, with `ENOSPC` if there are none for
-/// the current task, or with the error of a bitmap that cannot be read.
+/// Fails with `EDQUOT` if an owner of the inode may not have them, with `ENOSPC` if there are none
+/// for the current task, or with the error of a bitmap that cannot be read.
 pub(crate) fn new_blocks(
     inode: &Ext2Inode,
     info: &mut BlockAllocInfo,
@@ -191,8 +191,9 @@ pub(crate) fn new_blocks(
     place(inode, info, goal, needed, &mut promised, charge)
 }
 
-/// As [`new_blocks`], of those that have been promised, and no more than are left of these. Blocks are
-/// promised only where nobody counts; if quota has been turned on since, it is too late for `EDQUOT`.
+/// As [`new_blocks`], of those that have been promised, and no more than are left of these. Blocks
+/// are promised only where nobody counts; if quota has been turned on since, it is too late for
+/// `EDQUOT`.
 pub(crate) fn promised_blocks(
     inode: &Ext2Inode,
     info: &mut BlockAllocInfo,
@@ -235,8 +236,8 @@ fn place(
     Ok(found.blocks)
 }
 
-/// Counts the wanted blocks for the inode and its owners, or, if that is more than these may have, as
-/// many as are needed.
+/// Counts the wanted blocks for the inode and its owners, or, if that is more than these may have,
+/// as many as are needed.
 fn charge(inode: &Ext2Inode, wanted: Wanted) -> Result<SpaceCharge<'_, Ext2>> {
     let bytes = |blocks: u32| u64::from(blocks) << inode.block_bits();
 
@@ -292,8 +293,8 @@ pub(crate) fn free_metadata(inode: &Ext2Inode, block: u32, buffer: Buffer) {
     free_blocks(inode, block, 1);
 }
 
-/// Takes `count` blocks from the inode, and leaves them in use: the disk may still say that they are
-/// the inode's, and nothing will tell it. They are e2fsck's to find. The inode is marked dirty.
+/// Takes `count` blocks from the inode, and leaves them in use: the disk may still say that they
+/// are the inode's, and nothing will tell it. They are e2fsck's to find. The inode is marked dirty.
 pub(crate) fn abandon_blocks(inode: &Ext2Inode, first: u32, count: u32) {
     let sb = inode.super_block();
 

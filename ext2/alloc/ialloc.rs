@@ -57,7 +57,8 @@ use rust_mpage::fs::{
 /// Makes the inode of a new file in `dir`, with the contents that `data` makes of its flags, and
 /// marks it dirty. C: `ext2_new_inode()`.
 ///
-/// Fails with `ENOSPC` if there is no free inode, with `EDQUOT` if its owner may have no more, with `EUCLEAN` if one that is free is in use.
+/// Fails with `ENOSPC` if there is no free inode, with `EDQUOT` if its owner may have no more, with
+/// `EUCLEAN` if one that is free is in use.
 pub(crate) fn new_inode<'m, D>(
     dir: &'m Ext2Inode,
     mode: u16,
@@ -147,8 +148,8 @@ struct Claimed {
     ino: u32,
 }
 
-/// Finds a free inode for `dir`, and marks it as in use. One that the disk may have a name of is not
-/// taken as long as there are others.
+/// Finds a free inode for `dir`, and marks it as in use. One that the disk may have a name of is
+/// not taken as long as there are others.
 fn claim(dir: &Ext2Inode, kind: Kind) -> Result<Claimed> {
     let sb = dir.super_block();
     let removals = &sb.data().order.removals;

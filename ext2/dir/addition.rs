@@ -3,8 +3,8 @@
 //! Where a new entry goes: to the first place that has room, as in C, so that both drivers make the
 //! same directories of the same operations.
 //!
-//! Of a directory that is known, see [`find`](crate::dir::find), that is found in the block that has
-//! it; of another by a walk from the first page on that can have it.
+//! Of a directory that is known, see [`find`](crate::dir::find), that is found in the block that
+//! has it; of another by a walk from the first page on that can have it.
 //!
 //! C counterpart: `ext2_add_link()`.
 //!
@@ -47,7 +47,8 @@ use kernel::{
 
 /// Plans to add an entry, where there is none of this name.
 ///
-/// Of a directory locked exclusively: [`Room`](crate::inode::room::Room) is for one search at a time.
+/// Of a directory locked exclusively: [`Room`](crate::inode::room::Room) is for one search at a
+/// time.
 pub(crate) fn plan_addition<'n>(
     dir: &DirMut<'_>,
     name: &'n [u8],

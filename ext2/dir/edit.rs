@@ -4,8 +4,8 @@
 //!
 //! A change is planned on bytes that have been walked over and checked, which makes an [`Edit`]; it
 //! says which bytes it touches, so that their blocks can be prepared for writing, and how it is
-//! taken back. Every edit leaves blocks that are filled by entries, as it has found them, and writes
-//! to one block only.
+//! taken back. Every edit leaves blocks that are filled by entries, as it has found them, and
+//! writes to one block only.
 //!
 //! What goes where is C's choice, so that both drivers make the same directories of the same
 //! operations: a new entry goes to the first place that has room, and a deleted one is joined with
@@ -141,8 +141,8 @@ impl<'n> Edit<'n> {
         }
     }
 
-    /// Makes the change in the bytes of [`range`](Self::range). `None`, and nothing changed, if they
-    /// are not as many, which they are if they are those.
+    /// Makes the change in the bytes of [`range`](Self::range). `None`, and nothing changed, if
+    /// they are not as many, which they are if they are those.
     pub(crate) fn apply(&self, bytes: &mut [u8]) -> Option<()> {
         if bytes.len() != self.range.len() {
             return None;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Finding a name: by what is known of the directory, its [`Index`], and by a walk over the pages of
-//! which nothing is known.
+//! Finding a name: by what is known of the directory, its [`Index`], and by a walk over the pages
+//! of which nothing is known.
 //!
-//! A directory of more than a block is learned while it is walked over, so that no page is read that
-//! the walk would not read, and none is walked over twice. Where there is no memory to learn it, it is
-//! walked over, as in C.
+//! A directory of more than a block is learned while it is walked over, so that no page is read
+//! that the walk would not read, and none is walked over twice. Where there is no memory to learn
+//! it, it is walked over, as in C.
 //!
-//! What is known of a name that is there is where to look. The entry is found there by a walk over its
-//! block: that its block has it is what is answered.
+//! What is known of a name that is there is where to look. The entry is found there by a walk over
+//! its block: that its block has it is what is answered.
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 
@@ -198,9 +198,9 @@ fn look_in(dir: Dir<'_>, index: u64, name: &[u8]) -> Result<Option<Place>> {
 /// How many pages are learned for who only wants room.
 const FEW_PAGES: u64 = 8;
 
-/// Learns what of a directory is not known yet, if it is little: who has looked for a name has learned
-/// the rest, and if nobody has, what was remembered without an index of where there is room is better
-/// than a walk over all. Whether all is known then.
+/// Learns what of a directory is not known yet, if it is little: who has looked for a name has
+/// learned the rest, and if nobody has, what was remembered without an index of where there is room
+/// is better than a walk over all. Whether all is known then.
 pub(super) fn learn_rest(dir: Dir<'_>, index: &Arc<Index>) -> Result<bool> {
     let bits = dir.super_block().block_bits();
     let first = (u64::from(index.covered()) << bits) >> PAGE_SHIFT;

@@ -2,8 +2,8 @@
 
 //! Keeps what is known of a directory's names, its [`Index`], in step with changes of its entries.
 //!
-//! A change is put down while it is made, with the page locked, and noted when the page is unlocked,
-//! the directory still being locked: nobody looks at either meanwhile.
+//! A change is put down while it is made, with the page locked, and noted when the page is
+//! unlocked, the directory still being locked: nobody looks at either meanwhile.
 //!
 //! Locks: the directory's `i_rwsem`, exclusively, held by the caller.
 
@@ -31,8 +31,8 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What an edit, which was applied to `bytes`, has changed, and in which block. The bytes are those of
-/// its range; they were planned for the page at byte `page`. `None` if no name came or went.
+/// What an edit, which was applied to `bytes`, has changed, and in which block. The bytes are those
+/// of its range; they were planned for the page at byte `page`. `None` if no name came or went.
 ///
 /// Fails if that cannot be said.
 pub(super) fn change_of(

@@ -252,8 +252,8 @@ mod tests {
             Ok(())
         }
 
-        /// What is said of a name is so: it is where it is said to be if a covered block has it, and
-        /// whatever else is said to be somewhere is a name, too.
+        /// What is said of a name is so: it is where it is said to be if a covered block has it,
+        /// and whatever else is said to be somewhere is a name, too.
         fn check(&self, name: &[u8]) -> Result<Option<u32>> {
             let position = self.position(name)?;
             let covered = self.contents.covered() << self.format.block_size.bits();

@@ -111,10 +111,10 @@ impl<'n> New<'n> {
 /// Plans a new entry in the first place of a page that has room for it; the inner loop of
 /// `ext2_add_link()`.
 ///
-/// `bytes` is what of the page is in the directory, whole blocks; the page has `capacity` bytes, and
-/// the directory can grow into what is left of it. `None` if there is no room. Whether there is an
-/// entry of that name is seen only up to the place that is found, as in C: the caller has looked for
-/// it in all of the directory.
+/// `bytes` is what of the page is in the directory, whole blocks; the page has `capacity` bytes,
+/// and the directory can grow into what is left of it. `None` if there is no room. Whether there is
+/// an entry of that name is seen only up to the place that is found, as in C: the caller has looked
+/// for it in all of the directory.
 pub(crate) fn insert<'n>(
     format: DirFormat,
     bytes: &[u8],

@@ -2,10 +2,10 @@
 
 //! Counts of links, which on a corrupt filesystem say less than there is, or more.
 //!
-//! A count that gets to 0 deletes the inode. So that of a directory is changed only after it has been
-//! checked to be large enough, and never gets below that of a directory without subdirectories while
-//! there are names in it. A file's names cannot be counted; but one that has a name and no links is
-//! known to be corrupt.
+//! A count that gets to 0 deletes the inode. So that of a directory is changed only after it has
+//! been checked to be large enough, and never gets below that of a directory without subdirectories
+//! while there are names in it. A file's names cannot be counted; but one that has a name and no
+//! links is known to be corrupt.
 //!
 //! C counterpart: none. It changes the counts, and deletes directories that have names in them.
 //!
@@ -40,8 +40,8 @@ pub(crate) enum Subdirectory {
 }
 
 impl Subdirectory {
-    /// Whether a directory with `links` can have what it is said to have: if a subdirectory goes, it
-    /// has had one.
+    /// Whether a directory with `links` can have what it is said to have: if a subdirectory goes,
+    /// it has had one.
     fn is_possible(self, links: u32) -> bool {
         match self {
             Self::Comes => links >= OF_EMPTY_DIRECTORY,
@@ -50,8 +50,8 @@ impl Subdirectory {
     }
 }
 
-/// A change of the count of a directory that was found to be possible. The directory has been locked
-/// since.
+/// A change of the count of a directory that was found to be possible. The directory has been
+/// locked since.
 #[must_use]
 pub(crate) struct Checked(Subdirectory);
 

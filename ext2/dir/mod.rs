@@ -4,10 +4,11 @@
 //!
 //! - [`read`]: looking up names, and reading entries; [`find`]: where a name is; [`pages`]: what
 //!   both look at; [`tables_ahead`]: the inodes of what was listed;
-//! - [`edit`]: what is to be changed in the bytes of a directory, pure, and [`insertion`], new entries;
-//!   [`addition`]: where in the directory these go; [`write`]: changing it; [`in_step`]: what is known
-//!   of it changes, too;
-//! - [`links`]: counts of links; [`names`]: files that come and go; [`rename`]: that get another name.
+//! - [`edit`]: what is to be changed in the bytes of a directory, pure, and [`insertion`], new
+//!   entries; [`addition`]: where in the directory these go; [`write`]: changing it; [`in_step`]:
+//!   what is known of it changes, too;
+//! - [`links`]: counts of links; [`names`]: files that come and go; [`rename`]: that get another
+//!   name.
 //!
 //! May use: `alloc`, `disk`, `index`, `inode`, `mount`, `xattr`.
 //!

@@ -3,9 +3,9 @@
 //! Names: files that come, go, and get more names.
 //!
 //! What the VFS checks before (permissions, immutable directories, whether a name exists, how many
-//! links there may be) is not checked again. What fails leaves things as they were: a new inode that
-//! gets no name is deleted when it is dropped, and changes of a directory that cannot be written out
-//! are taken back, see [`write`].
+//! links there may be) is not checked again. What fails leaves things as they were: a new inode
+//! that gets no name is deleted when it is dropped, and changes of a directory that cannot be
+//! written out are taken back, see [`write`].
 //!
 //! Locks: `i_rwsem` of the directory exclusively, and of a file that gets or loses a name, held by
 //! the VFS.

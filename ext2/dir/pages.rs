@@ -2,10 +2,10 @@
 
 //! The pages of a directory, what they look like, and what is said of one that is wrong.
 //!
-//! Who walks over a directory has pages read ahead. Where he has come to is all that it takes: as many
-//! are read at once as lie behind, up to a limit. So who finds what he looks for at the beginning has
-//! read no more than twice what he needed, and an open directory has no state. C ext2 reads each page
-//! when it gets there.
+//! Who walks over a directory has pages read ahead. Where he has come to is all that it takes: as
+//! many are read at once as lie behind, up to a limit. So who finds what he looks for at the
+//! beginning has read no more than twice what he needed, and an open directory has no state. C ext2
+//! reads each page when it gets there.
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 
@@ -34,8 +34,8 @@ pub(crate) type Dir<'a> = LockedDirectory<'a, Ext2>;
 /// The most pages that are read at once.
 const MOST: u64 = 32;
 
-/// How many pages are read at once when a walk comes to page `index`; none, if it has been read with
-/// those before.
+/// How many pages are read at once when a walk comes to page `index`; none, if it has been read
+/// with those before.
 fn pages_at(index: u64) -> u64 {
     match index {
         0..MOST if index.is_power_of_two() => index,

@@ -2,14 +2,14 @@
 
 //! Renaming files and directories.
 //!
-//! Three entries change: the new name refers to the file, the old one goes, and if a directory moves
-//! to another, its `..` refers to that. If one of them cannot be changed, those before are taken
-//! back. Links that come are counted before, and those that go when all is done. C leaves what it has
-//! done.
+//! Three entries change: the new name refers to the file, the old one goes, and if a directory
+//! moves to another, its `..` refers to that. If one of them cannot be changed, those before are
+//! taken back. Links that come are counted before, and those that go when all is done. C leaves
+//! what it has done.
 //!
 //! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
-//! as no two blocks are written at once. A directory that moves has both names on the medium when its
-//! `..` changes there: with one name only, it never has the `..` of the other.
+//! as no two blocks are written at once. A directory that moves has both names on the medium when
+//! its `..` changes there: with one name only, it never has the `..` of the other.
 //!
 //! Locks: `i_rwsem` of both parents exclusively, and of whatever else [`Rename`] says, held by the
 //! VFS, which has also made sure that no directory becomes its own ancestor.
@@ -218,8 +218,8 @@ fn change_entries(request: &mut Request<'_>, kept: &mut Kept<'_>) -> Result<OldN
     Ok(changes.keep())
 }
 
-/// If something on the disk is replaced that has no other name, brings the new name to the medium: a
-/// crash leaves the old contents or the new ones.
+/// If something on the disk is replaced that has no other name, brings the new name to the medium:
+/// a crash leaves the old contents or the new ones.
 fn bring_replacement(request: &mut Request<'_>) -> Result {
     match &request.target {
         Some(target) if target.inode().nlink() > links::of_last_name(target.inode()) => Ok(()),
@@ -262,8 +262,8 @@ impl Changes<'_> {
         if let Some(removed) = self.removed {
             let old_dir = old_of(&mut request.directories);
             removed.name.take_back(old_dir);
-            // Before the new name goes. That it fails is in the log, and what was asked for has failed,
-            // too.
+            // Before the new name goes. That it fails is in the log, and what was asked for has
+            // failed, too.
             let _ = write::bring_to_medium(old_dir);
             take_parent_back(request, removed.parent);
         }
@@ -271,9 +271,9 @@ impl Changes<'_> {
     }
 }
 
-/// Makes the new name refer to the file, and removes the old one. On the disk there is never none: if
-/// both are in one block that is written at once; else, if the disk may have the old name, the new
-/// one is brought there before, and the `..` at `parent` of a directory that moves.
+/// Makes the new name refer to the file, and removes the old one. On the disk there is never none:
+/// if both are in one block that is written at once; else, if the disk may have the old name, the
+/// new one is brought there before, and the `..` at `parent` of a directory that moves.
 fn move_name<'a>(
     request: &mut Request<'a>,
     old: Place,
@@ -294,8 +294,8 @@ fn move_name<'a>(
         }
     }
     if parent.is_some() && !request.source.inode().data().is_on_disk() {
-        // There is no other time at which its `..` can change on the medium than while both names are
-        // there.
+        // There is no other time at which its `..` can change on the medium than while both names
+        // are there.
         write::bring_to_medium(old_of(&mut request.directories))?;
     }
     // The disk may have both.
@@ -313,8 +313,8 @@ fn move_name<'a>(
     }
 }
 
-/// Removes the old name, after the new one, and `..`, are on the medium if the disk may have the old
-/// one.
+/// Removes the old name, after the new one, and `..`, are on the medium if the disk may have the
+/// old one.
 fn remove_old_name(
     request: &mut Request<'_>,
     old: Place,

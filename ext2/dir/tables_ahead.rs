@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reads ahead those parts of the inode table that who lists a directory and asks for each inode, as
-//! `ls -l` does, will need next.
+//! Reads ahead those parts of the inode table that who lists a directory and asks for each inode,
+//! as `ls -l` does, will need next.
 //!
-//! How many names that is of is decided in [`Listing`](crate::inode::listing::Listing). The names are
-//! those of pages that have just been listed. The blocks of their inodes are begun to be read in the
-//! order of the disk, so that those side by side are one request; nothing is waited for. Any number may
-//! be in an entry: what is read is a block of an inode table that was checked when mounting, or nothing.
+//! How many names that is of is decided in [`Listing`](crate::inode::listing::Listing). The names
+//! are those of pages that have just been listed. The blocks of their inodes are begun to be read
+//! in the order of the disk, so that those side by side are one request; nothing is waited for. Any
+//! number may be in an entry: what is read is a block of an inode table that was checked when
+//! mounting, or nothing.
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 //!

@@ -5,8 +5,8 @@
 //! Each change is planned by [`edit`](crate::dir::edit) on bytes that are checked, and made in the
 //! page cache. With `dirsync` it is then written to the disk together with the directory's inode,
 //! which is waited for; C does so in 7.3 whether that is asked for or not. Without, it is written
-//! like data, in the order that [`order`](crate::order) keeps: so a name that is gone from a directory
-//! does not come back after a crash to find another file in its inode.
+//! like data, in the order that [`order`](crate::order) keeps: so a name that is gone from a
+//! directory does not come back after a crash to find another file in its inode.
 //!
 //! A change whose write-out fails is taken back, so that a directory in memory is as its caller is
 //! told. C leaves it there: a failed `create()` has a name, of an inode that is free.
@@ -220,8 +220,8 @@ impl<'n> Plan<'n> {
         }))
     }
 
-    /// Notes that the directory changes, and has its pages wait for what the entry will refer to, and,
-    /// if that is a directory, for the link to the directory itself.
+    /// Notes that the directory changes, and has its pages wait for what the entry will refer to,
+    /// and, if that is a directory, for the link to the directory itself.
     fn note(&self, dir: &DirMut<'_>) -> Result {
         let sb = dir.super_block();
         sb.data().order.removals.note_change(dir)?;
@@ -314,8 +314,8 @@ fn plan_at(
 
 /// Ends a change; with `dirsync` writes it out, or takes it back.
 fn finish<'n>(dir: &mut DirMut<'_>, change: Change<'n>) -> Result<Change<'n>> {
-    // Whoever has written the directory since it was noted has not written this. If there is no memory
-    // to say so, it is not written again if that fails.
+    // Whoever has written the directory since it was noted has not written this. If there is no
+    // memory to say so, it is not written again if that fails.
     let _ = dir.super_block().data().order.removals.note_change(dir);
     // What the index of a hashed directory says is not true any more.
     let data = dir.data();

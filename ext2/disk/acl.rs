@@ -4,9 +4,9 @@
 //! inode, where lists are not supported.
 //!
 //! The group bits of a file with an access control list are not what its group may do, but the most
-//! that any named user or group may. So where the list is not heeded, such a file gives its group no
-//! more than it gives others; and a new file in a directory with a default list no more than each
-//! entry of that gives.
+//! that any named user or group may. So where the list is not heeded, such a file gives its group
+//! no more than it gives others; and a new file in a directory with a default list no more than
+//! each entry of that gives.
 //!
 //! C counterparts: `ext2_acl_from_disk()`, `ext2_acl_to_disk()`; none for the rest.
 //!

@@ -9,8 +9,8 @@
 //! are behind the list, and that there is room for all of them; a block that nobody owns is none.
 //!
 //! C counterpart: the structures of `fs/ext2/xattr.h`, `ext2_xattr_header_valid()`,
-//! `ext2_xattr_entry_valid()`, `ext2_xattr_cmp_entry()`, `ext2_xattr_cmp()`, `ext2_xattr_rehash()` and
-//! what `ext2_xattr_set()` does to the bytes.
+//! `ext2_xattr_entry_valid()`, `ext2_xattr_cmp_entry()`, `ext2_xattr_cmp()`, `ext2_xattr_rehash()`
+//! and what `ext2_xattr_set()` does to the bytes.
 //!
 //! Locks: none, the caller holds a copy.
 

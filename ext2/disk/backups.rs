@@ -3,8 +3,8 @@
 //! Which groups have a copy of the superblock, and where that puts the group descriptors.
 //!
 //! Three features decide: `sparse_super`, which C knows; `sparse_super2`, which e2fsprogs and ext4
-//! know, and which C ext2 mounts as if it changed nothing, for it is a compatible one; `meta_bg`, by
-//! which most descriptors lie in groups of their own.
+//! know, and which C ext2 mounts as if it changed nothing, for it is a compatible one; `meta_bg`,
+//! by which most descriptors lie in groups of their own.
 //!
 //! C counterparts: `ext2_bg_has_super()`, `ext2_bg_num_gdb()`, and those of ext4.
 //!
@@ -85,8 +85,8 @@ impl DescriptorCopies {
     /// Blocks of copies of superblocks and descriptors, those in use included.
     ///
     /// Where descriptors follow the superblock they do so in the groups of their own meta groups
-    /// only; each meta group after these has its block of descriptors in its first two groups and in
-    /// its last.
+    /// only; each meta group after these has its block of descriptors in its first two groups and
+    /// in its last.
     pub(crate) fn blocks(&self) -> u64 {
         let led = self.groups.min(self.leading.saturating_mul(self.per_block));
         let rest = self.groups - led;

@@ -358,8 +358,8 @@ impl<'a> Entries<'a> {
         self.next = (block_start + at) as u32;
     }
 
-    /// The next entry that is wrong, or that `is_wanted` says of its header and the bytes from there
-    /// on that it may be wanted; or the first of a block.
+    /// The next entry that is wrong, or that `is_wanted` says of its header and the bytes from
+    /// there on that it may be wanted; or the first of a block.
     #[inline(always)]
     pub(crate) fn next_that(
         &mut self,

@@ -9,8 +9,8 @@ use super::{
 };
 use kernel::prelude::*;
 
-/// The header of an entry that has nothing wrong with it, and a name. Some others are right, too, and
-/// are to be looked at more closely.
+/// The header of an entry that has nothing wrong with it, and a name. Some others are right, too,
+/// and are to be looked at more closely.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain {
     /// The inode, 0 if the entry is not in use.
@@ -25,8 +25,8 @@ impl Plain {
     /// Where the name begins, in bytes from the start of the entry.
     const NAME: usize = size_of::<DirEntryHeader>();
 
-    /// That of the entry at the start of `rest`, which ends with the block. The conditions are those
-    /// of [`Entries`](crate::disk::dirent::Entries).
+    /// That of the entry at the start of `rest`, which ends with the block. The conditions are
+    /// those of [`Entries`](crate::disk::dirent::Entries).
     #[inline(always)]
     pub(crate) fn of(rest: &[u8], inodes_count: u32) -> Option<Self> {
         let word = u64::from_le_bytes(*rest.first_chunk()?);
@@ -126,8 +126,8 @@ mod tests {
         word.to_le_bytes()
     }
 
-    /// Against the close look: what is plain is right and the same, and of what is right only entries
-    /// without a name are not plain.
+    /// Against the close look: what is plain is right and the same, and of what is right only
+    /// entries without a name are not plain.
     #[test]
     fn plain_is_what_a_close_look_finds_right() -> Result {
         let mut random = Random::new(12);

@@ -330,7 +330,8 @@ mod tests {
         failed || expected as usize == bytes.len()
     }
 
-    /// Whether [`find`], which looks at few entries closely, says what a walk that looks at each does.
+    /// Whether [`find`], which looks at few entries closely, says what a walk that looks at each
+    /// does.
     fn finds_what_a_walk_finds(format: DirFormat, bytes: &[u8], name: &[u8]) -> bool {
         let is_it = |entry: &Result<DirEntry<'_>, _>| {
             entry

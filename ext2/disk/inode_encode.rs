@@ -2,8 +2,8 @@
 
 //! An inode as it is written to disk.
 //!
-//! [`InodeImage::store`] is the pure part of `ext2_write_inode()`: it changes the fields of an inode
-//! on disk that the driver knows, and leaves the others as they are, unless the inode is new.
+//! [`InodeImage::store`] is the pure part of `ext2_write_inode()`: it changes the fields of an
+//! inode on disk that the driver knows, and leaves the others as they are, unless the inode is new.
 //!
 //! Locks: none, these are plain values.
 
@@ -99,9 +99,9 @@ pub(crate) fn without_links(raw: &RawInode, links: u32) -> u16 {
 }
 
 impl InodeImage {
-    /// Makes it what an inode without a name leaves on a disk that may have one: a file or directory
-    /// without contents, as e2fsck clears it without asking; a symbolic link to something else, as one
-    /// without a target is not valid. `has_blocks` says whether its pointers are such.
+    /// Makes it what an inode without a name leaves on a disk that may have one: a file or
+    /// directory without contents, as e2fsck clears it without asking; a symbolic link to something
+    /// else, as one without a target is not valid. `has_blocks` says whether its pointers are such.
     pub(crate) fn bury(&mut self, has_blocks: bool) {
         self.sectors = 0;
         self.file_acl = 0;
@@ -125,9 +125,9 @@ impl InodeImage {
         }
     }
 
-    /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of attributes
-    /// if [`ATTRIBUTES_ROOT`] is. The size of a directory
-    /// ends before them: it has no holes.
+    /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of
+    /// attributes if [`ATTRIBUTES_ROOT`] is. The size of a directory ends before them: it has no
+    /// holes.
     pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
             self.file_acl = raw.file_acl.get();

@@ -6,8 +6,8 @@
 //! - [`geometry`]: the layout of a filesystem, checked, with [`super_check`], [`backups`] and, for
 //!   what can be wrong, [`geometry_error`];
 //! - [`inode_decode`], [`inode_encode`]: inodes;
-//! - [`dirent`]: the entries of directories, read, with [`dirent_plain`] for those that are as usual and
-//!   [`dirent_search`] for what is in one block;
+//! - [`dirent`]: the entries of directories, read, with [`dirent_plain`] for those that are as
+//!   usual and [`dirent_search`] for what is in one block;
 //! - [`attribute_list`], [`attribute_block`]: extended attributes; [`acl`]: access control lists.
 //!
 //! Pure: nothing here reads a disk, takes a lock or knows of a mounted filesystem.

@@ -26,8 +26,8 @@ pub(crate) trait Bitmap {
     /// the end of the bitmap.
     fn word(&self, index: u32) -> Option<u32>;
 
-    /// Sets these bits of word number `index` in one step, if all of them are clear. Says whether they
-    /// were, so whether they are now the caller's. A bit beyond the end is never clear.
+    /// Sets these bits of word number `index` in one step, if all of them are clear. Says whether
+    /// they were, so whether they are now the caller's. A bit beyond the end is never clear.
     fn claim_in_word(&self, index: u32, bits: u32) -> bool;
 
     /// As [`Self::claim_in_word`], of one bit.

@@ -5,8 +5,8 @@
 //! - [`layout`]: where the parts of a group are, checked; [`count`]: how much is free in it;
 //!   [`table`]: both, of all groups of a mounted filesystem;
 //! - [`bitmap`]: finding and claiming bits; [`own_blocks`]: what a group's own bits have to be;
-//! - [`space`]: how many blocks are free, and who has been promised them; [`search`]: where the blocks
-//!   of a file come from; [`windows`]: which are kept for it;
+//! - [`space`]: how many blocks are free, and who has been promised them; [`search`]: where the
+//!   blocks of a file come from; [`windows`]: which are kept for it;
 //! - [`choice`]: which group a new inode goes to.
 //!
 //! Decides and searches; who gives blocks and inodes to files is `alloc`.

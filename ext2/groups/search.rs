@@ -88,8 +88,8 @@ impl<B: Bitmap> Found<B> {
 }
 
 /// Claims up to `wanted.most` blocks in a row, near `goal`: those that C gives who asks for
-/// `wanted.needed` and then for one after the other, as far as these are in a row. So a file has its
-/// blocks where it has them in C, however many are asked for at a time.
+/// `wanted.needed` and then for one after the other, as far as these are in a row. So a file has
+/// its blocks where it has them in C, however many are asked for at a time.
 ///
 /// A group whose bitmap cannot be had is passed over, where C fails.
 ///

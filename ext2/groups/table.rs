@@ -156,7 +156,8 @@ impl GroupTable {
         })
     }
 
-    /// Notes whether the group's block bitmap can be read, and so whether its free blocks can be had.
+    /// Notes whether the group's block bitmap can be read, and so whether its free blocks can be
+    /// had.
     #[inline]
     pub(crate) fn note_bitmap(&self, group: u32, is_readable: bool, space: &Space) {
         let Some(withdrawn) = self
@@ -179,8 +180,8 @@ impl GroupTable {
         }
     }
 
-    /// The groups whose bitmaps could not be read when they were wanted last and that had free blocks,
-    /// from group `start` on and then from the first.
+    /// The groups whose bitmaps could not be read when they were wanted last and that had free
+    /// blocks, from group `start` on and then from the first.
     pub(crate) fn unreadable_from(&self, start: u32) -> impl Iterator<Item = u32> + '_ {
         let all = 0..self.groups.len() as u32;
         let start = start.min(all.end);

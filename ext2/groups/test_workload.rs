@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Allocations at random, for the tests of the search for free blocks, and a digest of what they gave.
+//! Allocations at random, for the tests of the search for free blocks, and a digest of what they
+//! gave.
 
 use super::search_tests::{
     GROUP,

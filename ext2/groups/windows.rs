@@ -158,21 +158,23 @@ impl BlockAllocInfo {
         self.info.as_ref().map(|i| i.goal_size).filter(|&s| s > 0)
     }
 
-    /// How large the next window is to be, 0 if the file has none; `None` if nothing is kept track of.
+    /// How large the next window is to be, 0 if the file has none; `None` if nothing is kept track
+    /// of.
     pub(crate) fn goal_size(&self) -> Option<u32> {
         self.info.as_ref().map(|info| info.goal_size)
     }
 
-    /// Sets how large the next window is to be, 0 for none; at most 1027 blocks. The window that there
-    /// is stays.
+    /// Sets how large the next window is to be, 0 for none; at most 1027 blocks. The window that
+    /// there is stays.
     pub(crate) fn set_goal_size(&mut self, blocks: u32) {
         if let Some(info) = &mut self.info {
             info.goal_size = blocks.min(MAX_BLOCKS);
         }
     }
 
-    /// So many blocks are known to be asked for, one after the other, from the next one on: the window
-    /// is to have room for them, if there is room in the group. C knows of those that it gives at once.
+    /// So many blocks are known to be asked for, one after the other, from the next one on: the
+    /// window is to have room for them, if there is room in the group. C knows of those that it
+    /// gives at once.
     pub(crate) fn expect(&mut self, blocks: u32) {
         if let Some(info) = &mut self.info {
             info.coming = blocks;

@@ -2,8 +2,8 @@
 
 //! The room of the index: the names of a directory found by a hash in memory.
 //!
-//! - [`directory`]: the index of one directory, with its lock; in it [`contents`], what is known, pure
-//!   but for memory;
+//! - [`directory`]: the index of one directory, with its lock; in it [`contents`], what is known,
+//!   pure but for memory;
 //! - [`table`]: where names are, by their hash; [`rooms`]: what the blocks have room for;
 //! - [`memory`]: where the memory for these comes from.
 //!

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Extended attributes in an inode itself, as ext4 writes them. They are not supported, but an access
-//! control list must not widen access by being ignored.
+//! Extended attributes in an inode itself, as ext4 writes them. They are not supported, but an
+//! access control list must not widen access by being ignored.
 //!
 //! What that means for modes is decided in [`acl`]; here is which files have such attributes. They
 //! are often labels of a security module: a list is looked for.

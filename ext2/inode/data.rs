@@ -79,7 +79,8 @@ pub(crate) struct InodeData {
     pub(crate) attribute_block: AttributePointer,
     /// What is known of attributes in the inode itself.
     pub(crate) attributes: Known,
-    /// Permissions of the group that only the disk has, see [`attributes`](crate::inode::attributes).
+    /// Permissions of the group that only the disk has, see
+    /// [`attributes`](crate::inode::attributes).
     hidden_mode: Atomic<u32>,
     /// What small reads have found.
     pub(crate) runs: RunCache,
@@ -242,8 +243,8 @@ impl InodeData {
     }
 
     /// Notes, before pointer `root` of the inode is set, that the block that it leads to is on disk
-    /// after a batch of [`branches`](crate::order::branches), of which the inode's are up to `settled`.
-    /// The tree is locked.
+    /// after a batch of [`branches`](crate::order::branches), of which the inode's are up to
+    /// `settled`. The tree is locked.
     pub(crate) fn note_fresh(&self, root: u32, batch: u64, settled: Settled) {
         let mut disk = self.disk_only.lock();
         // They do not have to wait with this one.
@@ -353,8 +354,8 @@ impl InodeData {
         self.attribute_block.block()
     }
 
-    /// Sets that block, which the disk `may_have` as the inode's, or not. Whether it may have the one
-    /// before.
+    /// Sets that block, which the disk `may_have` as the inode's, or not. Whether it may have the
+    /// one before.
     pub(crate) fn set_file_acl(&self, block: u32, may_have: bool) -> bool {
         let mut disk = self.disk_only.lock();
         self.attribute_block.set_block(block);

@@ -61,8 +61,8 @@ impl DelayState {
         }
     }
 
-    /// How many blocks have been promised and have no place yet, arrays of pointers included. Of those
-    /// of a folio the caller knows, if it is locked.
+    /// How many blocks have been promised and have no place yet, arrays of pointers included. Of
+    /// those of a folio the caller knows, if it is locked.
     #[inline]
     pub(crate) fn blocks(&self) -> u32 {
         // Who finds none sees that they have been given.
@@ -78,8 +78,8 @@ impl DelayState {
         }
     }
 
-    /// Notes that so many of them are counted as the inode's until [`Self::set_blocks`], the tree being
-    /// locked.
+    /// Notes that so many of them are counted as the inode's until [`Self::set_blocks`], the tree
+    /// being locked.
     pub(crate) fn add_giving(&self, count: u32) {
         self.giving
             .store(self.giving.load(Relaxed) + count, Relaxed);

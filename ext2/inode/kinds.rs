@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kinds of inodes and of page caches that there are, and of which an inode is. What the VFS can
-//! do with each is where that is done, as far as it is not the same for all.
+//! The kinds of inodes and of page caches that there are, and of which an inode is. What the VFS
+//! can do with each is where that is done, as far as it is not the same for all.
 //!
 //! Locks: none.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of the names of a directory: nothing, until somebody looks for one; and how far it was
-//! listed.
+//! What is known of the names of a directory: nothing, until somebody looks for one; and how far it
+//! was listed.
 
 #![deny(unsafe_code)]
 

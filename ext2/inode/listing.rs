@@ -3,13 +3,14 @@
 //! How far a directory was listed, and how many of the names that were listed have been looked up
 //! since: how much of the inode table is worth reading ahead.
 //!
-//! `ls -l`, `find` and `rsync` list a directory and then ask for each inode. Who only lists it, or opens
-//! a few files, needs no inodes. So each name that is looked up is reason to read ahead those of a few
-//! more of the names that were listed, twice as many each time, up to a limit. What is read in vain is
-//! never more than a few times what was asked for. The names are counted from the first one on, since
-//! some programs ask in another order, of the names or of the inodes.
+//! `ls -l`, `find` and `rsync` list a directory and then ask for each inode. Who only lists it, or
+//! opens a few files, needs no inodes. So each name that is looked up is reason to read ahead those
+//! of a few more of the names that were listed, twice as many each time, up to a limit. What is
+//! read in vain is never more than a few times what was asked for. The names are counted from the
+//! first one on, since some programs ask in another order, of the names or of the inodes.
 //!
-//! Locks: none. What is read ahead is a matter of time only, so of two changes at once one may get lost.
+//! Locks: none. What is read ahead is a matter of time only, so of two changes at once one may get
+//! lost.
 //!
 //! C counterpart: none; ext4 reads 32 blocks of the inode table where it needs one, which are those
 //! of neighbours on the disk, whatever their names.
@@ -30,7 +31,8 @@ const MOST: u32 = 1024;
 /// How many names it is ahead for each that was looked up.
 const EACH: u32 = 4;
 
-/// What is known. Positions are in bytes from the start of the directory, which has 32 bits of them.
+/// What is known. Positions are in bytes from the start of the directory, which has 32 bits of
+/// them.
 pub(crate) struct Listing {
     /// Where the last reader has come to.
     end: Atomic<u32>,
@@ -101,8 +103,8 @@ impl Listing {
     }
 }
 
-/// Of how many names inodes are to be read, when `found` were looked up and those of `covered` have been
-/// read: none as long as half of the distance is left.
+/// Of how many names inodes are to be read, when `found` were looked up and those of `covered` have
+/// been read: none as long as half of the distance is left.
 fn wanted(found: u32, covered: u32) -> u32 {
     let distance = found.saturating_mul(EACH).min(MOST);
 

@@ -2,18 +2,17 @@
 
 //! The room of inodes: what is kept of one in memory, and how it is read and written.
 //!
-//! - [`data`]: what is kept, and the type of all inodes, [`Ext2Inode`]; in it [`tree`] and [`array`],
-//!   what the tree mutex protects, [`delay_state`],
-//!   what others know of that, [`disk_only`], what only the disk is interested in, [`room`], where
-//!   a directory has room, [`known_names`], where its names are, and [`listing`], how far it was
-//!   listed;
+//! - [`data`]: what is kept, and the type of all inodes, [`Ext2Inode`]; in it [`tree`] and
+//!   [`array`], what the tree mutex protects, [`delay_state`], what others know of that,
+//!   [`disk_only`], what only the disk is interested in, [`room`], where a directory has room,
+//!   [`known_names`], where its names are, and [`listing`], how far it was listed;
 //! - [`kinds`]: what the VFS is told that an inode is;
 //! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
-//! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]: what
-//!   `order` asks of inodes for that;
+//! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]:
+//!   what `order` asks of inodes for that;
 //! - [`replaced`]: files that take the place of others;
-//! - [`attribute_pointer`]: its block of extended attributes; [`attributes`], [`modes`]: what those in
-//!   the inode itself leave of its mode.
+//! - [`attribute_pointer`]: its block of extended attributes; [`attributes`], [`modes`]: what those
+//!   in the inode itself leave of its mode.
 //!
 //! May use: `disk`, `groups`, `index`, `mount`, `order`, `sync`, `tree`.
 

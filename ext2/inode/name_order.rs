@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names and inodes reach the disk in the order that they have to: what a directory's pages wait for,
-//! and what `fsync(2)` brings along.
+//! Names and inodes reach the disk in the order that they have to: what a directory's pages wait
+//! for, and what `fsync(2)` brings along.
 //!
 //! Locks: as [`names`](crate::order::names) and [`removals`](crate::order::removals).
 
@@ -28,8 +28,8 @@ pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
     }
 }
 
-/// Brings the names of an inode that may not be on the disk there, and those of the directories that
-/// they are in. The inodes themselves are stored with them. For `fsync(2)`.
+/// Brings the names of an inode that may not be on the disk there, and those of the directories
+/// that they are in. The inodes themselves are stored with them. For `fsync(2)`.
 pub(crate) fn sync_names(inode: &Ext2Inode) -> Result {
     let sb = inode.super_block();
     let removals = &sb.data().order.removals;

@@ -25,8 +25,8 @@ pub(crate) fn place(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(u32, u32)> {
     Ok((block, location.offset))
 }
 
-/// The block that has inode number `ino`, if there can be such an inode: for who has not been asked for
-/// it yet.
+/// The block that has inode number `ino`, if there can be such an inode: for who has not been asked
+/// for it yet.
 pub(crate) fn table_block(sb: &SuperBlock<Ext2>, ino: u32) -> Option<u32> {
     let data = sb.data();
     let location = data.geometry.inode_location(ino).ok()?;

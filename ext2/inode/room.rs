@@ -3,9 +3,9 @@
 //! Where in a directory the first room for a new entry can be.
 //!
 //! A new entry goes to the first place that has room for it. To look for that from the beginning
-//! each time makes a directory of n files cost n², so what the last search has found is remembered:
-//! that the pages before the one it came to have no room for so many bytes. Only a change of one of
-//! these pages can make room there.
+//! each time makes a directory of n files cost n², so what the last search has found is
+//! remembered: that the pages before the one it came to have no room for so many bytes. Only a
+//! change of one of these pages can make room there.
 //!
 //! Locks: the directory's `i_rwsem`, exclusively.
 //!
@@ -45,8 +45,8 @@ impl Room {
         self.page.load(Relaxed).into()
     }
 
-    /// Notes that a search for `bytes` bytes, from [`Self::first_page`] on, has come to `page`, which
-    /// has room or is behind the last.
+    /// Notes that a search for `bytes` bytes, from [`Self::first_page`] on, has come to `page`,
+    /// which has room or is behind the last.
     pub(crate) fn found(&self, page: u64, bytes: u32) {
         let known = self.bytes.load(Relaxed);
         // What is known of shorter entries is worth more.

@@ -9,13 +9,14 @@
 //! [`removals`](crate::order::removals). If there is none in memory it has nothing but these.
 //!
 //! Blocks get their places just before their inode is written, and the pointers of a new file wait
-//! for what they lead to. One after the other these would be a flush of the device for each inode; so
-//! where many are written an inode that waits is put off, once: it stays dirty, and when the next
-//! one does not wait, or it comes itself again, all that has been waited for is on the medium at one
-//! go. A sync does not end before, see [`store_put_off`](crate::order::branches::FreshBranches::store_put_off).
+//! for what they lead to. One after the other these would be a flush of the device for each inode;
+//! so where many are written an inode that waits is put off, once: it stays dirty, and when the
+//! next one does not wait, or it comes itself again, all that has been waited for is on the medium
+//! at one go. A sync does not end before, see
+//! [`store_put_off`](crate::order::branches::FreshBranches::store_put_off).
 //!
-//! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the buffer,
-//! so that an older image never replaces a newer one.
+//! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the
+//! buffer, so that an older image never replaces a newer one.
 
 #![deny(unsafe_code)]
 
@@ -181,8 +182,8 @@ enum Stored {
     Waits(u64),
 }
 
-/// Stores the image of the inode, if `choose` says so of what is only of interest to the disk and of
-/// the pointers that have to wait.
+/// Stores the image of the inode, if `choose` says so of what is only of interest to the disk and
+/// of the pointers that have to wait.
 fn store_image(
     inode: &InodeView<Ext2>,
     buffer: &Buffer,
@@ -293,7 +294,8 @@ pub(crate) fn sync(inode: &Ext2Inode) -> Result {
     sync_cached(sb, block).inspect_err(|error| failed("the inode", error))
 }
 
-/// Whether [`sync`] would write or wait for what leads to the data: not for the block of attributes.
+/// Whether [`sync`] would write or wait for what leads to the data: not for the block of
+/// attributes.
 pub(crate) fn has_unsynced(inode: &Ext2Inode) -> bool {
     let sb = inode.super_block();
     let is_synced = |block: u32| {

@@ -59,8 +59,8 @@ const HANDFUL: usize = 32;
 
 /// Sets the size of a file; `ext2_setsize()`.
 ///
-/// Fails with `EINVAL` if the inode has no blocks, with `EPERM` if it must not change, with `EFBIG`,
-/// and with `EIO`.
+/// Fails with `EINVAL` if the inode has no blocks, with `EPERM` if it must not change, with
+/// `EFBIG`, and with `EIO`.
 pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {
     if !inode::has_block_tree(inode) {
         return Err(EINVAL);
@@ -156,8 +156,8 @@ impl Truncation<'_> {
         }
     }
 
-    /// Reads the arrays of pointers on the path, and decides what goes. An array stays if blocks behind
-    /// it have been promised: it was there when they were.
+    /// Reads the arrays of pointers on the path, and decides what goes. An array stays if blocks
+    /// behind it have been promised: it was there when they were.
     fn plan(&self, path: &BlockPath, first: u32) -> (Cut, [Option<PointerArray>; MAX_DEPTH]) {
         let inode = self.inode;
         let mut arrays = [const { None }; MAX_DEPTH];
@@ -189,8 +189,8 @@ impl Truncation<'_> {
         (Cut::new(path, 1, |_| false), arrays)
     }
 
-    /// Whether anything has been promised in front of block `first` behind the array at `level` of its
-    /// path.
+    /// Whether anything has been promised in front of block `first` behind the array at `level` of
+    /// its path.
     fn has_promised(&self, path: &BlockPath, level: usize, first: u32) -> bool {
         let height = path.depth().saturating_sub(level + 1) as u32;
         self.delayed
@@ -219,8 +219,8 @@ impl Truncation<'_> {
         self.free_rest(joiner, guard);
     }
 
-    /// Lets everybody know that pointers of `array` have been cut: first who looks at the tree, then
-    /// the metadata block that is the guard of what was cut off.
+    /// Lets everybody know that pointers of `array` have been cut: first who looks at the tree,
+    /// then the metadata block that is the guard of what was cut off.
     fn make_known(&self, array: &PointerArray) -> Guard {
         let inode = self.inode;
         inode.data().count_cut();

@@ -51,8 +51,8 @@ impl Geometry {
         total
     }
 
-    /// Blocks that can never hold data, for `statfs` with the option `bsddf`: what is before group 0,
-    /// superblocks, group descriptors and their copies, bitmaps and inode tables.
+    /// Blocks that can never hold data, for `statfs` with the option `bsddf`: what is before group
+    /// 0, superblocks, group descriptors and their copies, bitmaps and inode tables.
     ///
     /// `ext2_statfs()` counts more copies of descriptors with `meta_bg` than there are, and more
     /// copies of everything with `sparse_super2`, so that fewer blocks are left than are free.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens when a filesystem turns out to be corrupt, or will be: metadata cannot be read, or not
-//! be written.
+//! What happens when a filesystem turns out to be corrupt, or will be: metadata cannot be read, or
+//! not be written.
 //!
 //! A corrupt disk can be asked about over and over, so the messages are limited in rate; what the
 //! mount option `errors=` asks for happens each time. A filesystem that can be written to is marked

@@ -122,8 +122,8 @@ impl<T> Batches<T> {
         self.waiting.lock().entries.is_empty()
     }
 
-    /// Has batch `number` dealt with, unless it was: `work` gets what waits, and what failed before,
-    /// and leaves what fails.
+    /// Has batch `number` dealt with, unless it was: `work` gets what waits, and what failed
+    /// before, and leaves what fails.
     ///
     /// Fails with `ENOMEM`; nothing has been lost then.
     pub(super) fn settle(&self, number: u64, work: impl FnOnce(&mut KVVec<T>)) -> Result {
@@ -142,8 +142,8 @@ impl<T> Batches<T> {
         Ok(())
     }
 
-    /// As [`settle`](Self::settle), for one who needs those with `is_own`: what failed of them is tried
-    /// again once.
+    /// As [`settle`](Self::settle), for one who needs those with `is_own`: what failed of them is
+    /// tried again once.
     ///
     /// Fails with `EIO` if some of them cannot be dealt with, and with `ENOMEM`.
     pub(super) fn settle_own(

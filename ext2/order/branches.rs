@@ -4,13 +4,13 @@
 //! and the first contents of blocks of directories and of targets of symbolic links.
 //!
 //! Who makes a pointer of an inode lead to one adds it before, and notes its batch with the inode
-//! ([`InodeData::note_fresh`](crate::inode::data::InodeData::note_fresh)); the image of the inode is
-//! stored with the pointer after that batch only. A block whose pointer is in an indirect block that
-//! can be found on disk cannot wait: [`allocate`](crate::map::allocate) writes it at once.
+//! ([`InodeData::note_fresh`](crate::inode::data::InodeData::note_fresh)); the image of the inode
+//! is stored with the pointer after that batch only. A block whose pointer is in an indirect block
+//! that can be found on disk cannot wait: [`allocate`](crate::map::allocate) writes it at once.
 //!
 //! Locks: those of [`Batches`]; taken inside of a tree mutex, and of the lock of a folio. That of
-//! [`PutOff`] is outside of all of them, inside `s_umount` only: who syncs holds it while inodes are
-//! written.
+//! [`PutOff`] is outside of all of them, inside `s_umount` only: who syncs holds it while inodes
+//! are written.
 
 #![deny(unsafe_code)]
 
@@ -32,8 +32,8 @@ use rust_mpage::fs::{
     SuperBlock, //
 };
 
-/// A block that the medium may not have, of this inode. One without a buffer has been written, and only
-/// the device's cache has to be flushed.
+/// A block that the medium may not have, of this inode. One without a buffer has been written, and
+/// only the device's cache has to be flushed.
 type Branch = Waiting<u32>;
 
 /// What of an inode's branches is on the medium, as it was seen.
@@ -131,8 +131,9 @@ impl FreshBranches {
         self.put_off.note();
     }
 
-    /// Has all that inodes wait for which have been put off brought to the medium, if there are any, and
-    /// then calls `write_inodes`, which stores them. Those that it fails for find that out.
+    /// Has all that inodes wait for which have been put off brought to the medium, if there are
+    /// any, and then calls `write_inodes`, which stores them. Those that it fails for find that
+    /// out.
     ///
     /// Who comes meanwhile, for the same inodes perhaps, waits until they are stored.
     pub(crate) fn store_put_off<F: Ordered>(

@@ -3,18 +3,18 @@
 //! Freed blocks get a new owner only when the disk knows that the old one has lost them.
 //!
 //! Who frees blocks [`add`](Cuts::add)s them with the metadata block that cuts them off, whose
-//! buffer is dirty by then; who gets blocks from the allocator [`settle`](Cuts::settle)s them before
-//! pointing to them, which writes these metadata blocks, and flushes the device, if any of the
-//! blocks is among those freed. A new file that was never written needs none of it. So what it costs
-//! is a write and a flush now and then where a disk is nearly full or files come and go; C has no
-//! such order, and e2fsck finds blocks with two owners after a crash.
+//! buffer is dirty by then; who gets blocks from the allocator [`settle`](Cuts::settle)s them
+//! before pointing to them, which writes these metadata blocks, and flushes the device, if any of
+//! the blocks is among those freed. A new file that was never written needs none of it. So what it
+//! costs is a write and a flush now and then where a disk is nearly full or files come and go; C
+//! has no such order, and e2fsck finds blocks with two owners after a crash.
 //!
 //! What is written is a batch that was taken aside: others add to the next, and allocate, unless
-//! they want one of these very blocks. A guard that is freed itself is no guard any more: what cut it
-//! off is one for all that it was the guard of, and is in the same batch.
+//! they want one of these very blocks. A guard that is freed itself is no guard any more: what cut
+//! it off is one for all that it was the guard of, and is in the same batch.
 //!
-//! Locks: `running`, while a batch is written, inside of an inode's tree mutex; inside it `pending`,
-//! for list operations.
+//! Locks: `running`, while a batch is written, inside of an inode's tree mutex; inside it
+//! `pending`, for list operations.
 
 #![deny(unsafe_code)]
 
@@ -138,8 +138,8 @@ impl Cuts {
         }? Error)
     }
 
-    /// Notes blocks that are about to be freed and that `guard`, a dirty metadata block, has cut off.
-    /// To be called before a block of them is forgotten that may be a guard itself.
+    /// Notes blocks that are about to be freed and that `guard`, a dirty metadata block, has cut
+    /// off. To be called before a block of them is forgotten that may be a guard itself.
     ///
     /// Fails with `EIO` or `ENOMEM`: the blocks must not be freed.
     pub(crate) fn add<F: Ordered>(

@@ -8,8 +8,8 @@
 //! as many links as it has names, and without the pointers that would lead to what is not on the
 //! medium: it is written again with them in time.
 //!
-//! Locks: those of [`Batches`]; taken inside of the lock of a folio of a directory. While an image is
-//! taken, the lock of the hash of inodes, a spinlock, and in it the inode's
+//! Locks: those of [`Batches`]; taken inside of the lock of a folio of a directory. While an image
+//! is taken, the lock of the hash of inodes, a spinlock, and in it the inode's
 //! [`DiskOnly`](crate::inode::disk_only::DiskOnly).
 
 #![deny(unsafe_code)]
@@ -61,8 +61,8 @@ impl NewNames {
         })
     }
 
-    /// Notes that a name in `directory` is about to lead to `inode`, both numbers. The batch to wait
-    /// for before the name is written.
+    /// Notes that a name in `directory` is about to lead to `inode`, both numbers. The batch to
+    /// wait for before the name is written.
     ///
     /// Fails with `ENOMEM`.
     pub(crate) fn add<F: Ordered>(
@@ -143,8 +143,8 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, names: &mut KVVec<NewName>) {
 /// Stores the image of an inode as it is in memory, if it is there. Else its image was stored when
 /// it left.
 ///
-/// A file may be without its latest blocks. So may a directory: their names are not on the disk. But
-/// it has its first block, with its own entry.
+/// A file may be without its latest blocks. So may a directory: their names are not on the disk.
+/// But it has its first block, with its own entry.
 fn store<F: Ordered>(sb: &SuperBlock<F>, number: u32) -> Result<Buffer> {
     let (block, offset) = F::place(sb, number)?;
     let buffer = sb.bread(block.into())?;

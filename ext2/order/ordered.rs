@@ -49,7 +49,8 @@ pub(crate) trait Ordered: WritableFileSystem {
     /// Takes links from the image of an inode that is not in memory.
     fn take_links(buffer: &Buffer, offset: usize, links: u32) -> Result;
 
-    /// Whether the image at byte `offset` of `buffer` is one of a file with this block of attributes.
+    /// Whether the image at byte `offset` of `buffer` is one of a file with this block of
+    /// attributes.
     fn has_attributes(buffer: &Buffer, offset: usize, block: u32) -> Result<bool>;
 
     /// Lowers the count of inodes that have a block of attributes.

@@ -12,8 +12,8 @@
 //! C counterpart: none; a crash of C leaves counts that are too low, and the file that shares the
 //! block gets what is set for another.
 //!
-//! Locks: `running`, while images are written; inside it `leavings`, which is the lock of all counts,
-//! too. Inside `leavings`, the lock of a buffer, and those of `branches`.
+//! Locks: `running`, while images are written; inside it `leavings`, which is the lock of all
+//! counts, too. Inside `leavings`, the lock of a buffer, and those of `branches`.
 
 #![deny(unsafe_code)]
 
@@ -81,8 +81,8 @@ impl Leavings {
         self.list.iter().filter(|one| one.block == block).count() as u32
     }
 
-    /// Notes that an inode has left a block. Whether there was room. The block's count has each inode
-    /// once: who has left before leaves anew.
+    /// Notes that an inode has left a block. Whether there was room. The block's count has each
+    /// inode once: who has left before leaves anew.
     pub(crate) fn add(&mut self, block: u32, inode: u32) -> bool {
         self.come_back(block, inode);
         self.last_serial += 1;
@@ -94,8 +94,8 @@ impl Leavings {
         self.list.len() < CAPACITY && self.list.push_within_capacity(leaving).is_ok()
     }
 
-    /// An inode that has left a block gets it again, or is read with it: the disk has kept an older image
-    /// in place of the last one. Whether that is so: the block's count has it.
+    /// An inode that has left a block gets it again, or is read with it: the disk has kept an older
+    /// image in place of the last one. Whether that is so: the block's count has it.
     pub(crate) fn come_back(&mut self, block: u32, inode: u32) -> bool {
         let before = self.list.len();
         self.list
@@ -153,8 +153,8 @@ impl Owners {
 
     /// Brings the images of all that wait to the medium, and lowers the counts.
     ///
-    /// Fails with `EIO` if some cannot be written, with what a flush of the device fails with, and with
-    /// `ENOMEM`.
+    /// Fails with `EIO` if some cannot be written, with what a flush of the device fails with, and
+    /// with `ENOMEM`.
     pub(crate) fn resolve<F: Ordered>(&self, sb: &SuperBlock<F>) -> Result {
         if self.is_empty() || sb.is_read_only() {
             return Ok(());
@@ -242,8 +242,8 @@ impl Drop for Counts<'_> {
     }
 }
 
-/// Stores the image of an inode that has left a block, if it is in memory; else its image was stored
-/// when it left. The block of the image, unless that has the block of attributes still.
+/// Stores the image of an inode that has left a block, if it is in memory; else its image was
+/// stored when it left. The block of the image, unless that has the block of attributes still.
 fn store<F: Ordered>(sb: &SuperBlock<F>, leaving: &Leaving) -> Result<Option<Buffer>> {
     let (block, offset) = F::place(sb, leaving.inode)?;
     let buffer = sb.bread(block.into())?;

@@ -3,7 +3,8 @@
 //! Inodes that are written later than they are asked to be, with others: a sync does not end before
 //! they are stored.
 //!
-//! Which they are nobody knows but the flusher, which finds them dirty; here is how often there was one.
+//! Which they are nobody knows but the flusher, which finds them dirty; here is how often there was
+//! one.
 //!
 //! Locks: `stored`, a mutex, while inodes are stored.
 

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A link is taken from an inode on the medium, and its number gets a new owner, only after the name
-//! that the link was is gone from there.
+//! A link is taken from an inode on the medium, and its number gets a new owner, only after the
+//! name that the link was is gone from there.
 //!
 //! Who removes a name of an inode [keeps its link](crate::order::kept_links) before: images of the
-//! inode have it in addition to those that are counted in memory. If the disk may have the name, that is so
-//! until the directory is written. An inode that has lost its last name is an empty file there at
-//! once; its number is not used again. [`resolve`](Removals::resolve) writes the directories, flushes
-//! the device, and then gives up the links. That happens at each sync of the filesystem, when many
-//! wait, or for long, and when there is no other number for a new inode.
+//! inode have it in addition to those that are counted in memory. If the disk may have the name,
+//! that is so until the directory is written. An inode that has lost its last name is an empty file
+//! there at once; its number is not used again. [`resolve`](Removals::resolve) writes the
+//! directories, flushes the device, and then gives up the links. That happens at each sync of the
+//! filesystem, when many wait, or for long, and when there is no other number for a new inode.
 //!
-//! A name may be the `..` of a directory. A directory that is gone itself has lost its blocks, and so
-//! its names, with the image that is in its block of the inode table: that is written, too.
+//! A name may be the `..` of a directory. A directory that is gone itself has lost its blocks, and
+//! so its names, with the image that is in its block of the inode table: that is written, too.
 //!
-//! A directory that has changed is remembered, too, as one that is waited for with no links: if a page
-//! of it could not be written it is written again. Such a page stays in memory, unless the directory
-//! goes: then there are names on the disk that nobody knows of. Their links are not given up as long as
-//! the filesystem is mounted.
+//! A directory that has changed is remembered, too, as one that is waited for with no links: if a
+//! page of it could not be written it is written again. Such a page stays in memory, unless the
+//! directory goes: then there are names on the disk that nobody knows of. Their links are not given
+//! up as long as the filesystem is mounted.
 //!
 //! C counterpart: none; `recently_deleted()` of ext4 is for a part of the same purpose.
 //!
@@ -101,8 +101,9 @@ impl Removals {
         self.count.load(Acquire) == 0
     }
 
-    /// Resolves them if so many links are kept, or for so long, or so many directories have changed,
-    /// that it should be done. Before a name in a directory of the filesystem of `inode` changes.
+    /// Resolves them if so many links are kept, or for so long, or so many directories have
+    /// changed, that it should be done. Before a name in a directory of the filesystem of `inode`
+    /// changes.
     pub(crate) fn bound<F: Ordered>(&self, inode: &FsInode<F>) {
         if self.is_empty() || !self.records.lock().are_due() {
             return;
@@ -140,8 +141,8 @@ impl Removals {
         read(records.links_of(inode).unwrap_or(0))
     }
 
-    /// A directory leaves memory. If its pages could not be written nobody will know that later; if it
-    /// is deleted it is written as an inode without blocks.
+    /// A directory leaves memory. If its pages could not be written nobody will know that later; if
+    /// it is deleted it is written as an inode without blocks.
     pub(crate) fn directory_goes<F: Ordered>(&self, directory: &FsInode<F>) {
         if self.is_empty() {
             return;
@@ -169,8 +170,8 @@ impl Removals {
     /// Writes the directories that have lost names, and then gives up the links.
     ///
     /// Fails with `EIO` if some cannot be written, and with `ENOMEM`. Nobody calls this who has
-    /// locked a folio of a directory or a tree, or while the filesystem is being frozen, when inodes
-    /// cannot be evicted.
+    /// locked a folio of a directory or a tree, or while the filesystem is being frozen, when
+    /// inodes cannot be evicted.
     pub(crate) fn resolve<F: Ordered>(&self, sb: &SuperBlock<F>) -> Result {
         if self.is_empty() || sb.is_read_only() {
             return Ok(());
@@ -202,8 +203,8 @@ impl Removals {
         }
     }
 
-    /// Forgets changes of directories, but for those that could not be written, and those that links
-    /// are kept for.
+    /// Forgets changes of directories, but for those that could not be written, and those that
+    /// links are kept for.
     fn forget_changes(&self, unwritten: &[u32], serial: u64) -> Result {
         let mut records = self.records.lock();
         let records = &mut *records;
@@ -278,8 +279,8 @@ impl Removals {
         self.records.lock().next(key, serial)
     }
 
-    /// Brings a directory and its inode to the device. Of one that has left memory the pages have been
-    /// written, unless it is deleted, which the inode says. The directory, if it is in memory.
+    /// Brings a directory and its inode to the device. Of one that has left memory the pages have
+    /// been written, unless it is deleted, which the inode says. The directory, if it is in memory.
     ///
     /// Fails with `EIO` if it cannot be written, and with `EBUSY` if it comes and goes.
     pub(crate) fn write_directory<'m, F: Ordered>(

@@ -2,8 +2,8 @@
 
 //! Sorting in place, with little stack and no memory.
 //!
-//! Heapsort, as lib/sort.c has it, for the same reasons: it is never slow, does not recurse and needs
-//! no room for a run of elements, as those of `core` do.
+//! Heapsort, as lib/sort.c has it, for the same reasons: it is never slow, does not recurse and
+//! needs no room for a run of elements, as those of `core` do.
 //!
 //! C counterpart: `sort()`, which takes pointers.
 

@@ -6,8 +6,8 @@
 //! C counterpart: `ext2_quota_read()`, `ext2_quota_write()`, and what `ext2_quota_on()` and
 //! `ext2_quota_off()` do with the inode.
 //!
-//! Beyond C: a new block is filled with zeroes, not with what another file has left there; and it is
-//! an error of the filesystem, which is written again, if one cannot be written.
+//! Beyond C: a new block is filled with zeroes, not with what another file has left there; and it
+//! is an error of the filesystem, which is written again, if one cannot be written.
 //!
 //! Locks: the kernel's locks of quota are held. Takes the file's tree mutex to allocate.
 
@@ -106,7 +106,8 @@ fn write_piece(file: &Ext2Inode, piece: Piece, bytes: &[u8]) -> Result {
     Ok(())
 }
 
-/// Notes what a file is used for. Unless it is in use, what is kept for who writes to it is given up.
+/// Notes what a file is used for. Unless it is in use, what is kept for who writes to it is given
+/// up.
 pub(crate) fn mark(file: HeldInode<'_, Ext2>, is: QuotaUse) {
     let data = file.data();
     let flags = match is {
@@ -124,17 +125,18 @@ pub(crate) fn mark(file: HeldInode<'_, Ext2>, is: QuotaUse) {
     }
 }
 
-/// The file has been written through its pages: that is what is read from now on, whatever there is in
-/// memory of its blocks. The kernel only sees to pages of the device of which nobody has any block.
+/// The file has been written through its pages: that is what is read from now on, whatever there is
+/// in memory of its blocks. The kernel only sees to pages of the device of which nobody has any
+/// block.
 pub(crate) fn prepare(file: &Ext2Inode) -> Result {
     file.write_and_wait()?;
     for_each_block(file, |block| file.super_block().forget_cached(block));
     Ok(())
 }
 
-/// The file is read and written through its pages from now on. All its blocks have been written; one
-/// that could not be, which the filesystem has heard of, is tried once more, and then given up: later
-/// it would be written over what somebody else has there.
+/// The file is read and written through its pages from now on. All its blocks have been written;
+/// one that could not be, which the filesystem has heard of, is tried once more, and then given up:
+/// later it would be written over what somebody else has there.
 fn leave_to_pages(file: &Ext2Inode) {
     let sb = file.super_block();
 
@@ -147,9 +149,9 @@ fn leave_to_pages(file: &Ext2Inode) {
     });
 }
 
-/// Calls `act` with each block of the device that a file has, as far as that can be found out, but for
-/// those that the filesystem itself needs. Holes are passed over by their length; a file that has more
-/// blocks than the filesystem has the same ones again.
+/// Calls `act` with each block of the device that a file has, as far as that can be found out, but
+/// for those that the filesystem itself needs. Holes are passed over by their length; a file that
+/// has more blocks than the filesystem has the same ones again.
 fn for_each_block(file: &Ext2Inode, mut act: impl FnMut(u64)) {
     let end = file.size().div_ceil(1 << file.block_bits());
     let mut left = file.super_block().data().geometry.blocks_count();

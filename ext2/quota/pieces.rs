@@ -22,8 +22,8 @@ pub(super) struct Piece {
     pub(super) len: usize,
 }
 
-/// How many of `len` bytes from `at` on can be read of a file of `size` bytes. What is less than a word
-/// at the end of the file is no part of it.
+/// How many of `len` bytes from `at` on can be read of a file of `size` bytes. What is less than a
+/// word at the end of the file is no part of it.
 pub(super) fn readable(size: u64, at: u64, len: usize) -> usize {
     let left = (size - size % WORD).saturating_sub(at);
     usize::try_from(left).unwrap_or(usize::MAX).min(len)

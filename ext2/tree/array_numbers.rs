@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers for a file's arrays of pointers to blocks, those in indirect blocks: the arrays of one height
-//! are numbered as they follow each other in the file.
+//! Numbers for a file's arrays of pointers to blocks, those in indirect blocks: the arrays of one
+//! height are numbered as they follow each other in the file.
 //!
 //! Locks: none, these are plain values.
 
@@ -30,8 +30,8 @@ fn place(size: BlockSize, height: u32) -> (u64, u32) {
     (DIRECT_BLOCKS as u64 + first, bits * (height + 1))
 }
 
-/// The number of the array of height `height` that is on the way to block `at` of a file; for blocks in
-/// front of all of these, that of the first one.
+/// The number of the array of height `height` that is on the way to block `at` of a file; for
+/// blocks in front of all of these, that of the first one.
 #[inline]
 pub(super) fn number(size: BlockSize, height: u32, at: u32) -> u32 {
     let (first, bits) = place(size, height);

@@ -53,8 +53,8 @@ impl Cut {
 
     /// Cuts in front of the block of `path`. `arrays` of them were looked at; the path's pointer in
     /// the last of them is null if there were fewer than [`depth_to_look_at`] says.
-    /// `is_empty(level)` says whether, in the array at a level other than 0, all pointers before the
-    /// path's are null.
+    /// `is_empty(level)` says whether, in the array at a level other than 0, all pointers before
+    /// the path's are null.
     ///
     /// [`depth_to_look_at`]: Self::depth_to_look_at
     pub(crate) fn new(path: &BlockPath, arrays: usize, is_empty: impl Fn(usize) -> bool) -> Self {

@@ -177,8 +177,8 @@ impl Table {
         }
     }
 
-    /// Counts a question that came to an entry of another array. Whether there were as many as there
-    /// are entries.
+    /// Counts a question that came to an entry of another array. Whether there were as many as
+    /// there are entries.
     fn is_crowded(&self) -> bool {
         self.crowded.fetch_add(1, Relaxed) as usize + 1 >= self.len()
     }

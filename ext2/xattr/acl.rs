@@ -109,8 +109,8 @@ impl AclOperations for Acls {
     }
 }
 
-/// Gives a new file of `dir` the attributes that it has from the beginning: lists and labels; `name`
-/// is what it will be called, if it will be. C: what `ext2_new_inode()` does with them.
+/// Gives a new file of `dir` the attributes that it has from the beginning: lists and labels;
+/// `name` is what it will be called, if it will be. C: what `ext2_new_inode()` does with them.
 pub(crate) fn init<I: WritableInode<FileSystem = Ext2>>(
     inode: &CreatedInode<'_, Ext2>,
     dir: &Ext2Inode,

@@ -3,11 +3,11 @@
 //! Attributes are set and taken away.
 //!
 //! The new block is made beside the old one. If there is one with the same attributes that is
-//! shared; else the old one is changed, if the inode has it alone; else the inode gets a new one, and
-//! the old one has an owner less.
+//! shared; else the old one is changed, if the inode has it alone; else the inode gets a new one,
+//! and the old one has an owner less.
 //!
-//! C counterpart: `ext2_xattr_set()`, `ext2_xattr_set2()`. C changes the old block before it looks for
-//! one to share; the blocks that are left are the same.
+//! C counterpart: `ext2_xattr_set()`, `ext2_xattr_set2()`. C changes the old block before it looks
+//! for one to share; the blocks that are left are the same.
 //!
 //! Locks: that of the inode's attributes.
 
@@ -44,10 +44,10 @@ pub(super) const NAME_MAX: usize = 255;
 
 /// Sets an attribute, or takes it away.
 ///
-/// Fails with `ERANGE` if the name or the value is too long for any block, with `ENODATA` or `EEXIST`
-/// as `mode` says, with `ENOSPC` if there is no room in the block or no block, with `EIO`, `ENOMEM`
-/// and `EUCLEAN`. The attributes are as before then, unless it is that the inode is written at once
-/// and cannot be.
+/// Fails with `ERANGE` if the name or the value is too long for any block, with `ENODATA` or
+/// `EEXIST` as `mode` says, with `ENOSPC` if there is no room in the block or no block, with `EIO`,
+/// `ENOMEM` and `EUCLEAN`. The attributes are as before then, unless it is that the inode is
+/// written at once and cannot be.
 pub(super) fn set(
     inode: &Ext2Inode,
     name: Name<'_>,

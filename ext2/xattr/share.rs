@@ -4,8 +4,8 @@
 //!
 //! What the disk may say is never that fewer inodes have a block than have it:
 //! [`owners`](crate::order::owners) keeps the count up until the image of an inode that has left is
-//! on the medium. Who has to know whether an inode has a block alone does not count those; and, before
-//! he acts on it, has them written.
+//! on the medium. Who has to know whether an inode has a block alone does not count those; and,
+//! before he acts on it, has them written.
 //!
 //! C counterparts: `ext2_xattr_cache_find()`, `ext2_xattr_release_block()`,
 //! `ext2_xattr_delete_inode()`, and what `ext2_xattr_set()` decides by the count.
@@ -90,11 +90,11 @@ pub(super) fn find(inode: &Ext2Inode, new: &AttributeBlock<'_>) -> Result<Option
     }
 }
 
-/// Makes the inode an owner of a block, if it has these attributes and not too many have it already;
-/// unless the inode has it. Whether the disk may have it as the inode's.
+/// Makes the inode an owner of a block, if it has these attributes and not too many have it
+/// already; unless the inode has it. Whether the disk may have it as the inode's.
 ///
-/// One that the inode has alone it has to find nobody else for: C takes it out of the cache before it
-/// looks for another, and puts it back, as the first one, when there is none.
+/// One that the inode has alone it has to find nobody else for: C takes it out of the cache before
+/// it looks for another, and puts it back, as the first one, when there is none.
 fn join(
     inode: &Ext2Inode,
     buffer: &Buffer,
@@ -166,12 +166,13 @@ fn holding(owners: u32, leaving: u32) -> Holding {
     }
 }
 
-/// How often the disk is told who has left a block, before it is left as it is: an inode may be in use
-/// by who stores it just then.
+/// How often the disk is told who has left a block, before it is left as it is: an inode may be in
+/// use by who stores it just then.
 const TRIES: u32 = 3;
 
-/// Calls `act` with what an inode's block is held by, the counts and the block being locked. If only
-/// the disk says that others have it, that is changed before; where it cannot be, they have it.
+/// Calls `act` with what an inode's block is held by, the counts and the block being locked. If
+/// only the disk says that others have it, that is changed before; where it cannot be, they have
+/// it.
 fn with_holding<R>(
     inode: &Ext2Inode,
     buffer: &Buffer,
@@ -221,8 +222,8 @@ fn forget(inode: &Ext2Inode, locked: &LockedBuffer<'_>) -> bool {
     cache.forget(hash, locked.number())
 }
 
-/// An inode leaves its block, which it has not any more; the disk may have it. Who is the last frees
-/// it. C: `ext2_xattr_release_block()`.
+/// An inode leaves its block, which it has not any more; the disk may have it. Who is the last
+/// frees it. C: `ext2_xattr_release_block()`.
 pub(super) fn leave(inode: &Ext2Inode, buffer: Buffer, may_have: bool) {
     let sb = inode.super_block();
     let owners = &sb.data().order.owners;
@@ -303,8 +304,8 @@ pub(crate) fn release(inode: &Ext2Inode) {
     }
     let may_have = data.set_file_acl(0, false);
     if may_have {
-        // So the image is without the block before anybody counts the inode among those that leave it;
-        // where that fails, who needs it tries again.
+        // So the image is without the block before anybody counts the inode among those that leave
+        // it; where that fails, who needs it tries again.
         let _ = inode::store(inode);
     }
     if inode::check_own(inode, block, 1).is_err() {

@@ -125,7 +125,8 @@ impl<'w, D: Copy + PartialEq> FolioPlan<'w, D> {
     }
 
     /// The run that should be read before there is a question about `block`, which leads to
-    /// metadata behind that run: C, whose folios are pages, has submitted it at the end of its page.
+    /// metadata behind that run: C, whose folios are pages, has submitted it at the end of its
+    /// page.
     fn goes_first(&mut self, block: u64) -> Option<Run<D>> {
         let at_page_end = self.at % self.window.blocks_per_page.max(1) == 0;
         let known = |placed: Placed<D>| placed.covers(block).is_some();

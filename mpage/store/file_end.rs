@@ -5,12 +5,12 @@
 //! A mapping of a file shows whole pages, so anybody can store something behind the end, and the
 //! last block on the disk may have anything there. None of it is the file's, also not when the file
 //! grows. So an end that leaves a gap moves on only through here: [`OldEnd`] has the folio with the
-//! old end locked, its page zeroed behind it, and taken from those who could store to it, from before
-//! the size changes until after that. A store that comes later waits for the lock and finds the new
-//! size. Blocks behind the end are not dirty any more either: they would be given places.
+//! old end locked, its page zeroed behind it, and taken from those who could store to it, from
+//! before the size changes until after that. A store that comes later waits for the lock and finds
+//! the new size. Blocks behind the end are not dirty any more either: they would be given places.
 //!
-//! C zeroes when the size has changed, in `pagecache_isize_extended()`: only what is in memory, only
-//! where blocks are smaller than pages, and a store in between is lost.
+//! C zeroes when the size has changed, in `pagecache_isize_extended()`: only what is in memory,
+//! only where blocks are smaller than pages, and a store in between is lost.
 //!
 //! Locks: the lock of the folio with the old end, in front of that of any folio behind it in the
 //! file.
@@ -76,9 +76,9 @@ pub fn truncate_tail<M: BlockMapper>(
     zero_block_from::<M>(&GrabbedFolio::of(inode, from)?, from)
 }
 
-/// Sets the size of a file and drops the pages beyond it, `pages` keeping away who would bring others.
-/// Where a file grows there are zeros behind its old end; the rest of the last block of one that
-/// shrinks has been zeroed by the caller, with [`truncate_tail`].
+/// Sets the size of a file and drops the pages beyond it, `pages` keeping away who would bring
+/// others. Where a file grows there are zeros behind its old end; the rest of the last block of one
+/// that shrinks has been zeroed by the caller, with [`truncate_tail`].
 ///
 /// # Errors
 ///
@@ -157,8 +157,8 @@ fn look<'i, M: BlockMapper>(
 }
 
 /// Of the blocks of a folio that lie behind file position `end` as a whole, where the file ends:
-/// those that have no place need none, though the folio may be dirty as a whole; those that have one,
-/// after a crash, and are in the page with the end, get zeros.
+/// those that have no place need none, though the folio may be dirty as a whole; those that have
+/// one, after a crash, and are in the page with the end, get zeros.
 ///
 /// # Errors
 ///
@@ -215,8 +215,8 @@ fn is_block_end(inode: &Inode, pos: u64) -> bool {
 /// The end of a file that is about to move on.
 ///
 /// The folio has the page of the file in which the end is, if it is in one. In that page there are
-/// zeros behind the end, which are dirty if the file has a block for them; no other block behind the
-/// end is dirty; and no mapping can store to the folio without waiting for its lock.
+/// zeros behind the end, which are dirty if the file has a block for them; no other block behind
+/// the end is dirty; and no mapping can store to the folio without waiting for its lock.
 pub(super) struct OldEnd<'i, I>(GrabbedFolio<'i, I>);
 
 impl<'i, I: InodeType> OldEnd<'i, I> {

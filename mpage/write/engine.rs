@@ -6,10 +6,10 @@
 //! filesystem's own locks inside it.
 //!
 //! A folio of one run joins the current bio if it continues it on the disk. A folio without buffers
-//! whose blocks are scattered takes a bio for each run. Of a folio of which some blocks are dirty these
-//! are written ([`dirty_blocks`](super::dirty_blocks)). A folio with buffers that are not all of one
-//! run and dirty is written through them. A folio that cannot get all its blocks is written as far
-//! as it has some, and stays dirty if a later writeback may save the rest.
+//! whose blocks are scattered takes a bio for each run. Of a folio of which some blocks are dirty
+//! these are written ([`dirty_blocks`](super::dirty_blocks)). A folio with buffers that are not all
+//! of one run and dirty is written through them. A folio that cannot get all its blocks is written
+//! as far as it has some, and stays dirty if a later writeback may save the rest.
 //!
 //! C counterpart: `mpage_write_folio()`, `__mpage_writepages()`.
 
@@ -166,8 +166,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     /// Asks the mapper for blocks, and keeps what the device's cache has of fresh ones from being
-    /// written over them. On a filesystem that may not change, or where there are none to be had, see
-    /// [`Self::finds_others`], only where blocks are.
+    /// written over them. On a filesystem that may not change, or where there are none to be had,
+    /// see [`Self::finds_others`], only where blocks are.
     pub(super) fn allocate(
         &mut self,
         folio: &Folio,
@@ -188,9 +188,9 @@ impl<'i, M: MapSource> Writer<'i, M> {
         })
     }
 
-    /// Whether blocks of a folio that have a place are written when others cannot get one: where what
-    /// cannot be had now will not be had later, and always where the folio's blocks are known without
-    /// buffers. C gives up what is behind an error, unless its buffer knows its place.
+    /// Whether blocks of a folio that have a place are written when others cannot get one: where
+    /// what cannot be had now will not be had later, and always where the folio's blocks are known
+    /// without buffers. C gives up what is behind an error, unless its buffer knows its place.
     fn finds_others(&self, folio: &Folio) -> bool {
         !folio.may_have_buffers() || self.sink.inode.later() == Later::Never
     }

@@ -8,8 +8,8 @@
 //! - [`target`]: a folio meanwhile; [`sink`]: folios and runs become bios;
 //! - [`counters`]: what was done.
 //!
-//! May use: `mapping`, `window`, the plan of `read` (a folio without buffers is walked through as for
-//! reading), and the layer below.
+//! May use: `mapping`, `window`, the plan of `read` (a folio without buffers is walked through as
+//! for reading), and the layer below.
 
 pub(super) mod counters;
 mod dirty_blocks;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writing one folio that the caller holds, as the `writepage` operation did that Linux has no more:
-//! it goes out as one bio, or it comes back.
+//! Writing one folio that the caller holds, as the `writepage` operation did that Linux has no
+//! more: it goes out as one bio, or it comes back.
 //!
 //! Locks: as those of [`engine`](super::engine).
 //!

@@ -3,9 +3,9 @@
 //! Decides how a folio is written. Pure: no I/O, no folio, no allocation; buffers are an iterator
 //! of their states, and the mapper is a closure.
 //!
-//! A folio with buffers is looked at as it is: [`whole_run`] says whether a bio can take it. A folio
-//! without is mapped, as many blocks at a time as the mapper likes: [`WritePlan`]. Nothing is mapped
-//! behind the end of the file, see [`Place`].
+//! A folio with buffers is looked at as it is: [`whole_run`] says whether a bio can take it. A
+//! folio without is mapped, as many blocks at a time as the mapper likes: [`WritePlan`]. Nothing is
+//! mapped behind the end of the file, see [`Place`].
 //!
 //! C counterpart: the deciding half of `mpage_write_folio()`.
 
@@ -307,8 +307,8 @@ pub(super) fn may_pass(error: Error) -> bool {
     [ENOSPC, EDQUOT, ENOMEM, EAGAIN, EINTR].contains(&error)
 }
 
-/// The first block of a range that `known` says yes to. Where an error is, there are more of its kind:
-/// blocks are looked at in steps that grow, of 64 at most, and then between two of them.
+/// The first block of a range that `known` says yes to. Where an error is, there are more of its
+/// kind: blocks are looked at in steps that grow, of 64 at most, and then between two of them.
 pub(super) fn first_known(range: Range<u32>, mut known: impl FnMut(u32) -> bool) -> Option<u32> {
     const FARTHEST: u32 = 64;
     let last = range.end.checked_sub(1)?;
@@ -335,9 +335,10 @@ pub(super) fn first_known(range: Range<u32>, mut known: impl FnMut(u32) -> bool)
 
 /// What becomes of a folio after the mapper has failed with `error`.
 ///
-/// A full disk may not be full for ever, so its data waits, and so does what there was no memory for.
-/// But the first not while the system is short of clean memory: everybody who writes anything would
-/// wait for a writeback that cannot succeed. And neither on a filesystem that is being frozen or made read-only: no later writeback may allocate.
+/// A full disk may not be full for ever, so its data waits, and so does what there was no memory
+/// for. But the first not while the system is short of clean memory: everybody who writes anything
+/// would wait for a writeback that cannot succeed. And neither on a filesystem that is being frozen
+/// or made read-only: no later writeback may allocate.
 pub(super) fn after_error(error: Error, reason: WritebackReason, later: Later) -> Afterwards {
     let may_wait = error == ENOMEM || reason != WritebackReason::Memory;
     if may_pass(error) && may_wait && later == Later::Possible {

@@ -300,8 +300,8 @@ mod tests {
         Ok(())
     }
 
-    /// Whatever is known of a range, the first block that is told is one, and if errors come in runs
-    /// of 64 at least it is the first of all.
+    /// Whatever is known of a range, the first block that is told is one, and if errors come in
+    /// runs of 64 at least it is the first of all.
     #[test]
     fn w18_what_is_behind_an_error_is_found() {
         for (from, bad, end) in [

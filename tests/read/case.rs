@@ -117,7 +117,8 @@ impl<'a> Case<'a> {
         setup::compare(|bench, engine| self.run_on(bench, engine, how))
     }
 
-    /// Whether both faces of the library read everything, in these bios, and the oracle has the same.
+    /// Whether both faces of the library read everything, in these bios, and the oracle has the
+    /// same.
     pub(crate) fn reads_as_c(&self, how: How, bios: &[(u64, u32)]) -> Result<bool> {
         let (kernel, ours) = self.compare(how)?;
         Ok(ours
@@ -125,8 +126,8 @@ impl<'a> Case<'a> {
             .all(|seen| seen.all_right() && seen.bios_are(bios) && seen.bios_as(&kernel)))
     }
 
-    /// Whether the folio of `page` alone fails, with `EIO`, in both faces of the library: read ahead,
-    /// and for readers that need the folios.
+    /// Whether the folio of `page` alone fails, with `EIO`, in both faces of the library: read
+    /// ahead, and for readers that need the folios.
     pub(crate) fn fails_alone(&self, page: u64) -> Result<bool> {
         for seen in self.run_each(&Engine::OURS, How::Read)? {
             let expected = (0..self.pages()).map(|at| if at == page { Err(EIO) } else { Ok(()) });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Misuse of the contents of files, of directories and of metadata blocks that the types refuse. See
-//! `make lint`, tools/testing/rmp/lint/refused.py.
+//! Misuse of the contents of files, of directories and of metadata blocks that the types refuse.
+//! See `make lint`, tools/testing/rmp/lint/refused.py.
 
 #![deny(unsafe_code)]
 #![allow(missing_docs)]

@@ -209,7 +209,8 @@ impl<'a> WriteCase<'a> {
         setup::compare(|bench, engine| self.run_on(bench, engine))
     }
 
-    /// Whether both faces of the library write everything, in these bios, and the oracle has the same.
+    /// Whether both faces of the library write everything, in these bios, and the oracle has the
+    /// same.
     pub(crate) fn writes_as_c(&self, bios: &[(u64, u32)]) -> Result<bool> {
         let (kernel, ours) = self.compare()?;
         Ok(ours
@@ -402,8 +403,8 @@ impl SeenWritten {
         self.expect("wrong errors", right)
     }
 
-    /// Whether the first request failed with `error` and gave up what had no block: nothing is dirty,
-    /// and so many sectors were written.
+    /// Whether the first request failed with `error` and gave up what had no block: nothing is
+    /// dirty, and so many sectors were written.
     pub(crate) fn gave_up(&self, error: Error, sectors: u32) -> bool {
         let clean = self.folios.iter().all(|(_, it)| it.dirty_buffers == 0);
         self.came_to(0, Err(error), Err(error))

@@ -227,8 +227,9 @@ impl Buffer {
         failed
     }
 
-    /// Puts the block, which is dirty, onto the list of an inode's metadata blocks, unless it is on one.
-    /// Whether it was marked dirty again for that. C: the second half of `mmb_mark_buffer_dirty()`.
+    /// Puts the block, which is dirty, onto the list of an inode's metadata blocks, unless it is on
+    /// one. Whether it was marked dirty again for that. C: the second half of
+    /// `mmb_mark_buffer_dirty()`.
     ///
     /// # Safety
     ///
@@ -237,13 +238,14 @@ impl Buffer {
         &self,
         list: *mut bindings::mapping_metadata_bhs,
     ) -> bool {
-        // SAFETY: The buffer is valid. Who takes it off a list looks whether it is dirty afterwards.
+        // SAFETY: The buffer is valid. Who takes it off a list looks whether it is dirty
+        // afterwards.
         let current = unsafe { ptr::addr_of!((*self.as_raw()).b_mmb).read_volatile() };
         if !current.is_null() {
             return false;
         }
-        // A write could fail that is on its way, and the kernel warns of who marks dirty what is not
-        // uptodate then. Rare: a sync has just taken the block off the list.
+        // A write could fail that is on its way, and the kernel warns of who marks dirty what is
+        // not uptodate then. Rare: a sync has just taken the block off the list.
         let locked = self.lock();
         locked.make_uptodate();
         // SAFETY: The buffer is valid, uptodate and locked; the list by the safety requirements.
@@ -269,8 +271,8 @@ impl Buffer {
         unsafe { bindings::rust_mpage_helper_buffer_dirty(self.as_raw()) }
     }
 
-    /// Whether the block is on the device as it is in memory: it is not dirty, not being written, and has
-    /// not failed to be.
+    /// Whether the block is on the device as it is in memory: it is not dirty, not being written,
+    /// and has not failed to be.
     pub fn is_synced(&self) -> bool {
         const UNSYNCED: usize = 1 << bindings::bh_state_bits_BH_Dirty
             | 1 << bindings::bh_state_bits_BH_Lock
@@ -282,8 +284,8 @@ impl Buffer {
     /// Writes the block if it is dirty, and waits until it is on the device.
     /// C: `sync_dirty_buffer()`.
     ///
-    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A block
-    /// whose write has failed is to be written again.
+    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A
+    /// block whose write has failed is to be written again.
     pub(in crate::abstractions::fs) fn sync(&self) -> Result {
         let failed_before = self.rescue();
         // SAFETY: The buffer is valid and referenced.

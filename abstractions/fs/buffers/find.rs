@@ -36,8 +36,8 @@ enum Missing {
 }
 
 impl Buffer {
-    /// Reads block number `block`, in blocks of the superblock's block size, unless it is in memory.
-    /// C: `sb_bread()`, which reads the disk over a block whose write has failed, too.
+    /// Reads block number `block`, in blocks of the superblock's block size, unless it is in
+    /// memory. C: `sb_bread()`, which reads the disk over a block whose write has failed, too.
     ///
     /// Here what is in memory is right then, and is to be written again: [`Found::Rescued`].
     ///
@@ -58,12 +58,13 @@ impl Buffer {
         buffer.make_valid(Missing::Read)
     }
 
-    /// Block number `block`, if it is in memory and has contents. C: `sb_find_get_block_nonatomic()`.
+    /// Block number `block`, if it is in memory and has contents. C:
+    /// `sb_find_get_block_nonatomic()`.
     pub(in crate::abstractions::fs) fn cached(sb: &AnySuperBlock, block: u64) -> Option<Found> {
         // SAFETY: The superblock is valid and has an open device.
         let head = unsafe { bindings::rust_mpage_helper_sb_find_get_block(sb.as_raw(), block) };
-        // INVARIANT: A buffer that is found is mapped and referenced for the caller, and nobody gets the
-        // value before it is uptodate.
+        // INVARIANT: A buffer that is found is mapped and referenced for the caller, and nobody
+        // gets the value before it is uptodate.
         let buffer = NonNull::new(head).map(|head| Self { head })?;
         // SAFETY: The buffer is valid and referenced.
         if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
@@ -72,8 +73,8 @@ impl Buffer {
         buffer.make_valid(Missing::Leave).ok()
     }
 
-    /// Brings valid contents into a buffer that had none when it was looked at. `ENOENT` if it has none
-    /// and is to be left alone.
+    /// Brings valid contents into a buffer that had none when it was looked at. `ENOENT` if it has
+    /// none and is to be left alone.
     #[cold]
     fn make_valid(self, missing: Missing) -> Result<Found> {
         let raw = self.as_raw();

@@ -14,11 +14,11 @@
 //!   blocks are charged to whom they were charged when they were read.
 //!
 //! Marking a block that is here already costs a look at its state. The list is one of pointers in
-//! the buffers themselves, so that keeping a block needs no memory and cannot fail: nobody else uses
-//! `b_private` of a device's buffers, nor the first of the bits that `enum bh_state_bits` leaves to
-//! filesystems. All that matters of a buffer is in one word, `b_state`, which is read and changed as
-//! one: a write of the block holds its lock from before it clears the dirty bit until it has set the
-//! one of its failure. So a buffer whose state has neither of the three is written.
+//! the buffers themselves, so that keeping a block needs no memory and cannot fail: nobody else
+//! uses `b_private` of a device's buffers, nor the first of the bits that `enum bh_state_bits`
+//! leaves to filesystems. All that matters of a buffer is in one word, `b_state`, which is read and
+//! changed as one: a write of the block holds its lock from before it clears the dirty bit until it
+//! has set the one of its failure. So a buffer whose state has neither of the three is written.
 //!
 //! C counterpart: none. C ext2 forgets such blocks; ext4 has its journal.
 //!

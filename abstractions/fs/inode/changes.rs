@@ -7,10 +7,10 @@
 //! Writes, faults and deletions have asked before they begin. Writeback has not, and may come at
 //! any time; but all that it has to do on such a filesystem is what it could not do before.
 //!
-//! Locks: [`ChangeGuard`] is the innermost level of what freezing waits for,
-//! `sb_start_intwrite()`. It is taken without waiting, and so inside of any other lock; while it is
-//! held no memory may be allocated in a way that drops inodes, which would wait for the freezing
-//! that waits for the guard, see [`without_fs_reclaim`](crate::abstractions::mm::without_fs_reclaim).
+//! Locks: [`ChangeGuard`] is the innermost level of what freezing waits for, `sb_start_intwrite()`.
+//! It is taken without waiting, and so inside of any other lock; while it is held no memory may be
+//! allocated in a way that drops inodes, which would wait for the freezing that waits for the
+//! guard, see [`without_fs_reclaim`](crate::abstractions::mm::without_fs_reclaim).
 
 use super::Inode;
 use crate::bindings;
@@ -29,7 +29,8 @@ pub enum Later {
 ///
 /// # Invariants
 ///
-/// Freezing waits for the value: it has the level `SB_FREEZE_FS` of `sb`, which is mounted for `'i`.
+/// Freezing waits for the value: it has the level `SB_FREEZE_FS` of `sb`, which is mounted for
+/// `'i`.
 #[must_use = "the filesystem may be frozen again"]
 pub struct ChangeGuard<'i> {
     sb: *mut bindings::super_block,

@@ -27,8 +27,8 @@ use kernel::types::NotThreadSafe;
 ///
 /// # Invariants
 ///
-/// For `'a`, this task holds the inode's `i_rwsem` exclusively, or nobody else uses the inode because it
-/// is new or evicted.
+/// For `'a`, this task holds the inode's `i_rwsem` exclusively, or nobody else uses the inode
+/// because it is new or evicted.
 pub struct HeldInode<'a, T> {
     inode: &'a FsInode<T>,
     _task: NotThreadSafe,
@@ -96,8 +96,8 @@ impl<T> ExclusiveInode<'_, FsInode<T>> {
     }
 }
 
-/// Changing the inode; what it has on disk is counted in quota's `charges.rs`. Nothing here marks it to
-/// be written: [`Inode::mark_dirty`](super::Inode::mark_dirty) does.
+/// Changing the inode; what it has on disk is counted in quota's `charges.rs`. Nothing here marks
+/// it to be written: [`Inode::mark_dirty`](super::Inode::mark_dirty) does.
 impl<T: FileSystem> HeldInode<'_, T> {
     /// Counts one link more. C: `inc_nlink()`, which warns of a file that has none and may not be
     /// linked again; but a corrupt filesystem can have a directory that says so.

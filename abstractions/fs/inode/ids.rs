@@ -6,8 +6,8 @@
 //! [`include/linux/kdev_t.h`](srctree/include/linux/kdev_t.h)
 //!
 //! [`kernel::task::Kuid`] knows effective identifiers and the current user namespace, and there is
-//! nothing like it for groups; what a filesystem compares is who accesses files, and what mount options
-//! mean in the initial namespace.
+//! nothing like it for groups; what a filesystem compares is who accesses files, and what mount
+//! options mean in the initial namespace.
 
 use crate::bindings;
 

@@ -125,8 +125,9 @@ impl<'m, T: FileSystem> NewInode<'m, T> {
 
     fn set_attributes(&self, attributes: &Attributes, size: i64) {
         let raw = self.inode.as_ptr();
-        // SAFETY: Nobody else looks at the inode while it is new by the type invariants, so its fields
-        // are ours to set, directly and with the functions for some of them, which take no lock.
+        // SAFETY: Nobody else looks at the inode while it is new by the type invariants, so its
+        // fields are ours to set, directly and with the functions for some of them, which take no
+        // lock.
         unsafe {
             (*raw).i_mode = attributes.mode;
             bindings::rust_mpage_helper_i_uid_write(raw, attributes.uid);

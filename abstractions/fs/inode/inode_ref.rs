@@ -4,11 +4,11 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! An inode must not be referenced when its filesystem is unmounted, nor be referenced anew while it
-//! is written or evicted, when the count may be 0. So a reference comes from the inode cache only,
-//! and not from a `&FsInode`; and it has the lifetime for which the filesystem was known to be
-//! mounted, which is that of an operation. It cannot be kept with the filesystem's data, with
-//! an inode's, or in static memory.
+//! An inode must not be referenced when its filesystem is unmounted, nor be referenced anew while
+//! it is written or evicted, when the count may be 0. So a reference comes from the inode cache
+//! only, and not from a `&FsInode`; and it has the lifetime for which the filesystem was known to
+//! be mounted, which is that of an operation. It cannot be kept with the filesystem's data, with an
+//! inode's, or in static memory.
 //!
 //! Locks: none to hold one. Giving the last one back may evict and delete the inode, with all the
 //! locks of that; so it may sleep, and none of them may be held.

@@ -2,8 +2,8 @@
 
 //! The room of the bytes of open files.
 //!
-//! - [`write_iter`]: writing, through the page cache; [`direct`]: reading and writing past it, with what
-//!   iomap is told in [`direct_map`]; [`seek`]: finding data and holes.
+//! - [`write_iter`]: writing, through the page cache; [`direct`]: reading and writing past it, with
+//!   what iomap is told in [`direct_map`]; [`seek`]: finding data and holes.
 //!
 //! May use: `inode`, `operations`.
 

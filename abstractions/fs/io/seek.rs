@@ -4,9 +4,9 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! What has a place on the disk is data, and so is what is dirty in the page cache and has none yet. A
-//! page may get its place and be clean between a look at the mapper and one at the cache: so what both
-//! say is a hole is asked for once more. C ext2 says that a file is all data.
+//! What has a place on the disk is data, and so is what is dirty in the page cache and has none
+//! yet. A page may get its place and be clean between a look at the mapper and one at the cache: so
+//! what both say is a hole is asked for once more. C ext2 says that a file is all data.
 //!
 //! Locks: `i_rwsem` shared; inside it the lock of one folio at a time.
 //!
@@ -50,9 +50,9 @@ struct Stretch {
     is: Wanted,
 }
 
-/// The first position from `from` on, in a file of `size` bytes with blocks of `1 << bits` bytes, that
-/// is in what is `wanted`; the end of the file is a hole. `look` says what the first blocks of a range
-/// are. Fails with `ENXIO` if there is none, and as `look`.
+/// The first position from `from` on, in a file of `size` bytes with blocks of `1 << bits` bytes,
+/// that is in what is `wanted`; the end of the file is a hole. `look` says what the first blocks of
+/// a range are. Fails with `ENXIO` if there is none, and as `look`.
 fn seek(
     wanted: Wanted,
     from: u64,
@@ -101,8 +101,8 @@ where
             // SAFETY: The arguments are passed on.
             _ => return unsafe { bindings::generic_file_llseek(file, offset, whence) },
         };
-        // SAFETY: The file is open, and keeps its inode, whose mapping has the table of `A`; the lock is
-        // released. The filesystem of an open file is mounted.
+        // SAFETY: The file is open, and keeps its inode, whose mapping has the table of `A`; the
+        // lock is released. The filesystem of an open file is mounted.
         unsafe {
             let raw = (*file).f_inode;
             bindings::rust_mpage_helper_inode_lock_shared(raw);

@@ -27,8 +27,8 @@ impl Pass {
                 | bindings::writeback_control::tagged_writepages_raw(wbc)
                 | bindings::writeback_control::range_cyclic_raw(wbc)
         };
-        // The functions of the kernel that write one inode set none of them, and each reason to wake
-        // the flusher sets one.
+        // The functions of the kernel that write one inode set none of them, and each reason to
+        // wake the flusher sets one.
         match flags {
             0 => Self::One,
             _ => Self::Many,

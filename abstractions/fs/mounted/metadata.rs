@@ -3,8 +3,8 @@
 //! What a mounted filesystem does with its blocks of metadata.
 //!
 //! A [`Buffer`] may be kept for longer than the filesystem is mounted, and its device is not there
-//! for longer. So whatever needs the device is asked of the filesystem, which acts on its own blocks
-//! only.
+//! for longer. So whatever needs the device is asked of the filesystem, which acts on its own
+//! blocks only.
 //!
 //! Locks: inside, that of a buffer, and those of [`Unwritten`](crate::fs::Unwritten).
 
@@ -78,11 +78,11 @@ impl<T: FileSystem> SuperBlock<T> {
         }
     }
 
-    /// Forgets what is in memory of block number `block`, which is no metadata and not dirty: it is read
-    /// when it is asked for next. A file's pages are written past it.
+    /// Forgets what is in memory of block number `block`, which is no metadata and not dirty: it is
+    /// read when it is asked for next. A file's pages are written past it.
     pub fn forget_cached(&self, block: u64) {
-        // SAFETY: The superblock is valid and has an open device. Whoever else has the block can cope
-        // with its not being valid, as after a failed write.
+        // SAFETY: The superblock is valid and has an open device. Whoever else has the block can
+        // cope with its not being valid, as after a failed write.
         unsafe { bindings::rust_mpage_helper_forget_cached_block(self.as_raw(), block) }
     }
 
@@ -104,9 +104,9 @@ impl<T: FileSystem> SuperBlock<T> {
     /// Writes a block of the filesystem if it is dirty, and waits until it is on the device.
     /// C: `sync_dirty_buffer()`.
     ///
-    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A block
-    /// whose write has failed is to be written again. Fails with `EXDEV` if the block is another
-    /// filesystem's.
+    /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A
+    /// block whose write has failed is to be written again. Fails with `EXDEV` if the block is
+    /// another filesystem's.
     pub fn sync_buffer(&self, buffer: &Buffer) -> Result {
         match self.owns(buffer) {
             true => buffer.sync(),
@@ -114,8 +114,8 @@ impl<T: FileSystem> SuperBlock<T> {
         }
     }
 
-    /// Begins to write a block of the filesystem if it is dirty; a write that is on its way is waited
-    /// for first. C: `write_dirty_buffer()`.
+    /// Begins to write a block of the filesystem if it is dirty; a write that is on its way is
+    /// waited for first. C: `write_dirty_buffer()`.
     pub fn start_write(&self, buffer: &Buffer) {
         if self.owns(buffer) {
             buffer.start_write();

@@ -2,8 +2,8 @@
 
 //! The room of the mounted filesystem: what it is to all that is made for it.
 //!
-//! - [`file_system`]: the types that it keeps with a mount and an inode, and the [`tables`] that the VFS
-//!   finds with it;
+//! - [`file_system`]: the types that it keeps with a mount and an inode, and the [`tables`] that
+//!   the VFS finds with it;
 //! - [`super_block`]: what its data hangs on, with its flags in [`super_flags`]; [`metadata`]: its
 //!   blocks, those that could not be written among them; [`message`]: what it says.
 //!

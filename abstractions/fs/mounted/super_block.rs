@@ -70,7 +70,8 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Stops the machine: what the mount option `errors=panic` asks for.
     ///
-    /// Inlined always: objtool knows of `panic()` that it does not return, and of no function of ours.
+    /// Inlined always: objtool knows of `panic()` that it does not return, and of no function of
+    /// ours.
     #[inline(always)]
     pub fn panic(&self) -> ! {
         message::panic(T::NAME, self.id())

@@ -239,8 +239,8 @@ impl DirectoryReader<'_> {
 /// For `'a`, the dentry must be valid, and its name must not change: it is in lookup, or its
 /// directory is locked exclusively.
 pub(super) unsafe fn name_of<'a>(dentry: *mut bindings::dentry) -> &'a [u8] {
-    // SAFETY: The dentry is valid for `'a`. The name of a valid dentry has as many bytes as its length
-    // says, and neither changes, so that the two belong together.
+    // SAFETY: The dentry is valid for `'a`. The name of a valid dentry has as many bytes as its
+    // length says, and neither changes, so that the two belong together.
     unsafe {
         let name = ptr::addr_of!((*dentry).__bindgen_anon_1.d_name);
         slice::from_raw_parts(

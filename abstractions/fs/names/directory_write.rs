@@ -116,9 +116,8 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
             return Err(EIO);
         }
 
-        // What is under way to the device is what was to be written, in the order in which it was to
-        // be written.
-        // SAFETY: The folio is locked and referenced.
+        // What is under way to the device is what was to be written, in the order in which it was
+        // to be written. SAFETY: The folio is locked and referenced.
         unsafe { bindings::folio_wait_writeback(folio.raw) };
         // SAFETY: The folio is locked, and so valid, and by `Operations::apply` not in high memory;
         // the range is in one page of it.

@@ -37,9 +37,9 @@ pub trait ExportOperations: 'static {
         generation: u32,
     ) -> Result<InodeRef<'_, Self::FileSystem>>;
 
-    /// Brings to the medium what has been changed of an inode: names in a directory, attributes, where
-    /// it is named. Not the bytes of a file. A server says that it is done then.
-    /// C: `commit_metadata`, or else `sync_inode_metadata()`.
+    /// Brings to the medium what has been changed of an inode: names in a directory, attributes,
+    /// where it is named. Not the bytes of a file. A server says that it is done then. C:
+    /// `commit_metadata`, or else `sync_inode_metadata()`.
     fn commit(inode: &FsInode<Self::FileSystem>) -> Result;
 
     /// The directory that `dir` is in.

@@ -114,12 +114,13 @@ impl<'a, T: FileSystem> Rename<'a, T> {
     ) -> Self {
         // SAFETY:
         // - the dentries are valid, and keep their inodes and names while the parents are locked;
-        // - `old_dir` and `new_dir` are directories of `T` that `lock_rename()` has locked, and two if
-        //   their addresses are;
-        // - the source is an inode of `T`; one that is no directory or moves to another one `vfs_rename()`
-        //   has locked, and it is none of the parents, for no directory is in itself or below itself;
-        // - what is replaced, if it is there, is an inode of `T` that `vfs_rename()` has locked, and
-        //   none of the others.
+        // - `old_dir` and `new_dir` are directories of `T` that `lock_rename()` has locked, and two
+        //   if their addresses are;
+        // - the source is an inode of `T`; one that is no directory or moves to another one
+        //   `vfs_rename()` has locked, and it is none of the parents, for no directory is in itself
+        //   or below itself;
+        // - what is replaced, if it is there, is an inode of `T` that `vfs_rename()` has locked,
+        //   and none of the others.
         unsafe {
             let exclusive = |inode| ExclusiveDirectory::new(FsInode::from_raw(inode));
             let source = FsInode::from_raw((*old_dentry).d_inode);

@@ -67,8 +67,8 @@ pub trait InodeOperations: 'static {
     /// The flags that `inode` has.
     fn attributes(inode: &FsInode<Self::FileSystem>) -> StatAttributes;
 
-    /// How much of the disk the file will have in addition when it has been written, in units of 512
-    /// bytes: `stat(2)` counts it, the image of the inode does not. C: `ext4_file_getattr()`.
+    /// How much of the disk the file will have in addition when it has been written, in units of
+    /// 512 bytes: `stat(2)` counts it, the image of the inode does not. C: `ext4_file_getattr()`.
     fn sectors_to_come(inode: &FsInode<Self::FileSystem>) -> u64 {
         let _ = inode;
         0
@@ -244,10 +244,10 @@ pub(in crate::abstractions::fs) const REGULAR_FILE: bindings::file_operations =
         ..pin_init::zeroed()
     };
 
-/// `O_DIRECT` is accepted; the reads of a file that cannot be written to go through the page cache all
-/// the same. Reads may be asked not to wait. A program of 32 bits that does not know of sizes from
-/// 2 GiB on does not get a file of one. Whom a file is counted for is found if it is opened to be
-/// written to. C: `ext2_file_open()`.
+/// `O_DIRECT` is accepted; the reads of a file that cannot be written to go through the page cache
+/// all the same. Reads may be asked not to wait. A program of 32 bits that does not know of sizes
+/// from 2 GiB on does not get a file of one. Whom a file is counted for is found if it is opened to
+/// be written to. C: `ext2_file_open()`.
 ///
 /// # Safety
 ///

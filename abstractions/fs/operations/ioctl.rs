@@ -71,8 +71,8 @@ enum Command {
 }
 
 impl Command {
-    /// Numbers as they are for an argument of type `T`, which is that of a `long`: but what is there
-    /// is an `int`, for all of them and everybody.
+    /// Numbers as they are for an argument of type `T`, which is that of a `long`: but what is
+    /// there is an `int`, for all of them and everybody.
     fn of<T>(number: c_uint) -> Option<Self> {
         [
             (_IOR::<T>(b'v'.into(), 1), Self::GetVersion),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What keeps writes into the cache the library's own: nobody else says how they are done, or begins
-//! one that is not ended.
+//! What keeps writes into the cache the library's own: nobody else says how they are done, or
+//! begins one that is not ended.
 //!
 //! Locks: none.
 
@@ -18,8 +18,8 @@ pub struct Called {
 }
 
 impl Called {
-    /// For who ends the write. If it `drops_behind`, its data is not to stay in memory when it is on the
-    /// device, unless it is there already: `RWF_DONTCACHE`.
+    /// For who ends the write. If it `drops_behind`, its data is not to stay in memory when it is
+    /// on the device, unless it is there already: `RWF_DONTCACHE`.
     pub(in crate::abstractions::fs) fn to_write(drops_behind: bool) -> Self {
         Self { drops_behind }
     }

@@ -3,8 +3,8 @@
 //! The room of what inodes and open files can do: the traits of a filesystem, and the C tables that
 //! need nothing but them.
 //!
-//! - [`mod@inode`]: what every inode can, and a regular file that is only read; [`writable`]: what can
-//!   be changed; [`ioctl`], [`fiemap`]: what they are asked besides;
+//! - [`mod@inode`]: what every inode can, and a regular file that is only read; [`writable`]: what
+//!   can be changed; [`ioctl`], [`fiemap`]: what they are asked besides;
 //! - [`address_space`]: what fills the page cache and empties it; [`library_writes`]: that it is
 //!   the library that writes into it.
 //!

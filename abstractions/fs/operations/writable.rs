@@ -25,8 +25,8 @@ use kernel::prelude::*;
 /// What is known when a sync of a part of a file begins.
 #[derive(Clone, Copy, Default)]
 pub struct BegunSync {
-    /// Whether the inode, which is written with it, leads to what has not been written, or will: then all
-    /// of the file is.
+    /// Whether the inode, which is written with it, leads to what has not been written, or will:
+    /// then all of the file is.
     pub is_whole: bool,
     /// When that was, for who has asked.
     pub mark: u64,
@@ -43,15 +43,16 @@ pub trait WritableInode: InodeOperations {
     /// is to be in effect, of the same type, and without permissions that `mode` has not.
     fn set_mode(inode: HeldInode<'_, Self::FileSystem>, mode: u16) -> u16;
 
-    /// Writes what of the inode and its metadata has been brought to its blocks, and waits for it. Cheap
-    /// where all of it has been written. C: `sync_inode_metadata`.
+    /// Writes what of the inode and its metadata has been brought to its blocks, and waits for it.
+    /// Cheap where all of it has been written. C: `sync_inode_metadata`.
     fn sync_metadata(inode: &FsInode<Self::FileSystem>) -> Result;
 
-    /// Whether [`sync_metadata`](Self::sync_metadata) would write or wait for what leads to the data.
+    /// Whether [`sync_metadata`](Self::sync_metadata) would write or wait for what leads to the
+    /// data.
     fn has_unsynced_metadata(inode: &FsInode<Self::FileSystem>) -> bool;
 
-    /// Brings the names of the inode, and those that lead to them, to the device, as far as they are
-    /// new. The inode is there. `fsync(2)` calls it.
+    /// Brings the names of the inode, and those that lead to them, to the device, as far as they
+    /// are new. The inode is there. `fsync(2)` calls it.
     fn sync_names(inode: &FsInode<Self::FileSystem>) -> Result;
 
     /// Whether there is nothing for [`sync_names`](Self::sync_names) to do.
@@ -63,7 +64,8 @@ pub trait WritableInode: InodeOperations {
         BegunSync::default()
     }
 
-    /// All of the file has been synced, `mark` having been told by [`begin_sync`](Self::begin_sync) before.
+    /// All of the file has been synced, `mark` having been told by [`begin_sync`](Self::begin_sync)
+    /// before.
     fn end_whole_sync(inode: &FsInode<Self::FileSystem>, mark: u64) {
         let _ = (inode, mark);
     }
@@ -82,8 +84,8 @@ pub trait WritableFile: FileOperations + IoctlOperations {
     fn release_writer(inode: &FsInode<Self::FileSystem>);
 }
 
-/// The mode that an inode gets that was to get `mode`, of which the filesystem has permitted some: no
-/// more than that, and of the same type.
+/// The mode that an inode gets that was to get `mode`, of which the filesystem has permitted some:
+/// no more than that, and of the same type.
 pub(in crate::abstractions::fs) fn in_effect(mode: u16, permitted: u16) -> u16 {
     mode & (permitted | bindings::S_IFMT as u16)
 }

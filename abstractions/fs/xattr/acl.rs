@@ -4,12 +4,12 @@
 //!
 //! C header: [`include/linux/posix_acl.h`](srctree/include/linux/posix_acl.h)
 //!
-//! A filesystem implements [`AclOperations`]; what follows for the mode of a file, and what a new file
-//! gets of its directory, is the kernel's to say and done here. Lists are heeded where
+//! A filesystem implements [`AclOperations`]; what follows for the mode of a file, and what a new
+//! file gets of its directory, is the kernel's to say and done here. Lists are heeded where
 //! [`AnySuperBlock::set_heeds_acls`](crate::fs::AnySuperBlock::set_heeds_acls) says so.
 //!
-//! Locks: the VFS holds `i_rwsem` exclusively when a list is set, except for a new inode, which nobody
-//! else uses; and need not hold it when one is read.
+//! Locks: the VFS holds `i_rwsem` exclusively when a list is set, except for a new inode, which
+//! nobody else uses; and need not hold it when one is read.
 
 use crate::{
     abstractions::fs::{
@@ -67,8 +67,8 @@ impl AclKind {
     }
 }
 
-/// An entry of a list: `ACL_*` says whom it is about, with a number in the filesystem's user namespace
-/// if that is a user or group by name.
+/// An entry of a list: `ACL_*` says whom it is about, with a number in the filesystem's user
+/// namespace if that is a user or group by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct AclEntry {
     /// Whom it is about.
@@ -228,8 +228,8 @@ unsafe extern "C" fn get_callback<A: AclOperations>(
 
 /// # Safety
 ///
-/// `inode` must be an inode of the filesystem, and `acl` null, or a list that is valid and unchanged for
-/// the time of the call.
+/// `inode` must be an inode of the filesystem, and `acl` null, or a list that is valid and
+/// unchanged for the time of the call.
 unsafe fn set<A: AclOperations>(
     inode: *mut bindings::inode,
     kind: c_int,
@@ -259,13 +259,13 @@ impl<I: WritableInode> AclVTable<I> {
         None => None,
     };
 
-    /// C: `ext2_set_acl()`, which takes the list away before it narrows the mode, and does not wait for
-    /// the mode on a synchronous mount.
+    /// C: `ext2_set_acl()`, which takes the list away before it narrows the mode, and does not wait
+    /// for the mode on a synchronous mount.
     ///
     /// # Safety
     ///
-    /// Called by the VFS with a positive dentry of an inode of the filesystem, whose `i_rwsem` is held
-    /// exclusively, and a list or none.
+    /// Called by the VFS with a positive dentry of an inode of the filesystem, whose `i_rwsem` is
+    /// held exclusively, and a list or none.
     unsafe extern "C" fn set_callback(
         idmap: *mut bindings::mnt_idmap,
         dentry: *mut bindings::dentry,
@@ -281,8 +281,8 @@ impl<I: WritableInode> AclVTable<I> {
             let mut mode = inode.mode();
             let follows = kind == AclKind::Access && !acl.is_null();
             if follows {
-                // SAFETY: The arguments are this operation's, or valid for the call. A list that says
-                // no more than a mode is null afterwards, and stays the caller's.
+                // SAFETY: The arguments are this operation's, or valid for the call. A list that
+                // says no more than a mode is null afterwards, and stays the caller's.
                 to_result(unsafe {
                     bindings::rust_mpage_helper_acl_update_mode(
                         idmap,
@@ -293,9 +293,9 @@ impl<I: WritableInode> AclVTable<I> {
                 })?;
             }
             let before = inode.mode();
-            // Nobody sees the group with what the mask of a list allowed, and without the list, not on
-            // the disk either: with none, what the mode says is said first; else the list is there
-            // first.
+            // Nobody sees the group with what the mask of a list allowed, and without the list, not
+            // on the disk either: with none, what the mode says is said first; else the list is
+            // there first.
             let is_first = follows && acl.is_null();
             if is_first {
                 set_mode::<I>(inode, mode);
@@ -321,7 +321,8 @@ impl<I: WritableInode> AclVTable<I> {
 /// Sets the mode that follows from a list.
 fn set_mode<I: WritableInode>(inode: HeldInode<'_, I::FileSystem>, mode: u16) {
     let mode = in_effect(mode, I::set_mode(inode, mode));
-    // SAFETY: The inode is valid, and its mode nobody else's to change. Others read it in one piece.
+    // SAFETY: The inode is valid, and its mode nobody else's to change. Others read it in one
+    // piece.
     unsafe { ptr::addr_of_mut!((*inode.as_raw()).i_mode).write_volatile(mode) };
     inode.set_ctime_now();
     inode.mark_dirty();
@@ -343,7 +344,8 @@ unsafe fn keep<T: FileSystem>(
         return if acl.is_null() { Ok(()) } else { Err(EACCES) };
     }
     inode.initialize_quota()?;
-    // SAFETY: The inode is one of `T`, whose table it is; the list is valid for the time of the call.
+    // SAFETY: The inode is one of `T`, whose table it is; the list is valid for the time of the
+    // call.
     unsafe { (table.set)(inode.as_raw(), kind.into_raw(), acl)? };
     // SAFETY: The inode is valid; a reference is taken on the list, if there is one.
     unsafe { bindings::rust_mpage_helper_set_cached_acl(inode.as_raw(), kind.into_raw(), acl) };
@@ -351,15 +353,15 @@ unsafe fn keep<T: FileSystem>(
 }
 
 impl<T: FileSystem> CreatedInode<'_, T> {
-    /// Gives the file what its directory says that new files get, or, if it says nothing, takes from
-    /// its mode what the process does not want. C: `ext2_init_acl()`.
+    /// Gives the file what its directory says that new files get, or, if it says nothing, takes
+    /// from its mode what the process does not want. C: `ext2_init_acl()`.
     ///
     /// Fails as the directory's list cannot be read or the file's cannot be kept.
     pub fn inherit_acls<I: WritableInode<FileSystem = T>>(&self, dir: &FsInode<T>) -> Result {
         let (mut default, mut access) = (ptr::null_mut(), ptr::null_mut());
         let mut mode = self.mode();
-        // SAFETY: The directory is valid; the rest is this function's. The references that are returned
-        // are ours.
+        // SAFETY: The directory is valid; the rest is this function's. The references that are
+        // returned are ours.
         let (default, access) = unsafe {
             to_result(bindings::rust_mpage_helper_acl_create(
                 dir.as_raw(),

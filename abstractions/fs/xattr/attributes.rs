@@ -8,8 +8,8 @@
 //! [`XattrOperations`] once; an [`XattrTable`] of them is the filesystem's
 //! [`XATTRS`](crate::fs::FileSystem::XATTRS).
 //!
-//! Locks: the VFS holds `i_rwsem` exclusively when attributes are set, except for a new inode, which
-//! nobody else uses; and may hold it in some way, or not, when they are read.
+//! Locks: the VFS holds `i_rwsem` exclusively when attributes are set, except for a new inode,
+//! which nobody else uses; and may hold it in some way, or not, when they are read.
 
 use crate::{
     abstractions::fs::{
@@ -222,7 +222,8 @@ impl<T: FileSystem> XattrTable<T> {
 
 /// # Safety
 ///
-/// Called by the VFS with a positive dentry of the filesystem, and a place for `size` bytes, or none.
+/// Called by the VFS with a positive dentry of the filesystem, and a place for `size` bytes, or
+/// none.
 unsafe extern "C" fn list_callback<X: XattrOperations>(
     dentry: *mut bindings::dentry,
     buffer: *mut u8,
@@ -257,8 +258,8 @@ impl<N: XattrNamespace> HandlerVTable<N> {
 
     /// # Safety
     ///
-    /// Called by the VFS for an inode of the filesystem, with a NUL-terminated name, and a place for
-    /// `size` bytes, or none.
+    /// Called by the VFS for an inode of the filesystem, with a NUL-terminated name, and a place
+    /// for `size` bytes, or none.
     unsafe extern "C" fn get_callback(
         _handler: *const bindings::xattr_handler,
         _dentry: *mut bindings::dentry,

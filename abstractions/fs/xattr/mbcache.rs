@@ -5,8 +5,8 @@
 //! C header: [`include/linux/mbcache.h`](srctree/include/linux/mbcache.h)
 //!
 //! A hint: entries go when memory is short. Whoever looks for a block compares its contents. The
-//! methods are instances for one filesystem each, so that the module of that needs `mbcache.ko`, and
-//! no other does. A kernel without mbcache has an empty cache.
+//! methods are instances for one filesystem each, so that the module of that needs `mbcache.ko`,
+//! and no other does. A kernel without mbcache has an empty cache.
 //!
 //! Locks: inside, those of mbcache, which do not sleep.
 
@@ -45,8 +45,8 @@ unsafe impl<T> Send for BlockCache<T> {}
 unsafe impl<T> Sync for BlockCache<T> {}
 
 impl<T: FileSystem> BlockCache<T> {
-    /// Makes a cache with `1 << bits` hash chains. Fails with `EINVAL` if these are none, one, or more
-    /// than there are hashes, with `ENOMEM`. C: `mb_cache_create()`, which shifts by that.
+    /// Makes a cache with `1 << bits` hash chains. Fails with `EINVAL` if these are none, one, or
+    /// more than there are hashes, with `ENOMEM`. C: `mb_cache_create()`, which shifts by that.
     pub fn new(bits: u32) -> Result<Self> {
         let bits = checked(bits)?;
         let cache = if cfg!(CONFIG_FS_MBCACHE) {

@@ -41,8 +41,8 @@ impl<T: FileSystem> CreatedInode<'_, T> {
             return Ok(());
         }
         let (raw, len) = name.map_or((ptr::null(), 0), |name| (name.as_ptr(), name.len()));
-        // SAFETY: Both inodes are valid, and the name is null or has so many bytes; the callback is for
-        // inodes of the filesystem.
+        // SAFETY: Both inodes are valid, and the name is null or has so many bytes; the callback is
+        // for inodes of the filesystem.
         to_result(unsafe {
             bindings::rust_mpage_helper_inode_init_security(
                 self.as_raw(),
@@ -59,7 +59,8 @@ impl<T: FileSystem> CreatedInode<'_, T> {
 ///
 /// # Safety
 ///
-/// Called for a new inode of the filesystem with an array of attributes that one without a name ends.
+/// Called for a new inode of the filesystem with an array of attributes that one without a name
+/// ends.
 unsafe extern "C" fn init_callback<N: XattrNamespace>(
     inode: *mut bindings::inode,
     attributes: *const bindings::xattr,
@@ -80,16 +81,16 @@ unsafe extern "C" fn init_callback<N: XattrNamespace>(
 ///
 /// # Safety
 ///
-/// `attributes` must be an array of attributes that one without a name ends, with names that a NUL ends
-/// and values that are as long as they say.
+/// `attributes` must be an array of attributes that one without a name ends, with names that a NUL
+/// ends and values that are as long as they say.
 unsafe fn for_each(
     attributes: *const bindings::xattr,
     act: &mut dyn FnMut(&CStr, &[u8]) -> Result,
 ) -> Result {
     let mut next = attributes;
     loop {
-        // SAFETY: `next` is in the array, since the last one that was passed had a name; the rest is by
-        // the safety requirements.
+        // SAFETY: `next` is in the array, since the last one that was passed had a name; the rest
+        // is by the safety requirements.
         let (name, value) = unsafe {
             if (*next).name.is_null() {
                 return Ok(());

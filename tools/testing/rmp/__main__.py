@@ -17,7 +17,7 @@ COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
             "htmldocs": "build.htmldocs",
             "bench": "bench.bench", "deb": "debian.deb",
             "xfstests": "xfstests.xfstests", "series": "series.series",
-            "kunit": "series.kunit"}
+            "kunit": "series.kunit", "reflow": "lint.comments"}
 
 
 def build_modules(settings):
