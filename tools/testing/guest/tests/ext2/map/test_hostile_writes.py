@@ -11,17 +11,14 @@ those of test_hostile.py.
 import errno
 import os
 
+import broken
 import disks
-import ext2disk
 import sides
 import test_hostile
 import writers
 from lowlevel import error_of
 from runner import long, timeout
 
-FINE = {0, errno.EUCLEAN, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
-        errno.EINVAL, errno.EFBIG, errno.ENOTEMPTY, errno.EMLINK, errno.ELOOP,
-        errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV}
 NEW = 60_000
 
 
@@ -62,48 +59,31 @@ def _calls(root):
         yield f"unlink {name}", lambda name=name: os.unlink(os.path.join(root, name))
 
 
-def _metadata(path):
-    """The blocks that are none of any file's, by group descriptor."""
-    groups, info = ext2disk.Groups(path), ext2disk.superblock(path)
-    table = -(-info["inodes_per_group"] * info["inode_size"] // groups.size)
-    return groups.metadata(table)
-
-
 class _Bench:
-    """One file that is made anew for each case, and a loop device over it."""
+    """The image, and what is left of it afterwards."""
 
     def __init__(self, ctx):
         self._ctx = ctx
-        self.disk = disks.Disk(ctx, "hostile")
-        with open(self.disk.path, "rb") as file:
-            self._sound = file.read()
-        self._metadata = _metadata(self.disk.path)
+        self._bench = broken.Bench(ctx, self._ok, {*broken.FINE, errno.ENODEV})
+        self.disk = self._bench.disk
+        self._made = 0
 
-    def _break(self, patches):
-        with open(self.disk.path, "r+b") as file:
-            file.write(self._sound)
-            for offset, text in patches:
-                file.seek(offset)
-                file.write(bytes.fromhex(text))
+    @staticmethod
+    def _ok(disk):
+        with open(disk.where("ok"), "rb", 0) as file:
+            return file.read()
+
+    def _calls(self, disk):
+        yield from _calls(disk.point)
+        self._made = error_of(writers.make, disk.where("new"), 5, NEW)[1]
 
     def run(self, name, patches):
         """What is wrong with a case, texts; None if it is not mounted at all."""
-        self._break(patches)
-        try:
-            self.disk.mount("errors=continue")
-        except OSError:
+        result = self._bench.run(name, patches, self._calls)
+        if result is None:
             return None
-        root = self.disk.point
-        before = error_of(self._ok)[0]
-        odd = []
-        for what, call in _calls(root):
-            number = error_of(call)[1]
-            if number not in FINE:
-                odd.append(f"{name}: {what} gives {number}")
-        made = error_of(writers.make, os.path.join(root, "new"), 5, NEW)[1]
-        self.disk.umount()
-        odd += self._given_away(name)
-        lost = list(self._afterwards(name, before, made))
+        before, odd, _ = result
+        lost = list(self._afterwards(name, before))
         if lost and before is not None and not self._kept_by_e2fsck(patches, before):
             lost = []
         return odd + lost
@@ -111,33 +91,23 @@ class _Bench:
     def _kept_by_e2fsck(self, patches, before):
         """Whether the sound file is still there when nothing but e2fsck has changed
         the broken image; it is not if the root directory is broken."""
-        self._break(patches)
+        self._bench.damage(patches)
         if disks.fsck(self._ctx, self.disk.path, "-fy")[0] not in (0, 1):
             return False
         self.disk.mount()
-        kept = error_of(self._ok)[0] == before
+        kept = self._bench.sound() == before
         self.disk.umount()
         return kept
 
-    def _ok(self):
-        with open(self.disk.where("ok"), "rb", 0) as file:
-            return file.read()
-
-    def _given_away(self, name):
-        bitmaps = ext2disk.Groups(self.disk.path)
-        free = [block for block in self._metadata if not bitmaps.is_used(block)]
-        return [f"{name}: the metadata in blocks {free[:9]} is called free"] \
-            if free else []
-
-    def _afterwards(self, name, before, made):
+    def _afterwards(self, name, before):
         status, text = disks.fsck(self._ctx, self.disk.path, "-fy")
         if status not in (0, 1):
             yield f"{name}: e2fsck: {status}\n{text}"
             return
         self.disk.mount()
-        if before is not None and error_of(self._ok)[0] != before:
+        if before is not None and self._bench.sound() != before:
             yield f"{name}: the sound file is not what it was"
-        if not made:
+        if not self._made:
             try:
                 writers.check(self.disk.where("new"), 5, NEW)
             except (AssertionError, OSError) as error:
@@ -146,16 +116,10 @@ class _Bench:
 
 
 def _run(ctx, cases):
-    if ctx.fstype == sides.C_FSTYPE:
-        ctx.skip("for rust_ext2")
-    ctx.allow_log(r"rust_ext2 .*error: ")
+    broken.begin(ctx)
     bench = _Bench(ctx)
     assert bench.run("sound", []) == []
-    wrong, seen = [], 0
-    for name, patches in cases.items():
-        found = bench.run(name, patches)
-        wrong += found or []
-        seen += found is not None
+    seen, wrong = broken.each(cases, bench.run)
     assert seen > len(cases) // 3, f"only {seen} of {len(cases)} could be mounted"
     assert not wrong, "\n".join(wrong)
 

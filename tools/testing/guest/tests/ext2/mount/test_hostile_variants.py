@@ -11,19 +11,16 @@ is left.
 import errno
 import os
 
+import broken
 import disks
-import ext2disk
 import quotas
 import sides
 import test_hostile
-from lowlevel import error_of
 from runner import timeout
 from workload import acl
 
-FINE = {0, errno.EUCLEAN, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.ENODATA,
-        errno.EINVAL, errno.EFBIG, errno.ENOTEMPTY, errno.EMLINK, errno.ELOOP,
-        errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSPC,
-        errno.EISDIR, errno.EEXIST, errno.ESRCH, errno.EXDEV, errno.ENXIO, errno.ESTALE}
+FINE = {*broken.FINE, errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSPC, errno.EEXIST,
+        errno.ESRCH, errno.EXDEV, errno.ESTALE}
 NAMES = ("direct", "single", "double", "ok", "dir", "dir/a", "dir/b", "dir/longer-name",
          "dir/sub", "two-blocks", "slow", "fast")
 GONE = ("direct", "single", "double", "dir/b", "slow", "fast")
@@ -90,71 +87,37 @@ def _quota_calls(disk):
         yield f"quotaoff {kind}", lambda kind=kind: quotas.turn_off(disk, (kind,))
 
 
-class _Bench:
-    """One image that is made anew for each case. `prepare` makes it what it is, `calls`
-    are what is done to it."""
-
-    def __init__(self, ctx, prepare, calls, options):
-        self._ctx, self._calls, self._options = ctx, calls, options
-        self.disk = disks.Disk(ctx, "hostile")
-        self.disk.mount(options)
-        prepare(self.disk)
-        self.disk.umount()
-        with open(self.disk.path, "rb") as file:
-            self._sound = file.read()
-        groups, info = ext2disk.Groups(self.disk.path), ext2disk.superblock(self.disk.path)
-        table = -(-info["inodes_per_group"] * info["inode_size"] // groups.size)
-        self._metadata = groups.metadata(table)
-
-    def _ok(self):
-        path = self.disk.where("ok")
-        with open(path, "rb", 0) as file:
-            return file.read(), os.getxattr(path, "user.shared")
-
-    def run(self, name, patches):
-        """What is wrong with a case, or None if it is not mounted."""
-        with open(self.disk.path, "r+b") as file:
-            file.write(self._sound)
-            for offset, text in patches:
-                file.seek(offset)
-                file.write(bytes.fromhex(text))
-        if error_of(self.disk.mount, self._options + ",errors=continue")[1]:
-            return None
-        before = error_of(self._ok)[0]
-        found = []
-        for what, call in self._calls(self.disk):
-            number = error_of(call)[1]
-            if number not in FINE:
-                found.append(f"{name}: {what} gives {number}")
-        after = error_of(self._ok)[0]
-        if before is not None and after != before:
-            found.append(f"{name}: the sound file is not what it was")
-        self.disk.umount()
-        bitmaps = ext2disk.Groups(self.disk.path)
-        free = [block for block in self._metadata if not bitmaps.is_used(block)]
-        if free:
-            found.append(f"{name}: the metadata in blocks {free[:9]} is called free")
-        return found
+def _ok(disk):
+    path = disk.where("ok")
+    with open(path, "rb", 0) as file:
+        return file.read(), os.getxattr(path, "user.shared")
 
 
 def _run(ctx, prepare, calls, options, table):
-    if ctx.fstype == sides.C_FSTYPE:
-        ctx.skip("for rust_ext2")
-    ctx.allow_log(r"rust_ext2 .*error: ")
+    broken.begin(ctx)
     cases = sides.manifest(ctx, "hostile")["cases"]
-    bench = _Bench(ctx, prepare, calls, options)
-    assert bench.run("sound", []) == []
+    bench = broken.Bench(ctx, _ok, FINE, options, prepare)
+
+    def run(name, patches):
+        result = bench.run(name, patches, calls)
+        if result is None:
+            return None
+        before, found, after = result
+        if before is not None and after != before:
+            found.append(f"{name}: the sound file is not what it was")
+        return found
+
+    def run_case(name, expect):
+        short = cases[name]["size"]
+        found = None if short else run(name, cases[name]["patches"])
+        if (found is None) != bool(expect.mount):
+            return (found or []) + [f"{name}: is mounted or not, not as without"]
+        return found
+
+    assert run("sound", []) == []
     status, text = disks.fsck(ctx, bench.disk.path, "-fn")
     assert status == 0, text
-    wrong, seen = [], 0
-    for name, expect in table.items():
-        found = None
-        if not cases[name]["size"]:
-            found = bench.run(name, cases[name]["patches"])
-        if (found is None) != bool(expect.mount):
-            wrong.append(f"{name}: is mounted or not, not as without")
-        wrong += found or []
-        seen += found is not None
+    seen, wrong = broken.each(table, run_case)
     assert not wrong, "\n".join(wrong)
     ctx.log(f"{seen} of {len(table)} were mounted")
     if seen:
