@@ -22,16 +22,26 @@ def say(text):
         os.close(fd)
 
 
-def begin(path, options=""):
-    """(job, mount point); what goes wrong is said and raised."""
+def load(path):
+    """The job, with its modules loaded; what goes wrong is said and raised."""
     with open(path, encoding="utf-8") as file:
         job = json.load(file)
     runner.find_files(job["tests"])
-    root = os.path.join(job["scratch"], "mnt")
-    os.makedirs(root)
     try:
         for name in job["modules"]:
             context.load_module(job["trees"], name)
+    except OSError as error:
+        say(f"error {error}")
+        raise
+    return job
+
+
+def begin(path, options=""):
+    """(job, mount point); what goes wrong is said and raised."""
+    job = load(path)
+    root = os.path.join(job["scratch"], "mnt")
+    os.makedirs(root)
+    try:
         sysapi.mount("/dev/vda", root, job["fstype"], 0, options)
     except OSError as error:
         say(f"error {error}")

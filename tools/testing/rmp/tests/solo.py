@@ -29,12 +29,14 @@ class Solo:
         self.disk = out / "disk.img"
         out.mkdir()
         shutil.copyfile(image, self.disk)
+        self._images = image.parent
         self._prepared = prepared
 
-    def run(self, script, what, limit, on_mark=lambda mark: None, **fields):
-        """Boot, run the script, until the guest ends or limit() says so."""
+    def run(self, script, what, limit, on_mark=lambda mark: None, options=(), **fields):
+        """Boot with these options of the kernel, run the script, until the guest ends or
+        limit() says so."""
         machine = self._prepared.guest()
-        machine.kernel_options.append("kunit.enable=0")
+        machine.kernel_options += ["kunit.enable=0", *options]
         machine.disks.append(guest.Disk(self.disk, guest.Disk.READ_WRITE))
         names = [name for name in modules.names(self._prepared.objects)
                  if name in ("rust_mpage", "rust_ext2")]
@@ -43,6 +45,7 @@ class Solo:
         fields = dict(
             fields, trees=self._prepared.trees(machine), modules=names,
             fstype=self.settings.fstype, scratch="/run/scratch",
+            images=[machine.share("images", self._images)],
             tests=f"{guest.IN_GUEST}/testing/guest/tests")
 
         def on_line(line):

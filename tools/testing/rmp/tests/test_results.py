@@ -5,7 +5,7 @@ import contextlib
 import io
 import unittest
 
-from rmp.tests import outcome, powercut, solo
+from rmp.tests import labels, outcome, powercut, solo
 
 
 class Told(unittest.TestCase):
@@ -30,6 +30,13 @@ class Console(unittest.TestCase):
                    "[ 1.3] rust_mpage_says: done d0/n2 77 30")
         self.assertEqual(powercut.durable_of(solo.marks_in(console)),
                          ["begin d0/n1", "done d0/n1 77 3000"])
+
+    def test_checks_of_labels(self):
+        good = ["passed created", "passed options", "complete"]
+        self.assertEqual(labels.wrong_of(good), [])
+        self.assertEqual(labels.wrong_of(["error created: x", *good]), ["created: x"])
+        for marks in ([], good[:2], ["complete"], ["complete", "passed created"]):
+            self.assertIn("did not get to its end", labels.wrong_of(marks)[0])
 
 
 if __name__ == "__main__":

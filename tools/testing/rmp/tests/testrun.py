@@ -26,7 +26,7 @@ from ..guest.prepared import Prepared
 from ..images import images
 from ..images import recipes  # pylint: disable=unused-import  # registers them
 from ..series import tests as inkernel
-from . import ktap, panics, powercut
+from . import ktap, labels, panics, powercut
 from .outcome import Outcome
 
 BOOT_LIMIT = 900  # seconds until the first marker; emulated, it takes about 60
@@ -366,6 +366,6 @@ def main(settings):
     Guests(settings, prepared, folders, out, outcome).run()
     with ThreadPoolExecutor(2 if room_for_two() else 1) as pool:
         for done in [pool.submit(solo.run, settings, prepared, pictures, out, outcome)
-                     for solo in (powercut, panics) if selected(settings, solo.NAME)]:
+                     for solo in (powercut, panics, labels) if selected(settings, solo.NAME)]:
             done.result()
     return outcome.close(out, prepared.boots_again())
