@@ -55,6 +55,7 @@ use rust_mpage::fs::{
     Pass,
     Purpose,
     QuotaFileSystem,
+    QuotaLock,
     QuotaUse,
     StatFs,
     SuperBlock,
@@ -195,6 +196,10 @@ impl WritableFileSystem for Ext2 {
 }
 
 impl QuotaFileSystem for Ext2 {
+    fn quota_lock(sb: &SuperBlock<Self>) -> &QuotaLock {
+        &sb.data().quota_lock
+    }
+
     fn read_quota(file: &Ext2Inode, at: u64, out: &mut [u8]) -> Result<usize> {
         quota::file::read(file, at, out)
     }

@@ -125,6 +125,7 @@ pub use self::operations::{
     WritableInode, //
 };
 pub use self::quota::{
+    QuotaLock,
     QuotaUse,
     SpaceCharge, //
 };

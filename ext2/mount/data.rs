@@ -39,6 +39,7 @@ use kernel::{
 };
 use rust_mpage::fs::{
     BlockCache,
+    QuotaLock,
     RateLimit,
     Unwritten, //
 };
@@ -70,6 +71,8 @@ pub(crate) struct Ext2Data {
     pub(crate) attribute_blocks: BlockCache<Ext2>,
     /// Metadata blocks that may not be on the disk yet.
     pub(crate) unwritten: Pin<KBox<Unwritten>>,
+    #[pin]
+    pub(crate) quota_lock: QuotaLock,
     pub(super) next_generation: Atomic<u32>,
     /// The identifier that `statfs(2)` shows.
     pub(super) id: u64,

@@ -5,7 +5,7 @@
 //! C header: [`include/linux/quotaops.h`](srctree/include/linux/quotaops.h)
 //!
 //! Locks: `s_umount` is held exclusively by who turns quota on, off, suspends or resumes it. The files
-//! are read and written inside the kernel's locks of quota, of which `dqio_sem` has one write at a time.
+//! are read and written inside the kernel's locks of quota, and inside [`QuotaLock`] by one at a time.
 //!
 //! Left out: quota files that have no name, or are found at mount.
 
@@ -14,30 +14,37 @@ use super::{
     WritableFileSystem,
     WriteTable, //
 };
+#[cfg(CONFIG_QUOTA)]
+use crate::abstractions::fs::{
+    quota::{
+        file_of,
+        is_active,
+        TYPES, //
+    },
+    InodeRef,
+    InodeType, //
+};
 use crate::{
     abstractions::fs::{
         quota::{
-            file_of,
-            is_active,
+            QuotaLock,
             QuotaTable,
-            QuotaUse,
-            TYPES, //
+            QuotaUse, //
         },
         FileSystem,
         FsInode,
         HeldInode,
-        InodeRef,
-        InodeType,
         SuperBlock, //
     },
     bindings, //
 };
 use core::{
     marker::PhantomData,
-    ptr::{
-        self,
-        NonNull, //
-    },
+    ptr, //
+};
+#[cfg(CONFIG_QUOTA)]
+use core::{
+    ptr::NonNull,
     slice, //
 };
 use kernel::{
@@ -53,6 +60,9 @@ use kernel::{
 /// A quota file is a regular file of the filesystem that is not counted itself. The kernel reads and
 /// writes it past its pages, and nobody else does meanwhile; nobody cuts it.
 pub trait QuotaFileSystem: WritableFileSystem {
+    /// What has its quota files read and written by one at a time: always the same.
+    fn quota_lock(sb: &SuperBlock<Self>) -> &QuotaLock;
+
     /// Reads from byte `at` on. How many bytes: less at the end of the file. C: `quota_read`.
     fn read_quota(file: &FsInode<Self>, at: u64, out: &mut [u8]) -> Result<usize>;
 
@@ -263,14 +273,14 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         let file = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) };
         count(file.ok_or(EINVAL).and_then(|file| {
             let at = u64::try_from(at).map_err(|_| EINVAL)?;
-            Ok(T::read_quota(file, at, out)?.min(len))
+            let read = T::quota_lock(file.super_block()).with(|| T::read_quota(file, at, out));
+            Ok(read?.min(len))
         }))
     }
 
     /// # Safety
     ///
-    /// As of [`Self::quota_read_callback`], with `len` bytes. The kernel writes to a quota file one at a
-    /// time.
+    /// As of [`Self::quota_read_callback`], with `len` bytes.
     unsafe extern "C" fn quota_write_callback(
         sb: *mut bindings::super_block,
         of: c_int,
@@ -284,25 +294,28 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         let file = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) };
         count(file.ok_or(EINVAL).and_then(|file| {
             let at = u64::try_from(at).map_err(|_| EINVAL)?;
-            let written = T::write_quota(file, at, bytes)?.min(len);
-            note_written(file, at.saturating_add(written as u64));
-            Ok(written)
+            T::quota_lock(file.super_block()).with(|| {
+                let written = T::write_quota(file, at, bytes)?.min(len);
+                note_written(file, at.saturating_add(written as u64));
+                Ok(written)
+            })
         }))
     }
 }
 
-/// What `ext2_quota_write()` does last.
+/// What `ext2_quota_write()` does last. The caller has the [`QuotaLock`].
 #[cfg(CONFIG_QUOTA)]
 fn note_written<T: FileSystem>(file: &FsInode<T>, end: u64) {
     if end > file.size() {
         let end = i64::try_from(end).unwrap_or(i64::MAX);
-        // SAFETY: The inode is valid. It is a regular file, so nobody has a slice of its pages; nobody
-        // else makes it longer, as only the kernel writes to it, one at a time.
+        // SAFETY: The inode is valid. It is a regular file, so nobody has a slice of its pages; the size
+        // changes in one piece.
         unsafe { bindings::rust_mpage_helper_i_size_write(file.as_raw(), end) };
     }
     file.inc_version();
-    // SAFETY: The kernel's quota code writes to a quota file one at a time, and nobody else changes it.
-    unsafe { HeldInode::new(file) }.set_mtime_and_ctime_now();
+    // SAFETY: The inode is valid. Others leave the times of a quota file in use alone, and who sets them
+    // at the same time sets the same.
+    unsafe { bindings::rust_mpage_helper_set_mtime_and_ctime_current(file.as_raw()) };
     file.mark_dirty();
 }
 

@@ -4,7 +4,8 @@
 //!
 //! C header: [`include/linux/quotaops.h`](srctree/include/linux/quotaops.h)
 //!
-//! Locks: `s_umount`, exclusively, when quota is turned on or off, suspended or resumed.
+//! Locks: `s_umount`, exclusively, when quota is turned on or off, suspended or resumed. [`QuotaLock`],
+//! inside the kernel's locks of quota, while a file is read or written as one.
 
 use crate::{
     abstractions::fs::{
@@ -22,7 +23,9 @@ use core::ptr::{
 };
 use kernel::{
     error::to_result,
-    prelude::*, //
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
 };
 
 /// What a quota file is used for.
@@ -35,6 +38,31 @@ pub enum QuotaUse {
     Suspended,
     /// It is a file as any other.
     Off,
+}
+
+/// Has the quota files of a filesystem read and written by one at a time. The kernel has no lock for that
+/// where the format is the oldest one, and, of the others, where what is written has its place in the file
+/// already. C: none.
+#[pin_data]
+pub struct QuotaLock {
+    #[pin]
+    lock: Mutex<()>,
+}
+
+impl QuotaLock {
+    /// That of a filesystem which is being mounted.
+    pub fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            lock <- new_mutex!((), "QuotaLock"),
+        })
+    }
+
+    /// Calls `act` while nobody else does.
+    #[cfg_attr(not(CONFIG_QUOTA), expect(dead_code))]
+    pub(in crate::abstractions::fs) fn with<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _one = self.lock.lock();
+        act()
+    }
 }
 
 /// How a filesystem's quota is turned on and off.

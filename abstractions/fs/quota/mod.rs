@@ -13,10 +13,14 @@ mod files;
 
 pub(super) use self::charges::InodeCharge;
 pub use self::charges::SpaceCharge;
-pub use self::files::QuotaUse;
+pub(super) use self::files::QuotaTable;
+#[cfg(CONFIG_QUOTA)]
 pub(super) use self::files::{
     file_of,
     is_active,
-    QuotaTable,
     TYPES, //
+};
+pub use self::files::{
+    QuotaLock,
+    QuotaUse, //
 };

@@ -43,7 +43,7 @@ def make_file(path, kind, form=VFSV1):
     head = struct.pack("<2I6I", _MAGICS[kind], form == VFSV1, _WEEK, _WEEK, 0, 2, 0, 0)
     with open(path, "wb") as file:
         # of the old format it is an entry for each number, from 0 on
-        file.write(bytes(32) if form == VFSOLD else head.ljust(2 * _BLOCK, b"\0"))
+        file.write(bytes(40) if form == VFSOLD else head.ljust(2 * _BLOCK, b"\0"))
 
 
 def turn_on(disk, kinds=KINDS, form=VFSV1):

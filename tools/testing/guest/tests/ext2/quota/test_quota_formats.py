@@ -11,7 +11,7 @@ import quotas
 import writers
 from lowlevel import error_of
 from quotas import USER
-from runner import timeout
+from runner import parallel, timeout
 
 WHO = 1000
 
@@ -65,6 +65,42 @@ def test_formats(ctx):
             assert quotas.get(disk, USER, WHO)[:2] == ((0, 50), (0, 3))
             _check(disk)
             disk.finish()
+
+
+def _load_old(ctx):
+    if error_of(ctx.load, "quota_v1")[1]:
+        ctx.skip("the kernel has no CONFIG_QFMT_V1")
+
+
+@parallel
+@timeout(150)
+def test_old_side_by_side(ctx):
+    """The kernel has no lock for a file of the oldest format: whose entries are written at
+    the same time, in blocks that nobody has had yet, keep them all the same."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("for rust_ext2: C has no lock for it, either")
+    _load_old(ctx)
+    disk = disks.Disk(ctx, "blank-1k")
+    writers.stain(disk)
+    disk.mount("usrquota")
+    quotas.turn_on(disk, (USER,), quotas.VFSOLD)
+    numbers = range(5000, 6500)
+
+    def limit(first):
+        def work():
+            for number in numbers[first::2]:
+                quotas.limit(disk, USER, number, blocks=(0, number))
+        return work
+
+    writers.results([writers.Child(limit(first)) for first in (0, 1)])
+    for _ in range(2):
+        found = {number: quotas.get(disk, USER, number) for number in numbers}
+        wrong = {number: is_ for number, is_ in found.items()
+                 if is_ != ((0, number), (0, 0), (0, 0))}
+        assert not wrong, f"{len(wrong)} of {len(found)}: {dict(list(wrong.items())[:9])}"
+        quotas.turn_off(disk, (USER,))
+        quotas.turn_on(disk, (USER,), quotas.VFSOLD)
+    disk.finish()
 
 
 @timeout(60)
