@@ -19,9 +19,10 @@ use super::{
     super_block::SuperVTable,
     MountableFileSystem, //
 };
+#[cfg(CONFIG_QUOTA)]
+use crate::abstractions::fs::inode::InodeCache;
 use crate::{
     abstractions::fs::{
-        inode::InodeCache,
         quota::QuotaTable,
         ExclusiveInode,
         FileSystem,

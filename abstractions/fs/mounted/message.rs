@@ -27,6 +27,7 @@ pub enum Level {
     Info,
 }
 
+#[cfg(CONFIG_PRINTK)]
 impl Level {
     fn format(self) -> &'static CStr {
         match self {

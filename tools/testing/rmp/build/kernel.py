@@ -47,7 +47,8 @@ def wanted(settings, flavour):
     return options
 
 
-def _merged(options):
+def merged(options):
+    """Options as the text of a fragment."""
     lines = [f"# {name} is not set" if value == "n" else f"{name}={value}"
              for name, value in options.items()]
     return "\n".join(lines) + "\n"
@@ -110,7 +111,7 @@ def ensure(settings, flavour, source, chain):
     if kdir:
         return given(settings, kdir, source)
     options = wanted(settings, flavour)
-    fragment = _merged(options)
+    fragment = merged(options)
     key = cache.digest(ksource.version(source), str(source), fragment,
                        chain.versions())
     logs = settings.cache.logs

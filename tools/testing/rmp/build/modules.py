@@ -39,7 +39,7 @@ def source_key(top):
     return cache.digest_files(top, sources(top))
 
 
-def _mirror(top, target):
+def mirror(top, target):
     """A copy of the sources: an in-tree build's objects stay out of it."""
     for path in sources(top):
         copy = target / path
@@ -55,7 +55,7 @@ def ensure(settings, kernel, chain, clippy=False):
 
     def build(entry):
         source, objects = entry / "source", entry / "objects"
-        _mirror(settings.top, source)
+        mirror(settings.top, source)
         objects.mkdir()
         words = [f"M={source}", f"MO={objects}", f"-j{settings.jobs}", "modules"]
         if clippy:

@@ -26,6 +26,7 @@ from ..guest.prepared import Prepared
 from ..images import images
 from ..images import recipes  # pylint: disable=unused-import  # registers them
 from ..series import tests as inkernel
+from ..without import tests as without
 from . import ktap, labels, panics, powercut
 from .outcome import Outcome
 
@@ -347,12 +348,20 @@ def in_tree(settings, outcome):
         inkernel.run(settings, wanted, outcome)
 
 
+def without_options(settings, outcome):
+    """The tests of kernels without an option: by name only."""
+    wanted = [name for name in without.NAMES if settings.tests and selected(settings, name)]
+    if wanted:
+        without.run(settings, wanted, outcome)
+
+
 def main(settings):
     settings.check_patterns()
     outcome = Outcome()
     on_debian(settings, outcome)
     in_tree(settings, outcome)
-    if settings.tests and all(text.startswith(("debian", "inkernel"))
+    without_options(settings, outcome)
+    if settings.tests and all(text.startswith(("debian", "inkernel", "without"))
                               for text in settings.tests):
         return outcome.close(settings.cache.path / "results", 0)
     with settings.cache.locked():

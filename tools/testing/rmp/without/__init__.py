@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Modules for kernels without an option that the bindings depend on."""

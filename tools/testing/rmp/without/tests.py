@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The tests without.*: the modules are built for the lean kernel without one option that
+the bindings depend on, for each of them, and without all of them. Long, by name only.
+
+A kernel is prepared for each as for external modules, with its own rust/, and not built:
+nothing that the modules need may be in what the option takes away.
+"""
+
+import re
+import subprocess
+import time
+
+from .. import command, ui
+from ..build import kernel, modules
+from ..build.built import Built
+from ..cache import Cache, remove
+
+# The options, what has to go with them, and which objects of the kernel do.
+OPTIONS = {
+    "CGROUP_WRITEBACK": (["BLK_CGROUP"], []),
+    "COMPAT": (["IA32_EMULATION"], []),
+    "FILE_LOCKING": ([], ["fs/locks.o"]),
+    "FS_MBCACHE": (["EXT2_FS", "EXT4_FS"], ["fs/mbcache.o"]),
+    "FS_POSIX_ACL": (["EXT2_FS_POSIX_ACL", "EXT4_FS", "XFS_FS", "FUSE_FS", "9P_FS_POSIX_ACL",
+                      "TMPFS_POSIX_ACL"], ["fs/posix_acl.o"]),
+    "MIGRATION": (["COMPACTION", "TRANSPARENT_HUGEPAGE"], ["mm/migrate.o"]),
+    "MULTIUSER": (["NETWORK_FILESYSTEMS", "FUSE_FS"], []),
+    "PRINTK": ([], []),
+    "QUOTA": ([], ["fs/quota/dquot.o", "fs/quota/quota.o"]),
+    "TRANSPARENT_HUGEPAGE": ([], ["mm/huge_memory.o"]),
+}
+ALL = "all_options"
+NAME = f"without.{ALL}"
+NAMES = (NAME, *(f"without.{option}" for option in OPTIONS))
+_EXPORTED = re.compile(r" __export_symbol_(\w+)$", re.M)
+# what objtool says is about the compiler
+_WRONG = re.compile(r"^(?:warning|error)(?:\[\w+\])?:|: (?:warning|error): (?!objtool: )")
+
+
+def changed(options):
+    """{option: value} of the kernel without these."""
+    return {f"CONFIG_{name}": "n" for option in options
+            for name in (option, *OPTIONS[option][0])}
+
+
+def missing(needed, known, gone):
+    """What modules need that a kernel has not: `known` are the symbols of one with all
+    options, of which these are gone."""
+    return sorted(needed - known) + sorted(needed & gone)
+
+
+def _symbols(objects, *flags):
+    done = subprocess.run(["nm", *flags, *objects], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, check=True, encoding="ascii")
+    return done.stdout
+
+
+class _Place:
+    """without/ of the cache: the build folder of a kernel that changes its options, and
+    that of the modules."""
+
+    def __init__(self, settings, built, folder):
+        self._settings, self._built, self.folder = settings, built, folder
+        self._build = folder / "kernel"
+        self._build.mkdir(parents=True, exist_ok=True)
+        self._make = ["make", "-C", built.source, f"O={self._build}",
+                      *built.chain.make_args(), f"-j{settings.jobs}"]
+
+    def _run(self, what, words, log, **env):
+        command.step(what, [*self._make, *words], log,
+                     env=dict(self._built.chain.environment(), **env))
+
+    def modules(self, name, options):
+        """The modules' folder; what is wrong with it, and with the kernel's options."""
+        log = self.folder / f"{name}.log"
+        wanted = kernel.wanted(self._settings, "lean") | changed(options)
+        fragment = self.folder / "wanted.config"
+        fragment.write_text(kernel.merged(wanted), encoding="utf-8")
+        self._run(f"{name}: configuration", ["alldefconfig"], log,
+                  KCONFIG_ALLCONFIG=str(fragment))
+        config = (self._build / ".config").read_text(encoding="utf-8")
+        wrong = kernel.check_config({f"CONFIG_{option}": "n" for option in options}, config)
+        if wrong:
+            raise ui.Fail("options that did not hold: " + ", ".join(wrong))
+        self._run(f"{name}: prepare", ["prepare", "modules_prepare"], log)
+        source, objects = self.folder / "source", self.folder / "objects"
+        for place in (source, objects):
+            remove(place)
+        modules.mirror(self._settings.top, source)
+        objects.mkdir()
+        begin = log.stat().st_size
+        self._run(f"{name}: modules", [f"M={source}", f"MO={objects}", "KBUILD_MODPOST_WARN=1",
+                                       "modules"], log)
+        with open(log, encoding="utf-8", errors="replace") as file:
+            file.seek(begin)
+            return objects, [line.rstrip() for line in file if _WRONG.search(line)]
+
+    def lacking(self, objects, options):
+        """The symbols that the modules need and the kernel has not."""
+        built = sorted(objects.rglob("*.ko"))
+        if not built:
+            raise ui.Fail("no module was built")
+        ours = {line.split()[-1] for line in _symbols(built, "--defined-only").splitlines()
+                if len(line.split()) == 3}
+        needed = {line.split()[-1] for line in _symbols(built, "-u").splitlines()
+                  if line.startswith(" ")} - ours
+        full = self._built.kernel.build
+        known = {line.split("\t")[1] for line in
+                 (full / "Module.symvers").read_text(encoding="ascii").splitlines()}
+        files = [full / name for option in options for name in OPTIONS[option][1]]
+        gone = set(_EXPORTED.findall(_symbols(files))) if files else set()
+        return missing(needed, known, gone)
+
+
+def run(settings, names, outcome):
+    """These tests."""
+    with settings.cache.locked():
+        built = Built(settings, "lean")
+    with Cache(settings.cache.path / "without").locked():
+        place = _Place(settings, built, settings.cache.path / "without")
+        for name in names:
+            begin = time.monotonic()
+            option = name.partition(".")[2]
+            options = list(OPTIONS) if option == ALL else [option]
+            try:
+                objects, wrong = place.modules(option, options)
+                wrong += [f"{symbol} is needed" for symbol in place.lacking(objects, options)]
+            except ui.Fail as failure:
+                wrong = [str(failure)]
+            outcome.add(name, "fail" if wrong else "pass", "\n".join(wrong[:40]),
+                        time.monotonic() - begin)
