@@ -294,7 +294,8 @@ def main(path):
             ctx.close()
         except Exception:  # pylint: disable=broad-exception-caught
             for line in traceback.format_exc().splitlines():
-                say(f"error {name}: {line}")
+                # the kernel takes no longer one
+                say(f"error {name}: {line[:700]}")
         else:
             say(f"passed {name}")
     say("complete")
