@@ -3,6 +3,8 @@
 
 import errno
 import os
+import re
+import struct
 import time
 
 import disks
@@ -70,6 +72,65 @@ def test_formats(ctx):
 def _load_old(ctx):
     if error_of(ctx.load, "quota_v1")[1]:
         ctx.skip("the kernel has no CONFIG_QFMT_V1")
+
+
+def _old_entries(path):
+    """{number: (KiB at most, KiB, inodes)} of a file of the oldest format."""
+    with open(path, "rb") as file:
+        data = file.read()
+    entries = enumerate(struct.iter_unpack("<6I2Q", data))
+    return {number: (most, blocks, inodes)
+            for number, (most, _, blocks, _, _, inodes, *_) in entries
+            if most or blocks or inodes}
+
+
+@timeout(240)
+def test_old_programs(ctx):
+    """vfsold by Debian's programs: quotacheck makes the files, convertquota makes newer
+    ones of them; what is counted, refused and reported is as with C ext2."""
+    programs = {name: f"/usr/sbin/{name}" for name in
+                ("quotacheck", "quotaon", "setquota", "repquota", "quotaoff", "convertquota")}
+    if not all(map(os.path.exists, programs.values())):
+        ctx.skip("there are no programs for quota: install quota (Debian)")
+    _load_old(ctx)
+    quotas.load(ctx)
+    answers = []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk = disks.Disk(ctx, "blank-1k", fstype).mount("usrquota")
+
+        def run(program, *words, disk=disk):
+            return ctx.run(programs[program], *words, disk.point)
+
+        def reported(run=run):
+            return [line.split()[:5] for line in run("repquota", "-nuv").splitlines()
+                    if re.match(r"#\d+", line)]
+
+        os.chmod(disk.point, 0o777)
+        writers.make(disk.where("before"), 1, 20_000)
+        os.chown(disk.where("before"), WHO, WHO)
+        disks.sync(disk.point)
+        told = []
+        run("quotacheck", "-cum", "-F", "vfsold")
+        run("quotaon", "-u", "-F", "vfsold")
+        told.append(reported())
+        # of which the last page is full, since C goes on to that
+        run("setquota", "-u", "-F", "vfsold", str(WHO), "0", "62", "0", "9")
+        with pair.user(WHO):
+            told.append(error_of(writers.make, disk.where("mine"), 2, 100_000)[1])
+        told.append(reported())
+        run("quotaoff", "-u", "-F", "vfsold")
+        told.append(_old_entries(disk.where("quota.user")).get(WHO))
+        disk.finish()
+        disk.mount("usrquota")
+        run("convertquota", "-f", "vfsold,vfsv0", "-u")
+        run("quotaon", "-u", "-F", "vfsv0")
+        told.append(reported())
+        assert quotas.get(disk, USER, WHO)[:2] == ((0, 62), (0, 9))
+        run("quotaoff", "-u", "-F", "vfsv0")
+        disk.finish()
+        answers.append(told)
+    assert answers[0] == answers[1], answers
+    assert answers[0][1] == errno.EDQUOT, answers
 
 
 @parallel
