@@ -79,8 +79,7 @@ pub(crate) struct InodeData {
     pub(crate) attribute_block: AttributePointer,
     /// What is known of attributes in the inode itself.
     pub(crate) attributes: Known,
-    /// Permissions of the group that only the disk has, see
-    /// [`attributes`](crate::inode::attributes).
+    /// Permissions of the group that only the disk has: [`attributes`](crate::inode::attributes).
     hidden_mode: Atomic<u32>,
     /// What small reads have found.
     pub(crate) runs: RunCache,
