@@ -9,9 +9,8 @@
 //! - each change of an entry is told after it was made in the page, before the directory is unlocked;
 //! - whoever cannot say whether a change was made, or finds that what is known is not so, has all
 //!   forgotten, and so has who has no memory to note a change;
-//! - a page is what was changed in it until it has been written, and on the disk afterwards. If one
-//!   could not be written it may come back as it was before, so of a directory to which that has ever
-//!   happened nothing is known any more. The error is noted before the page can go.
+//! - a page is what was changed in it until it has been written, and on the disk afterwards. One
+//!   that could not be written stays in memory until it has been, or the inode goes.
 //!
 //! Locks: `contents`, a mutex, inside of `i_rwsem` of the directory and with no folio locked. With it
 //! held memory is allocated without entering a filesystem, so who evicts an inode may take it. Who
