@@ -150,11 +150,11 @@ def _scattered(path):
     os.close(fd)
 
 
-def _unreclaimable(group):
-    """Bytes that the cgroup has of slabs that reclaim does not shrink by themselves."""
+def _unreclaimable(group, kinds=("slab_unreclaimable",)):
+    """Bytes that the cgroup has of slabs that reclaim does not shrink by themselves, or of
+    these kinds."""
     with open(os.path.join(group, "memory.stat"), encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file
-                    if line.startswith("slab_unreclaimable "))
+        return sum(int(line.split()[1]) for line in file if line.split()[0] in kinds)
 
 
 def _read(group, paths):
@@ -190,6 +190,44 @@ def test_runs_are_charged(ctx):
     with _group(ctx, 64 << 20) as group:
         grown = int(writers.Child(_read, group, paths).result())
     assert grown >= RUNS, f"{grown} bytes are charged"
+    disk.finish()
+
+
+NAMES = 5000  # which take a table of 8,192 words
+LARGE = ("slab_unreclaimable", "vmalloc")
+
+
+def _look(group, folder):
+    """In the cgroup: look for a name that is not there; what is charged for that."""
+    _put(group, "cgroup.procs", str(os.getpid()))
+    time.sleep(3)  # what is charged shows after 2 seconds
+    before = _unreclaimable(group, LARGE)
+    assert not os.path.lexists(os.path.join(folder, "absent"))
+    for _ in range(30):
+        time.sleep(1)
+        grown = _unreclaimable(group, LARGE) - before
+        if grown >= 8 * NAMES:
+            break
+    return grown
+
+
+@timeout(120)
+def test_names_are_charged(ctx):
+    """What is remembered of the names of a directory is the memory of who looks for one."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C remembers nothing")
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    with open(disk.where("file"), "wb"):
+        pass
+    for number in range(NAMES):
+        os.link(disk.where("file"), f"{folder}/{number}")
+    disks.sync(disk.point)
+    ctx.drop_caches()
+    with _group(ctx, 64 << 20) as group:
+        grown = int(writers.Child(_look, group, folder).result())
+    assert grown >= 8 * NAMES, f"{grown} bytes are charged"
     disk.finish()
 
 

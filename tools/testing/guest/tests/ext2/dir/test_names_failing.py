@@ -70,7 +70,8 @@ SCRIPT = (
 )
 
 
-def _fails(ctx, image):
+def _fails(ctx, image, more=0):
+    """Each change of the script fails, in directories with so many names more."""
     ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
     device = _Device(ctx, image)
     root = device.disk.point
@@ -79,6 +80,8 @@ def _fails(ctx, image):
                ("mkdir", "e/empty", DIR), ("mkdir", "d/sub", DIR),
                ("mkdir", "d/sub2", DIR), ("create", "d/sub/x", FILE),
                *(("create", f"d/{name}", FILE) for name in "fghi"),
+               *(("link", "d/f", f"{where}/{number:0100}")
+                 for where in "de" for number in range(more)),
                ("create", "e/over", FILE), ("write", "e/over", 0, 5000, 1)):
         assert actor.do(op)[1] == 0, op
     with no_flusher():
@@ -214,3 +217,11 @@ def test_writes_fail_4k(ctx):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 keeps what it has done")
     _fails(ctx, "blank-4k")
+
+
+@timeout(200)
+def test_known_names_1k(ctx):
+    """In directories of several blocks, of which rust_ext2 knows the names."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 keeps what it has done")
+    _fails(ctx, "blank-1k", 20)

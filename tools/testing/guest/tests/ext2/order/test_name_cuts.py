@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Power cuts while names change and some of them are synced, and while directories grow
+(B12): as in order, with what has to be there and what must not.
+"""
+
+import os
+import random
+
+import disks
+import writelog
+import writers
+from runner import long, timeout
+from test_order import Names, look
+
+
+class Synced(Names):
+    """Names of which some are synced: a file, with all its names, a directory, or all.
+    `known` has for each mark what has to be there until the next one, and what must not."""
+
+    def __init__(self, point, rng, mark):
+        super().__init__(point, rng)
+        self._mark = mark
+        self._have, self._have_not, self._ever = set(), set(), set()
+        self.known = {}
+
+    def step(self):
+        before = self.all()
+        super().step()
+        self._ever |= self.all()
+        # a cut may come before this change or behind it
+        self._have -= before ^ self.all()
+        self._have_not -= self.all()
+
+    def _fsync(self, name):
+        fd = os.open(self._path(name), os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _inode(self, name):
+        return os.lstat(self._path(name)).st_ino
+
+    def sync(self):
+        """Syncs something, and notes what is known then."""
+        have, have_not = set(self._have), set(self._have_not)
+        file = self._pick("file")
+        way = self._rng.randrange(4)
+        if way == 0 or not file:
+            disks.sync(self._point)
+            self._fsync("anchor")  # syncfs(2) of ext2 leaves the device's cache as it is
+            have, have_not = self.all(), self._ever - self.all()
+        elif way == 1:
+            folder = self._rng.choice(self._folders)
+            self._fsync(folder)
+            have |= {name for name in self.all() if os.path.dirname(name) == folder}
+            have_not |= {name for name in self._ever - self.all()
+                         if os.path.dirname(name) == folder}
+        else:
+            self._fsync(file)
+            have |= {name for name in self.all() if self._inode(name) == self._inode(file)}
+        text = f"mark {len(self.known)}"
+        self._have, self._have_not = self.known[text] = have, have_not
+        self._mark(text)
+
+
+def _record(ctx, seed, rounds):
+    """The disk, what is known from which mark on, and the log."""
+    disk = disks.Disk(ctx, "tiny-1k")
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    os.chmod(disk.point, 0o777)
+    rng = random.Random(seed)
+    names = Synced(disk.point, rng, logged.mark)
+    mask = os.umask(0)
+    names.begin()
+    with open(disk.where("anchor"), "wb"):
+        pass
+    disks.sync(disk.point)
+    for _ in range(rounds):
+        for _ in range(rng.randrange(1, 6)):
+            names.step()
+        names.sync()
+    os.umask(mask)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    return disk, names.known, replay
+
+
+def _cuts(ctx, rounds, most):
+    seed = ctx.seed(2029)
+    ctx.log(f"SEED={seed}")
+    disk, known, replay = _record(ctx, seed, rounds)
+    rng = random.Random(seed)
+    places = [number for number, entry in enumerate(replay.entries)
+              if entry.is_write or entry.mark]
+    if most:
+        places = sorted(rng.sample(places, most))
+    for number in places:
+        chance = rng.choice((0, 0.5, 1))
+        data, marks = replay.at(number + 1, lambda other: other != number
+                                and rng.random() < chance)
+        what = f"SEED={seed}, cut after entry {number}, {marks[-1:]}"
+        found = look(ctx, disk, data, what)
+        have, have_not = known[marks[-1]] if marks else (set(), set())
+        assert have <= found, f"{what}: lost: {sorted(have - found)}"
+        assert not have_not & found, f"{what}: back: {sorted(have_not & found)}"
+    ctx.log(f"{len(places)} cuts, {len(known)} syncs")
+
+
+@timeout(400)
+def test_synced(ctx):
+    """What was synced is there after a power cut, and no name of what was removed; and what
+    was not leads to what was named so."""
+    _cuts(ctx, 40, 40)
+
+
+@long
+@timeout(7200)
+def test_synced_at_every_cut(ctx):
+    """The same, more, and at every write."""
+    _cuts(ctx, 120, 0)
+
+
+@timeout(300)
+def test_growing_directory(ctx):
+    """A block that a directory grows by is one of a directory before it is part of it, on a
+    disk that has something else everywhere: in the inode, and behind an indirect block."""
+    disk = disks.Disk(ctx, "tiny-1k")
+    writers.stain(disk)
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    os.mkdir(disk.where("d"))
+    with open(disk.where("file"), "wb"):
+        pass
+    for number in range(90):
+        os.link(disk.where("file"), disk.where(f"d/{number:0200}"))
+        if number % 5 == 4:
+            disks.sync(disk.point)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    writes = replay.writes()
+    for number in sorted(random.Random(7).sample(writes, min(len(writes), 60))):
+        data, _ = replay.at(number + 1, lambda other, number=number: other != number)
+        look(ctx, disk, data, f"cut after entry {number}")
+
+
+@timeout(200)
+def test_one_block_at_once(ctx):
+    """A name that is in one block with the one that it becomes: a power cut leaves one of
+    the two."""
+    disk = disks.Disk(ctx, "tiny-4k").mount()
+    with open(disk.where("a" * 20), "wb"):
+        pass
+    disk.umount()
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    names = [letter * length for letter, length in zip("abcdef", (20, 3, 100, 30, 8, 20))]
+    for old, new in zip(names, names[1:]):
+        os.rename(disk.where(old), disk.where(new))
+        disks.sync(disk.point)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    cut = os.path.join(ctx.tmp, "cut")
+    for number in replay.writes():
+        for lost in (lambda _: False, lambda other, number=number: other != number):
+            data, _ = replay.at(number + 1, lost)
+            with open(cut, "wb") as file:
+                file.write(data)
+            point = ctx.mount(cut, disk.fstype)
+            found = [name for name in names if os.path.exists(os.path.join(point, name))]
+            assert len(found) == 1, f"{found}, cut after entry {number}"
+            ctx.umount(point)
+
+
+@timeout(200)
+def test_sync_stores_all(ctx):
+    """Files with indirect blocks, whose inodes the flusher puts off: a sync does not end
+    before they are stored."""
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    with open(disk.where("anchor"), "wb"):
+        pass
+    disk.umount()
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    anchor = os.open(disk.where("anchor"), os.O_RDWR)
+    for number in range(40):
+        with open(disk.where(f"f{number}"), "wb", 0) as file:
+            file.write(b"s" * 30_000)
+    disks.sync(disk.point)
+    os.fsync(anchor)  # has nothing to write, and flushes the device
+    os.close(anchor)
+    logged.mark("synced")
+    disk.umount()
+    replay = logged.end()
+    at = next(number for number, entry in enumerate(replay.entries) if entry.mark)
+    data, _ = replay.at(at, lambda _: True)
+    cut = os.path.join(ctx.tmp, "cut")
+    with open(cut, "wb") as file:
+        file.write(data)
+    point = ctx.mount(cut, disk.fstype)
+    for number in range(40):
+        with open(os.path.join(point, f"f{number}"), "rb") as file:
+            found = file.read()
+        assert found == b"s" * 30_000, f"f{number}: {len(found)} bytes, {found[:1]}"
+    ctx.umount(point)
