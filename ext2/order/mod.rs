@@ -46,6 +46,9 @@ pub(crate) mod removals;
 mod sort;
 mod write;
 
+#[cfg(CONFIG_KUNIT)]
+mod model_tests;
+
 use self::{
     branches::FreshBranches,
     cuts::Cuts,
