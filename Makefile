@@ -13,7 +13,7 @@ export RUST_MPAGE_CACHE
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test xfstests bench shell modules dropin deb series kunit lint doc \
+.PHONY: help run test broken xfstests bench shell modules dropin deb series kunit lint doc \
 	htmldocs clean distclean
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo '  make run KERNEL=debian   the same on the kernel of Debian trixie-backports'
 	@echo '  make test                all tests, on a kernel with every check enabled'
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
+	@echo '  make broken TESTS=order  break promises on purpose: a test has to notice each'
 	@echo '  make xfstests XFSTESTS=/path/to/a/built/tree   your tree of xfstests, on'
 	@echo '                           rust_ext2 and on C ext2; TESTS= its groups and tests'
 	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'
@@ -56,7 +57,7 @@ help:
 	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'
 
-run test xfstests bench shell modules dropin deb series kunit lint doc htmldocs:
+run test broken xfstests bench shell modules dropin deb series kunit lint doc htmldocs:
 	$(rmp) $@
 
 # What an in-place `make modules` leaves, by name: no kernel is needed.

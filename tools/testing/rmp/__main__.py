@@ -17,7 +17,8 @@ COMMANDS = {"run": "run.run", "test": "tests.testrun", "shell": "run.shell",
             "htmldocs": "build.htmldocs",
             "bench": "bench.bench", "deb": "debian.deb",
             "xfstests": "xfstests.xfstests", "series": "series.series",
-            "kunit": "series.kunit", "reflow": "lint.comments"}
+            "kunit": "series.kunit", "reflow": "lint.comments",
+            "broken": "broken.broken"}
 
 
 def build_modules(settings):

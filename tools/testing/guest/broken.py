@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest's half of `make broken`: one rust_ext2.ko after the other, each with a promise
+broken, and the tests that are to notice.
+
+    broken.py JOB.json
+
+The results of each are in a file of its name; the host wrote the job
+(tools/testing/rmp/broken/broken.py).
+
+Leaves out: whether a failure is what should be seen.
+"""
+
+import json
+import os
+import sys
+
+import context
+import runner
+import sysapi
+
+
+def run(cases, job, one):
+    """The tests of one; whether the kernel can go on."""
+    results = runner.Results(os.path.join(job["out"], one["name"] + ".jsonl"))
+    results.note(kind="begin")
+    claims = os.path.join(job["scratch"], "claims", one["name"])
+    os.makedirs(claims)
+    sysapi.insmod(one["module"])
+    chosen = [case for case in cases if case.name in one["tests"]]
+    if not runner.run_cases(chosen, dict(job, claims=claims), results):
+        return False
+    try:
+        sysapi.rmmod("rust_ext2")
+    except OSError:
+        return False  # a test that failed has left something
+    return True
+
+
+def main(path):
+    with open(path, encoding="utf-8") as file:
+        job = json.load(file)
+    os.makedirs(job["scratch"], exist_ok=True)
+    cases = runner.discover(job["tests"])
+    job["images"] = [context.mount_images(job)]
+    for name in ("mbcache", "rust_mpage"):
+        context.load_module(job["trees"], name)
+    for one in job["broken"]:
+        if not run(cases, job, one):
+            return runner.NEED_REBOOT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

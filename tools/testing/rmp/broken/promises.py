@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Promises of Documentation/ext2.rst about names, what breaks each of them, and the tests
+that have to turn red then.
+
+What breaks one is text of a source that is replaced by another. It has to be there once:
+who changes the source changes it here, too, which a unit test sees to.
+"""
+
+from typing import NamedTuple
+
+
+class Broken(NamedTuple):
+    """A promise and how it is broken."""
+
+    name: str     # what TESTS= is matched with
+    promise: str
+    edits: tuple  # of (source, text, what that is replaced by)
+    red: tuple    # tests, each of which has to fail
+
+
+_ORDER = "ext2/order/"
+_DIR = "ext2/dir/"
+
+ALL = (
+    Broken(
+        "order.cuts",
+        "a block that was freed is used again only when what cut it off is on the medium",
+        ((_ORDER + "cuts.rs",
+          "if self.any.load(Relaxed) == 0 || !self.pending.lock().has(first, count) {",
+          "if self.any.load(Relaxed) < 2 || !self.pending.lock().has(first, count) {"),),
+        ("crash.only_the_last_write_1k",)),
+    Broken(
+        "order.branches",
+        "an indirect block is on the medium before the image that leads to it is stored",
+        (("ext2/inode/disk_only.rs",
+          "bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh",
+          "bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh & 0"),),
+        ("suspended.batch_under_way",)),
+    Broken(
+        "order.branches.at_once",
+        "an indirect block whose pointer is in one that is there is written at once",
+        (("ext2/map/allocate.rs",
+          "    for buffer in made.iter().flatten() {\n        sb.sync_buffer(buffer)?;\n    }\n"
+          "    match made.iter().any(Option::is_some) {",
+          "    match made.iter().any(Option::is_none) && level > MAX_INDIRECT {"),),
+        ("crash.only_the_last_write_1k",)),
+    Broken(
+        "order.branches.first_block",
+        "the first block of a directory is on the medium before its inode leads to it",
+        ((_DIR + "write.rs",
+          "    inode.write_and_wait()?;\n    let batch", "    let batch"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.branches.further_blocks",
+        "a further block of a directory is there without names before it is part of it",
+        (("ext2/map/allocate.rs",
+          "if !inode.is_directory() || inode.size() == 0 {",
+          "if !inode.is_directory() || inode.size() != 1 {"),),
+        ("name_cuts.growing_directory",)),
+    Broken(
+        "order.names",
+        "a name is on the medium only after the inode that it leads to",
+        ((_ORDER + "names.rs",
+          "    for name in names.iter_mut() {\n        let block = match &last {",
+          "    names.clear();\n"
+          "    for name in names.iter_mut() {\n        let block = match &last {"),),
+        ("order.names_1k", "order.names_4k")),
+    Broken(
+        "order.names.links",
+        "the image that is stored before a name has at least as many links as names",
+        ((_DIR + "names.rs",
+          "        inode.inc_nlink();\n        inode.mark_dirty();\n"
+          "        match write::add(dir, name, target) {\n            Ok(change) => {\n",
+          "        match write::add(dir, name, target) {\n            Ok(change) => {\n"
+          "                let _ = dir.write_and_wait();\n"
+          "                inode.inc_nlink();\n                inode.mark_dirty();\n"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.removals",
+        "a link is taken from an image only when the directory without the name is on the "
+        "medium",
+        ((_ORDER + "kept_links.rs",
+          "        if F::is_on_disk(self.inode) {", "        if false {"),),
+        ("order.names_1k", "order.names_4k")),
+    Broken(
+        "order.removals.number",
+        "the number of an inode whose name the disk may have is not given to another",
+        (("ext2/alloc/ialloc.rs",
+          "|index| !data.order.removals.has(group * per_group + index + 1)",
+          "|_index| true"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.removals.parent",
+        "a directory on the disk has its parent's link for its `..`, also when it goes",
+        ((_DIR + "names.rs",
+          "        if victim.data().is_on_disk() {", "        if false {"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.rename",
+        "a new name is brought to the medium before the old one is removed",
+        ((_DIR + "rename.rs",
+          "    write::bring_to_medium(new_of(&mut request.directories))?;\n"
+          "    let parent = change_parent",
+          "    let parent = change_parent"),),
+        ("order.rename_is_never_none",)),
+    Broken(
+        "order.rename.one_block",
+        "both names in one block are changed and written at once",
+        ((_DIR + "rename.rs",
+          "        if plan.is_in_block_of(dir, old) {",
+          "        if plan.is_in_block_of(dir, old) && old.inode == 0 {"),
+         (_DIR + "rename.rs",
+          "    write::bring_to_medium(new_of(&mut request.directories))?;\n"
+          "    let parent = change_parent",
+          "    if matches!(request.directories, RenameDirectories::Different { .. }) {\n"
+          "        write::bring_to_medium(new_of(&mut request.directories))?;\n    }\n"
+          "    let parent = change_parent")),
+        ("name_cuts.one_block_at_once",)),
+    Broken(
+        "order.rename.parent",
+        "the `..` of a directory that moves is changed on the medium while both names are "
+        "there",
+        ((_DIR + "rename.rs",
+          "    match write::bring_to_medium(dir) {\n        Ok(()) => Ok(Some(change)),",
+          "    match dir.sync(rust_mpage::fs::Wait::No) {\n"
+          "        Ok(()) => Ok(Some(change)),"),),
+        ("moved.directory_knows_its_parent",)),
+    Broken(
+        "order.rename.replaced",
+        "what replaces a file on the disk is on the medium before that is deleted",
+        ((_DIR + "rename.rs",
+          "        Some(target) if target.inode().data().is_on_disk() => {\n"
+          "            write::bring_to_medium(new_of(&mut request.directories))",
+          "        Some(target) if target.inode().data().is_on_disk() => {\n"
+          "            Ok(())"),),
+        ("order.replacing_keeps_contents",)),
+    Broken(
+        "order.attributes",
+        "the count of who shares attributes is lowered when no image on the medium has them",
+        ((_ORDER + "owners.rs",
+          "                Ok(Some(block)) => {\n",
+          "                Ok(Some(block)) => {\n"
+          "                    if self.lock().take(leaving.serial) {\n"
+          "                        result = F::lose_owner(sb, leaving.block).and(result);\n"
+          "                    }\n"),),
+        ("attribute_cuts.cuts",)),
+    Broken(
+        "order.flush",
+        "on the medium means that the cache of the device has been flushed",
+        ((_ORDER + "write.rs",
+          "    sb.device().flush()?;\n    items.retain", "    items.retain"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.put_off",
+        "who waits is put off, so that one flush is for all",
+        (("ext2/inode/write.rs",
+          "pass == Pass::Many && !sb.is_read_only() && puts_off(inode, branches)",
+          "pass == Pass::Many && sb.is_read_only() && puts_off(inode, branches)"),),
+        ("order.flushes_of_a_sync",)),
+    Broken(
+        "order.put_off.sync",
+        "a sync does not end before what was put off is stored",
+        ((_ORDER + "branches.rs",
+          "            let _ = self.settle_all(sb);\n            write_inodes();\n",
+          "            let _ = (self.settle_all(sb), &write_inodes);\n"),),
+        ("name_cuts.sync_stores_all",)),
+    Broken(
+        "fsync.names",
+        "fsync(2) of a file writes the directories in which its name, and theirs, are new",
+        (("ext2/file.rs",
+          "        inode::sync_names(inode)\n",
+          "        inode.data().new_names().map_or(Ok(()), |_| Ok(()))\n"),),
+        ("order.fsync_of_a_new_file_keeps_its_name", "order.fsync_finds_the_name")),
+    Broken(
+        "dirsync",
+        "with dirsync each change is waited for",
+        ((_DIR + "write.rs",
+          "    if !dir.is_dirsync() {", "    if !dir.is_dirsync() || dir.size() != 0 {"),),
+        ("order.dirsync_is_kept",)),
+    Broken(
+        "dirsync.taken_back",
+        "with dirsync a change whose write-out fails is taken back",
+        ((_DIR + "write.rs",
+          "        Err(error) => {\n            change.take_back(dir);\n"
+          "            Err(error)\n        }\n    }\n}\n\nfn range_of",
+          "        Err(error) => {\n            change.keep();\n"
+          "            Err(error)\n        }\n    }\n}\n\nfn range_of"),),
+        ("names_failing.writes_fail_1k",)),
+    Broken(
+        "failing.page_stays",
+        "a page that could not be written is written again, and stays in memory until then",
+        ((_ORDER + "removals.rs",
+          "                    directory.write_all_pages()?;\n",
+          "                    directory.write_and_wait()?;\n"),),
+        ("names_failing.page_stays_until_it_is_written",)),
+    Broken(
+        "index.change",
+        "what is known of names is noted with each change",
+        ((_DIR + "in_step.rs",
+          "            index.note(change, block);\n",
+          "            if block != 1 {\n                index.note(change, block);\n"
+          "            }\n"),),
+        ("index.forgotten", "index.many_names")),
+    Broken(
+        "index.taken_back",
+        "what is known of names is noted when a change is taken back, too",
+        ((_DIR + "write.rs",
+          "        .and_then(|()| apply(dir, self.page, &self.inverse));",
+          "        .and_then(|()| {\n"
+          "            dir.change(range_of(self.page, &self.inverse), |bytes| {\n"
+          "                let _ = self.inverse.apply(bytes);\n            })\n        });"),),
+        ("names_failing.known_names_1k",)),
+    Broken(
+        "index.looked_at",
+        "an entry is only believed to be the one when it has been looked at",
+        ((_DIR + "find.rs",
+          "        Some(entry) if entry.name == name => Looked::Found(Place {",
+          "        Some(entry) if !name.is_empty() => Looked::Found(Place {"),
+         ("ext2/index/directory.rs",
+          "        self.key.hash(name) as u32\n",
+          "        self.key.hash(name) as u32 & 0xfff\n")),
+        ("index.hostile_names",)),
+    Broken(
+        "index.first_room",
+        "a new name goes to the first place that has room, as in C",
+        (("ext2/index/contents.rs",
+          "        self.rooms.raise(block as usize, room);\n", ""),),
+        ("namespace.gaps",)),
+    Broken(
+        "index.nothing_read",
+        "no page is read to say that there is no name",
+        ((_DIR + "find.rs",
+          "    if u64::from(covered) << bits >= dir.size() {",
+          "    if u64::from(covered) << bits > dir.size() + 1 {"),
+         (_DIR + "find.rs",
+          "    let first = (u64::from(covered) << bits) >> PAGE_SHIFT;\n    if",
+          "    let first = 0;\n    if")),
+        ("index.nothing_is_read",)),
+    Broken(
+        "listed",
+        "who lists a directory and asks for each inode has the inode table read ahead",
+        ((_DIR + "tables_ahead.rs",
+          "            dir.super_block().readahead_block(block.into());\n",
+          "            let _ = block;\n"),),
+        ("listed_inodes.ahead_1k", "listed_inodes.ahead_4k")),
+)

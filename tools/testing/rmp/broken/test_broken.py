@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Each promise can be broken in the sources as they are, and its tests are there."""
+
+import unittest
+
+from rmp import ui
+from rmp.broken import broken, promises
+from rmp.settings import Settings
+
+ONE = promises.Broken("one", "it is so", (("file", "is", "is not"),), ("a.b", "a.c"))
+
+
+class Promises(unittest.TestCase):
+    def test_each_can_be_broken(self):
+        top = Settings().top
+        for one in promises.ALL:
+            with self.subTest(one.name):
+                self.assertTrue(one.edits)
+                changed = broken.apply(
+                    one, lambda path: (top / path).read_text(encoding="utf-8"))
+                for path, text in changed.items():
+                    self.assertTrue(path.startswith("ext2/"))
+                    self.assertNotEqual((top / path).read_text(encoding="utf-8"), text)
+
+    def test_their_tests_are_there(self):
+        names = set(Settings().guest_tests())
+        for one in promises.ALL:
+            with self.subTest(one.name):
+                self.assertTrue(one.red)
+                self.assertEqual(set(one.red) - names, set())
+
+    def test_names_are_different(self):
+        names = [one.name for one in promises.ALL]
+        self.assertEqual(len(names), len(set(names)))
+
+
+class Judged(unittest.TestCase):
+    def test_what_is_not_there_once_is_refused(self):
+        self.assertEqual(broken.apply(ONE, lambda path: f"{path} is so"),
+                         {"file": "file is not so"})
+        for text in ("it was so", "it is, it is"):
+            with self.assertRaises(ui.Fail):
+                broken.apply(ONE, lambda _, text=text: text)
+
+    def test_all_tests_have_to_notice(self):
+        seen = ("fail", "Traceback\n  at\nAssertionError: seen\nmore")
+        lines, is_red = broken.judge(ONE, {"a.b": seen, "a.c": ("pass", "")})
+        self.assertFalse(is_red)
+        self.assertIn("AssertionError: seen", lines[1])
+        self.assertTrue(broken.judge(ONE, {"a.b": seen, "a.c": seen})[1])
+        self.assertFalse(broken.judge(ONE, {"a.c": seen})[1])
+
+
+if __name__ == "__main__":
+    unittest.main()
