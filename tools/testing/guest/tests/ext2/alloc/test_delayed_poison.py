@@ -14,7 +14,7 @@ import disks
 import mapped
 import writers
 from lowlevel import error_of
-from runner import timeout
+from runner import long, timeout
 from sysapi import libc
 
 PAGE = mmap.PAGESIZE
@@ -47,8 +47,6 @@ def _told(fd, page):
 def _outcome(ctx, fstype, written, chunk, store):
     """What happens to a file of PAGES pages, written so many bytes at a time, and synced if
     it is `written`, when the fourth fails."""
-    if fstype == EXT4:
-        ctx.load(EXT4)
     disk = disks.Disk(ctx, "blank-4k", fstype).mount()
     free = os.statvfs(disk.point).f_bfree
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
@@ -85,36 +83,42 @@ def _alike(ctx, **how):
     return two, three
 
 
+@long
 @timeout(120)
 def test_promised(ctx):
     """A page that has been written, and has no place yet."""
     _alike(ctx, written=False, chunk=PAGE, store=False)
 
 
+@long
 @timeout(120)
 def test_stored(ctx):
     """A page of a hole that has been stored to."""
     _alike(ctx, written=False, chunk=0, store=True)
 
 
+@long
 @timeout(120)
 def test_clean(ctx):
     """A page that is on the disk."""
     _alike(ctx, written=True, chunk=PAGE, store=False)
 
 
+@long
 @timeout(120)
 def test_dirty_again(ctx):
     """A page that is on the disk, and has been stored to since."""
     _alike(ctx, written=True, chunk=PAGE, store=True)
 
 
+@long
 @timeout(120)
 def test_large_promised(ctx):
     """A page of a large folio that has been written, and has no place yet."""
     _alike(ctx, written=False, chunk=PAGES * PAGE, store=False)
 
 
+@long
 @timeout(120)
 def test_large_clean(ctx):
     """A page of a large folio that is on the disk."""
