@@ -43,9 +43,14 @@ impl PointerArray {
     pub(crate) fn set_all(&self, inode: &Ext2Inode, index: u32, run: Run) -> Result {
         let last = index.saturating_add(run.count.saturating_sub(1));
         self.get(inode, last).ok_or(EUCLEAN)?;
-        (index..=last)
-            .zip(run.first..)
-            .try_for_each(|(index, block)| self.set(inode, index, block))
+        match self {
+            Self::Inode => (index..=last)
+                .zip(run.first..)
+                .try_for_each(|(index, block)| self.set(inode, index, block)),
+            Self::Indirect(buffer) => {
+                buffer.set_ascending(index as usize, run.count as usize, run.first)
+            }
+        }
     }
 
     /// Notes that pointers have changed, for a sync of the inode to write them.
@@ -67,6 +72,9 @@ impl PointerArray {
 
     /// Whether all pointers before number `end` are null.
     pub(crate) fn is_null_before(&self, inode: &Ext2Inode, end: u32) -> bool {
-        (0..end).all(|index| self.get(inode, index) == Some(0))
+        match self {
+            Self::Inode => (0..end).all(|index| self.get(inode, index) == Some(0)),
+            Self::Indirect(buffer) => buffer.zeros_from(0, end as usize) == Some(end as usize),
+        }
     }
 }

@@ -453,9 +453,9 @@ fn fill_indirect(
 ) -> Result {
     for (slot, (block, pointers)) in made.iter_mut().zip(branch.indirect()) {
         let buffer = slot.insert(inode.super_block().new_block(block.into())?);
-        for (index, block) in pointers.iter() {
-            buffer.set_le32(index as usize, block)?;
-        }
+        let blocks = pointers.blocks();
+        let (index, count) = (pointers.index() as usize, blocks.count as usize);
+        buffer.set_ascending(index, count, blocks.first)?;
         inode.mark_metadata_dirty(buffer);
     }
     Ok(())

@@ -31,10 +31,14 @@ use crate::{
         PointerRun, //
     },
 };
-use core::cmp;
+use core::{
+    cmp,
+    ops::Range, //
+};
 use kernel::prelude::*;
 use rust_mpage::{
     block::BlockDevice,
+    fs::Buffer,
     BlockCount,
     Mapping,
     PhysicalBlock, //
@@ -245,6 +249,24 @@ pub(super) fn nulls_from(
     }
 }
 
+/// What these pointers of an indirect block begin with.
+#[inline]
+fn run_in(buffer: &Buffer, pointers: Range<u32>) -> Option<PointerRun> {
+    let (at, max) = (pointers.start as usize, pointers.len());
+    let first = buffer.le32(at)?;
+    // The first one may have become another meanwhile; who asks finds that out.
+    let len = |count: Option<usize>| count.map(|count| count.max(1) as u32);
+    match first {
+        0 => Some(PointerRun::Null {
+            len: len(buffer.zeros_from(at, max))?,
+        }),
+        first => Some(PointerRun::Blocks {
+            first,
+            len: len(buffer.ascending_from(at, max, first))?,
+        }),
+    }
+}
+
 /// What the path's pointer at `level` and those after it in its array begin with, as far as it
 /// matters for `max` blocks.
 #[inline(always)]
@@ -264,9 +286,7 @@ pub(crate) fn run_at(
         PointerArray::Inode => {
             PointerRun::of((offset..end).map_while(|index| inode.data().pointer(index)))
         }
-        PointerArray::Indirect(buffer) => {
-            PointerRun::of((offset..end).map_while(|index| buffer.le32(index as usize)))
-        }
+        PointerArray::Indirect(buffer) => run_in(buffer, offset..end),
     };
     // There is at least one pointer: the offsets of a path are in the range of their arrays.
     run.unwrap_or(PointerRun::Null { len: 1 })

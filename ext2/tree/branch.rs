@@ -168,6 +168,16 @@ pub(crate) struct Pointers {
 }
 
 impl Pointers {
+    /// The first of the places.
+    pub(crate) fn index(self) -> u32 {
+        self.index
+    }
+
+    /// What they point to.
+    pub(crate) fn blocks(self) -> Run {
+        self.blocks
+    }
+
     /// Each place with its pointer.
     pub(crate) fn iter(self) -> impl Iterator<Item = (u32, u32)> {
         (self.index..)

@@ -2,8 +2,9 @@
 
 //! The room of metadata blocks.
 //!
-//! - [`any_super_block`]: what blocks are read of; [`find`]: how; [`buffer`]: a block, and in [`buffer_bits`] the
-//!   bits of a bitmap in it; [`buffer_state`]: the word that says what is known of it;
+//! - [`any_super_block`]: what blocks are read of; [`find`]: how; [`buffer`]: a block, and in
+//!   [`buffer_bits`] the bits of a bitmap in it, in [`words`] runs of its words; [`buffer_state`]: the
+//!   word that says what is known of it;
 //! - [`unwritten`]: blocks that are kept until they are on the device.
 //!
 //! May use: none of the other rooms.
@@ -15,6 +16,7 @@ mod buffer_state;
 mod find;
 mod unwritten;
 mod unwritten_tests;
+mod words;
 
 pub use self::any_super_block::AnySuperBlock;
 pub use self::buffer::{
