@@ -370,6 +370,18 @@ __helper bool rust_mpage_helper_is_static(const void *object,
 	return module && within_module_core(address, module);
 }
 
+/* mark_inode_dirty(), but for who does so for each piece of a file: not called
+ * if it would find nothing to do. No filesystem here has a dirty_inode().
+ */
+__helper void rust_mpage_helper_mark_inode_dirty(struct inode *inode)
+{
+	/* As there, for __writeback_single_inode() */
+	smp_mb();
+	if ((inode_state_read_once(inode) & (I_DIRTY | I_DIRTY_TIME)) !=
+	    I_DIRTY)
+		mark_inode_dirty(inode);
+}
+
 __helper u32 rust_mpage_helper_inode_state(struct inode *inode)
 {
 	u32 state;

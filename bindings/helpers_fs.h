@@ -116,6 +116,7 @@ void rust_mpage_helper_inode_init_owner_bsd(struct inode *inode,
 void rust_mpage_helper_filemap_invalidate_lock(struct address_space *mapping);
 void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping);
 
+void rust_mpage_helper_mark_inode_dirty(struct inode *inode);
 u32 rust_mpage_helper_inode_state(struct inode *inode);
 
 /* Superblocks */

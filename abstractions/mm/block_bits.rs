@@ -204,6 +204,61 @@ impl<'a> BlockBits<'a> {
         }
     }
 
+    /// Makes blocks valid and dirty, if the one behind them is there, and is not valid; and if all of
+    /// them are in one word. Whether it did. The caller has the folio's lock.
+    #[inline(always)]
+    pub(super) fn fill(&self, range: &Range<u32>) -> bool {
+        let (start, end) = (range.start, range.end);
+        if start >= end || end >= self.blocks || start / 64 != end / 64 {
+            return false;
+        }
+        let bits = mask(start % 64, end % 64);
+        let is_next = |valid: u64| valid >> (end % 64) & 1 != 0;
+        match self.words {
+            [word] => {
+                if is_next(word.load(Relaxed) >> TAG_BITS) {
+                    return false;
+                }
+                let both = bits << TAG_BITS | bits << (TAG_BITS + INLINE_BLOCKS);
+                change(word, |old| old | both);
+            }
+            words => {
+                let (valid, dirty) = words.split_at(words.len() / 2);
+                let index = (start / 64) as usize;
+                let (Some(valid), Some(dirty)) = (valid.get(index), dirty.get(index)) else {
+                    return false;
+                };
+                let before = valid.load(Relaxed);
+                if is_next(before) {
+                    return false;
+                }
+                // Words of valid bits alone change under the folio's lock only.
+                valid.store(before | bits, Relaxed);
+                change(dirty, |old| old | bits);
+            }
+        }
+        true
+    }
+
+    /// Makes blocks dirty: a few, mostly.
+    #[inline(always)]
+    pub(super) fn set_dirty(&self, range: Range<u32>) {
+        let (start, end) = (range.start, range.end);
+        let index = start / 64;
+        if start >= end || end > self.blocks || (end - 1) / 64 != index {
+            return self.dirty().set(range);
+        }
+        let bits = mask(start % 64, end - index * 64);
+        match self.words {
+            [word] => change(word, |old| old | bits << (TAG_BITS + INLINE_BLOCKS)),
+            words => {
+                if let Some(word) = words.get(words.len() / 2 + index as usize) {
+                    change(word, |old| old | bits);
+                }
+            }
+        }
+    }
+
     /// Makes all blocks dirty that are valid.
     pub(super) fn dirty_valid(&self) {
         let mut at = 0;
@@ -215,11 +270,13 @@ impl<'a> BlockBits<'a> {
 }
 
 /// The blocks of `1 << bits` bytes that a range of bytes has any part of.
+#[inline]
 pub(super) fn outward(bytes: Range<usize>, bits: u32) -> Range<u32> {
     if bytes.is_empty() {
         return 0..0;
     }
-    (bytes.start >> bits) as u32..bytes.end.div_ceil(1 << bits) as u32
+    let last = (bytes.end - 1).wrapping_shr(bits);
+    bytes.start.wrapping_shr(bits) as u32..(last + 1) as u32
 }
 
 /// The blocks of `1 << bits` bytes that a range of bytes has all of.
@@ -310,7 +367,7 @@ mod tests {
 
         for _ in 0..steps {
             let range = chance.range(blocks);
-            match chance.below(5) {
+            match chance.below(7) {
                 0 => {
                     bits.valid().set(range.clone());
                     fill(&mut valid, &range, true);
@@ -320,12 +377,32 @@ mod tests {
                     fill(&mut valid, &range, false);
                 }
                 2 => {
-                    bits.dirty().set(range.clone());
+                    match chance.below(2) {
+                        0 => bits.dirty().set(range.clone()),
+                        _ => bits.set_dirty(range.clone()),
+                    }
                     fill(&mut dirty, &range, true);
                 }
                 3 => {
                     bits.dirty().clear(range.clone());
                     fill(&mut dirty, &range, false);
+                }
+                4 | 5 => {
+                    // A few blocks, as who appends fills them.
+                    let range = range.start..range.end.min(range.start + 3);
+                    let next_is_free =
+                        range.end < blocks && !valid.get(range.end as usize).unwrap_or(&true);
+                    let filled = bits.fill(&range);
+                    if filled && (range.is_empty() || !next_is_free) {
+                        return Ok(false);
+                    }
+                    if !filled && next_is_free && range.len() == 1 && range.end % 64 != 0 {
+                        return Ok(false);
+                    }
+                    if filled {
+                        fill(&mut valid, &range, true);
+                        fill(&mut dirty, &range, true);
+                    }
                 }
                 _ => {
                     bits.dirty_valid();

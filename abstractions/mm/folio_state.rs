@@ -101,6 +101,7 @@ impl Folio {
     }
 
     /// The flags of the folio's mapping.
+    #[inline(always)]
     pub(super) fn mapping_flags(&self) -> c_ulong {
         // SAFETY: The mapping is valid by the type invariants; its flags change bit by bit.
         unsafe { ptr::addr_of!((*self.mapping()).flags).read_volatile() }
@@ -205,6 +206,7 @@ impl Folio {
     /// # Safety
     ///
     /// The folio must be locked for the life of the value.
+    #[inline]
     pub(super) unsafe fn blocks_without_buffers(&self) -> Option<FolioBlocks<'_>> {
         // SAFETY: The folio is locked by the safety requirements; those of its mapping have no buffers.
         (!self.may_have_buffers()).then(|| unsafe { self.blocks() })
@@ -216,9 +218,21 @@ impl Folio {
     ///
     /// The folio must be locked for the life of the value, and its mapping not have folios with
     /// buffers.
+    #[inline]
     pub(super) unsafe fn blocks(&self) -> FolioBlocks<'_> {
         // SAFETY: The host is an inode, and in use, as long as the folio is locked.
         let block_bits = unsafe { Inode::from_raw(self.host()) }.block_bits();
+        // SAFETY: By the safety requirements.
+        unsafe { self.blocks_of(block_bits) }
+    }
+
+    /// As [`Self::blocks`], for who knows that they are of `1 << block_bits` bytes.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Self::blocks`], and it must be so.
+    #[inline]
+    pub(super) unsafe fn blocks_of(&self, block_bits: u32) -> FolioBlocks<'_> {
         // INVARIANT: By the safety requirements.
         FolioBlocks {
             folio: self,
@@ -353,20 +367,17 @@ impl FolioBlocks<'_> {
 
     /// As [`Self::mark_valid`], and then [`Self::mark_dirty`].
     pub(super) fn mark_written(&self, range: Range<u32>) {
+        let folio = self.folio;
+        // It stays dirty while it is locked. Whoever has pinned it means all of it.
         // SAFETY: The folio is valid.
-        let is_pinned =
-            || unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(self.folio.as_raw()) };
-        let is_dirty = self.folio.flag(bindings::pageflags_PG_dirty);
-        let has_more = |bits: &BlockBits<'_>| {
-            let next = range.end..range.end.saturating_add(1);
-            range.end < bits.whole().end && !bits.valid().all(next)
-        };
-        // A folio that is filled block after block, and is not full yet.
-        match self.bits() {
-            Some(bits) if is_dirty && has_more(&bits) && !is_pinned() => {
-                bits.valid().set(range.clone());
-                bits.dirty().set(range);
-            }
+        let is_usual = folio.flag(bindings::pageflags_PG_dirty)
+            && !unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(folio.as_raw()) };
+        let bits = self.bits().filter(|_| is_usual);
+        match bits {
+            // Of what is in memory some is written anew.
+            Some(bits) if folio.is_uptodate() => bits.set_dirty(range),
+            // A folio that is filled block after block, and is not full yet.
+            Some(bits) if bits.fill(&range) => {}
             _ => {
                 self.mark_valid(range.clone());
                 self.mark_dirty(range);

@@ -30,6 +30,7 @@ use kernel::error::{
 
 impl<I: InodeType> GrabbedFolio<'_, I> {
     /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
+    #[inline]
     pub(crate) fn blocks(&self) -> Option<FolioBlocks<'_>> {
         // SAFETY: The folio is locked while it is borrowed.
         unsafe { (**self).blocks_without_buffers() }

@@ -77,6 +77,7 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// As [`Self::of`]; if there is none yet, one of up to `size` bytes is made. C:
     /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`, and `FGP_DONTCACHE` if it
     /// `drops_behind`.
+    #[inline]
     pub(crate) fn sized(
         inode: &ExclusiveInode<'i, I>,
         pos: u64,
@@ -96,12 +97,14 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     }
 
     /// The inode whose mapping the folio is in.
+    #[inline]
     pub(crate) fn inode(&self) -> &'i I {
         // SAFETY: The host is one of `I`, and in use for that long, by the type invariants.
         unsafe { I::from_raw(self.host()) }
     }
 
     /// Whether file position `pos` is in the folio.
+    #[inline]
     pub(crate) fn has(&self, pos: u64) -> bool {
         let offset = pos.checked_sub(self.position());
         offset.is_some_and(|offset| offset < self.size() as u64)
@@ -211,6 +214,7 @@ impl<I> Deref for GrabbedFolio<'_, I> {
 
 impl<I> Drop for GrabbedFolio<'_, I> {
     /// Unlocks the folio and puts it.
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: The lock is ours by the type invariants.
         unsafe { bindings::folio_unlock(self.0.as_ptr()) };

@@ -68,8 +68,8 @@ pub trait FileWrites: SealedWrites + 'static {
     ) -> Result<WriteFolio<'i, Self::Inode, Self::Promise<'i>>>;
 
     /// Ends a write: marks what was copied dirty and moves the end of the file. Returns how many
-    /// bytes of the write count, perhaps fewer than were copied.
-    fn end<'i>(write: CopiedWrite<'i, Self::Inode, Self::Promise<'i>>) -> usize;
+    /// bytes of the write count, perhaps fewer than were copied. The folios stay locked.
+    fn end<'i>(write: CopiedWrite<'_, 'i, Self::Inode, Self::Promise<'i>>) -> usize;
 
     /// Gives all blocks of a folio that are in the file a place, or a promise of one, and makes the folio dirty: somebody
     /// is about to store to it through a mapping. `invalidate_lock` of the file is held.
@@ -95,22 +95,33 @@ pub trait FileWrites: SealedWrites + 'static {
 /// # Invariants
 ///
 /// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers. What
-/// `range` does not cover of its first and of its last block is valid.
+/// `range` does not cover of its first and of its last block is valid. `touched` are the blocks, of
+/// `1 << bits` bytes, that `range` touches.
 pub struct WriteFolio<'i, I, P> {
+    // The folios are unlocked in this order.
     folio: GrabbedFolio<'i, I>,
     old_end: Option<GrabbedFolio<'i, I>>,
     range: Range<usize>,
+    touched: Range<u32>,
+    bits: u32,
     backing: Backing,
     /// That of the touched blocks, if they have no place.
     promise: Option<P>,
 }
 
 /// The place of a write in the cache, of which nothing is known yet.
+///
+/// # Invariants
+///
+/// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers. `touched` are
+/// the blocks, of `1 << bits` bytes, that `range` touches.
 pub(crate) struct WritePlace<'i, I> {
     /// The folio.
     pub(crate) folio: GrabbedFolio<'i, I>,
     old_end: Option<GrabbedFolio<'i, I>>,
     range: Range<usize>,
+    touched: Range<u32>,
+    bits: u32,
 }
 
 impl<'i, I: InodeType> WritePlace<'i, I> {
@@ -126,35 +137,50 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         pos: u64,
         len: usize,
     ) -> Result<Self> {
-        if !folio.has(pos) || len == 0 || folio.may_have_buffers() {
+        let offset = pos.wrapping_sub(folio.position());
+        let size = folio.size();
+        if offset >= size as u64 || len == 0 || folio.may_have_buffers() {
             return Err(EINVAL);
         }
-        // In the folio, so it fits.
-        let start = pos.saturating_sub(folio.position()) as usize;
-        let end = start.saturating_add(len).min(folio.size());
+        let start = offset as usize;
+        let end = start + len.min(size - start);
+        let bits = plain(&folio).block_bits();
+        // INVARIANT: In the folio, and not empty, since neither `len` nor what the folio has from
+        // `start` on is nothing. Folios of a mapping have all buffers, or none.
         Ok(Self {
             folio,
             old_end,
             range: start..end,
+            touched: outward(start..end, bits),
+            bits,
         })
-    }
-
-    fn block_bits(&self) -> u32 {
-        block_bits(&self.folio)
     }
 
     /// The blocks of the folio that the write touches.
     #[inline]
     pub(crate) fn touched(&self) -> Range<u32> {
-        outward(self.range.clone(), self.block_bits())
+        self.touched.clone()
     }
 
     /// Whether the write covers all of a block of the folio.
     #[inline]
     pub(crate) fn covers(&self, block: u32) -> bool {
-        let bits = self.block_bits();
+        let bits = self.bits;
         let (start, end) = ((block as usize) << bits, (block as usize + 1) << bits);
         self.range.start <= start && end <= self.range.end
+    }
+
+    /// Whether the write covers all of the first and of the last block that it touches, and so all of
+    /// each.
+    #[inline]
+    pub(crate) fn covers_edges(&self) -> bool {
+        (self.range.start | self.range.end) & within(self.bits) == 0
+    }
+
+    /// Where in the file it ends.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        self.folio.position().saturating_add(self.range.end as u64)
     }
 
     /// The first `blocks` of the touched blocks are backed, and ready: that many at most are written
@@ -167,19 +193,44 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         backing: Backing,
         promise: Option<P>,
     ) -> Result<WriteFolio<'i, I, P>> {
+        if blocks < self.touched.len() as u32 || !(self.covers_edges() || self.folio.is_uptodate())
+        {
+            return self.ready_in_part(blocks, backing, promise);
+        }
+        // INVARIANT: All blocks are covered, or valid.
+        Ok(WriteFolio {
+            folio: self.folio,
+            old_end: self.old_end,
+            range: self.range,
+            touched: self.touched,
+            bits: self.bits,
+            backing,
+            promise,
+        })
+    }
+
+    /// As [`Self::ready`], of any blocks.
+    #[inline(never)]
+    fn ready_in_part<P>(
+        self,
+        blocks: u32,
+        backing: Backing,
+        promise: Option<P>,
+    ) -> Result<WriteFolio<'i, I, P>> {
         let touched = self.touched();
         let end = touched.start.saturating_add(blocks).min(touched.end);
         let edge = |block| self.covers(block) || self.is_valid(block);
         if end <= touched.start || !edge(touched.start) || !edge(end - 1) {
             return Err(EINVAL);
         }
-        let last = (end as usize) << self.block_bits();
-        let range = self.range.start..self.range.end.min(last);
+        let last = (end as usize) << self.bits;
         // INVARIANT: As just tested; the blocks between these two are covered.
         Ok(WriteFolio {
             folio: self.folio,
             old_end: self.old_end,
-            range,
+            range: self.range.start..self.range.end.min(last),
+            touched: touched.start..end,
+            bits: self.bits,
             backing,
             promise,
         })
@@ -194,8 +245,22 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
 
 impl<'i, I: InodeType, P> WriteFolio<'i, I, P> {
     /// How many bytes can be written.
+    #[inline]
     pub(in crate::abstractions) fn len(&self) -> usize {
         self.range.len()
+    }
+
+    #[inline]
+    fn blocks(&self) -> FolioBlocks<'_> {
+        // SAFETY: The folio is locked while it is borrowed, and one without buffers, by the type
+        // invariants.
+        unsafe { self.folio.blocks_of(self.bits) }
+    }
+
+    /// Whether anything of the folio is dirty already.
+    #[inline]
+    pub(in crate::abstractions) fn is_dirty(&self) -> bool {
+        self.folio.flag(bindings::pageflags_PG_dirty)
     }
 
     /// Copies up to [`Self::len`] bytes to the folio, from memory that is not to be waited for: what
@@ -204,10 +269,11 @@ impl<'i, I: InodeType, P> WriteFolio<'i, I, P> {
     /// # Safety
     ///
     /// `iter` must be valid, a source, and the caller's.
+    #[inline]
     pub(in crate::abstractions) unsafe fn copy_from(
-        self,
+        &mut self,
         iter: *mut bindings::iov_iter,
-    ) -> CopiedWrite<'i, I, P> {
+    ) -> CopiedWrite<'_, 'i, I, P> {
         // SAFETY: The folio is locked, and the range in it.
         let copied = unsafe {
             bindings::rust_mpage_helper_copy_from_iter(
@@ -230,18 +296,20 @@ impl<'i, I: InodeType, P> WriteFolio<'i, I, P> {
 /// # Invariants
 ///
 /// The first `copied` bytes of the range have been written.
-pub struct CopiedWrite<'i, I, P> {
-    write: WriteFolio<'i, I, P>,
+pub struct CopiedWrite<'w, 'i, I, P> {
+    write: &'w mut WriteFolio<'i, I, P>,
     copied: usize,
 }
 
-impl<'i, I: InodeType, P> CopiedWrite<'i, I, P> {
+impl<'i, I: InodeType, P> CopiedWrite<'_, 'i, I, P> {
     /// How many bytes have been copied.
+    #[inline]
     pub(in crate::abstractions) fn copied(&self) -> usize {
         self.copied
     }
 
     /// The inode.
+    #[inline]
     pub(crate) fn inode(&self) -> ExclusiveInode<'i, I> {
         // SAFETY: By the type invariants of the folio.
         unsafe { ExclusiveInode::new(self.write.folio.inode()) }
@@ -250,38 +318,17 @@ impl<'i, I: InodeType, P> CopiedWrite<'i, I, P> {
     /// Makes what was written valid and dirty; `keep` takes a promise, and of how many blocks it is
     /// kept. Returns how many bytes of the write count, perhaps fewer than were copied, and where in the
     /// file they end. The folios stay locked.
+    #[inline]
     pub(crate) fn commit(&mut self, keep: impl FnOnce(P, u32)) -> (usize, u64) {
         let promise = self.write.promise.take();
-        let WriteFolio {
-            folio,
-            range,
-            backing,
-            ..
-        } = &self.write;
-        let bits = block_bits(folio);
-        let written = range.start..range.start + self.copied;
+        let (counts, dirty) = self.counts();
         // Nothing of it counts twice.
         self.copied = 0;
-        let Some(blocks) = folio.blocks() else {
-            return (0, folio.position());
-        };
-        let (counts, dirty) = match backing {
-            Backing::Fresh => {
-                zero_rest(folio, &blocks, written.end..range.end, bits);
-                (written.clone(), range.clone())
-            }
-            Backing::Old => {
-                let end = accepted(written.clone(), bits, |block| {
-                    blocks.are_valid(block..block.saturating_add(1))
-                });
-                (range.start..end, range.start..end)
-            }
-        };
-        let dirty = outward(dirty, bits);
+        let folio = &self.write.folio;
         let touched = dirty.len() as u32;
         // Dirty first: who brings all of the file to the device misses no block that has a place. The
         // folio is locked, so that nobody writes what is not promised yet.
-        blocks.mark_written(dirty);
+        self.write.blocks().mark_written(dirty);
         if let Some(promise) = promise {
             // A promise is of the first blocks that the write touches, and so are these.
             keep(promise, touched);
@@ -289,17 +336,56 @@ impl<'i, I: InodeType, P> CopiedWrite<'i, I, P> {
         (counts.len(), folio.position() + counts.end as u64)
     }
 
-    /// Unlocks the folios, that of the data first.
-    pub(crate) fn unlock(self) {
-        drop(self.write.folio);
-        drop(self.write.old_end);
+    /// Which bytes of the folio count as written, and which blocks become dirty.
+    #[inline]
+    fn counts(&self) -> (Range<usize>, Range<u32>) {
+        let WriteFolio { folio, range, .. } = &self.write;
+        let is_whole = self.copied == range.len();
+        let ends_block = range.end & within(self.write.bits) == 0 || folio.is_uptodate();
+        match self.write.backing {
+            Backing::Old if is_whole && ends_block => (range.clone(), self.write.touched.clone()),
+            _ => self.counts_of_any(),
+        }
+    }
+
+    /// As [`Self::counts`], if not all has been copied, or blocks are fresh, whose rest is zero then.
+    #[inline(never)]
+    fn counts_of_any(&self) -> (Range<usize>, Range<u32>) {
+        let WriteFolio {
+            folio,
+            range,
+            bits,
+            backing,
+            ..
+        } = &self.write;
+        let blocks = self.write.blocks();
+        let written = range.start..range.start + self.copied;
+        let (counts, dirty) = match backing {
+            Backing::Fresh => {
+                zero_rest(folio, &blocks, written.end..range.end, *bits);
+                (written, range.clone())
+            }
+            Backing::Old => {
+                let end = accepted(written, *bits, |block| {
+                    blocks.are_valid(block..block.saturating_add(1))
+                });
+                (range.start..end, range.start..end)
+            }
+        };
+        (counts, outward(dirty, *bits))
     }
 }
 
-/// Base-2 logarithm of the size of the file's blocks.
-fn block_bits<I: InodeType>(folio: &GrabbedFolio<'_, I>) -> u32 {
-    let inode: &Inode = folio.inode().as_ref();
-    inode.block_bits()
+/// The inode of a folio.
+#[inline]
+fn plain<'i, I: InodeType>(folio: &GrabbedFolio<'i, I>) -> &'i Inode {
+    folio.inode().as_ref()
+}
+
+/// The bits of a position that say where in its block it is.
+#[inline]
+fn within(bits: u32) -> usize {
+    !(usize::MAX.wrapping_shl(bits))
 }
 
 /// Zeroes what of `rest` is in blocks that are not valid.
@@ -322,6 +408,7 @@ fn zero_rest<I: InodeType>(
 }
 
 /// Where in the folio what counts of the written bytes ends: not in a block that was not valid.
+#[inline]
 fn accepted(written: Range<usize>, bits: u32, is_valid: impl FnOnce(u32) -> bool) -> usize {
     let inside = written.end & ((1 << bits) - 1);
     if inside == 0 || is_valid((written.end >> bits) as u32) {

@@ -77,6 +77,7 @@ impl Space {
     }
 
     /// How many blocks can be claimed.
+    #[inline]
     pub(crate) fn available(&self) -> u64 {
         self.available.load(Relaxed).max(0) as u64
     }
@@ -97,6 +98,20 @@ impl Space {
                 Err(now) => available = now,
             }
         }
+    }
+
+    /// Claims `count` blocks, if so many more than `left` are there, and nobody else is claiming any. As
+    /// [`Self::claim`] for who wants them all, where there are many, in one step.
+    #[inline]
+    pub(crate) fn claim_of_many(&self, count: u32, left: u64) -> Option<Promised<'_>> {
+        let available = self.available.load(Relaxed);
+        let after = available - i64::from(count);
+        if after < 0 || (after as u64) < left {
+            return None;
+        }
+        // INVARIANT: They are taken out here.
+        let taken = self.available.cmpxchg(available, after, Relaxed);
+        taken.is_ok().then_some(Promised { space: self, count })
     }
 
     /// Takes blocks for who must have them, though others may have been promised what there is: some
@@ -201,6 +216,7 @@ pub(crate) struct Promised<'s> {
 
 impl Promised<'_> {
     /// How many blocks are left of it.
+    #[inline]
     pub(crate) fn count(&self) -> u32 {
         self.count
     }
@@ -228,6 +244,7 @@ impl Promised<'_> {
     }
 
     /// So many blocks of it are for somebody else.
+    #[inline]
     pub(crate) fn split(&mut self, count: u32) -> Self {
         let count = count.min(self.count);
         // INVARIANT: They change hands.
@@ -239,6 +256,7 @@ impl Promised<'_> {
     }
 
     /// It is kept, by who says so.
+    #[inline]
     pub(crate) fn keep(self) -> Kept {
         let kept = Kept(self.count);
         core::mem::forget(self);
@@ -247,6 +265,7 @@ impl Promised<'_> {
 }
 
 impl Drop for Promised<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.count != 0 {
             self.space.available.add(i64::from(self.count), Relaxed);
@@ -266,16 +285,19 @@ impl Kept {
     }
 
     /// How many there are.
+    #[inline]
     pub(crate) fn count(&self) -> u32 {
         self.0
     }
 
     /// As many more.
+    #[inline]
     pub(crate) fn add(&mut self, more: Kept) {
         self.0 += more.0;
     }
 
     /// Takes up to `count` of them.
+    #[inline]
     pub(crate) fn take(&mut self, count: u32) -> Kept {
         let count = count.min(self.0);
         self.0 -= count;
@@ -321,6 +343,19 @@ mod tests {
         assert_eq!(space.available(), 1);
         drop(two);
         assert_eq!((space.available(), space.promised()), (3, 0));
+    }
+
+    #[test]
+    fn of_many_some_are_left() {
+        let space = Space::new(100);
+
+        assert!(space.claim_of_many(11, 90).is_none());
+        let ten = space.claim_of_many(10, 90).unwrap();
+        assert_eq!((ten.count(), space.available()), (10, 90));
+        assert!(space.claim_of_many(1, 90).is_none());
+        assert!(space.claim_of_many(91, 0).is_none());
+        drop(ten);
+        assert_eq!(space.available(), 100);
     }
 
     #[test]

@@ -48,6 +48,16 @@ pub(crate) struct KnownHole {
     pub(crate) missing: MissingArrays,
 }
 
+/// What has been claimed for blocks that somebody is about to fill, who has the tree locked meanwhile.
+pub(crate) struct BegunPromise {
+    /// The first block.
+    pub(crate) at: u32,
+    /// As many blocks as there may be, and `arrays`.
+    pub(crate) claimed: Kept,
+    /// The arrays of pointers that have not been promised yet.
+    pub(crate) arrays: MissingArrays,
+}
+
 /// What the tree mutex protects, besides the pointers.
 pub(crate) struct Tree {
     /// Where the file gets its blocks.
@@ -60,6 +70,8 @@ pub(crate) struct Tree {
     pub(crate) delayed: Delayed,
     /// As much of the filesystem's [`Space`].
     kept: Kept,
+    /// What is only claimed, by who has the tree locked.
+    pub(crate) begun: Option<BegunPromise>,
     /// A hole, as long as nothing changes in the tree.
     pub(crate) hole: Option<KnownHole>,
 }
@@ -73,8 +85,20 @@ impl Tree {
             array: None,
             delayed: Delayed::new(),
             kept: Kept::none(),
+            begun: None,
             hole: None,
         }
+    }
+
+    /// Whether the `count` blocks from `at` on are in the known hole, and follow the last block that has
+    /// been promised, which is in it, too: nothing of them has been promised, and no array of pointers has
+    /// to be promised with them.
+    #[inline]
+    pub(crate) fn goes_on_at(&self, at: u32, count: u32) -> bool {
+        let in_hole = |hole: &KnownHole| {
+            hole.blocks.start < at && at < hole.blocks.end && count <= hole.blocks.end - at
+        };
+        self.delayed.ends_at(at) && self.hole.as_ref().is_some_and(in_hole)
     }
 
     /// Takes `count` blocks of what has been promised, to be spent. [`Self::settle`] takes back what
@@ -87,6 +111,18 @@ impl Tree {
     /// is beyond that. How much that is.
     #[inline]
     pub(crate) fn settle(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
+        let count = self.delayed.count();
+        match promised {
+            // All of it is kept, as by who fills whole blocks.
+            Some(all) if count != 0 && self.kept.count() + all.count() == count => {
+                self.kept.add(all.keep());
+                count
+            }
+            other => self.settle_any(space, other),
+        }
+    }
+
+    fn settle_any(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
         let count = self.delayed.count();
         if let Some(mut promised) = promised {
             let missing = count.saturating_sub(self.kept.count());
@@ -147,6 +183,30 @@ impl Tree {
 #[kunit_tests(rust_ext2_tree)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_appends_goes_on_in_the_hole() -> Result {
+        let size = crate::disk::block_size::BlockSize::from_bits(12).ok_or(EINVAL)?;
+        let mut tree = Tree::new();
+        tree.delayed.begin(MissingArrays::NONE, GFP_KERNEL)?;
+        tree.delayed.keep(size, 20..22, MissingArrays::NONE);
+        assert!(!tree.goes_on_at(22, 1));
+        tree.hole = Some(KnownHole {
+            blocks: 20..30,
+            missing: MissingArrays::NONE,
+        });
+        assert!(tree.goes_on_at(22, 1) && tree.goes_on_at(22, 8));
+        // Behind the hole another array may be missing.
+        assert!(!tree.goes_on_at(22, 9));
+        assert!(!tree.goes_on_at(21, 1) && !tree.goes_on_at(23, 1));
+        // What is in front of the hole does not say that its array is promised.
+        tree.hole = Some(KnownHole {
+            blocks: 22..30,
+            missing: MissingArrays::NONE,
+        });
+        assert!(!tree.goes_on_at(22, 1));
+        Ok(())
+    }
 
     #[test]
     fn an_array_is_kept_until_another_is_or_it_is_given_up() -> Result {

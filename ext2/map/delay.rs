@@ -47,6 +47,7 @@ use crate::{
     inode::{
         self,
         tree::{
+            BegunPromise,
             KnownHole,
             Tree, //
         },
@@ -108,6 +109,22 @@ impl Backer for Delayed {
         }
     }
 
+    #[inline]
+    fn back_at_once<'i>(
+        inode: &'i Ext2Inode,
+        at: LogicalBlock,
+        count: BlockCount,
+        is_behind: bool,
+    ) -> Option<Option<Promise<'i>>> {
+        inode.data().delay.note_writer();
+        if is_behind {
+            return append(inode, at.0, count.0).map(Some);
+        }
+        let (_, known) = known::recall(inode, at.0, count.0)?;
+        (known >= count.0).then_some(None)
+    }
+
+    #[inline]
     fn keep(promise: Promise<'_>, blocks: BlockCount) {
         promise.keep(blocks.0)
     }
@@ -116,30 +133,60 @@ impl Backer for Delayed {
 /// Blocks that have been promised to who is about to fill them. Comes back if it is not kept.
 pub(crate) struct Promise<'i> {
     inode: &'i Ext2Inode,
-    /// [`None`] if they have been promised before.
-    begun: Option<Begun<'i>>,
+    /// The tree, which has the rest of it; [`None`] if they have been promised before.
+    tree: Option<MutexGuard<'i, Tree>>,
 }
 
-struct Begun<'i> {
-    tree: MutexGuard<'i, Tree>,
-    at: u32,
-    claimed: Promised<'i>,
-    arrays: MissingArrays,
-}
+impl<'i> Promise<'i> {
+    /// Of what has been claimed for blocks from `at` on, of which `arrays` are.
+    #[inline]
+    fn begin(
+        inode: &'i Ext2Inode,
+        mut tree: MutexGuard<'i, Tree>,
+        at: u32,
+        claimed: Promised<'_>,
+        arrays: MissingArrays,
+    ) -> Self {
+        tree.begun = Some(BegunPromise {
+            at,
+            claimed: claimed.keep(),
+            arrays,
+        });
+        let tree = Some(tree);
+        Self { inode, tree }
+    }
 
-impl Promise<'_> {
     /// The first `blocks` blocks have been filled, and are about to become dirty.
+    #[inline]
     fn keep(mut self, blocks: u32) {
-        let Some(mut begun) = self.begun.take().filter(|_| blocks != 0) else {
+        if blocks == 0 {
+            return;
+        }
+        let inode = self.inode;
+        let Some(mut tree) = self.tree.take() else {
             return;
         };
-        let inode = self.inode;
+        let Some(begun) = tree.begun.take() else {
+            return;
+        };
         let end = begun.at.saturating_add(blocks);
-        begun
-            .tree
-            .delayed
+        tree.delayed
             .keep(block_size(inode), begun.at..end, begun.arrays);
-        settle(inode, &mut begun.tree, Some(begun.claimed));
+        let claimed = inode.super_block().data().space.resume(begun.claimed);
+        settle(inode, &mut tree, Some(claimed));
+    }
+}
+
+impl Drop for Promise<'_> {
+    /// What has been claimed comes back.
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut tree) = self.tree.take() else {
+            return;
+        };
+        if let Some(begun) = tree.begun.take() {
+            drop(self.inode.super_block().data().space.resume(begun.claimed));
+        }
     }
 }
 
@@ -205,41 +252,69 @@ fn go_on<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Option<Backed<'i, Promi
     promise(inode, inode.data().try_lock_tree()?, at, max)
 }
 
+/// A promise of `count` blocks from `at` on, to who appends them to what was promised last: as
+/// [`promise`], of which nothing else can come then. [`None`] if anything is not as usual.
+#[inline]
+fn append<'i>(inode: &'i Ext2Inode, at: u64, count: u32) -> Option<Promise<'i>> {
+    let at = u32::try_from(at).ok()?;
+    let sb = inode.super_block();
+    if inode.data().delay.blocks() == 0 || sb.is_read_only() || !delays(inode) {
+        return None;
+    }
+    let tree = inode.data().try_lock_tree()?;
+    if !tree.goes_on_at(at, count) {
+        return None;
+    }
+    let data = sb.data();
+    // Neither what is reserved nor the last ones: these are for who looks closer.
+    let left = nearly_full(inode) + u64::from(data.state.reserved_blocks());
+    let claimed = data.space.claim_of_many(count, left)?;
+    Some(Promise::begin(
+        inode,
+        tree,
+        at,
+        claimed,
+        MissingArrays::NONE,
+    ))
+}
+
+/// Below so many available blocks they get their places at once.
+#[inline]
+fn nearly_full(inode: &Ext2Inode) -> u64 {
+    let blocks = inode.super_block().data().geometry.blocks_count();
+    NEARLY_FULL.max(u64::from(blocks) / 128)
+}
+
 fn mapped<'i>(inode: &'i Ext2Inode, path: &BlockPath, blocks: Blocks) -> Backed<'i, Promise<'i>> {
     Backed::Mapped(blocks.mapping(inode, path))
 }
 
 /// Whether blocks of the file get their places when they are written.
+#[inline]
 fn delays(inode: &Ext2Inode) -> bool {
     let sb = inode.super_block();
     // What is over a limit is refused to who writes.
-    sb.data().options().delays_allocation()
-        && inode::is_regular(inode)
-        && !inode.is_sync()
-        && !sb.has_quota()
+    sb.data().delays_allocation() && inode::is_regular(inode) && !inode.is_sync() && !sb.has_quota()
 }
 
 /// Promises block `at`, and those behind it, `max` at most. [`None`] if they are not in the hole that
 /// the tree knows, or are to have their places at once.
-#[inline]
 fn promise<'i>(
     inode: &'i Ext2Inode,
     mut tree: MutexGuard<'i, Tree>,
     at: u32,
     max: u32,
 ) -> Option<Backed<'i, Promise<'i>>> {
-    let promised = |begun, len| Backed::Promised(Promise { inode, begun }, BlockCount(len));
-
     if let Some(run) = tree.delayed.run_from(at) {
-        return Some(promised(None, max.min(run.end - at)));
+        let promise = Promise { inode, tree: None };
+        return Some(Backed::Promised(promise, BlockCount(max.min(run.end - at))));
     }
     let hole = tree
         .hole
         .as_ref()
         .filter(|hole| hole.blocks.contains(&at))?;
     let data = inode.super_block().data();
-    let nearly = NEARLY_FULL.max(u64::from(data.geometry.blocks_count()) / 128);
-    if !delays(inode) || data.space.available() < nearly {
+    if !delays(inode) || data.space.available() < nearly_full(inode) {
         return None;
     }
     let range = at..hole.blocks.end.min(at.saturating_add(max));
@@ -261,13 +336,8 @@ fn promise<'i>(
     let claimed = balloc::claim(inode.super_block(), wanted).ok()?;
     tree.delayed.begin(arrays, GFP_NOWAIT).ok()?;
     let len = claimed.count() - arrays.count();
-    let begun = Begun {
-        tree,
-        at,
-        claimed,
-        arrays,
-    };
-    Some(promised(Some(begun), len))
+    let promise = Promise::begin(inode, tree, at, claimed, arrays);
+    Some(Backed::Promised(promise, BlockCount(len)))
 }
 
 /// The hole that is at block `at`, where `missing` is missing, as far as it is behind one array.
@@ -303,6 +373,7 @@ pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
 }
 
 /// Keeps what is promised, `promised` being what there is beyond that, and notes how much it is.
+#[inline]
 pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promised<'_>>) {
     let data = inode.super_block().data();
     let count = tree.settle(&data.space, promised);
@@ -347,6 +418,7 @@ pub(super) fn promised<'s>(
     (arrays != 0).then(|| tree.take_promised(arrays, space))
 }
 
+#[inline]
 pub(super) fn block_size(inode: &Ext2Inode) -> BlockSize {
     inode.super_block().data().geometry.block_size()
 }

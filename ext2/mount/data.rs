@@ -89,6 +89,12 @@ impl Ext2Data {
         self.options.get()
     }
 
+    /// Whether they say that blocks get their places when they are written.
+    #[inline]
+    pub(crate) fn delays_allocation(&self) -> bool {
+        self.options.delays_allocation()
+    }
+
     /// The block of the inode table that has an inode.
     pub(crate) fn inode_table_block(&self, location: &InodeLocation) -> Option<u32> {
         self.groups.inode_table_block(location)

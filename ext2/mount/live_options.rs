@@ -21,13 +21,21 @@ use kernel::{
     new_spinlock,
     prelude::*,
     processor::cpu_relax,
-    sync::SpinLock, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        SpinLock, //
+    }, //
 };
 
 /// The options, as they are now.
 #[pin_data]
 pub(crate) struct LiveOptions {
     words: Sequenced<WORDS>,
+    /// Whether they say that blocks get their places when they are written, for who asks at each write.
+    delays: Atomic<u32>,
     #[pin]
     writers: SpinLock<()>,
 }
@@ -36,6 +44,7 @@ impl LiveOptions {
     pub(crate) fn new(options: Options) -> impl PinInit<Self> {
         pin_init!(Self {
             words: Sequenced::new(options.words()),
+            delays: Atomic::new(options.delays_allocation().into()),
             writers <- new_spinlock!((), "ext2_options"),
         })
     }
@@ -52,12 +61,20 @@ impl LiveOptions {
         }
     }
 
+    /// As [`Options::delays_allocation`].
+    #[inline]
+    pub(crate) fn delays_allocation(&self) -> bool {
+        self.delays.load(Relaxed) != 0
+    }
+
     /// Changes them.
     pub(crate) fn change(&self, change: impl FnOnce(Options) -> Options) {
         let _writer = self.writers.lock();
         let options = change(self.get());
         // Nobody else is at it.
         self.words.write(options.words());
+        self.delays
+            .store(options.delays_allocation().into(), Relaxed);
     }
 }
 
@@ -77,6 +94,9 @@ mod tests {
             Options::of_words([1, 2])
         });
         assert_eq!(live.get(), Options::of_words([1, 2]));
+        assert!(!live.delays_allocation());
+        live.change(|_| Options::of_words([1 << 10, 0]));
+        assert!(live.delays_allocation() && live.get().delays_allocation());
         Ok(())
     }
 }

@@ -81,10 +81,12 @@ impl SuperState {
     }
 
     /// Blocks that only some may use, `s_r_blocks_count`.
+    #[inline]
     pub(crate) fn reserved_blocks(&self) -> u32 {
         self.get(SuperWord::ReservedBlocks)
     }
 
+    #[inline]
     fn get(&self, word: SuperWord) -> u32 {
         // The superblock is wholly in its buffer, else mounting would have failed.
         self.buffer.le32(self.start + word.index()).unwrap_or(0)

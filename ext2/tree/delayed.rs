@@ -110,6 +110,12 @@ impl Delayed {
         self.blocks.run_from(at)
     }
 
+    /// Whether the last of the promised blocks is the one in front of `at`.
+    #[inline]
+    pub(crate) fn ends_at(&self, at: u32) -> bool {
+        self.blocks.ends_at(at)
+    }
+
     /// The first promised blocks in `range`.
     pub(crate) fn next_in(&self, range: Range<u32>) -> Option<Range<u32>> {
         self.blocks.next_in(range)
@@ -158,8 +164,10 @@ impl Delayed {
     #[inline]
     pub(crate) fn keep(&mut self, size: BlockSize, blocks: Range<u32>, arrays: MissingArrays) {
         self.blocks.insert(blocks);
-        for (_, number) in arrays.iter(size) {
-            self.arrays.insert(number..number + 1);
+        if arrays.count() != 0 {
+            for (_, number) in arrays.iter(size) {
+                self.arrays.insert(number..number + 1);
+            }
         }
     }
 

@@ -57,6 +57,12 @@ impl RunSet {
         run.contains(&at).then_some(at..run.end)
     }
 
+    /// Whether the last of the numbers is the one in front of `at`.
+    #[inline]
+    pub(crate) fn ends_at(&self, at: u32) -> bool {
+        self.runs.last().is_some_and(|last| last.end == at)
+    }
+
     /// The first numbers of the set in `range` without a gap.
     pub(crate) fn next_in(&self, range: Range<u32>) -> Option<Range<u32>> {
         let run = self.first_beyond(range.start)?;
@@ -81,10 +87,12 @@ impl RunSet {
 
     /// Adds the numbers of `range`. How many are new; none of them if a run more would be needed than
     /// there is room for, see [`Self::reserve`].
+    #[inline]
     pub(crate) fn insert(&mut self, range: Range<u32>) -> u32 {
         if range.is_empty() {
             return 0;
         }
+        // What grows, grows at its end.
         if let Some(last) = self.runs.last_mut() {
             if last.end == range.start {
                 let added = range.end - range.start;
@@ -93,6 +101,10 @@ impl RunSet {
                 return added;
             }
         }
+        self.insert_anywhere(range)
+    }
+
+    fn insert_anywhere(&mut self, range: Range<u32>) -> u32 {
         // Those that overlap it or touch it become one with it.
         let first = self.runs.partition_point(|run| run.end < range.start);
         let end = self.runs.partition_point(|run| run.start <= range.end);
@@ -255,6 +267,20 @@ mod tests {
             _ => random(state) % 6,
         };
         start..(start + len).min(NUMBERS)
+    }
+
+    #[test]
+    fn it_ends_behind_its_last_number() -> Result {
+        let mut set = RunSet::new();
+        assert!(!set.ends_at(0));
+        set.reserve(2, GFP_KERNEL)?;
+        set.insert(3..5);
+        set.insert(8..9);
+        assert!(set.ends_at(9));
+        for at in [0, 3, 5, 8, 10] {
+            assert!(!set.ends_at(at));
+        }
+        Ok(())
     }
 
     #[test]

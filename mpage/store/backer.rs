@@ -53,6 +53,29 @@ pub trait Backer: 'static {
         max: BlockCount,
     ) -> Result<Backed<'i, Self::Promise<'i>>>;
 
+    /// As [`Self::back`] for all of `count` blocks (at least 1), if it is known at once how they are had:
+    /// they have had a place, or they are promised now. [`None`] in all other cases; then
+    /// [`Self::back`] is asked. Who asks fills all of each block, or has what is in memory of it.
+    ///
+    /// `is_behind` says that they begin at the end of the file or behind it; otherwise all of them are
+    /// in the file, at least in part.
+    ///
+    /// For who writes in small pieces, for each of which this is called: nothing is waited for, and no
+    /// memory allocated.
+    #[inline]
+    fn back_at_once<'i>(
+        inode: &'i <Self::Mapper as BlockMapper>::Inode,
+        at: LogicalBlock,
+        count: BlockCount,
+        is_behind: bool,
+    ) -> Option<Option<Self::Promise<'i>>> {
+        if is_behind {
+            return None;
+        }
+        let mapping = Self::Mapper::default().recall(inode, at, count)?;
+        (mapping.len().0 >= count.0).then_some(None)
+    }
+
     /// The first `blocks` of the promised blocks have been filled. They become dirty before the folio
     /// is unlocked; the rest of the promise comes back.
     fn keep(promise: Self::Promise<'_>, blocks: BlockCount);

@@ -75,6 +75,7 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
     type Inode = InodeOf<B>;
     type Promise<'i> = B::Promise<'i>;
 
+    #[inline]
     fn begin<'i>(
         called: Called,
         inode: &ExclusiveInode<'i, InodeOf<B>>,
@@ -89,11 +90,12 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
             called.drops_behind(),
         )?;
         let place = WritePlace::new(folio, old_end, pos, len)?;
-        let (blocks, backing, promise) = back::<B>(&place)?;
+        let (blocks, backing, promise) = back::<B>(&place, size)?;
         place.ready(blocks, backing, promise)
     }
 
-    fn end<'i>(mut write: CopiedWrite<'i, InodeOf<B>, B::Promise<'i>>) -> usize {
+    #[inline]
+    fn end<'i>(mut write: CopiedWrite<'_, 'i, InodeOf<B>, B::Promise<'i>>) -> usize {
         let inode = write.inode();
         let (written, end) = write.commit(|promise, blocks| B::keep(promise, BlockCount(blocks)));
         if written != 0 && end > plain(inode.inode()).size() {
@@ -101,7 +103,6 @@ impl<B: Backer> FileWrites for FolioWrites<B> {
             // old end, or somebody could have stored behind it.
             inode.write_size(end);
         }
-        write.unlock();
         written
     }
 
@@ -183,6 +184,7 @@ fn may_be_given<I: InodeType>(inode: &I) -> bool {
 /// left: about as many. Who appends in small pieces goes on with that, so a folio at the end of a file
 /// grows with the file: it has a quarter of that, and no more than 256 KiB. Blocks of it that are behind
 /// the end are not valid, so they cost only memory.
+#[inline]
 fn folio_size(pos: u64, len: usize, file_size: u64) -> usize {
     const MOST: u64 = 256 << 10;
     match pos == file_size {
@@ -204,7 +206,6 @@ enum Given<'i, P> {
 /// # Errors
 ///
 /// The mapper's; `EIO` if its answer makes no sense.
-#[inline]
 fn give<'i, B: Backer>(
     inode: &'i InodeOf<B>,
     folio: &Folio,
@@ -226,6 +227,39 @@ fn give<'i, B: Backer>(
 /// how, and with what promise.
 #[inline]
 fn back<'i, B: Backer>(
+    place: &WritePlace<'i, InodeOf<B>>,
+    file_size: u64,
+) -> Result<(u32, Backing, Option<B::Promise<'i>>)> {
+    match back_at_once::<B>(place, file_size) {
+        Some(promise) => Ok((place.touched().len() as u32, Backing::Old, promise)),
+        None => back_any::<B>(place),
+    }
+}
+
+/// As [`back`] where nothing has to be read or zeroed, and the blocks are known: such are all but few of
+/// the writes of who writes in small pieces.
+#[inline]
+fn back_at_once<'i, B: Backer>(
+    place: &WritePlace<'i, InodeOf<B>>,
+    file_size: u64,
+) -> Option<Option<B::Promise<'i>>> {
+    if !place.covers_edges() && !place.folio.is_uptodate() {
+        return None;
+    }
+    let inode = place.folio.inode();
+    let touched = place.touched();
+    let at = file_block(inode, &place.folio, touched.start);
+    let is_behind = at.0 << plain(inode).block_bits() >= file_size;
+    // One that goes on behind the end is for who asks about the blocks in front of it first.
+    if !is_behind && place.end() > file_size {
+        return None;
+    }
+    B::back_at_once(inode, at, BlockCount(touched.len() as u32), is_behind)
+}
+
+/// As [`back`], of any write.
+#[inline(never)]
+fn back_any<'i, B: Backer>(
     place: &WritePlace<'i, InodeOf<B>>,
 ) -> Result<(u32, Backing, Option<B::Promise<'i>>)> {
     let touched = place.touched();
@@ -379,6 +413,7 @@ fn file_blocks_of<'i>(mapping: &Mapping<&'i BlockDevice>, max: u32) -> Result<Fi
 }
 
 /// The number in the file of a block of a folio.
+#[inline]
 fn file_block<I: InodeType>(inode: &I, folio: &Folio, block: u32) -> LogicalBlock {
     let first = folio.position() >> plain(inode).block_bits();
     LogicalBlock(first + u64::from(block))

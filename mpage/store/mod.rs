@@ -114,6 +114,17 @@ fn grab<'i, M: BlockMapper>(
     if pos <= plain(inode.inode()).size() {
         return Ok((GrabbedFolio::sized(inode, pos, size, drops_behind)?, None));
     }
+    grab_behind_gap::<M>(inode, pos, size, drops_behind)
+}
+
+/// As [`grab`], behind the end of the file.
+#[inline(never)]
+fn grab_behind_gap<'i, M: BlockMapper>(
+    inode: &ExclusiveInode<'i, M::Inode>,
+    pos: u64,
+    size: usize,
+    drops_behind: bool,
+) -> Result<Grabbed<'i, M::Inode>> {
     match OldEnd::clear::<M>(inode, pos)?.map(|end| end.into_folio_of(pos)) {
         None => Ok((GrabbedFolio::sized(inode, pos, size, drops_behind)?, None)),
         Some(Ok(folio)) => Ok((folio, None)),

@@ -52,6 +52,7 @@ impl<'a, I> ExclusiveInode<'a, I> {
 
 impl<I: InodeType> ExclusiveInode<'_, I> {
     /// Sets the size of the file in bytes; not more than a file can have. C: `i_size_write()`.
+    #[inline]
     pub(crate) fn write_size(&self, size: u64) {
         let inode: &Inode = self.0.as_ref();
         let size = i64::try_from(size).unwrap_or(i64::MAX);

@@ -138,6 +138,7 @@ impl<T: FileSystem> InodeView<T> {
         DeviceNumber::from_raw(unsafe { (*self.as_raw()).i_rdev })
     }
 
+    #[inline]
     fn has_flags(&self, flags: u32) -> bool {
         // SAFETY: The inode is valid; C reads the flags without a lock.
         unsafe { ptr::addr_of!((*self.as_raw()).i_flags).read_volatile() & flags != 0 }
@@ -155,6 +156,7 @@ impl<T: FileSystem> InodeView<T> {
 
     /// Whether what is written is on the device when the call returns, because the file or the
     /// mount asks for it. C: `IS_SYNC()`.
+    #[inline]
     pub fn is_sync(&self) -> bool {
         self.has_flags(bindings::S_SYNC) || self.super_block().is_synchronous()
     }

@@ -10,7 +10,6 @@ use crate::{
 };
 use core::ptr;
 use kernel::{
-    ffi::c_int,
     sync::atomic::{
         Acquire,
         Atomic, //
@@ -88,12 +87,10 @@ impl Inode {
     }
 
     /// Marks the inode to be written. C: `mark_inode_dirty()`.
+    #[inline]
     pub fn mark_dirty(&self) {
-        let flags = bindings::inode_state_flags_enum_I_DIRTY_SYNC
-            | bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
-            | bindings::inode_state_flags_enum_I_DIRTY_PAGES;
         // SAFETY: The inode is valid.
-        unsafe { bindings::__mark_inode_dirty(self.as_raw(), flags as c_int) }
+        unsafe { bindings::rust_mpage_helper_mark_inode_dirty(self.as_raw()) }
     }
 
     /// Base-2 logarithm of the block size in bytes.

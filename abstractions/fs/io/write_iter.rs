@@ -149,8 +149,6 @@ where
             if left == 0 {
                 return Ok(());
             }
-            // SAFETY: The mapping is valid, and no folio locked.
-            unsafe { bindings::balance_dirty_pages_ratelimited(mapping) };
             // SAFETY: Only looks at this task.
             if unsafe { bindings::rust_mpage_helper_fatal_signal_pending() } {
                 return Err(EINTR);
@@ -160,11 +158,18 @@ where
             let begun = A::Writes::begin(called, inode, progress.pos, len);
             let len = begun.as_ref().map_or(len, |folio| folio.len());
             progress.ready = progress.ready.max(progress.pos + len as u64);
-            let folio = begun?;
+            let mut folio = begun?;
+            let was_dirty = folio.is_dirty();
             // SAFETY: The iterator is valid, a source, and the caller's.
             let copy = unsafe { folio.copy_from(from) };
             let copied = copy.copied();
             let counts = A::Writes::end(copy);
+            drop(folio);
+            if !was_dirty {
+                // For pages that have become dirty, as it asks to be called; C calls it for all.
+                // SAFETY: The mapping is valid, and no folio locked.
+                unsafe { bindings::balance_dirty_pages_ratelimited(mapping) };
+            }
             // SAFETY: So many more bytes were copied than count.
             unsafe {
                 if counts < copied {

@@ -22,17 +22,20 @@ use kernel::sync::atomic::{
 
 impl AnySuperBlock {
     /// All the flags, `SB_*`.
+    #[inline]
     fn flags(&self) -> &Atomic<usize> {
         // SAFETY: The superblock is valid, and the field is aligned. C reads and writes it in one
         // piece, without a lock.
         unsafe { Atomic::from_ptr(ptr::addr_of_mut!((*self.as_raw()).s_flags)) }
     }
 
+    #[inline]
     fn has_flags(&self, flags: usize) -> bool {
         self.flags().load(Relaxed) & flags != 0
     }
 
     /// Whether nothing may be written. C: `sb_rdonly()`.
+    #[inline]
     pub fn is_read_only(&self) -> bool {
         self.has_flags(bindings::RUST_MPAGE_SB_RDONLY)
     }
@@ -45,6 +48,7 @@ impl AnySuperBlock {
 
     /// Whether whatever is changed is on the device when the call returns: the mount option
     /// `sync`. C: `SB_SYNCHRONOUS`.
+    #[inline]
     pub fn is_synchronous(&self) -> bool {
         self.has_flags(bindings::RUST_MPAGE_SB_SYNCHRONOUS)
     }

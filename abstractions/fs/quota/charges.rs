@@ -43,6 +43,7 @@ use kernel::{
 
 impl AnySuperBlock {
     /// Whether quota of any kind is turned on, or suspended. C: `sb_any_quota_loaded()`.
+    #[inline]
     pub fn has_quota(&self) -> bool {
         // SAFETY: The superblock is valid; the kernel reads the word without a lock, too.
         unsafe { bindings::rust_mpage_helper_sb_any_quota_loaded(self.as_raw()) }
