@@ -6,7 +6,7 @@ ifeq ($(KERNELRELEASE),)
 PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
-export KDIR KDIR_CHECKED KSRC LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
+export KDIR KDIR_CHECKED KSRC KSRC_7_2 LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
 export FSTYPE FS PROFILE CELLS RW KERNEL XFSTESTS ARCH V
 export RUST_MPAGE_CACHE
 
@@ -28,6 +28,7 @@ help:
 	@echo '  make test                all tests, on a kernel with every check enabled'
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
 	@echo '  make broken TESTS=order  break promises on purpose: a test has to notice each'
+	@echo '  make test KERNEL=rt      the same on a kernel with PREEMPT_RT'
 	@echo '  make xfstests XFSTESTS=/path/to/a/built/tree   your tree of xfstests, on'
 	@echo '                           rust_ext2 and on C ext2; TESTS= its groups and tests'
 	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'
@@ -47,8 +48,9 @@ help:
 	@echo '  make distclean           and the cache: kernels, tools, disks'
 	@echo
 	@echo 'Variables:'
-	@echo '  KSRC=    a Linux 7.3 source tree (default: Debian, trixie-backports)'
+	@echo '  KSRC=    a Linux 7.3 source tree, or 7.2 (default: Debian, trixie-backports)'
 	@echo '  KDIR=    a prepared build of it for run and shell; KDIR_CHECKED= for test'
+	@echo '  KSRC_7_2=   a Linux 7.2 source tree, for TESTS=compat (test)'
 	@echo '  LLVM=    as in the kernel: -22, /path/to/bin/, 1'
 	@echo '  RUSTC=   BINDGEN=   paths of the tools'
 	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'

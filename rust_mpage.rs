@@ -16,6 +16,7 @@ use kernel::prelude::*;
 mod abi;
 mod abstractions;
 mod bindings;
+mod compat;
 mod mpage;
 
 pub use self::abstractions::{
@@ -26,6 +27,7 @@ pub use self::abstractions::{
     mm,
     percpu_counter, //
 };
+pub use self::compat::parameter;
 pub use self::mpage::{
     read_folio,
     readahead,
@@ -73,7 +75,7 @@ impl kernel::InPlaceModule for RustMpage {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _counters <- mpage::counters::publish(c"rust_mpage"),
-            _spare: mm::SpareMemory::new(module_parameters::spare_kib.value())?,
+            _spare: mm::SpareMemory::new(parameter(module_parameters::spare_kib.value()))?,
         }? Error)
     }
 }
@@ -89,19 +91,16 @@ impl PinnedDrop for RustMpage {
 mod tests {
     use super::{
         abstractions::fs::is_static,
-        LocalModule, //
+        compat::this_module, //
     };
-    use kernel::{
-        module::this_module,
-        prelude::*, //
-    };
+    use kernel::prelude::*;
 
     static PART_OF_THE_MODULE: u32 = 1;
 
     /// A filesystem is registered by what is dropped with the module only.
     #[test]
     fn what_is_part_of_the_module() -> Result {
-        let module = this_module::<LocalModule>();
+        let module = this_module!(crate);
         let on_the_heap = KBox::new(1u32, GFP_KERNEL)?;
         let on_the_stack = 1u32;
 

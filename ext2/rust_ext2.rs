@@ -45,6 +45,7 @@ use self::mount::Ext2;
 mod module {
     use super::RustExt2;
     use kernel::prelude::*;
+    use rust_mpage::parameter;
 
     module! {
         type: RustExt2,
@@ -54,8 +55,8 @@ mod module {
         license: "GPL v2",
         alias: ["fs-rust_ext2"],
         params: {
-            register_as_ext2: bool {
-                default: false,
+            register_as_ext2: u8 {
+                default: 0,
                 description: "Register as ext2, too (default: 0)",
             },
         },
@@ -63,7 +64,7 @@ mod module {
 
     /// Whether to register as `ext2`, too.
     pub(super) fn register_as_ext2() -> bool {
-        module_parameters::register_as_ext2.value()
+        parameter::<u8>(module_parameters::register_as_ext2.value()) != 0
     }
 }
 

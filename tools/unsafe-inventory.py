@@ -14,7 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "Documentation" / "unsafe.rst"
-ALLOWED = ("bindings/", "abstractions/", "abi/", "tests/support")
+ALLOWED = ("bindings/", "compat/", "abstractions/", "abi/", "tests/support")
 START = ".. inventory: start\n"
 END = ".. inventory: end\n"
 KINDS = {

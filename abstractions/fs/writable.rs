@@ -46,7 +46,8 @@ use crate::{
             FileWrites, //
         },
     },
-    bindings, //
+    bindings,
+    compat, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -165,7 +166,7 @@ impl<I: WritableInode> WritableVTable<I> {
                 let _ = inode.rewrite_pages();
             }
             // SAFETY: The arguments are passed on.
-            to_result(unsafe { bindings::simple_fsync_noflush(file, start, end, datasync) })?;
+            to_result(unsafe { compat::simple_fsync_noflush(file, start, end, datasync) })?;
             if inode.has_unwritten_pages() {
                 return Err(EIO);
             }

@@ -6,7 +6,8 @@
 
 use crate::{
     abstractions::fs::FileSystem,
-    bindings, //
+    bindings,
+    compat, //
 };
 use core::{
     marker::PhantomData,
@@ -72,7 +73,7 @@ pub(in crate::abstractions::fs) unsafe fn init_data<T: FileSystem>(
     // SAFETY: By the safety requirements. Slab objects do not move, so the data is pinned.
     unsafe {
         let slot = Slot::<T>::of(inode);
-        pin_init::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
+        compat::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
         // After the data and the attributes, for `is_initialised`.
         smp_mb(Write);
         ptr::addr_of_mut!((*slot).initialised).write_volatile(true);

@@ -31,7 +31,8 @@ use crate::{
         SuperBlock,
         Wait, //
     },
-    bindings, //
+    bindings,
+    compat, //
 };
 use core::{
     marker::PhantomData,
@@ -200,20 +201,22 @@ pub(in crate::abstractions::fs) struct WriteVTable<T>(PhantomData<T>);
 
 impl<T: WritableFileSystem> WriteVTable<T> {
     pub(in crate::abstractions::fs) const OPERATIONS: bindings::super_operations =
-        bindings::super_operations {
-            write_inode: Some(Self::write_inode_callback),
-            sync_inode_metadata: Some(Self::sync_inode_metadata_callback),
-            evict_inode: Some(Self::evict_inode_callback),
-            sync_fs: Some(Self::sync_fs_callback),
-            freeze_fs: Some(Self::freeze_callback),
-            unfreeze_fs: Some(Self::unfreeze_callback),
-            put_super: Some(Self::put_super_callback),
-            nr_cached_objects: Some(Self::nr_cached_objects_callback),
-            free_cached_objects: Some(Self::free_cached_objects_callback),
-            #[cfg(CONFIG_QUOTA)]
-            get_dquots: Some(InodeCache::<T>::get_dquots_callback),
-            ..SuperVTable::<T>::OPERATIONS
-        };
+        compat::super_operations(
+            Self::sync_inode_metadata_callback,
+            bindings::super_operations {
+                write_inode: Some(Self::write_inode_callback),
+                evict_inode: Some(Self::evict_inode_callback),
+                sync_fs: Some(Self::sync_fs_callback),
+                freeze_fs: Some(Self::freeze_callback),
+                unfreeze_fs: Some(Self::unfreeze_callback),
+                put_super: Some(Self::put_super_callback),
+                nr_cached_objects: Some(Self::nr_cached_objects_callback),
+                free_cached_objects: Some(Self::free_cached_objects_callback),
+                #[cfg(CONFIG_QUOTA)]
+                get_dquots: Some(InodeCache::<T>::get_dquots_callback),
+                ..SuperVTable::<T>::OPERATIONS
+            },
+        );
 
     /// # Safety
     ///
@@ -231,10 +234,10 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             this.or_dirty_again(|inode| T::write_inode(inode, pass))?;
             // SAFETY: As above.
             if unsafe { pass::is_waited_for(wbc) } {
-                // SAFETY: The inode is valid. The caller asks for its metadata next, and takes the
-                // mark back: an inode that has it never leaves memory. Who waits later asks without
-                // it, see `FsInode::sync_written()`.
-                unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
+                // Who waits later asks without the kernel, see `FsInode::sync_written()`.
+                let sync = Self::sync_inode_metadata_callback;
+                // SAFETY: The caller waits for the inode, which is valid, and has just been written.
+                to_result(unsafe { compat::sync_when_written(inode, wbc, sync) })?;
             }
             Ok(0)
         })

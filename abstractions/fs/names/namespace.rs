@@ -40,7 +40,8 @@ use crate::{
         IoctlOperations,
         Operations, //
     },
-    bindings, //
+    bindings,
+    compat, //
 };
 use core::{
     marker::PhantomData,
@@ -172,7 +173,7 @@ pub(super) struct NamespaceVTable<D>(PhantomData<D>);
 impl<D: NamespaceOperations> NamespaceVTable<D> {
     pub(in crate::abstractions::fs) const INODE: bindings::inode_operations =
         bindings::inode_operations {
-            create: Some(Self::create_callback),
+            create: Some(compat::create::<Self>),
             link: Some(Self::link_callback),
             unlink: Some(Self::unlink_callback),
             symlink: Some(Self::symlink_callback),
@@ -219,27 +220,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
     /// # Safety
     ///
     /// Called by the VFS for a directory with this table, locked exclusively, with a negative
-    /// dentry in it. So are the following that create something.
-    unsafe extern "C" fn create_callback(
-        _idmap: *mut bindings::mnt_idmap,
-        dir: *mut bindings::inode,
-        dentry: *mut bindings::dentry,
-        mode: bindings::umode_t,
-    ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name) = unsafe { Self::place(dir, dentry) };
-        from_result(|| {
-            dir.inode().initialize_quota()?;
-            let mode = mode | bindings::S_IFREG as u16;
-            let inode = D::create(&mut dir, name, mode)?;
-            // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
-        })
-    }
-
-    /// # Safety
-    ///
-    /// As of `create_callback`.
+    /// dentry in it. So are the others that create something.
     unsafe extern "C" fn mkdir_callback(
         _idmap: *mut bindings::mnt_idmap,
         dir: *mut bindings::inode,
@@ -262,7 +243,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
 
     /// # Safety
     ///
-    /// As of `create_callback`.
+    /// As of `mkdir_callback`.
     unsafe extern "C" fn mknod_callback(
         _idmap: *mut bindings::mnt_idmap,
         dir: *mut bindings::inode,
@@ -282,7 +263,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
 
     /// # Safety
     ///
-    /// As of `create_callback`, with a NUL-terminated target.
+    /// As of `mkdir_callback`, with a NUL-terminated target.
     unsafe extern "C" fn symlink_callback(
         _idmap: *mut bindings::mnt_idmap,
         dir: *mut bindings::inode,
@@ -333,7 +314,7 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
 
     /// # Safety
     ///
-    /// As of `create_callback`, with a positive dentry of a file that is locked exclusively.
+    /// As of `mkdir_callback`, with a positive dentry of a file that is locked exclusively.
     unsafe extern "C" fn link_callback(
         old_dentry: *mut bindings::dentry,
         dir: *mut bindings::inode,
@@ -426,6 +407,25 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             // SAFETY: By the safety requirements, and the flags.
             let rename = unsafe { Rename::new(old_dir, old_dentry, new_dir, new_dentry) };
             D::rename(rename).map(|()| 0)
+        })
+    }
+}
+
+impl<D: NamespaceOperations> compat::Create for NamespaceVTable<D> {
+    unsafe fn create(
+        _idmap: *mut bindings::mnt_idmap,
+        dir: *mut bindings::inode,
+        dentry: *mut bindings::dentry,
+        mode: bindings::umode_t,
+    ) -> c_int {
+        // SAFETY: By the safety requirements.
+        let (mut dir, name) = unsafe { Self::place(dir, dentry) };
+        from_result(|| {
+            dir.inode().initialize_quota()?;
+            let mode = mode | bindings::S_IFREG as u16;
+            let inode = D::create(&mut dir, name, mode)?;
+            // SAFETY: By the safety requirements.
+            unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
         })
     }
 }

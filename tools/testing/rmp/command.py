@@ -17,7 +17,7 @@ from . import ui
 # Set by our Makefile or by the make that called us; not for the commands.
 _OURS = (
     "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS",
-    "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "LLVM",
+    "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "KSRC_7_2", "LLVM",
     "RUSTC", "BINDGEN", "IMAGE", "TESTS", "SECONDS", "SEED", "ACCEL", "FSTYPE", "FS",
     "PROFILE", "CELLS", "RW", "KERNEL", "XFSTESTS", "ARCH", "V", "O", "M",
 )

@@ -13,6 +13,7 @@ from .cache import Cache
 
 TOP = Path(__file__).resolve().parents[3]
 KERNEL_SERIES = "7.3"
+OLDER = ("7.2",)  # see compat/; the tests and the series are for the one above
 
 
 def _path(name):
@@ -37,6 +38,7 @@ class Settings:
         self.kdir = _path("KDIR")
         self.kdir_checked = _path("KDIR_CHECKED")
         self.ksrc = _path("KSRC")
+        self.older = {series: _path(f"KSRC_{series.replace('.', '_')}") for series in OLDER}
         self.llvm = os.environ.get("LLVM", "")
         self.rustc = os.environ.get("RUSTC", "")
         self.bindgen = os.environ.get("BINDGEN", "")
@@ -72,8 +74,8 @@ class Settings:
                 raise ui.Fail(f"{name}={text}: it is a number, from 1 on")
         if self.rw not in ("", "0", "1", "in-place"):
             raise ui.Fail(f"RW={self.rw}: it is 0, 1 or in-place")
-        if self.kernel not in ("", "debian"):
-            raise ui.Fail(f"KERNEL={self.kernel}: it is debian, or nothing")
+        if self.kernel not in ("", "debian", "rt"):
+            raise ui.Fail(f"KERNEL={self.kernel}: it is debian, or rt (test), or nothing")
         if self.rw == "in-place" and not self.image:
             raise ui.Fail("RW=in-place: it goes with IMAGE=")
         for path in (self.top, self.cache.path):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Build the two kernels, out of the source tree, into the cache.
+"""Build the kernels, out of the source tree, into the cache.
 
 lean:    what a distribution would ship; for `make run`.
 checked: lean and every debug option that finds a bug; for `make test`.
+rt:      checked, with PREEMPT_RT; for `make test KERNEL=rt`.
+
+A small one, for an older kernel, is of series/older.py.
 
 The configuration is the kernel's defaults (alldefconfig) under our fragments.
 An option that we ask for and do not get, for lack of something it depends on,
@@ -17,12 +20,13 @@ from . import ksource
 _FRAGMENTS = {
     "lean": ["lean.config"],
     "checked": ["lean.config", "checked.config"],
+    "rt": ["lean.config", "checked.config", "rt.config"],
 }
 # what the modules call is there with these
 NEEDED = ("CONFIG_RUST", "CONFIG_BLOCK", "CONFIG_BUFFER_HEAD", "CONFIG_FS_IOMAP",
           "CONFIG_FS_MBCACHE")
 # about how many lines a build prints; for the percentage only
-_LINES = {"lean": 2540, "checked": 2390}
+_LINES = {"lean": 2540, "checked": 2390, "rt": 2390}
 _ASSIGN = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 
@@ -105,28 +109,32 @@ def given(settings, kdir, source):
     return Kernel(kdir, source, cache.digest(str(kdir), config, symvers))
 
 
+def configure(what, source, entry, options, chain, logs, target="alldefconfig"):
+    """Configure a build in `entry` with these options over those of the target; its make."""
+    (entry / "wanted.config").write_text(merged(options), encoding="utf-8")
+    make = ["make", "-C", source, f"O={entry}", *chain.make_args()]
+    env = dict(chain.environment(), KCONFIG_ALLCONFIG=str(entry / "wanted.config"))
+    command.step(f"{what}, configuration", [*make, target],
+                 logs / "kernel-config.log", env=env)
+    wrong = check_config(options, (entry / ".config").read_text(encoding="utf-8"))
+    if wrong:
+        raise ui.Fail(f"{what}: options that did not hold:\n  " + "\n  ".join(wrong))
+    return make
+
+
 def ensure(settings, flavour, source, chain):
     """The kernel of a flavour, built if it is not. Needs the cache's lock."""
     kdir = settings.kdir if flavour == "lean" else settings.kdir_checked
     if kdir:
         return given(settings, kdir, source)
     options = wanted(settings, flavour)
-    fragment = merged(options)
-    key = cache.digest(ksource.version(source), str(source), fragment,
+    key = cache.digest(ksource.version(source), str(source), merged(options),
                        chain.versions())
     logs = settings.cache.logs
 
     def build(entry):
         ksource.check_rust(source, chain, logs / "rustavailable.log")
-        (entry / "wanted.config").write_text(fragment, encoding="utf-8")
-        make = ["make", "-C", source, f"O={entry}", *chain.make_args()]
-        env = dict(chain.environment(), KCONFIG_ALLCONFIG=str(entry / "wanted.config"))
-        command.step(f"kernel ({flavour}), configuration", [*make, "alldefconfig"],
-                     logs / f"kernel-{flavour}-config.log", env=env)
-        wrong = check_config(options, (entry / ".config").read_text(encoding="utf-8"))
-        if wrong:
-            raise ui.Fail(f"kernel ({flavour}): options that did not hold:\n  " +
-                          "\n  ".join(wrong))
+        make = configure(f"kernel ({flavour})", source, entry, options, chain, logs)
         command.step(f"kernel ({flavour})", [*make, f"-j{settings.jobs}"],
                      logs / f"kernel-{flavour}.log", expect=_LINES[flavour],
                      env=chain.environment(), prefix="  ")

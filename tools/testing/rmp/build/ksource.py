@@ -11,7 +11,7 @@ import re
 import subprocess
 
 from .. import cache, command, ui
-from ..settings import KERNEL_SERIES
+from ..settings import KERNEL_SERIES, OLDER
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITE = "trixie-backports"
@@ -29,6 +29,17 @@ def version(tree):
     if "PATCHLEVEL" not in fields:
         raise ui.Fail(f"{tree} is no kernel source tree: its Makefile has no version")
     return "{VERSION}.{PATCHLEVEL}.{SUBLEVEL}{EXTRAVERSION}".format(**fields)
+
+
+def series_of(release):
+    """ "7.3" of "7.3.4" or "7.3.4+deb13-amd64". """
+    return ".".join(re.split(r"[.+-]", release)[:2])
+
+
+def check_series(what, release, known):
+    """Refuse another kernel than these."""
+    if series_of(release) not in known:
+        raise ui.Fail(f"{what} is Linux {release}; this needs {' or '.join(known)}")
 
 
 def of_build(kdir):
@@ -112,13 +123,11 @@ def fetch(settings):
     return entry / "tree"
 
 
-def tree(settings):
-    """The source tree to use. Needs the cache's lock."""
+def tree(settings, older=OLDER):
+    """The source tree to use; `older` are kernels that will do, too. Needs the cache's
+    lock."""
     if settings.ksrc:
-        found = version(settings.ksrc)
-        if not found.startswith(KERNEL_SERIES + "."):
-            raise ui.Fail(f"{settings.ksrc} is Linux {found}; "
-                          f"this needs {KERNEL_SERIES}")
+        check_series(settings.ksrc, version(settings.ksrc), (KERNEL_SERIES, *older))
         return settings.ksrc
     if settings.kdir:
         found = of_build(settings.kdir)
@@ -137,6 +146,10 @@ def check_kdir(kdir):
         if not (kdir / name).exists():
             raise ui.Fail(f"KDIR={kdir} is no kernel for Rust modules: "
                           f"{why} (no {name})")
+    release = kdir / "include/config/kernel.release"
+    if release.exists():
+        check_series(f"KDIR={kdir}", release.read_text(encoding="utf-8").strip(),
+                     (KERNEL_SERIES, *OLDER))
 
 
 def check_rust(source, chain, log):

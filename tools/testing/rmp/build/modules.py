@@ -47,8 +47,9 @@ def mirror(top, target):
         shutil.copy2(top / path, copy)
 
 
-def ensure(settings, kernel, chain, clippy=False):
-    """Directory with the modules and modules.order. Needs the cache's lock."""
+def ensure(settings, kernel, chain, clippy=False, strict=False):
+    """Directory with the modules and modules.order; if strict, a warning is an error.
+    Needs the cache's lock."""
     kind = "clippy" if clippy else "modules"
     key = cache.digest(kernel.key, source_key(settings.top), chain.versions())
     log = settings.cache.logs / f"{kind}-{kernel.build.name}.log"
@@ -57,12 +58,13 @@ def ensure(settings, kernel, chain, clippy=False):
         source, objects = entry / "source", entry / "objects"
         mirror(settings.top, source)
         objects.mkdir()
-        words = [f"M={source}", f"MO={objects}", f"-j{settings.jobs}", "modules"]
+        argv = kernel.make(chain, f"M={source}", f"MO={objects}",
+                           f"-j{settings.jobs}", "modules")
         if clippy:
-            words.insert(0, "CLIPPY=1")
+            argv.append("CLIPPY=1")
         what = "clippy" if clippy else "modules"
-        command.step(what, kernel.make(chain, *words), log, env=chain.environment())
-        if clippy:
+        command.step(what, argv, log, env=chain.environment())
+        if clippy or strict:
             _no_warnings(log)
 
     return settings.cache.make(kind, key, build) / "objects"
@@ -70,12 +72,13 @@ def ensure(settings, kernel, chain, clippy=False):
 
 def _no_warnings(log):
     text = log.read_text(encoding="utf-8", errors="replace")
-    found = [line for line in text.splitlines()
-             if line.startswith(("warning:", "error:")) or ": warning:" in line]
+    # the objtool of an older kernel does not know what functions of a newer Rust never return
+    found = [line for line in text.splitlines() if ": warning: objtool:" not in line
+             and (line.startswith(("warning:", "error:")) or ": warning:" in line)]
     if found:
         at = text.index(found[0])
         shown = "\n".join("    " + line for line in text[at:].splitlines()[:40])
-        raise ui.Fail(f"clippy has {len(found)} warnings; the first:\n{shown}\n"
+        raise ui.Fail(f"the compiler has {len(found)} warnings; the first:\n{shown}\n"
                       f"the whole log: {log}")
 
 

@@ -13,7 +13,7 @@ import re
 
 CRATES = {"rust_mpage.rs": "rust_mpage", "ext2/rust_ext2.rs": "rust_ext2"}
 # From the ground up. What is in no folder is the crate's root, above all.
-LAYERS = ("bindings", "abstractions", "mpage", "abi")
+LAYERS = ("bindings", "compat", "abstractions", "mpage", "abi")
 # Where files of several folders may not point to each other in a circle.
 APART = ("rust_mpage",)
 

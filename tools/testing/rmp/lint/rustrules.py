@@ -12,7 +12,7 @@ Leaves out: references that a macro makes, and slices.
 
 import re
 
-PLACES = ("abi/", "abstractions/", "bindings/", "tests/support")
+PLACES = ("abi/", "abstractions/", "bindings/", "compat/", "tests/support")
 _CAST = re.compile(r"^[^;,{}]*\.cast(?:\(\)|::<)")
 _REBORROW = re.compile(r"&\s*(?:mut\s+)?(?:\*|\(\s*\*)(?=\s*[\w(])")
 _POINTER = re.compile(r"unsafe\s*\{\s*(?:self\s*\.\s*)?\w+\s*\.\s*as_(?:ref|mut)\(\)")

@@ -91,7 +91,7 @@ def place(settings):
     with settings.cache.locked():
         chain = Toolchain(settings)
         chain.prepare()
-        source = ksource.tree(settings)
+        source = ksource.tree(settings, older=())
     with Cache(settings.cache.path / "kunit").locked():
         yield Place(settings, source, chain)
 

@@ -32,7 +32,7 @@ def main(settings):
     if not settings.ksrc:
         raise ui.Fail("patches are made for a kernel's source: "
                       f"make series KSRC=/path/to/linux-{KERNEL_SERIES}")
-    kernel = ksource.tree(settings)
+    kernel = ksource.tree(settings, older=())
     out = settings.top / "series"
     made = patches.write(settings.top, kernel, out, patches.identity_of(settings.top))
     for path in made:

@@ -15,7 +15,7 @@ DOCUMENTS = "Documentation/filesystems/rust_mpage"
 # A patch each, and the folders whose files come with it; its message is
 # tools/series/NUMBER-NAME.txt.
 STAGES = {
-    "abstractions": ("bindings", "abstractions"),
+    "abstractions": ("bindings", "compat", "abstractions"),
     "mpage": ("mpage",),
     "abi": ("abi", "include"),
     "ext2": ("ext2",),
@@ -29,6 +29,7 @@ DOCUMENT_NAMES = ("adding-a-wrapper.rst", "counters.rst", "design.rst", "ext2.rs
                   "locking.rst", "reading.rs", "unsafe.rst", "writing.rs", "writing.rst")
 OPTIONS = {"RUST_MPAGE": "abstractions", "RUST_EXT2": "ext2",
            "RUST_MPAGE_KUNIT_TEST": "tests", "RUST_MPAGE_LIVEPATCH": "livepatch"}
+_OLDER = re.compile(r"compat/(?:Kbuild|linux_\d.*)")
 _UNUSED = """
 // What is not used yet is by the patches that follow.
 #![allow(dead_code, unused_imports)]
@@ -53,6 +54,8 @@ def place(path):
     folder, _, rest = path.partition("/")
     if path == "Kbuild":
         return 1, f"{HOME}/Makefile"
+    if _OLDER.match(path):
+        return None
     if not rest:
         return 1, f"{HOME}/{path}"
     if folder == "include":
@@ -70,11 +73,18 @@ def render(path, text, stage):
         return makefile(text, stage)
     if path == "rust_mpage.rs":
         text = crate_root(text, stage)
+    if path == "compat/mod.rs":
+        text = this_kernel(text)
     if path == "bindings/bindings_helper.h" and stage < of_folder("abi"):
         text = text.replace("#include <linux/rust_mpage.h>\n", "")
     text = re.sub(rf"\bDocumentation/({'|'.join(map(re.escape, DOCUMENT_NAMES))})",
                   rf"{DOCUMENTS}/\1", text)
     return reflow.rust(text) if path.endswith(".rs") else text
+
+
+def this_kernel(text):
+    """compat/mod.rs without the other kernels."""
+    return re.sub(r"^#\[cfg_attr\(linux_\w+, path = .*\)\]\n", "", text, flags=re.M)
 
 
 def makefile(text, stage):

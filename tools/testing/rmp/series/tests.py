@@ -37,7 +37,11 @@ for name in rust_mpage rust_ext2 rust_mpage_test rust_mpage_contract; do
 done
 mount -t rust_ext2 /dev/vdb /mnt
 for file in /bin/*; do cmp $file /mnt/$file; done
-cp /bin/sh /mnt/again
+cp -r /bin /mnt/again
+umount /mnt
+mount -t rust_ext2 /dev/vdb /mnt
+for file in /bin/*; do cmp $file /mnt/again/${file##*/}; done
+rm -r /mnt/again
 umount /mnt
 for name in rust_mpage_contract rust_mpage_test rust_ext2 rust_mpage; do
     rmmod $name
@@ -120,9 +124,9 @@ def suites(text):
             [match[2] for match in found if match and match[1]])
 
 
-def modules(settings, build, out):
-    """Each module is loaded, runs its suites, and goes again."""
-    objects = [next(build.glob(f"fs/rust_mpage/**/{name}.ko")) for name in _NAMES]
+def modules(settings, build, folder, out):
+    """Each module, of this folder, is loaded, runs its suites, and goes again."""
+    objects = [next(folder.glob(f"**/{name}.ko")) for name in _NAMES]
     boot = _Boot(build, out, "modules", _MODULES, ["rootfstype=ext2"], objects)
     second = root.make(boot.image.parent / "second", "")
     wrong, _ = boot.run(accel.known(settings), [second])
@@ -136,6 +140,7 @@ def modules(settings, build, out):
 
 
 _BUILT_IN = dict.fromkeys(_OURS, "y") | {"CONFIG_EXT2_FS": "n"}
+_MIXED = {**dict.fromkeys(_OURS, "m"), "CONFIG_RUST_MPAGE": "y", "CONFIG_EXT2_FS": "y"}
 _MODULAR = dict.fromkeys(_OURS, "m") | {"CONFIG_EXT2_FS": "y"}
 
 
@@ -168,7 +173,10 @@ ALL = {
     "inkernel.root": (_BUILT_IN, lambda settings, _, *words: built_in(settings, *words)),
     "inkernel.patches": (_BUILT_IN, lambda settings, here, build, _:
                          each_patch(settings, here, build)),
-    "inkernel.modules": (_MODULAR, lambda settings, _, *words: modules(settings, *words)),
+    # it is built, which is what can fail
+    "inkernel.mixed": (_MIXED, lambda *_: []),
+    "inkernel.modules": (_MODULAR, lambda settings, _, build, out:
+                         modules(settings, build, build / "fs/rust_mpage", out)),
 }
 
 

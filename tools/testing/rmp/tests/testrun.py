@@ -25,6 +25,7 @@ from ..guest import accel, guest, logscan
 from ..guest.prepared import Prepared
 from ..images import images
 from ..images import recipes  # pylint: disable=unused-import  # registers them
+from ..series import older
 from ..series import tests as inkernel
 from ..without import tests as without
 from . import ktap, labels, panics, powercut
@@ -355,17 +356,24 @@ def without_options(settings, outcome):
         without.run(settings, wanted, outcome)
 
 
+def on_older(settings, outcome):
+    """The tests of older kernels: by name only."""
+    wanted = [name for name in older.NAMES if settings.tests and selected(settings, name)]
+    older.run(settings, wanted, outcome)
+
+
 def main(settings):
     settings.check_patterns()
     outcome = Outcome()
     on_debian(settings, outcome)
     in_tree(settings, outcome)
     without_options(settings, outcome)
-    if settings.tests and all(text.startswith(("debian", "inkernel", "without"))
+    on_older(settings, outcome)
+    if settings.tests and all(text.startswith(("debian", "inkernel", "compat", "without"))
                               for text in settings.tests):
         return outcome.close(settings.cache.path / "results", 0)
     with settings.cache.locked():
-        prepared = Prepared(settings, "checked")
+        prepared = Prepared(settings, "rt" if settings.kernel == "rt" else "checked")
         pictures = ensure_images(settings)
         folders = {"disk": ensure_image_disk(settings, pictures),
                    "tools": testtools.ensure(settings),
