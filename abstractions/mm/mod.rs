@@ -74,9 +74,8 @@ pub use self::spare::{
 };
 pub(crate) use self::spare_objects::SpareMemory;
 pub use self::spare_objects::{
-    GivenUp,
     Spare,
-    SpareMember, //
+    SpareParts, //
 };
 pub(crate) use self::write_folio::WritePlace;
 pub use self::write_folio::{

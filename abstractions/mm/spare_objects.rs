@@ -10,8 +10,11 @@
 //!
 //! C header: [`include/linux/shrinker.h`](srctree/include/linux/shrinker.h)
 //!
-//! Locks: `OBJECTS`, a spinlock. No memory is allocated or freed with it held, and who is asked to
-//! give up memory only tries to take a lock: so memory reclaim may come here from anywhere.
+//! Nothing here calls the owner: it sees that its memory is gone when it looks. So it does not matter to
+//! who wants memory what becomes of an owner meanwhile, and of the module that it is of.
+//!
+//! Locks: `OBJECTS`, a spinlock, inside of the mutex of a [`Spare`]. No memory is allocated or freed with
+//! it held, and of who is asked the mutex is only tried: so memory reclaim may come here from anywhere.
 //!
 //! Left out: what belongs to which cgroup. A cgroup at its limit gets none, or gets it back with the
 //! inodes that have it.
@@ -29,6 +32,7 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
+    new_mutex,
     prelude::*,
     rbtree::{
         RBTree,
@@ -39,41 +43,134 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
+            Relaxed,
             Release, //
         },
-        Arc, //
+        Arc,
+        LockedBy,
+        Mutex, //
     },
 };
 
-/// Something that has memory which it can do without.
-pub trait Spare: Send + Sync {
-    /// Whether it was used since this was asked last.
-    fn take_used(&self) -> bool;
-
-    /// Gives up its memory, which the caller frees; it is asked no more then, until
-    /// it enters again. `None` if that cannot be had now. Called with a spinlock held.
-    fn give_up(&self) -> Option<GivenUp>;
-}
-
-/// Memory that was given up.
+/// Memory of one owner.
 #[derive(Default)]
-pub struct GivenUp {
+pub struct SpareParts {
     /// Words.
     pub words: Option<SpareSlice<u64>>,
     /// Bytes.
     pub bytes: Option<SpareSlice<u8>>,
 }
 
-impl GivenUp {
+impl SpareParts {
     fn len(&self) -> usize {
         self.words.as_ref().map_or(0, |words| size_of_val(&**words))
             + self.bytes.as_ref().map_or(0, |bytes| bytes.len())
     }
 }
 
+/// What the list has of an owner: nothing of the owner's own, which may be code of a module that goes.
+#[pin_data]
+struct Holding {
+    /// Whether it was used since this was asked last: 0 or 1.
+    used: Atomic<u32>,
+    /// Its number in the list, or [`NOT_IN`]. Changes with `OBJECTS` locked.
+    number: Atomic<u64>,
+    #[pin]
+    parts: Mutex<SpareParts>,
+}
+
+const NOT_IN: u64 = 0;
+
+/// Memory that its owner can do without, and what is there to be known of it, `P`; behind one lock.
+///
+/// Once it was [entered](Self::enter) the memory may be gone whenever nobody has the lock: then
+/// `SpareParts` is empty, and the owner has to enter again.
+///
+/// Locks: a mutex. Memory reclaim only tries to take it.
+pub struct Spare<P> {
+    holding: Arc<Holding>,
+    plain: LockedBy<P, SpareParts>,
+}
+
+impl<P> Spare<P> {
+    /// No memory yet.
+    pub fn new(plain: P) -> Result<Self> {
+        let holding = Arc::pin_init(
+            pin_init!(Holding {
+                used: Atomic::new(1),
+                number: Atomic::new(NOT_IN),
+                parts <- new_mutex!(SpareParts::default(), "rust_mpage_spare"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        Ok(Self {
+            plain: LockedBy::new(&holding.parts, plain),
+            holding,
+        })
+    }
+
+    /// Does something with the memory and with what is known of it. May sleep.
+    #[inline]
+    pub fn with<R>(&self, act: impl FnOnce(&mut SpareParts, &mut P) -> R) -> R {
+        let mut locked = self.holding.parts.lock();
+        let mut parts = core::mem::take(&mut *locked);
+        let result = act(&mut parts, self.plain.access_mut(&mut locked));
+        *locked = parts;
+        result
+    }
+
+    /// Says that the memory is used.
+    #[inline]
+    pub fn note_used(&self) {
+        if self.holding.used.load(Relaxed) == 0 {
+            self.holding.used.store(1, Relaxed);
+        }
+    }
+
+    /// Whether the memory may be asked for: it has been entered, and was not given up since.
+    #[inline]
+    pub fn is_in(&self) -> bool {
+        self.holding.number.load(Relaxed) != NOT_IN
+    }
+
+    /// Has the memory asked for from now on, when there is need of some. Whether it is: not if there is
+    /// no memory for that.
+    pub fn enter(&self) -> bool {
+        if self.is_in() {
+            return true;
+        }
+        let node = without_fs_reclaim(|| RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT));
+        let (Ok(node), Some(mut objects)) = (node, objects()) else {
+            return false;
+        };
+        // Another one may have been here meanwhile; its node is freed without the lock.
+        let left_over = objects.insert(node, &self.holding);
+        drop(objects);
+        drop(left_over);
+        true
+    }
+
+    /// Has it asked for no more.
+    pub fn leave(&self) {
+        if !self.is_in() {
+            return;
+        }
+        let node = objects().and_then(|mut objects| objects.remove(&self.holding));
+        drop(node);
+    }
+}
+
+impl<P> Drop for Spare<P> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+type Node = RBTreeNode<u64, Arc<Holding>>;
+
 struct Objects {
     /// `None` as long as there were none.
-    by_number: Option<RBTree<u64, Arc<dyn Spare>>>,
+    by_number: Option<RBTree<u64, Arc<Holding>>>,
     count: usize,
     next_number: u64,
     /// The number of who is asked next, or of one before.
@@ -85,7 +182,7 @@ kernel::sync::global_lock! {
     unsafe(uninit) static OBJECTS: SpinLock<Objects> = Objects {
         by_number: None,
         count: 0,
-        next_number: 0,
+        next_number: NOT_IN + 1,
         hand: 0,
     };
 }
@@ -102,61 +199,44 @@ fn objects() -> Option<kernel::sync::GlobalGuard<OBJECTS>> {
     (STATE.0.load(Acquire) == READY).then(|| OBJECTS.lock())
 }
 
-/// The entry of an object among those that have memory to give up. Dropped, nobody asks it any more.
-#[must_use = "nobody asks it any more"]
-pub struct SpareMember(u64);
-
-impl SpareMember {
-    /// Enters an object. `None` if there is no memory.
-    pub fn new(object: Arc<dyn Spare>) -> Option<Self> {
-        let node = without_fs_reclaim(|| RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)).ok()?;
-        let mut objects = objects()?;
-        let number = objects.next_number;
-
-        objects.next_number = number.wrapping_add(1);
-        objects.count += 1;
-        let replaced = objects
-            .by_number
-            .get_or_insert_with(RBTree::new)
-            .insert(node.into_node(number, object));
-        drop(objects);
-        drop(replaced);
-        Some(Self(number))
-    }
-
-    /// Whether the object is asked still: it has not given up its memory.
-    pub fn is_in(&self) -> bool {
-        objects().is_some_and(|objects| {
-            let by_number = objects.by_number.as_ref();
-            by_number.is_some_and(|by_number| by_number.get(&self.0).is_some())
-        })
-    }
-}
-
-impl Drop for SpareMember {
-    fn drop(&mut self) {
-        let Some(mut objects) = objects() else {
-            return;
-        };
-        let object = objects
-            .by_number
-            .as_mut()
-            .and_then(|by_number| by_number.remove_node(&self.0));
-        objects.count -= usize::from(object.is_some());
-        drop(objects);
-        drop(object);
-    }
-}
-
 /// What has become of one who was asked.
 enum Answer {
     /// It has used its memory, or cannot give it up now.
     Stays,
     /// It has left; its node, and what it has given up, are to be freed without the lock.
-    Leaves(RBTreeNode<u64, Arc<dyn Spare>>, GivenUp),
+    Leaves(Node, SpareParts),
 }
 
 impl Objects {
+    /// Inserts one. The node, if it is in already.
+    fn insert(
+        &mut self,
+        node: RBTreeNodeReservation<u64, Arc<Holding>>,
+        holding: &Arc<Holding>,
+    ) -> Option<RBTreeNodeReservation<u64, Arc<Holding>>> {
+        if holding.number.load(Relaxed) != NOT_IN {
+            return Some(node);
+        }
+        let number = self.next_number;
+
+        self.next_number += 1;
+        self.count += 1;
+        holding.number.store(number, Relaxed);
+        // No number comes twice, so that nothing is replaced.
+        self.by_number
+            .get_or_insert_with(RBTree::new)
+            .insert(node.into_node(number, holding.clone()));
+        None
+    }
+
+    /// Removes one, if it is in.
+    fn remove(&mut self, holding: &Holding) -> Option<Node> {
+        let number = holding.number.xchg(NOT_IN, Relaxed);
+        let node = self.by_number.as_mut()?.remove_node(&number)?;
+        self.count -= 1;
+        Some(node)
+    }
+
     /// Asks the next one. `None` if there is none.
     fn ask_next(&mut self) -> Option<Answer> {
         let by_number = self.by_number.as_mut()?;
@@ -164,18 +244,23 @@ impl Objects {
             self.hand = 0;
         }
         let cursor = by_number.cursor_lower_bound_mut(&self.hand)?;
-        let (&number, object) = cursor.current();
+        let (&number, holding) = cursor.current();
 
         self.hand = number.wrapping_add(1);
-        if object.take_used() {
+        if holding.used.xchg(0, Relaxed) != 0 {
             return Some(Answer::Stays);
         }
-        let Some(given_up) = object.give_up() else {
+        let Some(parts) = holding
+            .parts
+            .try_lock()
+            .map(|mut parts| core::mem::take(&mut *parts))
+        else {
             return Some(Answer::Stays);
         };
+        holding.number.store(NOT_IN, Relaxed);
         let (_, node) = cursor.remove_current();
         self.count -= 1;
-        Some(Answer::Leaves(node, given_up))
+        Some(Answer::Leaves(node, parts))
     }
 }
 
@@ -194,9 +279,9 @@ fn ask(times: usize, bytes: usize) -> usize {
             break;
         };
         // Freed here, without the lock.
-        if let Answer::Leaves(node, given_up) = answer {
-            free += given_up.len();
-            drop((node, given_up));
+        if let Answer::Leaves(node, parts) = answer {
+            free += parts.len();
+            drop((node, parts));
         }
         if free >= bytes {
             break;
@@ -295,91 +380,65 @@ unsafe extern "C" fn scan_callback(
 #[kernel::macros::kunit_tests(rust_mpage_spare_objects)]
 mod tests {
     use super::*;
-    use kernel::sync::atomic::Relaxed;
 
-    struct Object {
-        used: Atomic<u32>,
-        asked: Atomic<u32>,
+    /// Eight words that nobody has used lately.
+    fn idle() -> Result<Spare<u32>> {
+        let spare = Spare::new(7)?;
+
+        assert!(!spare.is_in() && spare.enter());
+        spare.with(|parts, _| parts.words = SpareSlice::zeroed(8));
+        spare.holding.used.store(0, Relaxed);
+        Ok(spare)
     }
 
-    impl Spare for Object {
-        fn take_used(&self) -> bool {
-            self.used.xchg(0, Relaxed) != 0
-        }
-
-        fn give_up(&self) -> Option<GivenUp> {
-            self.asked.fetch_add(1, Relaxed);
-            None
-        }
+    fn has_memory(spare: &Spare<u32>) -> bool {
+        spare.with(|parts, _| parts.words.is_some())
     }
 
-    fn object(used: u32) -> Result<Arc<Object>> {
-        let object = Object {
-            used: Atomic::new(used),
-            asked: Atomic::new(0),
-        };
-        Ok(Arc::new(object, GFP_KERNEL)?)
-    }
-
-    fn asked(object: &Object) -> u32 {
-        object.asked.load(Relaxed)
+    fn count() -> usize {
+        objects().map_or(0, |objects| objects.count)
     }
 
     #[test]
     fn who_has_used_theirs_is_passed_over_once() -> Result {
-        let (idle, busy) = (object(0)?, object(1)?);
-        let members = (
-            SpareMember::new(idle.clone()).ok_or(ENOMEM)?,
-            SpareMember::new(busy.clone()).ok_or(ENOMEM)?,
-        );
+        let (idle, busy) = (idle()?, idle()?);
 
+        busy.note_used();
         give_up_unused(usize::MAX);
-        assert!(asked(&idle) >= 1 && busy.used.load(Relaxed) == 0);
-        let before = asked(&busy);
+        assert!(!has_memory(&idle) && !idle.is_in());
+        assert_eq!(busy.holding.used.load(Relaxed), 0);
         give_up_unused(usize::MAX);
-        assert!(asked(&busy) > before);
-        drop(members);
+        assert!(!has_memory(&busy) && !busy.is_in());
+        // What is known is the owner's.
+        assert_eq!(busy.with(|_, plain| *plain), 7);
         Ok(())
-    }
-
-    /// Gives up nothing, for it has nothing.
-    struct Giver(Object);
-
-    impl Spare for Giver {
-        fn take_used(&self) -> bool {
-            self.0.take_used()
-        }
-
-        fn give_up(&self) -> Option<GivenUp> {
-            self.0.give_up();
-            Some(GivenUp::default())
-        }
     }
 
     #[test]
     fn who_has_given_up_all_is_asked_once() -> Result {
-        let giver = Arc::new(
-            Giver(Object {
-                used: Atomic::new(0),
-                asked: Atomic::new(0),
-            }),
-            GFP_KERNEL,
-        )?;
-        let count = || objects().map_or(0, |objects| objects.count);
+        let giver = idle()?;
 
-        for times in 1..3 {
-            let member = SpareMember::new(giver.clone()).ok_or(ENOMEM)?;
+        for _ in 0..2 {
+            assert!(giver.enter() && giver.is_in());
             let before = count();
-            assert!(member.is_in());
-            ask(1, usize::MAX);
-            ask(1, usize::MAX);
-            assert_eq!(asked(&giver.0), times);
-            assert!(count() < before && !member.is_in());
+            ask(2, usize::MAX);
+            assert!(count() < before && !giver.is_in());
             // It takes nobody else off.
             let before = count();
-            drop(member);
+            giver.leave();
             assert_eq!(count(), before);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn who_has_the_lock_is_not_robbed() -> Result {
+        let spare = idle()?;
+
+        spare.with(|parts, _| {
+            ask(2, usize::MAX);
+            assert!(parts.words.is_some() && spare.is_in());
+        });
         Ok(())
     }
 
@@ -388,29 +447,37 @@ mod tests {
         let mut list = KVec::new();
 
         for _ in 0..MOST_ASKED + 50 {
-            let one = object(0)?;
-            let member = SpareMember::new(one.clone()).ok_or(ENOMEM)?;
-            list.push((one, member), GFP_KERNEL)?;
+            list.push(idle()?, GFP_KERNEL)?;
         }
-        let of_all = || list.iter().map(|(one, _)| asked(one)).sum::<u32>() as usize;
+        let gone = || list.iter().filter(|one| !one.is_in()).count();
         ask(1, usize::MAX);
-        let first = of_all();
-        assert!(first <= MOST_ASKED);
+        assert!(gone() <= MOST_ASKED);
         // And those who were not are asked next.
         ask(1, usize::MAX);
         ask(1, usize::MAX);
-        assert!(list.iter().all(|(one, _)| asked(one) >= 1));
-        assert!(of_all() <= 3 * MOST_ASKED);
+        assert_eq!(gone(), list.len());
         Ok(())
     }
 
     #[test]
     fn who_has_left_is_not_asked() -> Result {
-        let gone = object(0)?;
+        let gone = idle()?;
 
-        drop(SpareMember::new(gone.clone()).ok_or(ENOMEM)?);
+        gone.leave();
         ask(2, usize::MAX);
-        assert_eq!(asked(&gone), 0);
+        assert!(has_memory(&gone));
+        Ok(())
+    }
+
+    #[test]
+    fn the_memory_of_who_forgets_it_is_had() -> Result {
+        let forgotten = idle()?;
+        let holding = forgotten.holding.clone();
+
+        core::mem::forget(forgotten);
+        ask(2, usize::MAX);
+        assert!(holding.parts.lock().words.is_none());
+        assert_eq!(holding.number.load(Relaxed), NOT_IN);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use super::{
         Table, //
     },
 };
-use rust_mpage::mm::GivenUp;
+use rust_mpage::mm::SpareParts;
 
 /// A name that is in a directory: its hash, and where its entry starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,12 +136,24 @@ impl Contents {
         self.table.remove(name.hash, name.position)
     }
 
-    /// Knows nothing any more; what is left of it.
-    pub(crate) fn forget(&mut self) -> GivenUp {
-        let old = core::mem::replace(self, Self::new());
-        GivenUp {
-            words: old.table.into_memory(),
-            bytes: old.rooms.into_memory(),
+    /// Knows nothing any more, and has no memory.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Gets its memory back. Without any nothing is known.
+    #[inline]
+    pub(crate) fn attach(&mut self, parts: SpareParts) {
+        self.table.attach(parts.words);
+        self.rooms.attach(parts.bytes);
+    }
+
+    /// Its memory, to be got back.
+    #[inline]
+    pub(crate) fn detach(&mut self) -> SpareParts {
+        SpareParts {
+            words: self.table.detach(),
+            bytes: self.rooms.detach(),
         }
     }
 

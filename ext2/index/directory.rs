@@ -12,9 +12,10 @@
 //! - a page is what was changed in it until it has been written, and on the disk afterwards. One
 //!   that could not be written stays in memory until it has been, or the inode goes.
 //!
-//! Locks: `contents`, a mutex, inside of `i_rwsem` of the directory and with no folio locked. With it
-//! held memory is allocated without entering a filesystem, so who evicts an inode may take it. Who
-//! gives up its memory only tries to take it.
+//! Its memory is [`Spare`]: it may be gone whenever nobody looks, and then nothing is known.
+//!
+//! Locks: that of `known`, a mutex, inside of `i_rwsem` of the directory and with no folio locked. With it
+//! held memory is allocated without entering a filesystem, so who evicts an inode may take it.
 
 #![deny(unsafe_code)]
 
@@ -28,60 +29,41 @@ use super::{
     rooms::Units,
     table::Candidates, //
 };
+use core::mem::take;
 use kernel::{
-    new_mutex,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
-    },
+    sync::Arc, //
 };
 use rust_mpage::{
     hash::HashKey,
-    mm::{
-        GivenUp,
-        Spare,
-        SpareMember, //
-    },
+    mm::Spare, //
 };
 
-/// What is known, and the entry among those who can give up memory, if there is any.
-struct Inner {
-    contents: Contents,
-    member: Option<SpareMember>,
-}
-
 /// The index of a directory.
-#[pin_data]
 pub(crate) struct Index {
     key: HashKey,
-    /// Whether it was used lately: 0 or 1.
-    used: Atomic<u32>,
-    #[pin]
-    inner: Mutex<Inner>,
+    known: Spare<Contents>,
 }
 
 impl Index {
     /// An index that knows nothing.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                key: HashKey::random(),
-                used: Atomic::new(1),
-                inner <- new_mutex!(
-                    Inner {
-                        contents: Contents::new(),
-                        member: None,
-                    },
-                    "ext2_index"
-                ),
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )
+        let index = Self {
+            key: HashKey::random(),
+            known: Spare::new(Contents::new())?,
+        };
+        Ok(Arc::new(index, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Does something with what is known.
+    #[inline]
+    fn with<R>(&self, act: impl FnOnce(&mut Contents) -> R) -> R {
+        self.known.with(|parts, contents| {
+            contents.attach(take(parts));
+            let result = act(contents);
+            *parts = contents.detach();
+            result
+        })
     }
 
     /// The hash of a name in this directory.
@@ -92,85 +74,58 @@ impl Index {
 
     /// Where a name with this hash may be in the covered blocks, and how many these are.
     pub(crate) fn find(&self, hash: u32) -> (Candidates, u32) {
-        self.note_used();
-        let inner = self.inner.lock();
-        (inner.contents.find(hash), inner.contents.covered())
+        self.known.note_used();
+        self.with(|contents| (contents.find(hash), contents.covered()))
     }
 
     /// How many blocks are covered.
     pub(crate) fn covered(&self) -> u32 {
-        self.inner.lock().contents.covered()
+        self.with(|contents| contents.covered())
     }
 
     /// Learns a block with `count` names, if it is the one behind the covered ones. Whether it is covered now.
     pub(crate) fn learn(
-        this: &Arc<Self>,
+        &self,
         block: u32,
         count: usize,
         names: impl Iterator<Item = Name>,
         room: Units,
     ) -> bool {
-        let mut inner = this.inner.lock();
-        if block != inner.contents.covered() {
-            // Another one has been here meanwhile, or all was given up.
-            return block < inner.contents.covered();
-        }
-        // Who has given up all is a member no more.
-        let is_member = |member: &SpareMember| block != 0 || member.is_in();
-        if !inner.member.as_ref().is_some_and(is_member) {
-            inner.member = SpareMember::new(this.clone());
-        }
-        inner.member.is_some() && inner.contents.learn(count, names, room, &Machine)
+        self.with(|contents| {
+            if block != contents.covered() {
+                // Another one has been here meanwhile, or all was given up.
+                return block < contents.covered();
+            }
+            self.known.enter() && contents.learn(count, names, room, &Machine)
+        })
     }
 
     /// The first block with room for an entry, of a directory of which `blocks` blocks, all, are
     /// covered: `Some(None)` if none has. `None` if that is not known.
     pub(crate) fn first_room(&self, needed: Units, blocks: u32) -> Option<Option<u32>> {
-        let inner = self.inner.lock();
-        (inner.contents.covered() == blocks).then(|| inner.contents.first_room(needed))
+        self.with(|contents| (contents.covered() == blocks).then(|| contents.first_room(needed)))
     }
 
     /// Notes what room a block was found to have.
     pub(crate) fn set_room(&self, block: u32, room: Units) {
-        self.inner.lock().contents.set_room(block, room);
+        self.with(|contents| contents.set_room(block, room));
     }
 
     /// Notes a change that was made, in a block.
     pub(crate) fn note(&self, change: Change, block: u32) {
-        self.note_used();
-        self.inner.lock().contents.note(change, block, &Machine);
+        self.known.note_used();
+        self.with(|contents| contents.note(change, block, &Machine));
     }
 
     /// Knows nothing any more.
     pub(crate) fn forget(&self) {
-        self.inner.lock().contents.forget();
+        self.with(Contents::forget);
     }
 
     /// Has nothing any more that others know of. The inode leaves memory.
     pub(crate) fn close(&self) {
-        let (member, contents) = {
-            let mut inner = self.inner.lock();
-            (inner.member.take(), inner.contents.forget())
-        };
-        drop(contents);
-        // Outside of its lock, for nothing but the order.
-        drop(member);
-    }
-
-    fn note_used(&self) {
-        if self.used.load(Relaxed) == 0 {
-            self.used.store(1, Relaxed);
-        }
-    }
-}
-
-impl Spare for Index {
-    fn take_used(&self) -> bool {
-        self.used.xchg(0, Relaxed) != 0
-    }
-
-    fn give_up(&self) -> Option<GivenUp> {
-        Some(self.inner.try_lock()?.contents.forget())
+        self.known.leave();
+        self.forget();
     }
 }
 
@@ -242,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_given_up_when_it_is_not_used() -> Result {
+    fn without_its_memory_it_knows_nothing() -> Result {
         let index = Index::new()?;
 
         assert!(Index::learn(
@@ -252,15 +207,11 @@ mod tests {
             [name(&index, b"one", 24)].into_iter(),
             Units::NONE
         ));
-        assert!(index.take_used() && !index.take_used());
-        index.find(7);
-        assert!(index.take_used());
-        let guard = index.inner.lock();
-        assert!(index.give_up().is_none());
-        drop(guard);
-        assert!(index
-            .give_up()
-            .is_some_and(|given_up| given_up.words.is_some()));
+        assert_eq!(index.covered(), 1);
+        // As who wants memory does it.
+        index.known.with(|parts, _| drop(take(parts)));
+        assert_eq!(positions(&index, b"one").as_deref(), Some(&[][..]));
+        index.note(Change::Removed(name(&index, b"one", 24), Units::ANY), 0);
         assert_eq!(index.covered(), 0);
         index.close();
         Ok(())

@@ -68,9 +68,19 @@ impl Rooms {
         self.len
     }
 
-    /// Its memory.
-    pub(crate) fn into_memory(self) -> Option<SpareSlice<u8>> {
-        self.nodes
+    /// Gets its memory back. Without any there are no blocks.
+    #[inline]
+    pub(crate) fn attach(&mut self, nodes: Option<SpareSlice<u8>>) {
+        if nodes.is_none() {
+            self.len = 0;
+        }
+        self.nodes = nodes;
+    }
+
+    /// Its memory, to be got back.
+    #[inline]
+    pub(crate) fn detach(&mut self) -> Option<SpareSlice<u8>> {
+        self.nodes.take()
     }
 
     fn capacity(&self) -> usize {

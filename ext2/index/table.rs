@@ -123,9 +123,19 @@ impl Table {
         self.len
     }
 
-    /// Its memory.
-    pub(crate) fn into_memory(self) -> Option<SpareSlice<u64>> {
-        self.slots
+    /// Gets its memory back. Without any there are no entries.
+    #[inline]
+    pub(crate) fn attach(&mut self, slots: Option<SpareSlice<u64>>) {
+        if slots.is_none() {
+            self.len = 0;
+        }
+        self.slots = slots;
+    }
+
+    /// Its memory, to be got back.
+    #[inline]
+    pub(crate) fn detach(&mut self) -> Option<SpareSlice<u64>> {
+        self.slots.take()
     }
 
     fn capacity(&self) -> usize {
