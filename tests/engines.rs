@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Operations of filesystems that are written against the library's Rust interface: a good one, one
-//! that gives up, and a careless one, of which nothing bad may come. No unsafe code.
+//! that gives up, and careless ones, of which nothing bad may come. No unsafe code.
 //!
 //! Locks: the folios come locked, and the library unlocks them. Nothing here takes a lock.
 
@@ -30,7 +30,8 @@ use rust_mpage::{
         Readahead,
         WritebackControl, //
     },
-    Hooked, //
+    Hooked,
+    MapSource, //
 };
 
 /// Operations that write, too.
@@ -199,5 +200,28 @@ impl Operations for Careless {
                 Ok(()) => Hooked::Handled(Err(EINVAL)),
             }
         })
+    }
+}
+
+/// Wants buffers of folios that have none.
+pub(crate) struct Buffered;
+
+impl AddressSpaceOperations for Buffered {
+    type Inode = TestInode;
+
+    fn read_folio(folio: LockedFolio<'_, TestInode>) -> Result {
+        folio.read_through_buffers(TableMapper.get_block())
+    }
+
+    fn readahead(_request: Readahead<'_, TestInode>) {}
+
+    fn bmap(_inode: &TestInode, _block: u64) -> Result<Option<u64>> {
+        Err(EINVAL)
+    }
+}
+
+impl Operations for Buffered {
+    fn writepages(mut request: WritebackControl<'_, TestInode>) -> Result {
+        request.for_each(|_, folio| folio.write_through_buffers(TableMapper.get_block()))
     }
 }

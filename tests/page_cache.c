@@ -168,6 +168,8 @@ static bool wait_unlocked(struct folio *folio)
 		msleep(20);
 	}
 	return false;
+	if (args->without_buffers)
+		mapping_set_release_always(inode->i_mapping);
 }
 
 /**

@@ -16,6 +16,7 @@
  * @block_bits: base-2 logarithm of the block size
  * @order: of all its folios
  * @table: what test_lookup() gets
+ * @without_buffers: folios have none, as of a regular file that can be written to
  */
 struct test_inode_args {
 	const struct address_space_operations *aops;
@@ -23,6 +24,7 @@ struct test_inode_args {
 	u32 block_bits;
 	u32 order;
 	void *table;
+	bool without_buffers;
 };
 
 /**

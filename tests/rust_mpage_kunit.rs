@@ -45,6 +45,8 @@ enum Engine {
     /// The crate, used in every wrong way that compiles.
     Careless,
 }
+    /// The crate, told to use buffers where folios have none.
+    Buffered,
 
 impl Engine {
     /// Both faces of the library.

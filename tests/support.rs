@@ -264,11 +264,13 @@ impl<'b> File<'b> {
                 Engine::Kernel => &raw const bindings::test_aops_kernel,
                 Engine::Dropping => &raw const operations::DROPPING,
                 Engine::Careless => &raw const operations::CARELESS,
+                Engine::Buffered => &raw const operations::BUFFERED,
             },
             size: args.size,
             block_bits: args.block_bits,
             order: args.order,
             table: ptr::from_ref::<Table>(&table).cast_mut().cast(),
+            without_buffers: args.engine == Engine::Buffered,
         };
         // SAFETY: The mount is valid by the invariants of `Bench`.
         let inode = unsafe { bindings::test_inode_new(bench.mount.as_ptr(), &c_args) };

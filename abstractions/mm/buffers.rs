@@ -24,6 +24,7 @@ use crate::{
 use core::mem::ManuallyDrop;
 use kernel::error::{
     code::{
+        EINVAL,
         EIO,
         ENOMEM, //
     },
@@ -68,9 +69,12 @@ impl<I: InodeType> LockedFolio<'_, I> {
     ///
     /// # Errors
     ///
-    /// `EIO` if the read has failed already, as on a device that is gone. (What `get_block` says
-    /// is lost in C.)
+    /// `EINVAL` if folios of the file have no buffers; it is unlocked then. `EIO` if the read has failed
+    /// already, as on a device that is gone. (What `get_block` says is lost in C.)
     pub fn read_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
+        if !self.may_have_buffers() {
+            return Err(EINVAL);
+        }
         let folio = ManuallyDrop::new(self).as_raw();
         // SAFETY: The folio is valid; the reference is given back below.
         unsafe { bindings::rust_mpage_helper_folio_get(folio) };
@@ -93,7 +97,8 @@ impl<I: InodeType> LockedFolio<'_, I> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EIO` if the folio does not have so many blocks. It is unlocked then.
+    /// `ENOMEM`; `EIO` if the folio does not have so many blocks, or none that a buffer could stand for. It
+    /// is unlocked then.
     pub(crate) fn adopt_block(
         self,
         index: usize,
@@ -107,6 +112,9 @@ impl<I: InodeType> LockedFolio<'_, I> {
         if !self.has_buffers() && self.size() == 1 << block_bits {
             self.end_read(true);
             return Ok(Adopted::Ended);
+        }
+        if !self.may_have_buffers() {
+            return Err(EIO);
         }
         // SAFETY: The folio is locked by the type invariants.
         let head = unsafe {

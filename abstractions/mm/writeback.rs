@@ -40,7 +40,10 @@ use core::{
 };
 use kernel::{
     error::{
-        code::EIO,
+        code::{
+            EINVAL,
+            EIO, //
+        },
         to_result,
         Error,
         Result, //
@@ -250,11 +253,14 @@ impl<I: InodeType> DirtyFolio<'_, I> {
     ///
     /// # Errors
     ///
-    /// What `get_block` says, which is then recorded for the file, too; the blocks that it had
-    /// mapped are being written.
+    /// `EINVAL` if folios of the file have no buffers; it is as it was then. What `get_block` says, which
+    /// is then recorded for the file, too; the blocks that it had mapped are being written.
     ///
     /// C: `block_write_full_folio()`, which is not exported.
     pub fn write_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
+        if !self.may_have_buffers() {
+            return Err(EINVAL);
+        }
         let file_size = self.file_size();
         if self.position() >= file_size {
             self.forget();

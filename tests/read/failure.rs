@@ -131,6 +131,17 @@ mod tests {
         Ok(())
     }
 
+    /// Folios of files without buffers get none.
+    #[test]
+    fn safe_no_buffers_where_there_are_none() -> Result {
+        let extents = [ext(4, Run(100))];
+        let seen = Case::new(12, &extents).run(Engine::Buffered, How::Read)?;
+        assert!(seen.results.iter().all(|result| *result == Err(EINVAL)));
+        assert!(seen.failed(&[0, 1, 2, 3]) && seen.bios_are(&[]));
+        assert!(!seen.folios.iter().any(|folio| folio.state.buffers));
+        Ok(())
+    }
+
     /// What can be read of the last block is, and the rest is zeroed.
     #[test]
     fn r12_bio_over_the_end_is_trimmed() -> Result {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     engines::{
+        Buffered,
         Careless,
         Dropping,
         Good,
@@ -88,6 +89,7 @@ const _: unsafe extern "C" fn(
 pub(super) static GOOD: kernel::bindings::address_space_operations = table::<Good>();
 pub(super) static DROPPING: kernel::bindings::address_space_operations = table::<Dropping>();
 pub(super) static CARELESS: kernel::bindings::address_space_operations = table::<Careless>();
+pub(super) static BUFFERED: kernel::bindings::address_space_operations = table::<Buffered>();
 
 /// The table of a filesystem that is written against the library's Rust interface. What is in a folio
 /// before it is read is junk.

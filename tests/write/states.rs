@@ -284,6 +284,18 @@ mod tests {
         Ok(())
     }
 
+    /// Folios of files without buffers get none, and are dirty as before.
+    #[test]
+    fn safe_no_buffers_where_there_are_none() -> Result {
+        let extents = [ext(4, Run(100))];
+        for seen in WriteCase::new(12, &extents).run_each(&[Engine::Buffered])? {
+            assert!(seen.came_to(0, Err(EINVAL), Ok(())));
+            assert!(seen.dirty_are(&[0, 1, 2, 3]) && seen.bios_are(&[]));
+            assert!(!seen.folios.iter().any(|(_, state)| state.buffers));
+        }
+        Ok(())
+    }
+
     /// A folio that a full bio hands back is as it was: dirty, and so are its buffers. Those that
     /// the bio took are clean, and their writeback ends with the bio, which is dropped.
     #[test]
