@@ -185,23 +185,42 @@ impl<T: FileSystem> InodeCache<T> {
 
     /// # Safety
     ///
-    /// Called by the VFS, once and last, for an inode of [`Self::alloc`].
+    /// Called by the VFS, once, for an inode of [`Self::alloc`] that nobody finds any more, but for its
+    /// link target and its attributes, where one may sleep.
+    pub(in crate::abstractions::fs) unsafe extern "C" fn destroy_inode_callback(
+        inode: *mut bindings::inode,
+    ) {
+        // SAFETY:
+        // - nobody uses the data any more: who visits the inode has been waited for, and lookups
+        //   without a reference, under RCU, do not lead to it;
+        // - it is initialised if the flag says so, and dropped once.
+        unsafe {
+            let slot = Slot::<T>::of(inode);
+            if (*slot).initialised {
+                (*slot).data.assume_init_drop();
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFS, once and last, for an inode of [`Self::alloc`], after
+    /// [`Self::destroy_inode_callback`].
     pub(in crate::abstractions::fs) unsafe extern "C" fn free_inode_callback(
         inode: *mut bindings::inode,
     ) {
         // SAFETY:
         // - nobody uses the inode, and so its slot, any more: this is called after a grace period;
-        // - the data is initialised if the flag says so, and dropped once;
+        // - an inode that had data has been filled;
         // - the link target is the inode's own if it is still a symbolic link, see
         //   `Operations::apply`, and null if it has none; kfree() takes both;
         // - kfree() takes any slab's objects.
         unsafe {
             let slot = Slot::<T>::of(inode);
-            if (*slot).initialised {
-                if u32::from((*inode).i_mode) & bindings::S_IFMT == bindings::S_IFLNK {
-                    bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
-                }
-                (*slot).data.assume_init_drop();
+            if (*slot).initialised
+                && u32::from((*inode).i_mode) & bindings::S_IFMT == bindings::S_IFLNK
+            {
+                bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
             }
             bindings::kfree(slot.cast());
         }

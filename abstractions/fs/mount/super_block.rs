@@ -257,6 +257,7 @@ impl<T: MountableFileSystem> SuperVTable<T> {
     pub(in crate::abstractions::fs) const OPERATIONS: bindings::super_operations =
         bindings::super_operations {
             alloc_inode: Some(Self::alloc_inode_callback),
+            destroy_inode: Some(InodeCache::<T>::destroy_inode_callback),
             free_inode: Some(InodeCache::<T>::free_inode_callback),
             evict_inode: Some(write::evict_callback::<T>),
             put_super: Some(Self::put_super_callback),

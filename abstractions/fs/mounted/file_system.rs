@@ -31,7 +31,7 @@ pub trait FileSystem: Sized + 'static {
     /// What it keeps for each mounted filesystem.
     type Data: Send + Sync;
 
-    /// What it keeps for each inode. Dropped after an RCU grace period, where nothing may sleep.
+    /// What it keeps for each inode. Dropped when the inode has left memory, perhaps by memory reclaim.
     type InodeData: Send + Sync;
 
     /// A write of metadata block `block` has failed. What is in memory is right, and is to be written
