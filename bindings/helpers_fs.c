@@ -357,19 +357,6 @@ __helper bool rust_mpage_helper_test_and_clear_bit_le(int nr, void *bits)
 	return test_and_clear_bit_le(nr, bits);
 }
 
-/* Whether an object is part of a module, or of the kernel if there is none. */
-__helper bool rust_mpage_helper_is_static(const void *object,
-					  const struct module *module)
-{
-	unsigned long address = (unsigned long)object;
-
-#ifndef MODULE
-	if (!module)
-		return __is_kernel(address);
-#endif
-	return module && within_module_core(address, module);
-}
-
 /* mark_inode_dirty(), but for who does so for each piece of a file: not called
  * if it would find nothing to do. No filesystem here has a dirty_inode().
  */

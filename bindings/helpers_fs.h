@@ -135,8 +135,6 @@ uid_t rust_mpage_helper_current_fsuid(void);
 bool rust_mpage_helper_in_group_p(gid_t kgid);
 u32 rust_mpage_helper_current_pid(void);
 bool rust_mpage_helper_test_and_clear_bit_le(int nr, void *bits);
-bool rust_mpage_helper_is_static(const void *object,
-				 const struct module *module);
 
 /* Files */
 bool rust_mpage_helper_fileattr_has_fsx(const struct file_kattr *fa);

@@ -55,6 +55,27 @@ void test_fs_unregister(void)
 	unregister_filesystem(&test_fs_type);
 }
 
+/**
+ * test_open_context - begin to mount a filesystem, and give that up
+ * @name: of its type
+ *
+ * Return: 0, or what the filesystem says.
+ */
+int test_open_context(const char *name)
+{
+	struct file_system_type *type = get_fs_type(name);
+	struct fs_context *fc;
+
+	if (!type)
+		return -ENODEV;
+	fc = fs_context_for_mount(type, 0);
+	module_put(type->owner);
+	if (IS_ERR(fc))
+		return PTR_ERR(fc);
+	put_fs_context(fc);
+	return 0;
+}
+
 static void (*call_when_idle)(void);
 
 static void be_idle(struct work_struct *work)
@@ -147,6 +168,8 @@ struct inode *test_inode_new(struct vfsmount *mnt,
 	mapping_set_gfp_mask(inode->i_mapping, GFP_HIGHUSER_MOVABLE);
 	mapping_set_folio_order_range(inode->i_mapping, args->order,
 				      args->order);
+	if (args->without_buffers)
+		mapping_set_release_always(inode->i_mapping);
 	return inode;
 }
 
@@ -168,8 +191,6 @@ static bool wait_unlocked(struct folio *folio)
 		msleep(20);
 	}
 	return false;
-	if (args->without_buffers)
-		mapping_set_release_always(inode->i_mapping);
 }
 
 /**

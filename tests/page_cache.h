@@ -82,6 +82,7 @@ void test_junk_folio(struct folio *folio);
 
 int test_fs_register(void);
 void test_fs_unregister(void);
+int test_open_context(const char *name);
 void test_when_idle(void (*call)(void));
 void test_not_idle(void);
 struct vfsmount *test_fs_mount(struct block_device *bdev,

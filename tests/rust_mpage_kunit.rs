@@ -13,6 +13,7 @@
 use kernel::prelude::*;
 
 mod engines;
+mod mounting;
 mod pattern;
 mod random;
 mod read;
@@ -44,9 +45,9 @@ enum Engine {
     Dropping,
     /// The crate, used in every wrong way that compiles.
     Careless,
-}
     /// The crate, told to use buffers where folios have none.
     Buffered,
+}
 
 impl Engine {
     /// Both faces of the library.
@@ -55,14 +56,18 @@ impl Engine {
     const ALL: [Self; 3] = [Self::Rust, Self::CInterface, Self::Kernel];
 }
 
+#[pin_data]
 struct RustMpageTest {
+    #[pin]
+    _nowhere: mounting::Registered,
     _registration: support::Registration,
 }
 
-impl kernel::Module for RustMpageTest {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Self {
+impl kernel::InPlaceModule for RustMpageTest {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _nowhere <- mounting::Registered::new(module),
             _registration: support::Registration::new()?,
-        })
+        }? Error)
     }
 }

@@ -417,6 +417,12 @@ impl TestInode {
     }
 }
 
+/// Begins to mount a filesystem of a type, and gives that up.
+pub(crate) fn open_context(name: &CStr) -> Result {
+    // SAFETY: The name is NUL-terminated.
+    to_result(unsafe { bindings::test_open_context(name.as_char_ptr()) })
+}
+
 /// The registration of the filesystem type.
 ///
 /// # Invariants
