@@ -8,6 +8,7 @@
 
 use kernel::prelude::*;
 use rust_mpage::fs::{
+    Cached,
     CreatedInode,
     ExclusiveDirectory,
     FileSystem,
@@ -15,10 +16,12 @@ use rust_mpage::fs::{
     HeldInode,
     Iget,
     InodeRef,
+    InodeView,
     LockedDirectory,
     NewInode,
     Pass,
     SuperBlock,
+    Wait,
     WritableFileSystem, //
 };
 
@@ -135,4 +138,26 @@ pub fn send_held<T: FileSystem>(inode: HeldInode<'_, T>) -> impl Send + '_ {
 #[cfg(refused = "held_longer_than_locked")]
 pub fn keep_held<T: FileSystem>(inode: &CreatedInode<'_, T>) -> HeldInode<'static, T> {
     inode.held()
+}
+
+/// Who looks at an inode that nobody uses takes what he has seen along.
+pub fn look<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<u64> {
+    sb.with_cached_inode(number, |inode| inode.blocks())
+}
+
+// refused: - lifetime may not live long enough
+#[cfg(refused = "visit_that_stays")]
+pub fn stay<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<&InodeView<T>> {
+    sb.with_cached_inode(number, |inode| inode)
+}
+
+/// Who uses an inode may have it written.
+pub fn sync<T: FileSystem>(inode: &FsInode<T>) -> Result {
+    inode.sync(Wait::Yes)
+}
+
+// refused: E0308 mismatched types
+#[cfg(refused = "visit_as_a_user")]
+pub fn use_unused<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<Result> {
+    sb.with_cached_inode(number, |inode| sync(inode))
 }

@@ -25,7 +25,7 @@ use core::{
     ptr, //
 };
 
-/// An inode of the filesystem `T` that is there, but may be on its way out, see
+/// An inode of the filesystem `T` that is there, but may have no user, see
 /// [`SuperBlock::with_cached_inode`]. One that is in use is an [`FsInode`](crate::fs::FsInode).
 ///
 /// # Invariants

@@ -28,6 +28,7 @@ mod slot;
 mod tables;
 mod truncate;
 
+pub(super) use self::cached::wait_for_visits;
 pub use self::cached::Cached;
 pub use self::changes::{
     ChangeGuard,

@@ -40,6 +40,9 @@ pub(super) struct Slot<T: FileSystem> {
     pub(in crate::abstractions::fs) data: MaybeUninit<T::InodeData>,
     /// Set when the data is, read when the inode is evicted and when it is freed.
     pub(super) initialised: bool,
+    /// How many look at the inode without a reference; who evicts it waits for them. Changes with
+    /// `i_lock` held.
+    pub(super) visits: u32,
     /// The metadata blocks that a sync of the inode has to wait for.
     pub(in crate::abstractions::fs) metadata: bindings::mapping_metadata_bhs,
     /// The errors of the mapping after which all its pages have been written.
@@ -161,6 +164,7 @@ impl<T: FileSystem> InodeCache<T> {
                 return ptr::null_mut();
             }
             (*slot).initialised = false;
+            (*slot).visits = 0;
             (*slot).dquots = [ptr::null_mut(); QUOTA_TYPES];
             (*slot).written = 0;
             let inode = ptr::addr_of_mut!((*slot).inode);

@@ -23,6 +23,7 @@ use super::{
 use crate::abstractions::fs::inode::InodeCache;
 use crate::{
     abstractions::fs::{
+        inode::wait_for_visits,
         quota::QuotaTable,
         ExclusiveInode,
         FileSystem,
@@ -191,6 +192,7 @@ unsafe fn clear<T: FileSystem>(inode: *mut bindings::inode) {
 pub(super) unsafe extern "C" fn evict_callback<T: FileSystem>(inode: *mut bindings::inode) {
     // SAFETY: By the safety requirements.
     unsafe {
+        wait_for_visits::<T>(inode);
         drop_pages(inode);
         clear::<T>(inode);
     }
@@ -263,7 +265,10 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     /// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
     unsafe extern "C" fn evict_inode_callback(raw: *mut bindings::inode) {
         // SAFETY: By the safety requirements.
-        unsafe { drop_pages(raw) };
+        unsafe {
+            wait_for_visits::<T>(raw);
+            drop_pages(raw);
+        }
         // SAFETY: As above; an inode that has its data and is not bad is one of the filesystem.
         if let Some(inode) = unsafe { FsInode::<T>::from_evicted(raw) } {
             // SAFETY: As above.
