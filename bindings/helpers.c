@@ -233,6 +233,29 @@ __helper void rust_mpage_helper_bio_may_drop(struct bio *bio,
 		bio_set_flag(bio, BIO_COMPLETE_IN_TASK);
 }
 
+__helper int rust_mpage_helper_folio_lock_killable(struct folio *folio)
+{
+	return folio_lock_killable(folio);
+}
+
+/* Makes what is in memory of a file dirty; what is not uptodate has no contents. */
+__helper void rust_mpage_helper_dirty_mapping(struct address_space *mapping)
+{
+	struct folio_batch batch;
+	pgoff_t index = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			if (folio_test_uptodate(batch.folios[i]))
+				folio_mark_dirty_lock(batch.folios[i]);
+		}
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+}
+
 __helper struct folio *
 rust_mpage_helper_get_cached_folio(struct address_space *mapping,
 				   pgoff_t index)

@@ -96,6 +96,8 @@ rust_mpage_helper_get_folio_to_write(struct address_space *mapping,
 /* Have the bio end where the folio can be dropped, if it is to be */
 void rust_mpage_helper_bio_may_drop(struct bio *bio, struct folio *folio);
 /* The folio of a mapping with a page, locked; NULL if it is not in the cache */
+int rust_mpage_helper_folio_lock_killable(struct folio *folio);
+void rust_mpage_helper_dirty_mapping(struct address_space *mapping);
 struct folio *
 rust_mpage_helper_get_cached_folio(struct address_space *mapping,
 				   pgoff_t index);

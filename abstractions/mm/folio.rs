@@ -29,6 +29,10 @@ use core::{
     },
 };
 use kernel::{
+    error::{
+        to_result,
+        Result, //
+    },
     ffi::c_void,
     page::{
         PAGE_SHIFT,
@@ -339,6 +343,35 @@ impl<I> Drop for LockedFolio<'_, I> {
 pub struct WatchedFolio(NonNull<bindings::folio>);
 
 impl WatchedFolio {
+    /// Waits until the read has ended. The folio, locked, if that has failed and it is in `mapping` still.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the task is being killed.
+    ///
+    /// # Safety
+    ///
+    /// `mapping` must be that of an inode of `I` that is in use for `'f`.
+    pub(in crate::abstractions) unsafe fn lock_failed<'f, I: InodeType>(
+        self,
+        mapping: *mut bindings::address_space,
+    ) -> Result<Option<LockedFolio<'f, I>>> {
+        let folio = self.0.as_ptr();
+        // SAFETY: The folio is valid by the type invariants.
+        to_result(unsafe { bindings::rust_mpage_helper_folio_lock_killable(folio) })?;
+        // SAFETY: The lock was taken above. While it is held the folio's mapping stays.
+        let is_in = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping } == mapping;
+        if is_in {
+            // SAFETY: The folio is in `mapping`, whose host is one of `I` by the safety requirements. The
+            // lock is passed on; it keeps the folio in the mapping, and that a reference.
+            let folio = unsafe { LockedFolio::from_raw(folio) };
+            return Ok((!folio.is_uptodate()).then_some(folio));
+        }
+        // SAFETY: As above.
+        unsafe { bindings::folio_unlock(folio) };
+        Ok(None)
+    }
+
     /// Whether the read has ended, and failed.
     pub fn has_failed(&self) -> bool {
         // SAFETY: The folio is valid by the type invariants.

@@ -117,19 +117,30 @@ impl<I: InodeType> StoredFolio<'_, I> {
 impl<I: InodeType> LockedFolio<'_, I> {
     /// Whether the folio is more than has to be read at once, and to be read again: larger than
     /// the mapping's smallest, not uptodate, and with nothing in it that is not on the disk. Not one
-    /// of which only blocks behind the end of the file are not valid, as who appends makes it.
+    /// of which some blocks are valid.
     #[inline]
     pub(crate) fn can_be_given_up(&self) -> bool {
+        self.is_larger_than_due() && !self.has_block_bits()
+    }
+
+    /// As [`Self::can_be_given_up`], if what is to be read of it has failed: some of its blocks are
+    /// valid, of the file's not all, and none is dirty.
+    #[inline]
+    pub(crate) fn is_read_in_part(&self) -> bool {
+        self.is_larger_than_due() && self.has_block_bits() && self.misses_only()
+    }
+
+    #[inline]
+    fn is_larger_than_due(&self) -> bool {
         self.order() > self.min_order()
             && !self.is_uptodate()
             && !self.flag(bindings::pageflags_PG_dirty)
             && !self.flag(bindings::pageflags_PG_writeback)
-            && (!self.has_block_bits() || self.is_read_in_part())
     }
 
     /// Whether some of the file's blocks in the folio are not valid, and none is dirty.
     #[cold]
-    fn is_read_in_part(&self) -> bool {
+    fn misses_only(&self) -> bool {
         // SAFETY: The folio is locked while it is borrowed; one that has bits has no buffers.
         let blocks = unsafe { (**self).blocks() };
         let plain: &Inode = self.inode().as_ref();
@@ -146,8 +157,8 @@ impl<I: InodeType> LockedFolio<'_, I> {
     ///
     /// # Safety
     ///
-    /// [`Self::can_be_given_up`] must hold. The mapping and its host must stay valid for the call,
-    /// and `read` must be sound to call for folios of the mapping, and not lead here again.
+    /// [`Self::can_be_given_up`] or [`Self::is_read_in_part`] must hold. The mapping and its host must
+    /// stay valid for the call, and `read` must be sound to call for folios of the mapping, and not lead here again.
     #[cold]
     pub(crate) unsafe fn read_page_by_page(self, read: ReadFolioFn) -> Result {
         let mapping = self.mapping();

@@ -132,8 +132,31 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
                 unsafe { folio.read_page_by_page(Self::read_callback) }?;
                 return Ok(bindings::positive_aop_returns_AOP_TRUNCATED_PAGE as c_int);
             }
-            Self::read(folio)
+            match folio.is_read_in_part() {
+                true => Self::read_rest(folio),
+                false => Self::read(folio),
+            }
         })
+    }
+
+    /// Reads what is missing of a large folio, and its pages one by one if that fails.
+    #[cold]
+    fn read_rest(folio: LockedFolio<'_, A::Inode>) -> Result<c_int> {
+        let (watched, mapping) = (folio.watch(), folio.mapping());
+        let result = Self::read(folio);
+        // SAFETY: The mapping's host is the inode of the folio, and who calls a `read_folio` operation
+        // keeps it in use.
+        let failed = unsafe { watched.lock_failed::<A::Inode>(mapping) };
+        match failed? {
+            // Who wants it looks again.
+            None => Ok(bindings::positive_aop_returns_AOP_TRUNCATED_PAGE as c_int),
+            Some(folio) if folio.is_read_in_part() => {
+                // SAFETY: As just tested; the rest is as in `read_folio_callback`.
+                unsafe { folio.read_page_by_page(Self::read_callback) }?;
+                Ok(bindings::positive_aop_returns_AOP_TRUNCATED_PAGE as c_int)
+            }
+            Some(_) => result.and(Err(EIO)),
+        }
     }
 
     /// # Safety

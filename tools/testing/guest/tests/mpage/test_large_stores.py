@@ -127,3 +127,30 @@ def test_bad_sector_beside_what_was_written(ctx):
     os.close(fd)
     disk.finish()
     device.remove()
+
+
+def test_the_rest_of_a_large_folio_is_read(ctx):
+    """Behind an end that is not in memory a long write makes a large folio, without the
+    blocks in front of it. Who reads these reads no others from the disk. In C they are a
+    page."""
+    disk = disks.Disk(ctx, "large-1k").mount()
+    block = os.statvfs(disk.point).f_bsize
+    fd = open_file(disk)
+    want = os.urandom(LARGE + 3 * block)
+    os.pwrite(fd, want, 0)
+    forget(fd)
+    behind = os.urandom(1 << 20)
+    os.pwrite(fd, behind, len(want))
+    os.fsync(fd)
+    missing = {fibmap(fd, LARGE // block + at) for at in range(3)}
+    with ctx.record(disk.device) as io:
+        got = os.pread(fd, len(behind), LARGE)
+    assert got == (want[LARGE:] + behind)[:len(got)]
+    read = {at for bio in io.bios if bio.op.startswith("R")
+            for at in range(bio.sector // 2, (bio.sector + bio.sectors) // 2)}
+    assert read == missing, f"{len(read)} blocks read"
+    with mapped.Page(fd, LARGE // PAGE + 9) as page:
+        page.load(0, 1)
+        assert page.is_in_large_folio() == (ctx.fstype != disks.C_FSTYPE)
+    os.close(fd)
+    disk.finish()
