@@ -45,6 +45,21 @@ use kernel::{
     page::PAGE_SHIFT,
 };
 
+/// The mapping of an inode whose pages there are operations for.
+///
+/// `EINVAL` if there are none, as of special files: what is kept of a page would be kept for good.
+fn mapping_of<I: InodeType>(inode: &ExclusiveInode<'_, I>) -> Result<*mut bindings::address_space> {
+    let plain: &Inode = inode.inode().as_ref();
+    // SAFETY: The inode is valid, and so are its mapping and the table of that.
+    unsafe {
+        let mapping = (*plain.as_raw()).i_mapping;
+        match (*(*mapping).a_ops).invalidate_folio {
+            Some(_) => Ok(mapping),
+            None => Err(EINVAL),
+        }
+    }
+}
+
 /// A folio of the cache of an inode of `I`, found or made.
 ///
 /// # Invariants
@@ -63,12 +78,10 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// front of `pos`.
     pub(crate) fn cached(inode: &ExclusiveInode<'i, I>, pos: u64) -> Option<Self> {
         let index = pos.checked_sub(1)? >> PAGE_SHIFT;
-        let plain: &Inode = inode.inode().as_ref();
-        // SAFETY: The inode is valid, and so is its mapping.
-        let folio = unsafe {
-            let mapping = (*plain.as_raw()).i_mapping;
-            bindings::rust_mpage_helper_get_cached_folio(mapping, index as usize)
-        };
+        let mapping = mapping_of(inode).ok()?;
+        // SAFETY: The mapping is that of a valid inode.
+        let folio =
+            unsafe { bindings::rust_mpage_helper_get_cached_folio(mapping, index as usize) };
         // INVARIANT: Locked and referenced by the helper, and in the mapping.
         let folio = Self(NonNull::new(folio)?, PhantomData);
         folio.has(pos).then_some(folio)
@@ -77,6 +90,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// As [`Self::of`]; if there is none yet, one of up to `size` bytes is made. C:
     /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`, and `FGP_DONTCACHE` if it
     /// `drops_behind`.
+    ///
+    /// `ENOMEM`; `EINVAL` if the file has no pages.
     #[inline]
     pub(crate) fn sized(
         inode: &ExclusiveInode<'i, I>,
@@ -84,11 +99,10 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
         size: usize,
         drops_behind: bool,
     ) -> Result<Self> {
-        let plain: &Inode = inode.inode().as_ref();
-        // SAFETY: The inode is valid, and so is its mapping.
+        let mapping = mapping_of(inode)?;
+        // SAFETY: The mapping is that of a valid inode.
         let folio = from_err_ptr(unsafe {
             let index = (pos >> PAGE_SHIFT) as usize;
-            let mapping = (*plain.as_raw()).i_mapping;
             bindings::rust_mpage_helper_get_folio_to_write(mapping, index, size, drops_behind)
         })?;
         // INVARIANT: The folio is locked and referenced by the flags.
