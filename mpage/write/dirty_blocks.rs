@@ -23,6 +23,7 @@ use crate::{
     abstractions::{
         block::BlockDevice,
         mm::{
+            without_fs_reclaim,
             DirtyFolio,
             Folio,
             WritebackControl, //
@@ -126,9 +127,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
         let found = first_known(behind, |block| {
             self.sink.tally.mapper_calls += 1;
             let block = LogicalBlock(first + u64::from(block));
-            self.mapper
-                .map(self.inode, folio, block, BlockCount(1))
-                .is_ok()
+            without_fs_reclaim(|| self.mapper.map(self.inode, folio, block, BlockCount(1))).is_ok()
         });
         found.unwrap_or(end)
     }
