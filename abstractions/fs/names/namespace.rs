@@ -299,8 +299,12 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         // SAFETY: By the safety requirements.
         let (dir, sb) = unsafe { (FsInode::from_raw(dir), (*dir).i_sb) };
         let mode = mode | bindings::S_IFREG as u16;
-        let made = D::tmpfile(dir, mode);
-        match made.and_then(|inode| inode.into_raw_on(sb, mode)) {
+        let made = D::tmpfile(dir, mode).and_then(|inode| match inode.nlink() {
+            // d_tmpfile() takes one.
+            0 => Err(EINVAL),
+            _ => inode.into_raw_on(sb, mode),
+        });
+        match made {
             // SAFETY: The file is the caller's. The inode has I_NEW until here, and the reference
             // is passed on to the file's dentry.
             Ok(inode) => unsafe {
