@@ -12,23 +12,16 @@
 
 use super::FsInode;
 use crate::{
-    abstractions::{
-        fs::{
-            Buffer,
-            FileSystem,
-            InodeType, //
-        },
-        mm::Folio, //
+    abstractions::fs::{
+        Buffer,
+        FileSystem,
+        InodeType, //
     },
     bindings, //
 };
 use core::ptr;
 use kernel::{
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
-    page::PAGE_SIZE,
+    error::to_result,
     prelude::*,
     sync::atomic::Release, //
 };
@@ -103,36 +96,17 @@ impl<T: FileSystem> FsInode<T> {
     /// Writes all pages of a directory once more, if some could not be written
     /// ([`has_unwritten_pages`](InodeType::has_unwritten_pages)). These are in memory: a page does not
     /// leave it before it is written, or the inode does.
+    ///
+    /// `EINVAL` for what is no directory: its pages may have no blocks.
     pub fn rewrite_pages(&self) -> Result {
+        if !self.is_directory() {
+            return Err(EINVAL);
+        }
         let errors = self.see_errors();
-        self.mark_pages_dirty()?;
+        // SAFETY: The inode and its mapping are valid.
+        unsafe { bindings::rust_mpage_helper_dirty_mapping(self.mapping()) };
         self.write_and_wait()?;
         self.written().store(errors, Release);
-        Ok(())
-    }
-
-    /// Has all pages that are in memory written once more.
-    fn mark_pages_dirty(&self) -> Result {
-        let mapping = self.mapping();
-        let pages = self.size().div_ceil(PAGE_SIZE as u64);
-
-        for index in 0..usize::try_from(pages).map_err(|_| EFBIG)? {
-            // SAFETY: The inode and its mapping are valid; without flags nothing is created.
-            let found = from_err_ptr(unsafe {
-                bindings::__filemap_get_folio_mpol(mapping, index, 0, 0, ptr::null_mut())
-            });
-            let Ok(folio) = found else {
-                continue;
-            };
-            // SAFETY: The folio is valid, and the reference ours until it is put. One that is not
-            // uptodate has no contents to be written.
-            unsafe {
-                if Folio::from_raw(folio).is_uptodate() {
-                    bindings::folio_mark_dirty_lock(folio);
-                }
-                bindings::rust_mpage_helper_folio_put(folio);
-            }
-        }
         Ok(())
     }
 }
