@@ -80,6 +80,14 @@ impl BlockDevice {
         unsafe { ptr::addr_of!((*self.as_raw()).bd_nr_sectors).read_volatile() }
     }
 
+    /// Writes what is dirty in the device's page cache, and waits for it. C: `sync_blockdev()`.
+    ///
+    /// Fails with `EIO`, or what else the device says, also of an earlier write that nobody has heard of.
+    pub fn sync(&self) -> Result {
+        // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
+        to_result(unsafe { bindings::sync_blockdev(self.as_raw()) })
+    }
+
     /// Waits until the writes that have ended are on the medium, and not just in the device's
     /// volatile cache, if it has one. C: `blkdev_issue_flush()`.
     ///

@@ -100,7 +100,7 @@ pub trait FileWrites: SealedWrites + 'static {
 pub struct WriteFolio<'i, I, P> {
     // The folios are unlocked in this order.
     folio: GrabbedFolio<'i, I>,
-    old_end: Option<GrabbedFolio<'i, I>>,
+    _old_end: Option<GrabbedFolio<'i, I>>,
     range: Range<usize>,
     touched: Range<u32>,
     bits: u32,
@@ -200,7 +200,7 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         // INVARIANT: All blocks are covered, or valid.
         Ok(WriteFolio {
             folio: self.folio,
-            old_end: self.old_end,
+            _old_end: self.old_end,
             range: self.range,
             touched: self.touched,
             bits: self.bits,
@@ -227,7 +227,7 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         // INVARIANT: As just tested; the blocks between these two are covered.
         Ok(WriteFolio {
             folio: self.folio,
-            old_end: self.old_end,
+            _old_end: self.old_end,
             range: self.range.start..self.range.end.min(last),
             touched: touched.start..end,
             bits: self.bits,

@@ -165,7 +165,19 @@ pub(crate) fn sync(sync: Syncing<'_, Ext2>, wait: Wait) -> Result {
         let branches = &sb.data().order.branches;
         branches.store_put_off(sb, || sync.write_inodes());
     }
-    sync_fs(sb, wait)
+    let synced = sync_fs(sb, wait);
+    match wait {
+        Wait::Yes => bring_to_medium(sb).and(synced),
+        Wait::No => synced,
+    }
+}
+
+/// Writes all metadata, and waits until that and the data are on the medium. C leaves them in the
+/// device's cache; `ext4_sync_fs()`.
+fn bring_to_medium(sb: &SuperBlock<Ext2>) -> Result {
+    let written = sb.device().sync();
+
+    sb.device().flush().and(written)
 }
 
 /// Marks the filesystem as in use, and writes the superblock, and, if that is to be waited for,
@@ -196,9 +208,13 @@ fn close(sb: &SuperBlock<Ext2>) -> Result {
     write_not_in_use(sb).and(resolved)
 }
 
+/// Says on the medium that the filesystem need not be checked, which has what is to be true then: all has
+/// been written.
 fn write_not_in_use(sb: &SuperBlock<Ext2>) -> Result {
+    sb.device().flush()?;
     sb.data().state.set_not_in_use();
-    sync_super(sb, Wait::Yes)
+    sync_super(sb, Wait::Yes)?;
+    sb.device().flush()
 }
 
 /// Begins to use the filesystem for writing: warns of what the user should know, and counts the

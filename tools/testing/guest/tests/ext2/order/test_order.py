@@ -344,7 +344,7 @@ def test_flushes_of_a_sync(ctx):
     for image in ("blank-1k", "blank-4k"):
         for call in (lambda disk, _: disks.sync(disk.point), lambda *_: os.sync()):
             flushes = _flushes(ctx, image, call)
-            assert 0 < flushes <= 4, f"{image}: {flushes} flushes for 400 files"
+            assert 0 < flushes <= 5, f"{image}: {flushes} flushes for 400 files"
 
 
 def _leave_it_to_the_flusher(disk, files):
