@@ -357,9 +357,7 @@ __helper bool rust_mpage_helper_test_and_clear_bit_le(int nr, void *bits)
 	return test_and_clear_bit_le(nr, bits);
 }
 
-/* mark_inode_dirty(), but for who does so for each piece of a file: not called
- * if it would find nothing to do. No filesystem here has a dirty_inode().
- */
+/* mark_inode_dirty(), unless that would find nothing to do, in few instructions */
 __helper void rust_mpage_helper_mark_inode_dirty(struct inode *inode)
 {
 	/* As there, for __writeback_single_inode() */
