@@ -50,8 +50,8 @@ pub(crate) unsafe fn sync_when_written(
     _wbc: *mut bindings::writeback_control,
     _sync: SyncInode,
 ) -> c_int {
-    // SAFETY: The inode is valid. The caller asks for its metadata next, and takes the mark back: an
-    // inode that has it never leaves memory.
+    // SAFETY: The inode is valid. The caller asks for its metadata next, and takes the mark back:
+    // an inode that has it never leaves memory.
     unsafe { bindings::rust_mpage_helper_set_inode_metadata_writeback(inode) };
     0
 }

@@ -3,8 +3,8 @@
 //! What kernels have in different ways, as the newest has it; nothing elsewhere asks for a version.
 //!
 //! `linux` is of this kernel. Outside the kernel's tree, `Kbuild` of this folder chooses one for an
-//! older kernel, and with it what nobody names: the crate `kernel` with what it lacks there, and a C
-//! header.
+//! older kernel, and with it what nobody names: the crate `kernel` with what it lacks there, and a
+//! C header.
 //!
 //! May use: `bindings`.
 
@@ -29,8 +29,8 @@ use kernel::prelude::*;
 pub(crate) trait Create {
     /// # Safety
     ///
-    /// Only the VFS may call it: for a directory with the table that this is in, locked exclusively,
-    /// with a negative dentry in it.
+    /// Only the VFS may call it: for a directory with the table that this is in, locked
+    /// exclusively, with a negative dentry in it.
     unsafe fn create(
         idmap: *mut bindings::mnt_idmap,
         dir: *mut bindings::inode,

@@ -2,13 +2,13 @@
 
 //! KUnit tests of the library on real folios of real block devices.
 //!
-//! Each test is named after the row of the parity table that it would miss, or `safe`, if it is about
-//! what the library refuses to who uses it in a wrong way. A mapper that reads its answers off a
-//! table stands behind three engines: the library's Rust interface, its C interface, and
+//! Each test is named after the row of the parity table that it would miss, or `safe`, if it is
+//! about what the library refuses to who uses it in a wrong way. A mapper that reads its answers
+//! off a table stands behind three engines: the library's Rust interface, its C interface, and
 //! `fs/mpage.c`, which is the oracle wherever a row asks for the same.
 //!
-//! A failed assertion ends a KUnit test without unwinding. So [`read::case::Case::run`] sets up, reads,
-//! tears everything down and returns plain data; tests only look at that.
+//! A failed assertion ends a KUnit test without unwinding. So [`read::case::Case::run`] sets up,
+//! reads, tears everything down and returns plain data; tests only look at that.
 
 use kernel::prelude::*;
 

@@ -82,7 +82,8 @@ impl BlockDevice {
 
     /// Writes what is dirty in the device's page cache, and waits for it. C: `sync_blockdev()`.
     ///
-    /// Fails with `EIO`, or what else the device says, also of an earlier write that nobody has heard of.
+    /// Fails with `EIO`, or what else the device says, also of an earlier write that nobody has
+    /// heard of.
     pub fn sync(&self) -> Result {
         // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
         to_result(unsafe { bindings::sync_blockdev(self.as_raw()) })

@@ -2,14 +2,14 @@
 
 //! Filesystem objects.
 //!
-//! A filesystem is a [`FileSystem`] and implements [`MountableFileSystem`], which is registered with
-//! [`Registration`]. Its inodes are [`FsInode`]s; what they can do are [`Operations`], made of the
-//! filesystem's implementations of [`InodeOperations`], [`DirectoryOperations`] and
+//! A filesystem is a [`FileSystem`] and implements [`MountableFileSystem`], which is registered
+//! with [`Registration`]. Its inodes are [`FsInode`]s; what they can do are [`Operations`], made of
+//! the filesystem's implementations of [`InodeOperations`], [`DirectoryOperations`] and
 //! [`AddressSpaceOperations`].
 //!
 //! Each folder is a room; the head of its `mod.rs` says what is in it and what it may use. From the
-//! ground up: `buffers`, `mounted`, `inode`, `quota`, `operations`, `io`, `xattr`, `names`, `mount`.
-//! Beside them are `new_inode`, `writable` and `task`.
+//! ground up: `buffers`, `mounted`, `inode`, `quota`, `operations`, `io`, `xattr`, `names`,
+//! `mount`. Beside them are `new_inode`, `writable` and `task`.
 //!
 //! In each file, a type whose name ends in `VTable` owns every `extern "C"` function: it converts
 //! what it gets, calls the safe trait, and converts back.

@@ -154,8 +154,8 @@ impl<I: WritableInode> WritableVTable<I> {
         from_result(|| {
             // SAFETY: The file is open, and of the filesystem.
             let inode = unsafe { FsInode::<I::FileSystem>::from_raw((*file).f_inode) };
-            // Blocks get their places in runs: what of a run is not in the range would be on the disk
-            // as its blocks were.
+            // Blocks get their places in runs: what of a run is not in the range would be on the
+            // disk as its blocks were.
             let begun = I::begin_sync(inode);
             let (start, end) = match begun.is_whole {
                 true => (0, bindings::loff_t::MAX),
@@ -265,8 +265,8 @@ impl<I: WritableInode> WritableVTable<I> {
             if unsafe { bindings::rust_mpage_helper_fileattr_has_fsx(attr) } {
                 return Err(EOPNOTSUPP);
             }
-            // SAFETY: The inode has this table, and its `i_rwsem` is held exclusively; the attributes
-            // are the caller's.
+            // SAFETY: The inode has this table, and its `i_rwsem` is held exclusively; the
+            // attributes are the caller's.
             let (inode, flags) = unsafe {
                 (
                     HeldInode::new(FsInode::<I::FileSystem>::from_raw((*dentry).d_inode)),
@@ -333,8 +333,8 @@ where
         request_mask: u32,
         query_flags: c_uint,
     ) -> c_int {
-        // SAFETY: The arguments are passed on. The path has a positive dentry, whose filesystem is on a
-        // device, and `stat` is the caller's.
+        // SAFETY: The arguments are passed on. The path has a positive dentry, whose filesystem is
+        // on a device, and `stat` is the caller's.
         unsafe {
             if request_mask & bindings::STATX_DIOALIGN != 0 {
                 let device = (*(*(*path).dentry).d_sb).s_bdev;

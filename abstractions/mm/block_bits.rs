@@ -66,8 +66,8 @@ impl<'a> Bits<'a> {
         })
     }
 
-    /// The word that has all bits of a range, if one has, and which of its bits: a few blocks are what
-    /// is asked about most.
+    /// The word that has all bits of a range, if one has, and which of its bits: a few blocks are
+    /// what is asked about most.
     #[inline(always)]
     fn only_word(&self, range: &Range<u32>) -> Option<(&'a Atomic<u64>, u64)> {
         let start = range.start.min(self.len) + self.shift;
@@ -204,8 +204,8 @@ impl<'a> BlockBits<'a> {
         }
     }
 
-    /// Makes blocks valid and dirty, if the one behind them is there, and is not valid; and if all of
-    /// them are in one word. Whether it did. The caller has the folio's lock.
+    /// Makes blocks valid and dirty, if the one behind them is there, and is not valid; and if all
+    /// of them are in one word. Whether it did. The caller has the folio's lock.
     #[inline(always)]
     pub(super) fn fill(&self, range: &Range<u32>) -> bool {
         let (start, end) = (range.start, range.end);

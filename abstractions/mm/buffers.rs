@@ -69,8 +69,8 @@ impl<I: InodeType> LockedFolio<'_, I> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if folios of the file have no buffers; it is unlocked then. `EIO` if the read has failed
-    /// already, as on a device that is gone. (What `get_block` says is lost in C.)
+    /// `EINVAL` if folios of the file have no buffers; it is unlocked then. `EIO` if the read has
+    /// failed already, as on a device that is gone. (What `get_block` says is lost in C.)
     pub fn read_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
         if !self.may_have_buffers() {
             return Err(EINVAL);
@@ -91,14 +91,14 @@ impl<I: InodeType> LockedFolio<'_, I> {
         result.and(if failed { Err(EIO) } else { Ok(()) })
     }
 
-    /// Records that block `index` of the folio, which the mapper has filled, is uptodate and where it
-    /// lives, so that reading the rest through buffers leaves it alone. A folio of one block
+    /// Records that block `index` of the folio, which the mapper has filled, is uptodate and where
+    /// it lives, so that reading the rest through buffers leaves it alone. A folio of one block
     /// without buffers is ended. C: `map_buffer_to_folio()`.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EIO` if the folio does not have so many blocks, or none that a buffer could stand for. It
-    /// is unlocked then.
+    /// `ENOMEM`; `EIO` if the folio does not have so many blocks, or none that a buffer could stand
+    /// for. It is unlocked then.
     pub(crate) fn adopt_block(
         self,
         index: usize,

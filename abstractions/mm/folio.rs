@@ -343,7 +343,8 @@ impl<I> Drop for LockedFolio<'_, I> {
 pub struct WatchedFolio(NonNull<bindings::folio>);
 
 impl WatchedFolio {
-    /// Waits until the read has ended. The folio, locked, if that has failed and it is in `mapping` still.
+    /// Waits until the read has ended. The folio, locked, if that has failed and it is in `mapping`
+    /// still.
     ///
     /// # Errors
     ///
@@ -362,8 +363,9 @@ impl WatchedFolio {
         // SAFETY: The lock was taken above. While it is held the folio's mapping stays.
         let is_in = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping } == mapping;
         if is_in {
-            // SAFETY: The folio is in `mapping`, whose host is one of `I` by the safety requirements. The
-            // lock is passed on; it keeps the folio in the mapping, and that a reference.
+            // SAFETY: The folio is in `mapping`, whose host is one of `I` by the safety
+            // requirements. The lock is passed on; it keeps the folio in the mapping, and that a
+            // reference.
             let folio = unsafe { LockedFolio::from_raw(folio) };
             return Ok((!folio.is_uptodate()).then_some(folio));
         }

@@ -7,16 +7,17 @@
 //!
 //! A folio of which nothing is kept is wholly one or the other: all blocks are valid if it is
 //! uptodate, and none is otherwise; all are dirty if it is dirty. Where that is not so its private
-//! word has the [`BlockBits`], or the address of them, with a tag. (The address of a buffer_head is a
-//! multiple of 8: what is tagged is none.) Of an uptodate folio all blocks are valid, whatever the bits say.
+//! word has the [`BlockBits`], or the address of them, with a tag. (The address of a buffer_head is
+//! a multiple of 8: what is tagged is none.) Of an uptodate folio all blocks are valid, whatever
+//! the bits say.
 //!
 //! Bits begin and end under the folio's lock, and change under it but for one: who makes a folio
-//! dirty without it, because it has the lock of a page table. It sets the flag and then the bits, if
-//! there are any; who begins to keep bits sets them and then looks at the flag, see
+//! dirty without it, because it has the lock of a page table. It sets the flag and then the bits,
+//! if there are any; who begins to keep bits sets them and then looks at the flag, see
 //! [`dirty_folio`](super::folio_operations::dirty_folio) and [`FolioBlocks::mark_dirty`].
 //!
-//! The mapping of such folios has `AS_RELEASE_ALWAYS`: without it mm tells nobody of the truncation of
-//! a folio that has no private data, and what is behind the new end would stay dirty.
+//! The mapping of such folios has `AS_RELEASE_ALWAYS`: without it mm tells nobody of the truncation
+//! of a folio that has no private data, and what is behind the new end would stay dirty.
 
 use super::{
     block_bits::{
@@ -120,20 +121,20 @@ impl Folio {
     /// `OUTSIDE`, since the caller has locked it or begun an RCU section, which lasts for `'b`.
     unsafe fn bits_outside<'b>(word: usize, blocks: u32) -> BlockBits<'b> {
         let words: *const Atomic<u64> = ptr::with_exposed_provenance(word & !TAGS);
-        // SAFETY: The word is what `attach` has stored for so many blocks. `detach` frees the memory
-        // when nobody has the folio's lock, and after an RCU grace period.
+        // SAFETY: The word is what `attach` has stored for so many blocks. `detach` frees the
+        // memory when nobody has the folio's lock, and after an RCU grace period.
         let words = unsafe { slice::from_raw_parts(words, BlockBits::words_for(blocks)) };
         BlockBits::new(words, blocks)
     }
 
-    /// Makes all valid blocks dirty if bits are kept, without the folio's lock, and says whether they
-    /// are. Others may begin to keep bits, or have done with them, meanwhile: what is in the private
-    /// field is changed only while it has the tag.
+    /// Makes all valid blocks dirty if bits are kept, without the folio's lock, and says whether
+    /// they are. Others may begin to keep bits, or have done with them, meanwhile: what is in the
+    /// private field is changed only while it has the tag.
     ///
     /// # Safety
     ///
-    /// The caller must have a reference to the folio, which has no buffers, and whose blocks have this
-    /// size, and be in an RCU section.
+    /// The caller must have a reference to the folio, which has no buffers, and whose blocks have
+    /// this size, and be in an RCU section.
     pub(super) unsafe fn dirty_kept(&self, block_bits: u32) -> bool {
         let blocks = self.block_count(block_bits);
         let mut seen = self.private().load(Acquire);
@@ -187,8 +188,8 @@ impl Folio {
     ///
     /// # Safety
     ///
-    /// The caller must have locked the folio, whose mapping has no folios with buffers, and must not
-    /// use bits of it any more.
+    /// The caller must have locked the folio, whose mapping has no folios with buffers, and must
+    /// not use bits of it any more.
     pub(super) unsafe fn detach(&self) {
         // SAFETY: By the safety requirements. What is freed is what `attach` has allocated.
         unsafe {
@@ -208,7 +209,8 @@ impl Folio {
     /// The folio must be locked for the life of the value.
     #[inline]
     pub(super) unsafe fn blocks_without_buffers(&self) -> Option<FolioBlocks<'_>> {
-        // SAFETY: The folio is locked by the safety requirements; those of its mapping have no buffers.
+        // SAFETY: The folio is locked by the safety requirements; those of its mapping have no
+        // buffers.
         (!self.may_have_buffers()).then(|| unsafe { self.blocks() })
     }
 
@@ -260,8 +262,8 @@ impl FolioBlocks<'_> {
         match word & TAGS {
             INLINE => {
                 let field = self.folio.private_field().cast_const().cast();
-                // SAFETY: The field is aligned, and has the bits as long as the folio is locked. All
-                // who change it then are atomic.
+                // SAFETY: The field is aligned, and has the bits as long as the folio is locked.
+                // All who change it then are atomic.
                 let words = unsafe { slice::from_raw_parts(field, 1) };
                 Some(BlockBits::new(words, blocks.min(INLINE_BLOCKS)))
             }
@@ -346,8 +348,8 @@ impl FolioBlocks<'_> {
             .is_some_and(|bits| bits.dirty().next_set(whole).is_some())
     }
 
-    /// Notes that what is in memory of these is what is to be read of them. If that is so of all, the
-    /// folio is uptodate.
+    /// Notes that what is in memory of these is what is to be read of them. If that is so of all,
+    /// the folio is uptodate.
     pub(super) fn mark_valid(&self, range: Range<u32>) {
         if range.is_empty() || self.folio.is_uptodate() {
             return;

@@ -36,7 +36,8 @@ impl<I: InodeType> GrabbedFolio<'_, I> {
         unsafe { (**self).blocks_without_buffers() }
     }
 
-    /// Zeroes those of the blocks that are not valid: what is on the disk of them is not the file's.
+    /// Zeroes those of the blocks that are not valid: what is on the disk of them is not the
+    /// file's.
     pub(crate) fn zero_invalid(&self, within: Range<u32>) {
         let Some(blocks) = self.blocks() else { return };
         let mut at = within.start;

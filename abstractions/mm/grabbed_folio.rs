@@ -74,8 +74,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
         Self::sized(inode, pos, 0, false)
     }
 
-    /// The one that has file position `pos`, if it is in the cache, larger than a page, and begins in
-    /// front of `pos`.
+    /// The one that has file position `pos`, if it is in the cache, larger than a page, and begins
+    /// in front of `pos`.
     pub(crate) fn cached(inode: &ExclusiveInode<'i, I>, pos: u64) -> Option<Self> {
         let index = pos.checked_sub(1)? >> PAGE_SHIFT;
         let mapping = mapping_of(inode).ok()?;
@@ -88,8 +88,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     }
 
     /// As [`Self::of`]; if there is none yet, one of up to `size` bytes is made. C:
-    /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`, and `FGP_DONTCACHE` if it
-    /// `drops_behind`.
+    /// `__filemap_get_folio()` with `FGP_WRITEBEGIN` and `fgf_set_order()`, and `FGP_DONTCACHE` if
+    /// it `drops_behind`.
     ///
     /// `ENOMEM`; `EINVAL` if the file has no pages.
     #[inline]
@@ -155,8 +155,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the folio does not have `from`; what `get_block` says; `EIO` if the block cannot be
-    /// read.
+    /// `EINVAL` if the folio does not have `from`; what `get_block` says; `EIO` if the block cannot
+    /// be read.
     pub(crate) fn zero_block_from(&self, from: u64, get_block: GetBlockFn<I>) -> Result {
         if !self.has(from) {
             return Err(EINVAL);
@@ -165,7 +165,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
         let block_end = (from | !(u64::MAX << inode.block_bits())).saturating_add(1);
         let bh = self.buffer(inode, from);
         // SAFETY: The folio is locked, so its buffers stay.
-        // - `get_block` may be called for the folio's inode, and for a buffer that nobody else maps;
+        // - `get_block` may be called for the folio's inode, and for a buffer that nobody else
+        //   maps;
         // - a buffer of an uptodate folio is uptodate;
         // - what is read is mapped.
         unsafe {
@@ -194,8 +195,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// The buffer of the block that file position `pos` is in; makes buffers if there are none.
     fn buffer(&self, inode: &Inode, pos: u64) -> *mut bindings::buffer_head {
         let bits = inode.block_bits();
-        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is, and who has the lock
-        // may make them if there are none; that does not fail.
+        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is, and who has
+        // the lock may make them if there are none; that does not fail.
         unsafe {
             let mut bh = bindings::rust_mpage_helper_folio_buffers(self.as_raw());
             if bh.is_null() {
@@ -241,8 +242,8 @@ impl<I> Drop for GrabbedFolio<'_, I> {
 ///
 /// # Invariants
 ///
-/// In the blocks of the folio that `len` bytes at file position `pos` touch, what these do not cover
-/// is valid; and the blocks have places on the disk, which buffers know.
+/// In the blocks of the folio that `len` bytes at file position `pos` touch, what these do not
+/// cover is valid; and the blocks have places on the disk, which buffers know.
 pub(crate) struct ReadyFolio<'i, I> {
     folio: GrabbedFolio<'i, I>,
     pos: u64,
@@ -270,8 +271,8 @@ impl<'i, I: InodeType> ReadyFolio<'i, I> {
         }
         let left = (folio.position() + folio.size() as u64).saturating_sub(pos);
         let len = u32::try_from(left).map_or(len, |left| len.min(left));
-        // SAFETY: The folio is locked, and `len` bytes at `pos` are in it; `get_block` may be called
-        // for its inode, which is one of `I`.
+        // SAFETY: The folio is locked, and `len` bytes at `pos` are in it; `get_block` may be
+        // called for its inode, which is one of `I`.
         to_result(unsafe {
             bindings::__block_write_begin(
                 folio.as_raw(),
@@ -318,13 +319,14 @@ pub struct EndedWrite<'i, I> {
 }
 
 impl<'i, I: InodeType> EndedWrite<'i, I> {
-    /// Takes over the folios of a write of `len` bytes at `pos`, of which `copied` have been copied.
+    /// Takes over the folios of a write of `len` bytes at `pos`, of which `copied` have been
+    /// copied.
     ///
     /// # Safety
     ///
-    /// The folios must come from [`BegunWrite::into_raw`] for a write of an inode of `I`, which is an
-    /// [`ExclusiveInode`] for `'i`; locks and references are passed on. The rest must be as they are
-    /// said to be.
+    /// The folios must come from [`BegunWrite::into_raw`] for a write of an inode of `I`, which is
+    /// an [`ExclusiveInode`] for `'i`; locks and references are passed on. The rest must be as they
+    /// are said to be.
     pub(in crate::abstractions) unsafe fn from_raw(
         folio: NonNull<bindings::folio>,
         old_end: *mut bindings::folio,

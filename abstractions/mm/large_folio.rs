@@ -2,11 +2,11 @@
 
 //! Large folios that give way to their pages.
 //!
-//! Readahead and writes bring large folios into the cache, and one bad block fails all of such a folio. The
-//! next reader asks for it by itself, with `read_folio`. It is then given up, and its pages are
-//! read one by one: what can be read is, and a bad block costs what it costs without large folios.
-//! So is one with holes of which a page is about to be stored to through a mapping: only that page
-//! gets blocks.
+//! Readahead and writes bring large folios into the cache, and one bad block fails all of such a
+//! folio. The next reader asks for it by itself, with `read_folio`. It is then given up, and its
+//! pages are read one by one: what can be read is, and a bad block costs what it costs without
+//! large folios. So is one with holes of which a page is about to be stored to through a mapping:
+//! only that page gets blocks.
 //!
 //! Locks: the caller holds `invalidate_lock` shared, as for any `read_folio`, so that the file is
 //! not truncated meanwhile. The folio's lock is released before those of the pages are taken.
@@ -45,8 +45,8 @@ use kernel::{
 type ReadFolioFn = unsafe extern "C" fn(*mut bindings::file, *mut bindings::folio) -> c_int;
 
 impl Folio {
-    /// Whether a write of the file has failed and nobody has asked since, with `fsync(2)`: what is in
-    /// memory is perhaps nowhere else.
+    /// Whether a write of the file has failed and nobody has asked since, with `fsync(2)`: what is
+    /// in memory is perhaps nowhere else.
     fn write_has_failed(&self) -> bool {
         let failed = 1 << bindings::mapping_flags_AS_EIO | 1 << bindings::mapping_flags_AS_ENOSPC;
         self.mapping_flags() & failed != 0
@@ -54,8 +54,9 @@ impl Folio {
 }
 
 impl<I: InodeType> StoredFolio<'_, I> {
-    /// Whether another folio may take its place: it is larger than the mapping's smallest, and there is
-    /// nothing in it that is not on the disk, nor will be, for nobody who may change it has it.
+    /// Whether another folio may take its place: it is larger than the mapping's smallest, and
+    /// there is nothing in it that is not on the disk, nor will be, for nobody who may change it
+    /// has it.
     pub(super) fn can_go(&self) -> bool {
         self.is_large()
             && self.is_uptodate()
@@ -78,16 +79,16 @@ impl<I: InodeType> StoredFolio<'_, I> {
         let (mapping, start) = (self.mapping(), self.position() as i64);
         let end = start + self.size() as i64 - 1;
         drop(self);
-        // SAFETY: The mapping is that of an inode that is in use by the type invariants. No folio is
-        // locked.
+        // SAFETY: The mapping is that of an inode that is in use by the type invariants. No folio
+        // is locked.
         unsafe {
             bindings::filemap_fdatawrite_range(mapping, start, end);
             bindings::filemap_fdatawait_range_keep_errors(mapping, start, end);
         }
     }
 
-    /// Removes the folio from the cache, and reads page `page` of the file by itself: whoever looks for
-    /// it finds a folio of that page alone, also where large ones are asked for.
+    /// Removes the folio from the cache, and reads page `page` of the file by itself: whoever looks
+    /// for it finds a folio of that page alone, also where large ones are asked for.
     ///
     /// # Errors
     ///
@@ -101,8 +102,8 @@ impl<I: InodeType> StoredFolio<'_, I> {
         let mapping = self.mapping();
         let folio = ManuallyDrop::new(self).as_raw();
         // SAFETY: The folio is locked and in the mapping, and nothing is lost with it by the safety
-        // requirements. It stays valid until the lock, which is ours, is released. The mapping's own
-        // operation reads the page; the reference is ours.
+        // requirements. It stays valid until the lock, which is ours, is released. The mapping's
+        // own operation reads the page; the reference is ours.
         unsafe {
             let removed = to_result(bindings::generic_error_remove_folio(mapping, folio));
             bindings::folio_unlock(folio);
@@ -115,9 +116,9 @@ impl<I: InodeType> StoredFolio<'_, I> {
 }
 
 impl<I: InodeType> LockedFolio<'_, I> {
-    /// Whether the folio is more than has to be read at once, and to be read again: larger than
-    /// the mapping's smallest, not uptodate, and with nothing in it that is not on the disk. Not one
-    /// of which some blocks are valid.
+    /// Whether the folio is more than has to be read at once, and to be read again: larger than the
+    /// mapping's smallest, not uptodate, and with nothing in it that is not on the disk. Not one of
+    /// which some blocks are valid.
     #[inline]
     pub(crate) fn can_be_given_up(&self) -> bool {
         self.is_larger_than_due() && !self.has_block_bits()
@@ -157,8 +158,9 @@ impl<I: InodeType> LockedFolio<'_, I> {
     ///
     /// # Safety
     ///
-    /// [`Self::can_be_given_up`] or [`Self::is_read_in_part`] must hold. The mapping and its host must
-    /// stay valid for the call, and `read` must be sound to call for folios of the mapping, and not lead here again.
+    /// [`Self::can_be_given_up`] or [`Self::is_read_in_part`] must hold. The mapping and its host
+    /// must stay valid for the call, and `read` must be sound to call for folios of the mapping,
+    /// and not lead here again.
     #[cold]
     pub(crate) unsafe fn read_page_by_page(self, read: ReadFolioFn) -> Result {
         let mapping = self.mapping();

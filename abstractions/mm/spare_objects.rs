@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who has memory that can be done without, and how it is got back: when there is too much of it, or
-//! when the machine needs memory.
+//! Who has memory that can be done without, and how it is got back: when there is too much of it,
+//! or when the machine needs memory.
 //!
-//! Those who have some are asked in turn, and who has used theirs since they were last asked is passed
-//! over. So what nobody uses goes first, and using it costs no lock. Who has given up all that it had is
-//! asked no more until it enters again, and only so many are asked at a time: there may be very many,
-//! and who wants memory goes on where the last has stopped.
+//! Those who have some are asked in turn, and who has used theirs since they were last asked is
+//! passed over. So what nobody uses goes first, and using it costs no lock. Who has given up all
+//! that it had is asked no more until it enters again, and only so many are asked at a time: there
+//! may be very many, and who wants memory goes on where the last has stopped.
 //!
 //! C header: [`include/linux/shrinker.h`](srctree/include/linux/shrinker.h)
 //!
-//! Nothing here calls the owner: it sees that its memory is gone when it looks. So it does not matter to
-//! who wants memory what becomes of an owner meanwhile, and of the module that it is of.
+//! Nothing here calls the owner: it sees that its memory is gone when it looks. So it does not
+//! matter to who wants memory what becomes of an owner meanwhile, and of the module that it is of.
 //!
-//! Locks: `OBJECTS`, a spinlock, inside of the mutex of a [`Spare`]. No memory is allocated or freed with
-//! it held, and of who is asked the mutex is only tried: so memory reclaim may come here from anywhere.
+//! Locks: `OBJECTS`, a spinlock, inside of the mutex of a [`Spare`]. No memory is allocated or
+//! freed with it held, and of who is asked the mutex is only tried: so memory reclaim may come here
+//! from anywhere.
 //!
-//! Left out: what belongs to which cgroup. A cgroup at its limit gets none, or gets it back with the
-//! inodes that have it.
+//! Left out: what belongs to which cgroup. A cgroup at its limit gets none, or gets it back with
+//! the inodes that have it.
 
 use super::{
     reclaim::without_fs_reclaim,
@@ -68,7 +69,13 @@ impl SpareParts {
     }
 }
 
-/// What the list has of an owner: nothing of the owner's own, which may be code of a module that goes.
+/// Takes the memory out.
+fn take(parts: &mut SpareParts) -> SpareParts {
+    core::mem::take(parts)
+}
+
+/// What the list has of an owner: nothing of the owner's own, which may be code of a module that
+/// goes.
 #[pin_data]
 struct Holding {
     /// Whether it was used since this was asked last: 0 or 1.
@@ -113,7 +120,7 @@ impl<P> Spare<P> {
     #[inline]
     pub fn with<R>(&self, act: impl FnOnce(&mut SpareParts, &mut P) -> R) -> R {
         let mut locked = self.holding.parts.lock();
-        let mut parts = core::mem::take(&mut *locked);
+        let mut parts = take(&mut locked);
         let result = act(&mut parts, self.plain.access_mut(&mut locked));
         *locked = parts;
         result
@@ -133,8 +140,8 @@ impl<P> Spare<P> {
         self.holding.number.load(Relaxed) != NOT_IN
     }
 
-    /// Has the memory asked for from now on, when there is need of some. Whether it is: not if there is
-    /// no memory for that.
+    /// Has the memory asked for from now on, when there is need of some. Whether it is: not if
+    /// there is no memory for that.
     pub fn enter(&self) -> bool {
         if self.is_in() {
             return true;
@@ -253,7 +260,7 @@ impl Objects {
         let Some(parts) = holding
             .parts
             .try_lock()
-            .map(|mut parts| core::mem::take(&mut *parts))
+            .map(|mut parts| take(&mut parts))
         else {
             return Some(Answer::Stays);
         };
@@ -267,8 +274,8 @@ impl Objects {
 /// How many are asked at a time at most.
 const MOST_ASKED: usize = 256;
 
-/// Asks each up to `times` times, or so many as are asked at a time, until `bytes` are free. How many
-/// are.
+/// Asks each up to `times` times, or so many as are asked at a time, until `bytes` are free. How
+/// many are.
 fn ask(times: usize, bytes: usize) -> usize {
     let most = objects().map_or(0, |objects| objects.count.saturating_mul(times));
     let most = most.min(MOST_ASKED);

@@ -5,9 +5,10 @@
 //! C headers: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h),
 //! [`include/linux/uio.h`](srctree/include/linux/uio.h)
 //!
-//! A [`WriteFolio`] is what a write has of the cache before there is data, a [`CopiedWrite`] what it
-//! has when some of it, perhaps not all, has been copied. What counts of that is decided here: of a
-//! block that was not valid and is not covered wholly, nothing, unless nothing of the file is in it.
+//! A [`WriteFolio`] is what a write has of the cache before there is data, a [`CopiedWrite`] what
+//! it has when some of it, perhaps not all, has been copied. What counts of that is decided here:
+//! of a block that was not valid and is not covered wholly, nothing, unless nothing of the file is
+//! in it.
 //!
 //! Locks: the folio is locked, and that with the file's old end, if there is a gap behind it.
 
@@ -45,8 +46,8 @@ pub enum Backing {
     Fresh,
 }
 
-/// How a write gets into the cache of a file whose folios have no buffer_heads. The library has the one
-/// way, `FolioWrites`.
+/// How a write gets into the cache of a file whose folios have no buffer_heads. The library has the
+/// one way, `FolioWrites`.
 ///
 /// Locks: from the begin to the end of a write its folios are locked.
 pub trait FileWrites: SealedWrites + 'static {
@@ -71,19 +72,21 @@ pub trait FileWrites: SealedWrites + 'static {
     /// bytes of the write count, perhaps fewer than were copied. The folios stay locked.
     fn end<'i>(write: CopiedWrite<'_, 'i, Self::Inode, Self::Promise<'i>>) -> usize;
 
-    /// Gives all blocks of a folio that are in the file a place, or a promise of one, and makes the folio dirty: somebody
-    /// is about to store to it through a mapping. `invalidate_lock` of the file is held.
+    /// Gives all blocks of a folio that are in the file a place, or a promise of one, and makes the
+    /// folio dirty: somebody is about to store to it through a mapping. `invalidate_lock` of the
+    /// file is held.
     fn give_blocks(folio: &StoredFolio<'_, Self::Inode>) -> Result;
 
-    /// These blocks are not in the cache any more, or no part of the file, and nothing of them that has
-    /// not been written will be. The folio is locked that they were in.
+    /// These blocks are not in the cache any more, or no part of the file, and nothing of them that
+    /// has not been written will be. The folio is locked that they were in.
     fn forget_blocks(inode: &Self::Inode, blocks: Range<u64>);
 
     /// Whether a block of the folio that is in the file has no place and will not get one.
     fn has_hole(folio: &StoredFolio<'_, Self::Inode>) -> Result<bool>;
 
-    /// Where block `at` of the file and those behind it are, for `max` blocks at most, at least 1; they
-    /// lie before the end of the file. For who does not go through the page cache. Nothing is allocated.
+    /// Where block `at` of the file and those behind it are, for `max` blocks at most, at least 1;
+    /// they lie before the end of the file. For who does not go through the page cache. Nothing is
+    /// allocated.
     fn find(inode: &Self::Inode, at: u64, max: u32, intent: Intent) -> Result<FileBlocks<'_>>;
 
     /// The same if it is known without waiting for anything, to read or to overwrite.
@@ -113,8 +116,8 @@ pub struct WriteFolio<'i, I, P> {
 ///
 /// # Invariants
 ///
-/// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers. `touched` are
-/// the blocks, of `1 << bits` bytes, that `range` touches.
+/// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers.
+/// `touched` are the blocks, of `1 << bits` bytes, that `range` touches.
 pub(crate) struct WritePlace<'i, I> {
     /// The folio.
     pub(crate) folio: GrabbedFolio<'i, I>,
@@ -170,8 +173,8 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         self.range.start <= start && end <= self.range.end
     }
 
-    /// Whether the write covers all of the first and of the last block that it touches, and so all of
-    /// each.
+    /// Whether the write covers all of the first and of the last block that it touches, and so all
+    /// of each.
     #[inline]
     pub(crate) fn covers_edges(&self) -> bool {
         (self.range.start | self.range.end) & within(self.bits) == 0
@@ -183,9 +186,9 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         self.folio.position().saturating_add(self.range.end as u64)
     }
 
-    /// The first `blocks` of the touched blocks are backed, and ready: that many at most are written
-    /// to, and if they have no place yet `promise` is that they will get one. `EINVAL` if that is none,
-    /// or one of them is neither valid nor covered.
+    /// The first `blocks` of the touched blocks are backed, and ready: that many at most are
+    /// written to, and if they have no place yet `promise` is that they will get one. `EINVAL` if
+    /// that is none, or one of them is neither valid nor covered.
     #[inline]
     pub(crate) fn ready<P>(
         self,
@@ -263,8 +266,8 @@ impl<'i, I: InodeType, P> WriteFolio<'i, I, P> {
         self.folio.flag(bindings::pageflags_PG_dirty)
     }
 
-    /// Copies up to [`Self::len`] bytes to the folio, from memory that is not to be waited for: what
-    /// is not there is not copied.
+    /// Copies up to [`Self::len`] bytes to the folio, from memory that is not to be waited for:
+    /// what is not there is not copied.
     ///
     /// # Safety
     ///
@@ -316,8 +319,8 @@ impl<'i, I: InodeType, P> CopiedWrite<'_, 'i, I, P> {
     }
 
     /// Makes what was written valid and dirty; `keep` takes a promise, and of how many blocks it is
-    /// kept. Returns how many bytes of the write count, perhaps fewer than were copied, and where in the
-    /// file they end. The folios stay locked.
+    /// kept. Returns how many bytes of the write count, perhaps fewer than were copied, and where
+    /// in the file they end. The folios stay locked.
     #[inline]
     pub(crate) fn commit(&mut self, keep: impl FnOnce(P, u32)) -> (usize, u64) {
         let promise = self.write.promise.take();
@@ -326,8 +329,8 @@ impl<'i, I: InodeType, P> CopiedWrite<'_, 'i, I, P> {
         self.copied = 0;
         let folio = &self.write.folio;
         let touched = dirty.len() as u32;
-        // Dirty first: who brings all of the file to the device misses no block that has a place. The
-        // folio is locked, so that nobody writes what is not promised yet.
+        // Dirty first: who brings all of the file to the device misses no block that has a place.
+        // The folio is locked, so that nobody writes what is not promised yet.
         self.write.blocks().mark_written(dirty);
         if let Some(promise) = promise {
             // A promise is of the first blocks that the write touches, and so are these.
@@ -348,7 +351,8 @@ impl<'i, I: InodeType, P> CopiedWrite<'_, 'i, I, P> {
         }
     }
 
-    /// As [`Self::counts`], if not all has been copied, or blocks are fresh, whose rest is zero then.
+    /// As [`Self::counts`], if not all has been copied, or blocks are fresh, whose rest is zero
+    /// then.
     #[inline(never)]
     fn counts_of_any(&self) -> (Range<usize>, Range<u32>) {
         let WriteFolio {

@@ -225,8 +225,8 @@ impl<I: InodeType> DirtyFolio<'_, I> {
         self.zero_from(file_size, self.size());
     }
 
-    /// As [`Self::zero_behind`], in the page with the end only. That may have been written through a
-    /// mapping at any time, so this is due before each write; pages behind it cannot have been.
+    /// As [`Self::zero_behind`], in the page with the end only. That may have been written through
+    /// a mapping at any time, so this is due before each write; pages behind it cannot have been.
     pub(crate) fn zero_page_behind(&self, file_size: u64) {
         self.zero_from(file_size, PAGE_SIZE);
     }
@@ -253,8 +253,8 @@ impl<I: InodeType> DirtyFolio<'_, I> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if folios of the file have no buffers; it is as it was then. What `get_block` says, which
-    /// is then recorded for the file, too; the blocks that it had mapped are being written.
+    /// `EINVAL` if folios of the file have no buffers; it is as it was then. What `get_block` says,
+    /// which is then recorded for the file, too; the blocks that it had mapped are being written.
     ///
     /// C: `block_write_full_folio()`, which is not exported.
     pub fn write_through_buffers(self, get_block: GetBlockFn<I>) -> Result {
@@ -309,9 +309,9 @@ impl<'w, I> DirtyFolio<'w, I> {
     /// Unlocks the folio without writing it, for there is nothing in it to be written.
     pub(crate) fn end_clean(self) {
         let folio = self.into_raw().as_ptr();
-        // What the mapping knows of dirty folios is put right when writeback starts.
-        // SAFETY: The folio is locked, not under writeback, and the lock is passed on. The writeback
-        // that is started here is nobody else's to end.
+        // What the mapping knows of dirty folios is put right when writeback starts. SAFETY: The
+        // folio is locked, not under writeback, and the lock is passed on. The writeback that is
+        // started here is nobody else's to end.
         let writing = unsafe {
             bindings::rust_mpage_helper_folio_start_writeback(folio);
             bindings::folio_unlock(folio);
@@ -380,8 +380,8 @@ impl<I> Drop for DirtyFolio<'_, I> {
 ///
 /// - The folio is locked and this value owns the lock.
 /// - It is under writeback, which somebody else ends, at any time.
-/// - `wbc` is the request that picked it, and the mapping's host an inode of `I` that is in use, for
-///   `'w`.
+/// - `wbc` is the request that picked it, and the mapping's host an inode of `I` that is in use,
+///   for `'w`.
 pub(in crate::abstractions) struct StartedFolio<'w, I> {
     folio: NonNull<bindings::folio>,
     wbc: NonNull<bindings::writeback_control>,
@@ -397,8 +397,8 @@ impl<'w, I> StartedFolio<'w, I> {
 
     /// The buffers of the folio. None if it has none.
     pub(in crate::abstractions) fn buffers(&self) -> Buffers<'_, 'w> {
-        // SAFETY: The folio is locked while it is borrowed, and its host in use for `'w`, by the type
-        // invariants.
+        // SAFETY: The folio is locked while it is borrowed, and its host in use for `'w`, by the
+        // type invariants.
         unsafe { Buffers::of(self) }
     }
 

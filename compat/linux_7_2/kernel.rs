@@ -27,8 +27,8 @@ pub mod error {
 
         macro_rules! declare {
             ($($name:ident)*) => {$(
-                // SAFETY: An error is a number that is not 0, as the next constant proves, and that of C
-                // is one of errno.h.
+                // SAFETY: An error is a number that is not 0, as the next constant proves, and that
+                // of C is one of errno.h.
                 pub const $name: Error =
                     unsafe { transmute::<i32, Error>(-(bindings::$name as i32)) };
             )*};

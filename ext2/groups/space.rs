@@ -2,10 +2,10 @@
 
 //! How many blocks are free, and how many of them nobody has been promised.
 //!
-//! Whoever wants blocks claims them here first, and looks for them in the bitmaps then. A claim is a
-//! value, [`Promised`]: it is spent on blocks that have been found, or what is left of it comes back
-//! when it goes. So what one has been promised no other gets, and who has a promise finds as many free
-//! bits as it says.
+//! Whoever wants blocks claims them here first, and looks for them in the bitmaps then. A claim is
+//! a value, [`Promised`]: it is spent on blocks that have been found, or what is left of it comes
+//! back when it goes. So what one has been promised no other gets, and who has a promise finds as
+//! many free bits as it says.
 //!
 //! C counterpart: `ext2_has_free_blocks()`, which looks and claims nothing;
 //! `ext4_claim_free_clusters()`.
@@ -83,8 +83,8 @@ impl Space {
     }
 
     /// Claims as many of the wanted blocks as there are for the caller: all while there are many,
-    /// those that are needed as long as one is there that is not reserved. [`None`] if these cannot be
-    /// had.
+    /// those that are needed as long as one is there that is not reserved. [`None`] if these cannot
+    /// be had.
     pub(crate) fn claim(&self, wanted: Wanted, reserve: Reserve) -> Option<Promised<'_>> {
         let mut available = self.available.load(Relaxed);
         loop {
@@ -100,8 +100,8 @@ impl Space {
         }
     }
 
-    /// Claims `count` blocks, if so many more than `left` are there, and nobody else is claiming any. As
-    /// [`Self::claim`] for who wants them all, where there are many, in one step.
+    /// Claims `count` blocks, if so many more than `left` are there, and nobody else is claiming
+    /// any. As [`Self::claim`] for who wants them all, where there are many, in one step.
     #[inline]
     pub(crate) fn claim_of_many(&self, count: u32, left: u64) -> Option<Promised<'_>> {
         let available = self.available.load(Relaxed);
@@ -114,8 +114,8 @@ impl Space {
         taken.is_ok().then_some(Promised { space: self, count })
     }
 
-    /// Takes blocks for who must have them, though others may have been promised what there is: some
-    /// that were promised have been lost. What is available may be less than nothing then.
+    /// Takes blocks for who must have them, though others may have been promised what there is:
+    /// some that were promised have been lost. What is available may be less than nothing then.
     pub(crate) fn claim_anyway(&self, count: u32) -> Promised<'_> {
         self.available.add(-i64::from(count), Relaxed);
         // INVARIANT: They have been taken out just now.
@@ -147,11 +147,12 @@ impl Space {
     }
 }
 
-/// How many free blocks of a group have been taken out of a [`Space`]: those that it had when its bitmap
-/// could not be read. Just as many come back, when it can be; what changes in the group meanwhile, by who
-/// has had the bitmap before, changes the [`Space`] as ever.
+/// How many free blocks of a group have been taken out of a [`Space`]: those that it had when its
+/// bitmap could not be read. Just as many come back, when it can be; what changes in the group
+/// meanwhile, by who has had the bitmap before, changes the [`Space`] as ever.
 ///
-/// C counterpart: none in ext2; `ext4_mark_group_bitmap_corrupted()`, after which they are gone for good.
+/// C counterpart: none in ext2; `ext4_mark_group_bitmap_corrupted()`, after which they are gone for
+/// good.
 pub(crate) struct Withdrawn(Atomic<u32>);
 
 impl Withdrawn {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of the names in the first blocks of a directory, and of what these blocks have room
-//! for.
+//! What is known of the names in the first blocks of a directory, and of what these blocks have
+//! room for.
 //!
 //! Locks: none; who changes it has it for himself.
 
@@ -65,7 +65,8 @@ impl Contents {
     }
 
     /// Learns the names of the block that follows the covered ones, `count` of them, and its room.
-    /// Whether it is covered now. If not, it is because there was no memory, and nothing has changed.
+    /// Whether it is covered now. If not, it is because there was no memory, and nothing has
+    /// changed.
     pub(crate) fn learn(
         &mut self,
         count: usize,

@@ -2,11 +2,13 @@
 
 //! The index of a directory.
 //!
-//! What it says of names that are there is only where to look: the entry is looked at. What it says of
-//! names that are not there is believed, for it is always true of the covered blocks:
+//! What it says of names that are there is only where to look: the entry is looked at. What it says
+//! of names that are not there is believed, for it is always true of the covered blocks:
 //!
-//! - they were learned with the directory locked, from entries that were checked, whole blocks only;
-//! - each change of an entry is told after it was made in the page, before the directory is unlocked;
+//! - they were learned with the directory locked, from entries that were checked, whole blocks
+//!   only;
+//! - each change of an entry is told after it was made in the page, before the directory is
+//!   unlocked;
 //! - whoever cannot say whether a change was made, or finds that what is known is not so, has all
 //!   forgotten, and so has who has no memory to note a change;
 //! - a page is what was changed in it until it has been written, and on the disk afterwards. One
@@ -14,8 +16,9 @@
 //!
 //! Its memory is [`Spare`]: it may be gone whenever nobody looks, and then nothing is known.
 //!
-//! Locks: that of `known`, a mutex, inside of `i_rwsem` of the directory and with no folio locked. With it
-//! held memory is allocated without entering a filesystem, so who evicts an inode may take it.
+//! Locks: that of `known`, a mutex, inside of `i_rwsem` of the directory and with no folio locked.
+//! With it held memory is allocated without entering a filesystem, so who evicts an inode may take
+//! it.
 
 #![deny(unsafe_code)]
 
@@ -83,7 +86,8 @@ impl Index {
         self.with(|contents| contents.covered())
     }
 
-    /// Learns a block with `count` names, if it is the one behind the covered ones. Whether it is covered now.
+    /// Learns a block with `count` names, if it is the one behind the covered ones. Whether it is
+    /// covered now.
     pub(crate) fn learn(
         &self,
         block: u32,

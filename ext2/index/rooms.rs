@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the blocks of a directory have room for, so that the first that has room for a name is found
-//! without a look at the others.
+//! What the blocks of a directory have room for, so that the first that has room for a name is
+//! found without a look at the others.
 //!
-//! A tree over the blocks: each node has the larger of its two. What a block is said to have is never
-//! less than it has. It may be more, for what a new entry leaves is not looked for: who finds no room
-//! in a block says so, and that is what it has then.
+//! A tree over the blocks: each node has the larger of its two. What a block is said to have is
+//! never less than it has. It may be more, for what a new entry leaves is not looked for: who finds
+//! no room in a block says so, and that is what it has then.
 //!
 //! Locks: none; who changes it has it for himself.
 //!

@@ -4,8 +4,8 @@
 //!
 //! An entry is a word: 32 bits of the hash, and where the name is in the directory. The table is a
 //! power of two, and an entry is at the place that its hash says or behind it, with no empty place
-//! between. One that goes is replaced by those behind it that may be there, so that nothing is left of
-//! it.
+//! between. One that goes is replaced by those behind it that may be there, so that nothing is left
+//! of it.
 //!
 //! Locks: none; who changes it has it for himself.
 //!
@@ -57,8 +57,8 @@ impl Candidates {
     }
 }
 
-/// So many entries of one hash are in a table at most. Names are as good as never alike in it, unless a
-/// hostile disk has the same name over and over: each would be looked at for each.
+/// So many entries of one hash are in a table at most. Names are as good as never alike in it,
+/// unless a hostile disk has the same name over and over: each would be looked at for each.
 const MOST_ALIKE: u32 = 512;
 
 /// The table.

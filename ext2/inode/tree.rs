@@ -8,8 +8,8 @@
 //! kept holds its buffer, so it is given up when nobody writes to the file any more, and whenever
 //! something is cut off the tree: what was an array of the file may not be one afterwards.
 //!
-//! Of blocks that are to get their places when they are written, what is promised is here, too, and the
-//! hole that the last one of them was in: who appends goes on in it.
+//! Of blocks that are to get their places when they are written, what is promised is here, too, and
+//! the hole that the last one of them was in: who appends goes on in it.
 //!
 //! C counterpart: none for the array; `i_block_alloc_info` of `struct ext2_inode_info`.
 //!
@@ -48,7 +48,8 @@ pub(crate) struct KnownHole {
     pub(crate) missing: MissingArrays,
 }
 
-/// What has been claimed for blocks that somebody is about to fill, who has the tree locked meanwhile.
+/// What has been claimed for blocks that somebody is about to fill, who has the tree locked
+/// meanwhile.
 pub(crate) struct BegunPromise {
     /// The first block.
     pub(crate) at: u32,
@@ -90,9 +91,9 @@ impl Tree {
         }
     }
 
-    /// Whether the `count` blocks from `at` on are in the known hole, and follow the last block that has
-    /// been promised, which is in it, too: nothing of them has been promised, and no array of pointers has
-    /// to be promised with them.
+    /// Whether the `count` blocks from `at` on are in the known hole, and follow the last block
+    /// that has been promised, which is in it, too: nothing of them has been promised, and no array
+    /// of pointers has to be promised with them.
     #[inline]
     pub(crate) fn goes_on_at(&self, at: u32, count: u32) -> bool {
         let in_hole = |hole: &KnownHole| {
@@ -101,14 +102,14 @@ impl Tree {
         self.delayed.ends_at(at) && self.hole.as_ref().is_some_and(in_hole)
     }
 
-    /// Takes `count` blocks of what has been promised, to be spent. [`Self::settle`] takes back what
-    /// is left.
+    /// Takes `count` blocks of what has been promised, to be spent. [`Self::settle`] takes back
+    /// what is left.
     pub(crate) fn take_promised<'s>(&mut self, count: u32, space: &'s Space) -> Promised<'s> {
         space.resume(self.kept.take(count))
     }
 
-    /// Keeps as much of what has been promised as there is to be kept now, `promised` being what there
-    /// is beyond that. How much that is.
+    /// Keeps as much of what has been promised as there is to be kept now, `promised` being what
+    /// there is beyond that. How much that is.
     #[inline]
     pub(crate) fn settle(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
         let count = self.delayed.count();
@@ -142,7 +143,8 @@ impl Tree {
     }
 
     /// Takes the array that has `number` among those with pointers to data, see
-    /// [`BlockPath::last_array`](crate::tree::path::BlockPath::last_array), if it is the one at hand.
+    /// [`BlockPath::last_array`](crate::tree::path::BlockPath::last_array), if it is the one at
+    /// hand.
     #[inline]
     pub(crate) fn take_array(&mut self, number: u64) -> Option<PointerArray> {
         let (_, array) = self.array.take_if(|(kept, _)| *kept == number)?;
@@ -155,8 +157,8 @@ impl Tree {
         self.array = Some((number, array));
     }
 
-    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, where the file
-    /// goes on: so what it has a window for there begins behind it.
+    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, where the
+    /// file goes on: so what it has a window for there begins behind it.
     pub(crate) fn begin_ahead(&mut self, windows: &Windows) {
         windows.discard(&mut self.info);
         self.ahead.ensure(Windowing::On);

@@ -4,13 +4,13 @@
 //!
 //! Under the tree mutex: what is missing is looked at again, the blocks are allocated at the place
 //! that C's policy names, the new indirect blocks are filled, and only then, by the store of one
-//! pointer or a run of them, all of it becomes part of the file. Nothing before that store has to be
-//! undone but the allocation.
+//! pointer or a run of them, all of it becomes part of the file. Nothing before that store has to
+//! be undone but the allocation.
 //!
-//! A file that grows asks for block after block in the same array of pointers. That array is kept at
-//! hand in the [`Tree`], and questions about it are answered under the mutex at once, if nobody else
-//! has it. Whoever asks for what the file has never waits for the mutex, unless something is cut off
-//! meanwhile: who has it may wait for the device.
+//! A file that grows asks for block after block in the same array of pointers. That array is kept
+//! at hand in the [`Tree`], and questions about it are answered under the mutex at once, if nobody
+//! else has it. Whoever asks for what the file has never waits for the mutex, unless something is
+//! cut off meanwhile: who has it may wait for the device.
 //!
 //! What a crash leaves is decided by two rules, both beyond C, which leaves it to e2fsck:
 //!
@@ -19,8 +19,8 @@
 //! - A pointer to an indirect block gets to the disk only after that block. If the pointer's array
 //!   can be found on disk, the block is written here and now, and the device flushed; if not,
 //!   because the branch hangs on the inode itself or on one that does, it is one of the
-//!   [`branches`](crate::order::branches) that are written before the inode is. So is a new block of
-//!   a directory, which is written here as one without names.
+//!   [`branches`](crate::order::branches) that are written before the inode is. So is a new block
+//!   of a directory, which is written here as one without names.
 //!
 //! C counterpart: the second half of `ext2_get_blocks()`, `ext2_alloc_branch()` and
 //! `ext2_splice_branch()`.
@@ -170,8 +170,8 @@ impl<'a> Request<'a> {
         blocks
     }
 
-    /// Gives up what is kept for a file that grows, if the last of what was written before it was closed
-    /// has got its place.
+    /// Gives up what is kept for a file that grows, if the last of what was written before it was
+    /// closed has got its place.
     fn give_up_if_closed(&self, tree: &mut Tree) {
         let delay = &self.inode.data().delay;
         if delay.is_closed() && delay.blocks() == 0 {
@@ -204,7 +204,8 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Gives blocks behind the pointer at `level`, with what has been promised of them, if it has been.
+    /// Gives blocks behind the pointer at `level`, with what has been promised of them, if it has
+    /// been.
     fn pay(
         &self,
         tree: &mut Tree,
@@ -395,8 +396,8 @@ impl<'a> Request<'a> {
         Ok(Blocks::there(first, count))
     }
 
-    /// Blocks that are part of the file since now, and the arrays of pointers to them that were missing
-    /// behind the pointer at `level`.
+    /// Blocks that are part of the file since now, and the arrays of pointers to them that were
+    /// missing behind the pointer at `level`.
     fn given(&self, tree: &mut Tree, run: Run, level: usize) -> Blocks {
         let Run { first, count } = run;
         let at = self.at as u32;
@@ -431,8 +432,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Fills the branch's indirect blocks, which an array at `level` behind pointer `root` will lead to,
-/// and writes them if the disk may have that array.
+/// Fills the branch's indirect blocks, which an array at `level` behind pointer `root` will lead
+/// to, and writes them if the disk may have that array.
 fn make_indirect(inode: &Ext2Inode, branch: &Branch, root: u32, level: usize) -> Result {
     let mut made: [Option<Buffer>; MAX_INDIRECT] = [const { None }; MAX_INDIRECT];
     let result = fill_indirect(inode, branch, &mut made)

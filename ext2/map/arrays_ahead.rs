@@ -2,11 +2,11 @@
 
 //! Where the arrays of pointers go that promised blocks need: in front of the blocks, side by side.
 //!
-//! C gives each array the place where the file is when it comes to it, so that the blocks behind one are
-//! never next to those behind another. Of what has been promised is known how many arrays it needs. The
-//! first of several reserves a window for all, where the file goes on, and the blocks begin behind it. A
-//! window is known in memory only: nothing in it is claimed before it is used, so nothing is lost with
-//! it.
+//! C gives each array the place where the file is when it comes to it, so that the blocks behind
+//! one are never next to those behind another. Of what has been promised is known how many arrays
+//! it needs. The first of several reserves a window for all, where the file goes on, and the blocks
+//! begin behind it. A window is known in memory only: nothing in it is claimed before it is used,
+//! so nothing is lost with it.
 //!
 //! So arrays are not where a file is read that needs them; see [`read_arrays`](super::read_arrays).
 //!
@@ -26,8 +26,8 @@ use crate::{
 use kernel::prelude::*;
 
 impl Request<'_> {
-    /// Allocates the arrays of a branch among those to come, if more are promised than it needs or some
-    /// have been before it. The file goes on at `goal`.
+    /// Allocates the arrays of a branch among those to come, if more are promised than it needs or
+    /// some have been before it. The file goes on at `goal`.
     pub(super) fn gather_arrays(
         &self,
         tree: &mut Tree,

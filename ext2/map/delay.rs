@@ -2,26 +2,27 @@
 
 //! Promising blocks to what is written, to give them their places when it goes to the disk.
 //!
-//! A write, or the first store to a page, asks [`back`] for its blocks with the folio locked. What is in
-//! a hole is promised: so many blocks are taken from the filesystem's
+//! A write, or the first store to a page, asks [`back`] for its blocks with the folio locked. What
+//! is in a hole is promised: so many blocks are taken from the filesystem's
 //! [`Space`](crate::groups::space::Space), the arrays of pointers that are missing among them, and
-//! nobody else gets them. When the data has been copied the promise is kept, for just the blocks that
-//! were filled, and they become dirty before the folio is unlocked. The tree is locked meanwhile, which
-//! nothing waits in: what is copied from is in memory, or not copied. Writeback finds what has been
-//! promised in [`allocate`](super::allocate), gives places to a whole run of it, and spends the promise.
-//! Whoever takes pages from the cache that have not been written forgets what was promised for them.
+//! nobody else gets them. When the data has been copied the promise is kept, for just the blocks
+//! that were filled, and they become dirty before the folio is unlocked. The tree is locked
+//! meanwhile, which nothing waits in: what is copied from is in memory, or not copied. Writeback
+//! finds what has been promised in [`allocate`](super::allocate), gives places to a whole run of
+//! it, and spends the promise. Whoever takes pages from the cache that have not been written
+//! forgets what was promised for them.
 //!
-//! So the disk is full for who writes, and never at writeback; a file that is gone before it is written
-//! costs nothing; and the blocks of one that grew in small pieces are in a row.
+//! So the disk is full for who writes, and never at writeback; a file that is gone before it is
+//! written costs nothing; and the blocks of one that grew in small pieces are in a row.
 //!
-//! Blocks get their places at once with the mount option `nodelalloc`, where writes are synchronous,
-//! with quota, when the filesystem is nearly full, and in a file with very many holes between promised
-//! blocks.
+//! Blocks get their places at once with the mount option `nodelalloc`, where writes are
+//! synchronous, with quota, when the filesystem is nearly full, and in a file with very many holes
+//! between promised blocks.
 //!
 //! C counterpart: none in ext2; `ext4_da_write_begin()`, `ext4_da_map_blocks()`.
 //!
-//! Locks: takes the inode's tree mutex, the lock of the folio held. Memory is had without reclaim from
-//! filesystems.
+//! Locks: takes the inode's tree mutex, the lock of the folio held. Memory is had without reclaim
+//! from filesystems.
 
 #![deny(unsafe_code)]
 
@@ -72,9 +73,9 @@ use rust_mpage::{
     PhysicalBlock, //
 };
 
-/// Below this many blocks that nobody has been promised, or a hundred-and-twenty-eighth of all, blocks
-/// get their places at once. What is promised is exact, so this is not for want of room, as in ext4; but
-/// where bitmaps are not what the counts say, a full disk is then told to who writes.
+/// Below this many blocks that nobody has been promised, or a hundred-and-twenty-eighth of all,
+/// blocks get their places at once. What is promised is exact, so this is not for want of room, as
+/// in ext4; but where bitmaps are not what the counts say, a full disk is then told to who writes.
 const NEARLY_FULL: u64 = 64;
 
 /// Writes to regular files, whose blocks get their places when they are written.
@@ -225,8 +226,8 @@ fn back<'i>(inode: &'i Ext2Inode, at: u64, max: u32) -> Result<Backed<'i, Promis
     Ok(mapped(inode, &path, blocks))
 }
 
-/// As [`back`], of a filesystem that has become read-only while the file was open to be written, such as
-/// after an error: writeback would find no place. C allocates; `ext4_emergency_state()`.
+/// As [`back`], of a filesystem that has become read-only while the file was open to be written,
+/// such as after an error: writeback would find no place. C allocates; `ext4_emergency_state()`.
 ///
 /// Fails with `EROFS` if there are no blocks, or as [`back`].
 #[cold]
@@ -297,8 +298,8 @@ fn delays(inode: &Ext2Inode) -> bool {
     sb.data().delays_allocation() && inode::is_regular(inode) && !inode.is_sync() && !sb.has_quota()
 }
 
-/// Promises block `at`, and those behind it, `max` at most. [`None`] if they are not in the hole that
-/// the tree knows, or are to have their places at once.
+/// Promises block `at`, and those behind it, `max` at most. [`None`] if they are not in the hole
+/// that the tree knows, or are to have their places at once.
 fn promise<'i>(
     inode: &'i Ext2Inode,
     mut tree: MutexGuard<'i, Tree>,
@@ -352,8 +353,8 @@ fn hole(inode: &Ext2Inode, at: u32, path: &BlockPath, missing: &Missing) -> Know
     }
 }
 
-/// Forgets what was promised of `blocks`: what was to be written there is not in the cache any more, and
-/// the folio that it was in is locked.
+/// Forgets what was promised of `blocks`: what was to be written there is not in the cache any
+/// more, and the folio that it was in is locked.
 pub(crate) fn forget(inode: &Ext2Inode, blocks: Range<u64>) {
     if inode.data().delay.blocks() == 0 {
         return;
@@ -365,8 +366,8 @@ pub(crate) fn forget(inode: &Ext2Inode, blocks: Range<u64>) {
 
 /// As [`forget`], the tree being locked.
 pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
-    // Without memory a gap takes with it what is promised behind it: if that stays, it gets its place
-    // unpromised.
+    // Without memory a gap takes with it what is promised behind it: if that stays, it gets its
+    // place unpromised.
     let _ = tree.delayed.make_room(GFP_NOWAIT);
     tree.delayed.remove(block_size(inode), blocks);
     settle(inode, tree, None);
@@ -381,8 +382,8 @@ pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promis
     inode.data().delay.set_blocks(count);
 }
 
-/// How many blocks from `at` on get their places together, of `max` that were asked for: of what has
-/// been promised all in a row; else none that has been.
+/// How many blocks from `at` on get their places together, of `max` that were asked for: of what
+/// has been promised all in a row; else none that has been.
 pub(super) fn together(tree: &Tree, at: u32, max: u32) -> u32 {
     let end = at.saturating_add(max);
     match tree.delayed.next_in(at..u32::MAX) {

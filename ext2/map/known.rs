@@ -49,8 +49,8 @@ pub(crate) fn lookup(inode: &Ext2Inode, at: u64, max: u32) -> Result<Mapping<&Bl
 }
 
 /// The block of the device that block `at` is, and how many follow it there, itself included and
-/// `max` at most; if that is known without a look at the tree. They are the file's own: nothing that
-/// the filesystem itself needs.
+/// `max` at most; if that is known without a look at the tree. They are the file's own: nothing
+/// that the filesystem itself needs.
 #[inline(always)]
 pub(crate) fn recall(inode: &Ext2Inode, at: u64, max: u32) -> Option<(u32, u32)> {
     let (first, left) = Place::of(inode, at)?.known(inode)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Arrays of pointers that lie side by side, where [`arrays_ahead`](super::arrays_ahead) has put them,
-//! are read together by who reads a file from the beginning to the end: one request, and not one for
-//! each.
+//! Arrays of pointers that lie side by side, where [`arrays_ahead`](super::arrays_ahead) has put
+//! them, are read together by who reads a file from the beginning to the end: one request, and not
+//! one for each.
 //!
 //! C counterpart: none, for no two of C's are side by side.
 //!
@@ -19,9 +19,9 @@ use rust_mpage::block::plugged;
 /// As many bytes of arrays are read together, at most.
 const MOST_BYTES: u32 = 1 << 16;
 
-/// Begins to read an array in `block`, to which pointer `index` of `above` leads, and those after it, if
-/// they are side by side, and who comes to it has been to the one before. Where C has put them, no two
-/// are.
+/// Begins to read an array in `block`, to which pointer `index` of `above` leads, and those after
+/// it, if they are side by side, and who comes to it has been to the one before. Where C has put
+/// them, no two are.
 #[inline]
 pub(super) fn read_ahead(inode: &Ext2Inode, above: &PointerArray, index: u32, block: u32) {
     let is_beside = |pointer: u32| Some(pointer) == block.checked_add(1);

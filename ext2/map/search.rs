@@ -167,8 +167,8 @@ pub(crate) fn look_ahead(inode: &Ext2Inode, path: &BlockPath, max: u32) -> Optio
     found.filter(|_| !data.has_been_cut_since(cuts))
 }
 
-/// Looks again, by who has locked the tree since, for up to `max` blocks from that of `path` on that
-/// were missing; they may have come meanwhile. C: `verify_chain()` and what follows it.
+/// Looks again, by who has locked the tree since, for up to `max` blocks from that of `path` on
+/// that were missing; they may have come meanwhile. C: `verify_chain()` and what follows it.
 pub(crate) fn look_again(
     inode: &Ext2Inode,
     path: &BlockPath,

@@ -100,8 +100,8 @@ impl Ext2Data {
         self.groups.inode_table_block(location)
     }
 
-    /// Whether any of these blocks, which the geometry says may hold data, is a bitmap or in an inode
-    /// table. Inodes cannot have such blocks.
+    /// Whether any of these blocks, which the geometry says may hold data, is a bitmap or in an
+    /// inode table. Inodes cannot have such blocks.
     pub(crate) fn is_group_metadata(&self, first: u32, count: u32) -> bool {
         self.geometry.by_group(first, count).any(|run| {
             self.geometry

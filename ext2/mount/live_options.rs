@@ -34,7 +34,8 @@ use kernel::{
 #[pin_data]
 pub(crate) struct LiveOptions {
     words: Sequenced<WORDS>,
-    /// Whether they say that blocks get their places when they are written, for who asks at each write.
+    /// Whether they say that blocks get their places when they are written, for who asks at each
+    /// write.
     delays: Atomic<u32>,
     #[pin]
     writers: SpinLock<()>,

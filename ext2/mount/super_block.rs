@@ -118,7 +118,8 @@ pub(crate) fn fill(
     )
 }
 
-/// Changes the mount options, and whether the filesystem can be written to. C: `ext2_reconfigure()`.
+/// Changes the mount options, and whether the filesystem can be written to. C:
+/// `ext2_reconfigure()`.
 pub(crate) fn reconfigure(
     sb: &SuperBlock<Ext2>,
     request: &mut Request,

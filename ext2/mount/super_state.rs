@@ -208,8 +208,8 @@ fn close(sb: &SuperBlock<Ext2>) -> Result {
     write_not_in_use(sb).and(resolved)
 }
 
-/// Says on the medium that the filesystem need not be checked, which has what is to be true then: all has
-/// been written.
+/// Says on the medium that the filesystem need not be checked, which has what is to be true then:
+/// all has been written.
 fn write_not_in_use(sb: &SuperBlock<Ext2>) -> Result {
     sb.device().flush()?;
     sb.data().state.set_not_in_use();

@@ -14,15 +14,16 @@
 //!   one that does not any more.
 //!
 //! These are the rules of soft updates. There is no circle: a cut is in the metadata block itself;
-//! a branch waits for nothing; a name waits for branches; a removal for names. Who writes for one of
-//! them takes the locks in the opposite order, `removals`, a folio of a directory, `names`,
-//! `branches`, and none is held by who waits for the tree of an inode. `cuts` is by itself, inside of
-//! the tree mutex.
+//! a branch waits for nothing; a name waits for branches; a removal for names. Who writes for one
+//! of them takes the locks in the opposite order, `removals`, a folio of a directory, `names`,
+//! `branches`, and none is held by who waits for the tree of an inode. `cuts` is by itself, inside
+//! of the tree mutex.
 //!
 //! Writing happens in a [`batch`] for all that is waiting, with one flush of the device: what one
 //! inode or directory needs, others will need soon. [`write`] does it, in the order of [`sort`];
-//! [`pending_cuts`] is the list of [`cuts`], [`records`] that of [`removals`], and [`kept_links`] what
-//! others see of it; [`put_off`] counts inodes that are written later, for the sake of [`branches`].
+//! [`pending_cuts`] is the list of [`cuts`], [`records`] that of [`removals`], and [`kept_links`]
+//! what others see of it; [`put_off`] counts inodes that are written later, for the sake of
+//! [`branches`].
 //!
 //! C counterpart: none; C ext2 leaves what a crash makes of its order to e2fsck.
 //!

@@ -91,8 +91,8 @@ impl Gathering {
         }
     }
 
-    /// How many blocks to ask the allocator for; [`None`] when there are enough: every indirect block
-    /// and one for data.
+    /// How many blocks to ask the allocator for; [`None`] when there are enough: every indirect
+    /// block and one for data.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
         if self.data.is_some() {
             return None;

@@ -3,12 +3,14 @@
 //! The blocks of a file that have been promised, and have no place yet.
 //!
 //! With a block go the arrays of pointers that are missing on the way to it: of all blocks behind a
-//! missing array the first one promises it, and it is promised as long as one of them is there. So what
-//! is promised is what the file will have taken when it has been written, neither more nor less.
+//! missing array the first one promises it, and it is promised as long as one of them is there. So
+//! what is promised is what the file will have taken when it has been written, neither more nor
+//! less.
 //!
 //! Who promises does it in two steps: there is room for it before data is copied, and what has been
-//! copied is noted then. So a run that is noted here never has a block that nobody filled. The tree is
-//! locked from the one to the other, so an array that was promised or there before is so afterwards.
+//! copied is noted then. So a run that is noted here never has a block that nobody filled. The tree
+//! is locked from the one to the other, so an array that was promised or there before is so
+//! afterwards.
 //!
 //! C counterpart: none; `ext4_da_reserve_space()`, whose promises of arrays are for the worst case.
 //!
@@ -139,8 +141,8 @@ impl Delayed {
         arrays
     }
 
-    /// Makes room for a promise of blocks, and of `arrays`. Fails if there is no memory, or the file has
-    /// too many holes between promised blocks.
+    /// Makes room for a promise of blocks, and of `arrays`. Fails if there is no memory, or the
+    /// file has too many holes between promised blocks.
     #[inline]
     pub(crate) fn begin(&mut self, arrays: MissingArrays, flags: Flags) -> Result<(), AllocError> {
         if self.blocks.runs() >= MOST_RUNS {
@@ -153,14 +155,15 @@ impl Delayed {
         }
     }
 
-    /// Makes room for runs that become two. Who removes something that others will go on to need does
-    /// that before.
+    /// Makes room for runs that become two. Who removes something that others will go on to need
+    /// does that before.
     pub(crate) fn make_room(&mut self, flags: Flags) -> Result<(), AllocError> {
         self.blocks.reserve(1, flags)?;
         self.arrays.reserve(HEIGHTS as usize, flags)
     }
 
-    /// Keeps a promise that was begun: `blocks` have been filled, and `arrays` are promised with them.
+    /// Keeps a promise that was begun: `blocks` have been filled, and `arrays` are promised with
+    /// them.
     #[inline]
     pub(crate) fn keep(&mut self, size: BlockSize, blocks: Range<u32>, arrays: MissingArrays) {
         self.blocks.insert(blocks);
@@ -198,8 +201,8 @@ impl Delayed {
         }
     }
 
-    /// Gives up arrays on the way to blocks that are not promised any more, if they are not on the way
-    /// to others.
+    /// Gives up arrays on the way to blocks that are not promised any more, if they are not on the
+    /// way to others.
     fn give_up_arrays(&mut self, size: BlockSize, blocks: Range<u32>) {
         if self.arrays.len() == 0 {
             return;
@@ -234,7 +237,8 @@ mod tests {
         Ok(MissingArrays::new(at, &path(at)?, level))
     }
 
-    /// Promises blocks in one array on whose way everything is missing from `level` on, and keeps it.
+    /// Promises blocks in one array on whose way everything is missing from `level` on, and keeps
+    /// it.
     #[inline(never)]
     fn promise(delayed: &mut Delayed, blocks: Range<u32>, level: usize) -> Result<u32> {
         let before = delayed.count();

@@ -17,8 +17,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// No run is empty; they are in order, and between two of them a number is missing. `len` is how many
-/// numbers are in them.
+/// No run is empty; they are in order, and between two of them a number is missing. `len` is how
+/// many numbers are in them.
 pub(crate) struct RunSet {
     runs: KVec<Range<u32>>,
     len: u32,
@@ -85,8 +85,8 @@ impl RunSet {
         }
     }
 
-    /// Adds the numbers of `range`. How many are new; none of them if a run more would be needed than
-    /// there is room for, see [`Self::reserve`].
+    /// Adds the numbers of `range`. How many are new; none of them if a run more would be needed
+    /// than there is room for, see [`Self::reserve`].
     #[inline]
     pub(crate) fn insert(&mut self, range: Range<u32>) -> u32 {
         if range.is_empty() {
@@ -142,8 +142,8 @@ impl RunSet {
     }
 
     /// Removes the numbers of `range`. How many went. Where a run has to become two and there is no
-    /// room for that, what is behind the range goes, too: who cuts off an end piece by piece, from front
-    /// to back, wants that in any case.
+    /// room for that, what is behind the range goes, too: who cuts off an end piece by piece, from
+    /// front to back, wants that in any case.
     pub(crate) fn remove(&mut self, range: Range<u32>) -> u32 {
         let before = self.len;
         if range.is_empty() {

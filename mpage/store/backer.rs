@@ -29,8 +29,8 @@ pub enum Backed<'i, P> {
 
 /// How a write has the blocks that it fills.
 ///
-/// Every [`BlockMapper`] is one, which allocates them at once. A filesystem that gives blocks out when
-/// they are written has a type of its own.
+/// Every [`BlockMapper`] is one, which allocates them at once. A filesystem that gives blocks out
+/// when they are written has a type of its own.
 pub trait Backer: 'static {
     /// The mapper that knows where blocks are.
     type Mapper: BlockMapper;
@@ -38,9 +38,9 @@ pub trait Backer: 'static {
     /// Blocks that have been promised. They come back if it is dropped.
     type Promise<'i>;
 
-    /// Has block `at` of the file and those behind it, `max` blocks at most (at least 1), for who is
-    /// about to fill them: all that have a place have had it, or none; and all that have been promised
-    /// were so before, or none.
+    /// Has block `at` of the file and those behind it, `max` blocks at most (at least 1), for who
+    /// is about to fill them: all that have a place have had it, or none; and all that have been
+    /// promised were so before, or none.
     ///
     /// As [`BlockMapper::allocate`] otherwise.
     ///
@@ -53,15 +53,15 @@ pub trait Backer: 'static {
         max: BlockCount,
     ) -> Result<Backed<'i, Self::Promise<'i>>>;
 
-    /// As [`Self::back`] for all of `count` blocks (at least 1), if it is known at once how they are had:
-    /// they have had a place, or they are promised now. [`None`] in all other cases; then
+    /// As [`Self::back`] for all of `count` blocks (at least 1), if it is known at once how they
+    /// are had: they have had a place, or they are promised now. [`None`] in all other cases; then
     /// [`Self::back`] is asked. Who asks fills all of each block, or has what is in memory of it.
     ///
-    /// `is_behind` says that they begin at the end of the file or behind it; otherwise all of them are
-    /// in the file, at least in part.
+    /// `is_behind` says that they begin at the end of the file or behind it; otherwise all of them
+    /// are in the file, at least in part.
     ///
-    /// For who writes in small pieces, for each of which this is called: nothing is waited for, and no
-    /// memory allocated.
+    /// For who writes in small pieces, for each of which this is called: nothing is waited for, and
+    /// no memory allocated.
     #[inline]
     fn back_at_once<'i>(
         inode: &'i <Self::Mapper as BlockMapper>::Inode,
@@ -76,8 +76,8 @@ pub trait Backer: 'static {
         (mapping.len().0 >= count.0).then_some(None)
     }
 
-    /// The first `blocks` of the promised blocks have been filled. They become dirty before the folio
-    /// is unlocked; the rest of the promise comes back.
+    /// The first `blocks` of the promised blocks have been filled. They become dirty before the
+    /// folio is unlocked; the rest of the promise comes back.
     fn keep(promise: Self::Promise<'_>, blocks: BlockCount);
 }
 

@@ -2,11 +2,11 @@
 
 //! Writes to regular files, whose folios have no buffer_heads.
 //!
-//! A write asks the mapper for all the blocks that it touches in its folio; not of a folio of one block
-//! that is dirty, which has been asked about. Of the blocks at its two ends, what it does not cover is made
-//! valid first: read, or zero if the block is fresh or behind the end of the file. One write has only
-//! blocks whose contents on the disk are the file's, or only fresh ones; where that changes it ends,
-//! and the next one goes on.
+//! A write asks the mapper for all the blocks that it touches in its folio; not of a folio of one
+//! block that is dirty, which has been asked about. Of the blocks at its two ends, what it does not
+//! cover is made valid first: read, or zero if the block is fresh or behind the end of the file.
+//! One write has only blocks whose contents on the disk are the file's, or only fresh ones; where
+//! that changes it ends, and the next one goes on.
 //!
 //! Locks: the lock of the folio, and that of the file's old end, if there is a gap; the mapper is
 //! called within them.
@@ -180,10 +180,10 @@ fn may_be_given<I: InodeType>(inode: &I) -> bool {
     plain(inode).later() == Later::Possible
 }
 
-/// How many bytes a new folio is to have for a write at file position `pos` of which `len` bytes are
-/// left: about as many. Who appends in small pieces goes on with that, so a folio at the end of a file
-/// grows with the file: it has a quarter of that, and no more than 256 KiB. Blocks of it that are behind
-/// the end are not valid, so they cost only memory.
+/// How many bytes a new folio is to have for a write at file position `pos` of which `len` bytes
+/// are left: about as many. Who appends in small pieces goes on with that, so a folio at the end of
+/// a file grows with the file: it has a quarter of that, and no more than 256 KiB. Blocks of it
+/// that are behind the end are not valid, so they cost only memory.
 #[inline]
 fn folio_size(pos: u64, len: usize, file_size: u64) -> usize {
     const MOST: u64 = 256 << 10;
@@ -201,7 +201,8 @@ enum Given<'i, P> {
     Promised(P, Range<u32>),
 }
 
-/// The blocks of `within` from the first on, for who is about to fill them; as many as the mapper likes.
+/// The blocks of `within` from the first on, for who is about to fill them; as many as the mapper
+/// likes.
 ///
 /// # Errors
 ///
@@ -236,8 +237,8 @@ fn back<'i, B: Backer>(
     }
 }
 
-/// As [`back`] where nothing has to be read or zeroed, and the blocks are known: such are all but few of
-/// the writes of who writes in small pieces.
+/// As [`back`] where nothing has to be read or zeroed, and the blocks are known: such are all but
+/// few of the writes of who writes in small pieces.
 #[inline]
 fn back_at_once<'i, B: Backer>(
     place: &WritePlace<'i, InodeOf<B>>,
@@ -324,8 +325,8 @@ impl<'i> Run<'i> {
         Ok(run)
     }
 
-    /// The blocks of a folio from the first of `within` on, if they are as those in front of them; if
-    /// these are fresh as [`give`]. Otherwise [`None`].
+    /// The blocks of a folio from the first of `within` on, if they are as those in front of them;
+    /// if these are fresh as [`give`]. Otherwise [`None`].
     fn like<B: Backer>(
         inode: &'i InodeOf<B>,
         folio: &Folio,

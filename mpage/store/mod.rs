@@ -3,9 +3,9 @@
 //! The room for storing: the seam between a file's page cache and how a write gets into it.
 //!
 //! Everything that puts new data into the cache goes through this room: into regular files, by
-//! `write(2)` and its relatives and by the first store to a mapped page, in [`folio_writes`], without
-//! buffer_heads, [`backer`] saying how its blocks are had; into directories and symbolic links in [`BufferedWrites`], with them. What is behind
-//! the end of a file is in [`file_end`].
+//! `write(2)` and its relatives and by the first store to a mapped page, in [`folio_writes`],
+//! without buffer_heads, [`backer`] saying how its blocks are had; into directories and symbolic
+//! links in [`BufferedWrites`], with them. What is behind the end of a file is in [`file_end`].
 //!
 //! May use: `mapping`, and the layer below.
 //!
@@ -101,9 +101,9 @@ impl<M: BlockMapper> CacheWrites for BufferedWrites<M> {
 /// The folios of a write.
 type Grabbed<'i, I> = (GrabbedFolio<'i, I>, Option<GrabbedFolio<'i, I>>);
 
-/// The folio for a write at `pos`, of up to `size` bytes if it has to be made, and then to leave memory
-/// when it has been written if the write `drops_behind`; and that with the old end of the file, if the
-/// write leaves a gap behind that and it is another one.
+/// The folio for a write at `pos`, of up to `size` bytes if it has to be made, and then to leave
+/// memory when it has been written if the write `drops_behind`; and that with the old end of the
+/// file, if the write leaves a gap behind that and it is another one.
 #[inline]
 fn grab<'i, M: BlockMapper>(
     inode: &ExclusiveInode<'i, M::Inode>,

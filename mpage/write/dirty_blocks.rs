@@ -3,8 +3,9 @@
 //! Writes the dirty blocks of a folio of a file without buffer_heads.
 //!
 //! A run of them is looked at, given its places, and clean from when a bio has it, before that goes
-//! out: who stores to it later makes it dirty again, and what cannot be written has never been clean.
-//! A block that cannot get a place keeps no other from being written, in front of it or behind.
+//! out: who stores to it later makes it dirty again, and what cannot be written has never been
+//! clean. A block that cannot get a place keeps no other from being written, in front of it or
+//! behind.
 //!
 //! Locks: as those of [`engine`](super::engine).
 //!
@@ -119,8 +120,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
         }
     }
 
-    /// The first block of `behind` of which the mapper knows whether it has a place, or the end of it;
-    /// it knows nothing of the block in front. The folio's first is block `first` of the file.
+    /// The first block of `behind` of which the mapper knows whether it has a place, or the end of
+    /// it; it knows nothing of the block in front. The folio's first is block `first` of the file.
     #[cold]
     fn first_found(&mut self, folio: &Folio, first: u64, behind: Range<u32>) -> u32 {
         let end = behind.end;

@@ -91,8 +91,8 @@ pub(super) static DROPPING: kernel::bindings::address_space_operations = table::
 pub(super) static CARELESS: kernel::bindings::address_space_operations = table::<Careless>();
 pub(super) static BUFFERED: kernel::bindings::address_space_operations = table::<Buffered>();
 
-/// The table of a filesystem that is written against the library's Rust interface. What is in a folio
-/// before it is read is junk.
+/// The table of a filesystem that is written against the library's Rust interface. What is in a
+/// folio before it is read is junk.
 const fn table<O: Operations>() -> kernel::bindings::address_space_operations {
     kernel::bindings::address_space_operations {
         readahead: Some(readahead::<O>),

@@ -3,8 +3,8 @@
 //! The room of metadata blocks.
 //!
 //! - [`any_super_block`]: what blocks are read of; [`find`]: how; [`buffer`]: a block, and in
-//!   [`buffer_bits`] the bits of a bitmap in it, in [`words`] runs of its words; [`buffer_state`]: the
-//!   word that says what is known of it;
+//!   [`buffer_bits`] the bits of a bitmap in it, in [`words`] runs of its words; [`buffer_state`]:
+//!   the word that says what is known of it;
 //! - [`unwritten`]: blocks that are kept until they are on the device.
 //!
 //! May use: none of the other rooms.

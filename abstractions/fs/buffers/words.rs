@@ -116,7 +116,8 @@ fn zeros(pairs: &[Pair], words: Range<usize>) -> Option<usize> {
     Some(count + usize::from(last))
 }
 
-/// How many pairs, from the first on, are `next` and the numbers that follow it; perhaps not all of them.
+/// How many pairs, from the first on, are `next` and the numbers that follow it; perhaps not all of
+/// them.
 #[inline(always)]
 fn ascending_pairs(pairs: &[Pair], next: u64) -> usize {
     const TWO_EACH: u64 = 2 << u32::BITS | 2;
@@ -140,7 +141,8 @@ fn ascending_pairs(pairs: &[Pair], next: u64) -> usize {
     count
 }
 
-/// How many words of the range, from the first on, are `first`, and each one more than the one before.
+/// How many words of the range, from the first on, are `first`, and each one more than the one
+/// before.
 #[inline(always)]
 fn ascending(pairs: &[Pair], words: Range<usize>, first: u32) -> Option<usize> {
     let parts = Parts::of(pairs, &words)?;
@@ -193,14 +195,14 @@ impl Buffer {
     #[inline(always)]
     fn pairs(&self) -> &[Pair] {
         let len = self.size() / size_of::<Pair>();
-        // SAFETY: The data is as long as the block, aligned to 512 bytes at least, and stays while the
-        // buffer is referenced; all who access it do that in single steps, as Linux's memory model
-        // wants it.
+        // SAFETY: The data is as long as the block, aligned to 512 bytes at least, and stays while
+        // the buffer is referenced; all who access it do that in single steps, as Linux's memory
+        // model wants it.
         unsafe { slice::from_raw_parts(self.data().cast_const().cast(), len) }
     }
 
-    /// How many of the block's little-endian 32-bit words from number `index` on are zero, of `max`;
-    /// [`None`] if the block has not so many.
+    /// How many of the block's little-endian 32-bit words from number `index` on are zero, of
+    /// `max`; [`None`] if the block has not so many.
     #[inline]
     pub fn zeros_from(&self, index: usize, max: usize) -> Option<usize> {
         zeros(self.pairs(), index..index.checked_add(max)?)

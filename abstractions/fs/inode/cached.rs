@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! Locks: `inode_hash_lock`, a spinlock, while an inode is looked for; inside it the inode's `i_lock`. Who
-//! evicts an inode waits, before anything, for those who look at it.
+//! Locks: `inode_hash_lock`, a spinlock, while an inode is looked for; inside it the inode's
+//! `i_lock`. Who evicts an inode waits, before anything, for those who look at it.
 
 use super::{
     slot::{
@@ -89,8 +89,8 @@ impl<T: FileSystem> SuperBlock<T> {
     /// `found` must be one of the callbacks below, of `T`.
     unsafe fn find(&self, number: u64, found: FoundFn) -> Cached<NonNull<bindings::inode>> {
         let mut is_there = false;
-        // SAFETY: The superblock is valid and mounted; the callback takes this type of data, which lives
-        // until the call returns.
+        // SAFETY: The superblock is valid and mounted; the callback takes this type of data, which
+        // lives until the call returns.
         let inode = unsafe {
             bindings::find_inode_nowait(
                 self.as_raw(),
@@ -120,8 +120,9 @@ impl<T: FileSystem> SuperBlock<T> {
         // SAFETY: The callback is one of those.
         match unsafe { self.find(number, visit_callback::<T>) } {
             Cached::Here(inode) => {
-                // SAFETY: An inode that is initialised, comes from the cache of `T` and is not evicted
-                // may be looked at as an `InodeView`. INVARIANT: The callback has counted the visit.
+                // SAFETY: An inode that is initialised, comes from the cache of `T` and is not
+                // evicted may be looked at as an `InodeView`. INVARIANT: The callback has counted
+                // the visit.
                 let visit = Visit(unsafe { inode.cast::<InodeView<T>>().as_ref() });
                 Cached::Here(without_fs_reclaim(|| act(visit.0)))
             }
@@ -157,8 +158,8 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 }
 
-/// Begins a visit, if nobody evicts the inode. One that will be evicted, `I_WILL_FREE`, is about to be
-/// written; one that is being created, `I_CREATING`, gets its name just now.
+/// Begins a visit, if nobody evicts the inode. One that will be evicted, `I_WILL_FREE`, is about to
+/// be written; one that is being created, `I_CREATING`, gets its name just now.
 ///
 /// # Safety
 ///

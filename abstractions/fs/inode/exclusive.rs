@@ -4,8 +4,9 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! The bytes of a directory are a slice to who reads it, [`DirectoryPage`](crate::fs::DirectoryPage): so
-//! whatever changes the pages or the size of a file takes the proof that nobody reads them.
+//! The bytes of a directory are a slice to who reads it,
+//! [`DirectoryPage`](crate::fs::DirectoryPage): so whatever changes the pages or the size of a file
+//! takes the proof that nobody reads them.
 //!
 //! Locks: `i_rwsem` of the inode, exclusively, held by the VFS.
 

@@ -6,10 +6,11 @@
 //!
 //! An inode is allocated together with the filesystem's data in one slab object, see `slot.rs`. The
 //! inode cache hands out a [`NewInode`](super::NewInode), which only its owner sees; that is
-//! filled, which writes the data, or given up. So whoever sees an [`FsInode`] sees initialised data.
+//! filled, which writes the data, or given up. So whoever sees an [`FsInode`] sees initialised
+//! data.
 //!
-//! Left out: making inodes that are not on disk yet, which is in `new_inode.rs`; changing them, which
-//! is in `held.rs` and `inode_state.rs`.
+//! Left out: making inodes that are not on disk yet, which is in `new_inode.rs`; changing them,
+//! which is in `held.rs` and `inode_state.rs`.
 
 use super::{
     slot::Slot,
@@ -32,7 +33,8 @@ use kernel::sync::atomic::{
 
 /// An inode of the filesystem `T`.
 ///
-/// It is in use, but that need not be by a counted reference; those are [`InodeRef`](super::InodeRef)s.
+/// It is in use, but that need not be by a counted reference; those are
+/// [`InodeRef`](super::InodeRef)s.
 ///
 /// # Invariants
 ///
@@ -79,8 +81,8 @@ impl<T: FileSystem> FsInode<T> {
 
     /// The errors of the mapping after which all its pages have been written.
     pub(super) fn written(&self) -> &Atomic<bindings::errseq_t> {
-        // SAFETY: By the type invariants, the inode comes from the inode cache; the field is aligned, and
-        // only ever accessed as a whole once the inode is in use.
+        // SAFETY: By the type invariants, the inode comes from the inode cache; the field is
+        // aligned, and only ever accessed as a whole once the inode is in use.
         unsafe { Atomic::from_ptr(ptr::addr_of_mut!((*Slot::<T>::of(self.as_raw())).written)) }
     }
 

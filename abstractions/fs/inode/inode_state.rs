@@ -54,8 +54,8 @@ impl Wait {
 /// Changing the inode; what it has on disk is counted in `charges.rs`. Nothing here marks it to be
 /// written: [`Inode::mark_dirty`](super::Inode::mark_dirty) does.
 impl<T: FileSystem> FsInode<T> {
-    /// The inode changes now. C: `inode_set_ctime_current()`, which may be called by several at once:
-    /// writeback does, and `vfs_rename()` for a directory that stays where it is.
+    /// The inode changes now. C: `inode_set_ctime_current()`, which may be called by several at
+    /// once: writeback does, and `vfs_rename()` for a directory that stays where it is.
     pub fn set_ctime_now(&self) {
         // SAFETY: The inode is valid.
         unsafe { bindings::inode_set_ctime_current(self.as_raw()) };
@@ -94,8 +94,8 @@ impl<T: FileSystem> FsInode<T> {
     }
 
     /// Writes all pages of a directory once more, if some could not be written
-    /// ([`has_unwritten_pages`](InodeType::has_unwritten_pages)). These are in memory: a page does not
-    /// leave it before it is written, or the inode does.
+    /// ([`has_unwritten_pages`](InodeType::has_unwritten_pages)). These are in memory: a page does
+    /// not leave it before it is written, or the inode does.
     ///
     /// `EINVAL` for what is no directory: its pages may have no blocks.
     pub fn rewrite_pages(&self) -> Result {
@@ -113,9 +113,9 @@ impl<T: FileSystem> FsInode<T> {
 
 /// Getting it to the device.
 impl<T: FileSystem> FsInode<T> {
-    /// Writes of the inode what the VFS does not call dirty any more. If that fails it is dirty again: the
-    /// error is this caller's only, and who asks for the inode next must not hear that all is well. So
-    /// it is first if a block could not be written before.
+    /// Writes of the inode what the VFS does not call dirty any more. If that fails it is dirty
+    /// again: the error is this caller's only, and who asks for the inode next must not hear that
+    /// all is well. So it is first if a block could not be written before.
     pub(in crate::abstractions::fs) fn or_dirty_again(
         &self,
         write: impl FnOnce(&Self) -> Result,

@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! Locks: none; nothing here sleeps, and nothing changes what an inode that is on its way out has been
-//! stripped of: its pages, its metadata blocks, its place in lists.
+//! Locks: none; nothing here sleeps, and nothing changes what an inode that is on its way out has
+//! been stripped of: its pages, its metadata blocks, its place in lists.
 
 use super::{
     slot::Slot,

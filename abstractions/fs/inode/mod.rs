@@ -2,9 +2,11 @@
 
 //! The room of inodes.
 //!
-//! - [`plain`]: as any filesystem's; [`inode_view`], [`fs_inode`]: one that is there, and one that is in
-//!   use, with the filesystem's data, which is in the same [`slot`]; [`inode_ref`]: a reference;
-//! - [`iget`]: reading one; [`cached`]: looking whether it is in memory; [`tables`]: what it can do;
+//! - [`plain`]: as any filesystem's; [`inode_view`], [`fs_inode`]: one that is there, and one that
+//!   is in use, with the filesystem's data, which is in the same [`slot`]; [`inode_ref`]: a
+//!   reference;
+//! - [`iget`]: reading one; [`cached`]: looking whether it is in memory; [`tables`]: what it can
+//!   do;
 //! - [`inode_state`], [`held`]: changing it, by anybody, and by one at a time; [`exclusive`],
 //!   [`truncate`], [`changes`]: the proofs that it may be;
 //! - [`ids`], [`inode_flags`], [`link_target`]: what it has.

@@ -45,8 +45,8 @@ pub unsafe trait InodeType: AsRef<Inode> {
     /// implementing type hold for.
     unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self;
 
-    /// Whether a page of a directory could not be written, and has not been since: nobody else has what is
-    /// in it.
+    /// Whether a page of a directory could not be written, and has not been since: nobody else has
+    /// what is in it.
     ///
     /// For whoever is to free memory, so it neither sleeps nor takes a lock.
     fn has_unwritten_pages(&self) -> bool {

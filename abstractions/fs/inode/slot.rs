@@ -155,7 +155,8 @@ impl<T: FileSystem> InodeCache<T> {
     ) -> *mut bindings::inode {
         // SAFETY:
         // - the superblock is valid by the safety requirements;
-        // - objects of the cache are slots of `T`, with an inode that its constructor has initialised;
+        // - objects of the cache are slots of `T`, with an inode that its constructor has
+        //   initialised;
         // - the slot is nobody else's yet, so its fields may be set.
         unsafe {
             let slot = bindings::rust_mpage_helper_alloc_inode_sb(sb, self.cache.as_ptr())
@@ -183,14 +184,15 @@ impl<T: FileSystem> InodeCache<T> {
     pub(in crate::abstractions::fs) unsafe extern "C" fn get_dquots_callback(
         inode: *mut bindings::inode,
     ) -> *mut *mut bindings::dquot {
-        // SAFETY: The inode is the field of a slot. The kernel has locks of its own for the pointers.
+        // SAFETY: The inode is the field of a slot. The kernel has locks of its own for the
+        // pointers.
         unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).dquots).cast() }
     }
 
     /// # Safety
     ///
-    /// Called by the VFS, once, for an inode of [`Self::alloc`] that nobody finds any more, but for its
-    /// link target and its attributes, where one may sleep.
+    /// Called by the VFS, once, for an inode of [`Self::alloc`] that nobody finds any more, but for
+    /// its link target and its attributes, where one may sleep.
     pub(in crate::abstractions::fs) unsafe extern "C" fn destroy_inode_callback(
         inode: *mut bindings::inode,
     ) {

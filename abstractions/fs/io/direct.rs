@@ -5,18 +5,19 @@
 //! C headers: [`include/linux/iomap.h`](srctree/include/linux/iomap.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! What is done with pages, bios, and requests that go on when the call has returned is the kernel's
-//! `iomap_dio_rw()`. Here is where the blocks are, from the mapper, and what is not done directly: a
-//! write to a hole, or behind the end of the file, and whatever of a write cannot be done. That goes
-//! through the page cache, and is on the device and out of the cache when the call returns.
+//! What is done with pages, bios, and requests that go on when the call has returned is the
+//! kernel's `iomap_dio_rw()`. Here is where the blocks are, from the mapper, and what is not done
+//! directly: a write to a hole, or behind the end of the file, and whatever of a write cannot be
+//! done. That goes through the page cache, and is on the device and out of the cache when the call
+//! returns.
 //!
-//! A file gets it with [`Operations::writable_regular`](crate::fs::Operations::writable_regular), from the
-//! mapper that its [`FileWrites`] have.
+//! A file gets it with [`Operations::writable_regular`](crate::fs::Operations::writable_regular),
+//! from the mapper that its [`FileWrites`] have.
 //!
 //! What iomap is told is in `direct_map.rs`.
 //!
-//! Locks: `i_rwsem`, shared to read and exclusively to write; it is not held any more while a request
-//! goes on that nobody waits for. Who cuts files waits for these, `inode_dio_wait()`.
+//! Locks: `i_rwsem`, shared to read and exclusively to write; it is not held any more while a
+//! request goes on that nobody waits for. Who cuts files waits for these, `inode_dio_wait()`.
 //!
 //! C counterpart: `ext2_dio_read_iter()`, `ext2_dio_write_iter()`.
 
@@ -224,9 +225,9 @@ where
         }
     }
 
-    /// Brings what has got into the cache, `cached` bytes from `start` on after `direct` bytes that did
-    /// not, out of it and to the device. Returns how many bytes are there in all, or an error if none
-    /// are.
+    /// Brings what has got into the cache, `cached` bytes from `start` on after `direct` bytes that
+    /// did not, out of it and to the device. Returns how many bytes are there in all, or an error
+    /// if none are.
     ///
     /// # Safety
     ///
@@ -246,7 +247,8 @@ where
             let last = start + cached as bindings::loff_t - 1;
             let error = bindings::filemap_write_and_wait_range(mapping, start, last);
             if error != 0 {
-                // What was done directly is where it is. The error is met again by who writes the rest.
+                // What was done directly is where it is. The error is met again by who writes the
+                // rest.
                 (*iocb).ki_pos = start;
                 return if direct > 0 { direct } else { error as isize };
             }

@@ -4,11 +4,12 @@
 //!
 //! C header: [`include/linux/iomap.h`](srctree/include/linux/iomap.h)
 //!
-//! Blocks that somebody has just given to the file may have anything on the disk until the page with
-//! them is written: those behind a store to a mapped hole. A write has the inode to itself, but not
-//! that. So who reads asks first where blocks are, and then whether a page with them is about to be
-//! written: such are read from the page cache. The other way round, a page that is not is on the disk
-//! already, or the blocks have been the file's all the time. C reads what another file left there.
+//! Blocks that somebody has just given to the file may have anything on the disk until the page
+//! with them is written: those behind a store to a mapped hole. A write has the inode to itself,
+//! but not that. So who reads asks first where blocks are, and then whether a page with them is
+//! about to be written: such are read from the page cache. The other way round, a page that is not
+//! is on the disk already, or the blocks have been the file's all the time. C reads what another
+//! file left there.
 //!
 //! Locks: `i_rwsem`, at least shared, is held by who asks iomap.
 //!
@@ -65,7 +66,8 @@ enum Answer<D> {
 }
 
 impl Question {
-    /// Of `length` bytes from `offset` on, in a file of `size` bytes with blocks of `1 << bits` bytes.
+    /// Of `length` bytes from `offset` on, in a file of `size` bytes with blocks of `1 << bits`
+    /// bytes.
     fn new(offset: u64, length: u64, size: u64, bits: u32, intent: Intent) -> Self {
         let block = 1 << bits;
         Self {
@@ -76,8 +78,8 @@ impl Question {
         }
     }
 
-    /// How many blocks the mapper is asked about; [`None`] if the first one is behind the end of the
-    /// file, where it is not asked.
+    /// How many blocks the mapper is asked about; [`None`] if the first one is behind the end of
+    /// the file, where it is not asked.
     fn blocks(&self) -> Option<u32> {
         let len = self.end.min(self.file_end).checked_sub(self.first)?;
         // What is more is asked for later.
@@ -189,7 +191,8 @@ where
         let found: FileBlocks<'i> = match at_once {
             false => A::Writes::find(inode, question.first, max, question.intent)?,
             // Somebody else asks for it who may wait; also if a part of it is known, or the request
-            // would have begun when it turns out that it cannot go on. C: `xfs_direct_write_iomap_begin()`.
+            // would have begun when it turns out that it cannot go on. C:
+            // `xfs_direct_write_iomap_begin()`.
             true => A::Writes::recall(inode, question.first, max)
                 .filter(|found| found.count() == max)
                 .ok_or(EAGAIN)?,
@@ -210,8 +213,9 @@ where
         }
     }
 
-    /// Whether `fdatasync(2)` would have nothing to do. That what leads to the data has been written is
-    /// not enough where the device has a cache of its own: nothing may have flushed that since.
+    /// Whether `fdatasync(2)` would have nothing to do. That what leads to the data has been
+    /// written is not enough where the device has a cache of its own: nothing may have flushed that
+    /// since.
     fn is_synced(inode: &A::Inode) -> bool {
         const UNSYNCED: u32 = bindings::inode_state_flags_enum_I_DIRTY_DATASYNC
             | bindings::inode_state_flags_enum_I_SYNC;

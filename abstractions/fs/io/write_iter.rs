@@ -6,9 +6,9 @@
 //! [`include/linux/uio.h`](srctree/include/linux/uio.h)
 //!
 //! Locks: `i_rwsem` exclusively, by [`WriteVTable::write_iter`]; inside it the folios of one
-//! [`WriteFolio`](crate::abstractions::mm::WriteFolio) at a time. What is written may be mapped, and
-//! even of the same file: it is copied as far as it is in memory while folios are locked, and brought
-//! there while none is.
+//! [`WriteFolio`](crate::abstractions::mm::WriteFolio) at a time. What is written may be mapped,
+//! and even of the same file: it is copied as far as it is in memory while folios are locked, and
+//! brought there while none is.
 //!
 //! Left out: direct I/O, which is in `direct.rs`.
 
@@ -53,8 +53,8 @@ where
     ///
     /// # Safety
     ///
-    /// `iocb` must be a request of the VFS to write to an open file whose mapping has the table of `A`,
-    /// and `from` what is written.
+    /// `iocb` must be a request of the VFS to write to an open file whose mapping has the table of
+    /// `A`, and `from` what is written.
     pub(in crate::abstractions::fs) unsafe fn write_iter(
         iocb: *mut bindings::kiocb,
         from: *mut bindings::iov_iter,
@@ -81,8 +81,8 @@ where
         }
     }
 
-    /// Writes as much as can be; an error is one only if that is nothing. What was made ready behind
-    /// the end of the file for nothing is taken back.
+    /// Writes as much as can be; an error is one only if that is nothing. What was made ready
+    /// behind the end of the file for nothing is taken back.
     ///
     /// # Safety
     ///

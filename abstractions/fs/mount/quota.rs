@@ -4,8 +4,9 @@
 //!
 //! C header: [`include/linux/quotaops.h`](srctree/include/linux/quotaops.h)
 //!
-//! Locks: `s_umount` is held exclusively by who turns quota on, off, suspends or resumes it. The files
-//! are read and written inside the kernel's locks of quota, and inside [`QuotaLock`] by one at a time.
+//! Locks: `s_umount` is held exclusively by who turns quota on, off, suspends or resumes it. The
+//! files are read and written inside the kernel's locks of quota, and inside [`QuotaLock`] by one
+//! at a time.
 //!
 //! Left out: quota files that have no name, or are found at mount.
 
@@ -57,8 +58,8 @@ use kernel::{
 
 /// A filesystem whose files can hold what the kernel counts. C: parts of `struct super_operations`.
 ///
-/// A quota file is a regular file of the filesystem that is not counted itself. The kernel reads and
-/// writes it past its pages, and nobody else does meanwhile; nobody cuts it.
+/// A quota file is a regular file of the filesystem that is not counted itself. The kernel reads
+/// and writes it past its pages, and nobody else does meanwhile; nobody cuts it.
 pub trait QuotaFileSystem: WritableFileSystem {
     /// What has its quota files read and written by one at a time: always the same.
     fn quota_lock(sb: &SuperBlock<Self>) -> &QuotaLock;
@@ -66,17 +67,18 @@ pub trait QuotaFileSystem: WritableFileSystem {
     /// Reads from byte `at` on. How many bytes: less at the end of the file. C: `quota_read`.
     fn read_quota(file: &FsInode<Self>, at: u64, out: &mut [u8]) -> Result<usize>;
 
-    /// Writes from byte `at` on, into blocks of the device that are to be written, and leaves the size
-    /// of the file alone. How many bytes: less if some could not be written. C: `quota_write`.
+    /// Writes from byte `at` on, into blocks of the device that are to be written, and leaves the
+    /// size of the file alone. How many bytes: less if some could not be written. C: `quota_write`.
     fn write_quota(file: &FsInode<Self>, at: u64, bytes: &[u8]) -> Result<usize>;
 
-    /// The kernel is about to read a file as a quota file: what is in its pages has to be on the device,
-    /// and what it has from there to be read anew. `s_umount` is held, and the file's `i_rwsem`
-    /// exclusively, so that its blocks stay its own.
+    /// The kernel is about to read a file as a quota file: what is in its pages has to be on the
+    /// device, and what it has from there to be read anew. `s_umount` is held, and the file's
+    /// `i_rwsem` exclusively, so that its blocks stay its own.
     fn prepare_quota_file(file: &FsInode<Self>) -> Result;
 
     /// Notes what a file is used for, which is not to be changed by anybody while it is
-    /// [`QuotaUse::On`]. Its `i_rwsem` is held exclusively, and it is marked to be written afterwards.
+    /// [`QuotaUse::On`]. Its `i_rwsem` is held exclusively, and it is marked to be written
+    /// afterwards.
     fn mark_quota_file(file: HeldInode<'_, Self>, is: QuotaUse);
 }
 
@@ -143,8 +145,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         // SAFETY: The filesystem is mounted, and `s_umount` held.
         let written = unsafe { write_back(SuperBlock::<T>::from_raw(sb)) };
         if let Err(error) = written {
-            // Who syncs the filesystem next hears of it. Here it would keep the rest from being synced
-            // if nobody waits yet, and who waits finds nothing dirty any more.
+            // Who syncs the filesystem next hears of it. Here it would keep the rest from being
+            // synced if nobody waits yet, and who waits finds nothing dirty any more.
             //
             // SAFETY: The filesystem is mounted.
             unsafe {
@@ -190,16 +192,16 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         // SAFETY: The inode is one of `T`'s, and the reference is passed on.
         let file = file.map(|file| unsafe { InodeRef::<T>::from_raw(file) });
 
-        // One that is suspended is anybody's, and nothing changes on the device any more. A filesystem
-        // that has become read-only by an error has suspended nothing.
+        // One that is suspended is anybody's, and nothing changes on the device any more. A
+        // filesystem that has become read-only by an error has suspended nothing.
         let active = is_active(sb, of);
         // SAFETY: The superblock is valid, and locked by the safety requirements.
         to_result(unsafe { bindings::dquot_quota_off(sb.as_raw(), of) })?;
         if let Some(file) = file.filter(|_| active) {
             Self::TABLE.mark(&file, then);
             if sb.is_read_only() {
-                // It may not be written any more when the filesystem is unmounted. An error is kept in
-                // the mapping of the device, for those who sync that.
+                // It may not be written any more when the filesystem is unmounted. An error is kept
+                // in the mapping of the device, for those who sync that.
                 //
                 // SAFETY: The inode is valid and referenced.
                 let _ = unsafe { bindings::write_inode_now(file.as_raw(), 1) };
@@ -212,8 +214,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     ///
     /// # Safety
     ///
-    /// Called by `quotactl(2)` for a mounted filesystem with `s_umount` held exclusively, with a path
-    /// that is the caller's.
+    /// Called by `quotactl(2)` for a mounted filesystem with `s_umount` held exclusively, with a
+    /// path that is the caller's.
     unsafe extern "C" fn quota_on_callback(
         sb: *mut bindings::super_block,
         of: c_int,
@@ -234,7 +236,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         // SAFETY: The arguments are passed on.
         let error = unsafe { bindings::dquot_quota_on(sb, of, format, path) };
         if error == 0 {
-            // SAFETY: The filesystem is mounted, and locked for the call; it has been turned on just now.
+            // SAFETY: The filesystem is mounted, and locked for the call; it has been turned on
+            // just now.
             if let Some(file) = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) } {
                 Self::TABLE.mark(file, QuotaUse::On);
             }
@@ -253,8 +256,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
 
     /// # Safety
     ///
-    /// Called by the kernel's quota code for a mounted filesystem that has a quota file of the kind,
-    /// with room for `len` bytes.
+    /// Called by the kernel's quota code for a mounted filesystem that has a quota file of the
+    /// kind, with room for `len` bytes.
     unsafe extern "C" fn quota_read_callback(
         sb: *mut bindings::super_block,
         of: c_int,
@@ -308,13 +311,13 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
 fn note_written<T: FileSystem>(file: &FsInode<T>, end: u64) {
     if end > file.size() {
         let end = i64::try_from(end).unwrap_or(i64::MAX);
-        // SAFETY: The inode is valid. It is a regular file, so nobody has a slice of its pages; the size
-        // changes in one piece.
+        // SAFETY: The inode is valid. It is a regular file, so nobody has a slice of its pages; the
+        // size changes in one piece.
         unsafe { bindings::rust_mpage_helper_i_size_write(file.as_raw(), end) };
     }
     file.inc_version();
-    // SAFETY: The inode is valid. Others leave the times of a quota file in use alone, and who sets them
-    // at the same time sets the same.
+    // SAFETY: The inode is valid. Others leave the times of a quota file in use alone, and who sets
+    // them at the same time sets the same.
     unsafe { bindings::rust_mpage_helper_set_mtime_and_ctime_current(file.as_raw()) };
     file.mark_dirty();
 }

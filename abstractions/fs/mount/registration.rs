@@ -134,8 +134,8 @@ impl<T: FileSystem> MountRequest<'_, T> {
     /// Prints a message that names the filesystem and the device, and tells it to who mounts.
     pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
         // SAFETY: The context is valid by the type invariants.
-        // - `root`, if it is set, is a dentry of the filesystem that is reconfigured, whose superblock
-        //   has a NUL-terminated `s_id`;
+        // - `root`, if it is set, is a dentry of the filesystem that is reconfigured, whose
+        //   superblock has a NUL-terminated `s_id`;
         // - `source`, if it is set, is a NUL-terminated path, and `name` at most its length;
         // - `device` is NUL-terminated in each case.
         unsafe {
@@ -151,18 +151,18 @@ impl<T: FileSystem> MountRequest<'_, T> {
             };
             message::print(level, T::NAME, device, message);
         }
-        // SAFETY: The context is valid by the type invariants, and so its log; the VFS serialises the
-        // operations of a context, of which one is running.
+        // SAFETY: The context is valid by the type invariants, and so its log; the VFS serialises
+        // the operations of a context, of which one is running.
         unsafe { message::tell_mounter((*self.fc).log.log, level, T::NAME, message) }
     }
 }
 
 /// A filesystem type that is registered.
 ///
-/// It is part of the module's own state, which the kernel initialises in place, and drops when nobody
-/// uses the module, and so no such filesystem is mounted. Nobody mounts one before the module is up, so
-/// other parts of it may fail still. Also the lock classes in `struct file_system_type` have to be in
-/// static memory.
+/// It is part of the module's own state, which the kernel initialises in place, and drops when
+/// nobody uses the module, and so no such filesystem is mounted. Nobody mounts one before the
+/// module is up, so other parts of it may fail still. Also the lock classes in `struct
+/// file_system_type` have to be in static memory.
 ///
 /// # Invariants
 ///
@@ -189,8 +189,8 @@ impl<T: MountableFileSystem> Registration<T> {
         Self::try_new(Some(name), module, Err)
     }
 
-    /// Registers the filesystem `T` under one more name, or not at all without one, or if there is a
-    /// filesystem of that name, which the log says.
+    /// Registers the filesystem `T` under one more name, or not at all without one, or if there is
+    /// a filesystem of that name, which the log says.
     ///
     /// Fails with `EINVAL` if it is not part of the state of `module`.
     pub fn also(
@@ -252,15 +252,15 @@ impl<T: MountableFileSystem> Registration<T> {
 impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         if self.cache.is_some() {
-            // SAFETY: Registered by the type invariants. The error is that it is not registered. Who
-            // has mounted such a filesystem is seen, if he was done before.
+            // SAFETY: Registered by the type invariants. The error is that it is not registered.
+            // Who has mounted such a filesystem is seen, if he was done before.
             let (is_mounted, owner) = unsafe {
                 bindings::unregister_filesystem(self.fs_type.get());
                 let fs_type = &raw const *self.fs_type.get();
                 (!(*fs_type).fs_supers.first.is_null(), (*fs_type).owner)
             };
-            // SAFETY: The module is valid: its state is what is dropped. Who has found the type before,
-            // while the module was coming up, has been refused, and lets go of it.
+            // SAFETY: The module is valid: its state is what is dropped. Who has found the type
+            // before, while the module was coming up, has been refused, and lets go of it.
             unsafe { bindings::rust_mpage_helper_wait_for_users(owner.cast()) };
             if is_mounted {
                 // Not dropped with the module.
@@ -312,12 +312,13 @@ impl<T: MountableFileSystem> ContextVTable<T> {
     ///
     /// Called with a new context, and `root` set if it is for a reconfiguration.
     ///
-    /// Fails with `EBUSY` if the module is not up: if it fails to come up, it goes with who has mounted
-    /// something of it.
+    /// Fails with `EBUSY` if the module is not up: if it fails to come up, it goes with who has
+    /// mounted something of it.
     unsafe extern "C" fn init_callback(fc: *mut kernel::bindings::fs_context) -> c_int {
         let fc = fc.cast::<bindings::fs_context>();
         from_result(|| {
-            // SAFETY: The context is valid, and has a reference to its type, and that to its module.
+            // SAFETY: The context is valid, and has a reference to its type, and that to its
+            // module.
             if unsafe { bindings::rust_mpage_helper_is_coming((*(*fc).fs_type).owner.cast()) } {
                 return Err(EBUSY);
             }
@@ -382,8 +383,8 @@ impl<T: MountableFileSystem> ContextVTable<T> {
     ///
     /// Called for a context that `init_callback` has initialised.
     unsafe extern "C" fn get_tree_callback(fc: *mut bindings::fs_context) -> c_int {
-        // SAFETY: The context is valid, and this operation's to change and to pass on; `fill_super_callback`
-        // is for the filesystem that it is of.
+        // SAFETY: The context is valid, and this operation's to change and to pass on;
+        // `fill_super_callback` is for the filesystem that it is of.
         unsafe {
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
             if T::ACCESS.is_read_only() && (*fc).sb_flags & read_only == 0 {

@@ -71,8 +71,8 @@ pub struct StatFs {
 ///
 /// # Invariants
 ///
-/// As of [`AnySuperBlock`]; nobody else uses the superblock for `'a`, nor `log`, which is null or the
-/// log of the context that it is mounted by.
+/// As of [`AnySuperBlock`]; nobody else uses the superblock for `'a`, nor `log`, which is null or
+/// the log of the context that it is mounted by.
 pub struct NewSuperBlock<'a, T> {
     sb: &'a AnySuperBlock,
     log: *mut bindings::fc_log,
@@ -272,8 +272,8 @@ impl<T: MountableFileSystem> SuperVTable<T> {
     unsafe extern "C" fn alloc_inode_callback(
         sb: *mut bindings::super_block,
     ) -> *mut bindings::inode {
-        // SAFETY: The superblock is valid and of `T`, and its type in a registration of `T`, as it is
-        // mounted or being filled.
+        // SAFETY: The superblock is valid and of `T`, and its type in a registration of `T`, as it
+        // is mounted or being filled.
         unsafe { cache_of::<T>((*sb).s_type).map_or(ptr::null_mut(), |cache| cache.alloc(sb)) }
     }
 

@@ -238,7 +238,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             if unsafe { pass::is_waited_for(wbc) } {
                 // Who waits later asks without the kernel, see `FsInode::sync_written()`.
                 let sync = Self::sync_inode_metadata_callback;
-                // SAFETY: The caller waits for the inode, which is valid, and has just been written.
+                // SAFETY: The caller waits for the inode, which is valid, and has just been
+                // written.
                 to_result(unsafe { compat::sync_when_written(inode, wbc, sync) })?;
             }
             Ok(0)
@@ -276,8 +277,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
             // SAFETY: As above. Nothing above has made pages, unless by mistake.
             unsafe { drop_pages(raw) };
         }
-        // SAFETY: As above; the reference has gone out of scope. Nobody counts anything for the inode
-        // any more.
+        // SAFETY: As above; the reference has gone out of scope. Nobody counts anything for the
+        // inode any more.
         unsafe {
             bindings::rust_mpage_helper_dquot_drop(raw);
             clear::<T>(raw);
@@ -295,7 +296,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         if inode.nlink() == 0 && !sb.is_read_only() {
             // SAFETY: The superblock is valid.
             unsafe { bindings::rust_mpage_helper_sb_start_intwrite(sb.as_raw()) };
-            // It is no less to be deleted if that cannot be found, and then counted until quotacheck.
+            // It is no less to be deleted if that cannot be found, and then counted until
+            // quotacheck.
             let _ = inode.initialize_quota();
             let deleted = T::delete_inode(&inode);
             T::release_inode(&inode);
@@ -323,8 +325,8 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         // SAFETY: By the safety requirements.
         let sb = unsafe { SuperBlock::from_raw(sb) };
         sb.rescue_all();
-        // The kernel's quota code asks for it all the same; and sync(2) while the filesystem is frozen,
-        // when the device is not to change.
+        // The kernel's quota code asks for it all the same; and sync(2) while the filesystem is
+        // frozen, when the device is not to change.
         if sb.is_read_only() || sb.is_frozen() {
             return 0;
         }
@@ -398,8 +400,8 @@ impl<T: WritableFileSystem> FsInode<T> {
         }
     }
 
-    /// Writes what has been brought to its blocks, and waits for it. The kernel's functions do not do
-    /// that for an inode which the flusher has written: C marks such an inode
+    /// Writes what has been brought to its blocks, and waits for it. The kernel's functions do not
+    /// do that for an inode which the flusher has written: C marks such an inode
     /// (`I_METADATA_WRITEBACK`), which keeps it in memory until somebody calls `fsync(2)`.
     fn sync_written(&self) -> Result {
         self.or_dirty_again(T::sync_inode_metadata)
@@ -430,8 +432,8 @@ impl AccessChange {
         }
     }
 
-    /// Whether quota is to go on after a remount: it was suspended, and the filesystem can be written
-    /// to.
+    /// Whether quota is to go on after a remount: it was suspended, and the filesystem can be
+    /// written to.
     pub(super) fn lets_quota_go_on(self, has_succeeded: bool) -> bool {
         match self {
             Self::Unchanged => false,

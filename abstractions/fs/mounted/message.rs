@@ -65,8 +65,8 @@ pub(in crate::abstractions::fs) unsafe fn print(
     }
 }
 
-/// Puts `filesystem: message` where who mounts by `fsopen(2)` reads it; nothing if there is no `log`,
-/// which is so for `mount(2)`. C: `errorf()`, `warnf()`, `infof()`.
+/// Puts `filesystem: message` where who mounts by `fsopen(2)` reads it; nothing if there is no
+/// `log`, which is so for `mount(2)`. C: `errorf()`, `warnf()`, `infof()`.
 ///
 /// # Safety
 ///
@@ -85,8 +85,8 @@ pub(in crate::abstractions::fs) unsafe fn tell_mounter(
         Level::Warning => b'w',
         Level::Notice | Level::Info => b'i',
     };
-    // SAFETY: The log is valid and ours for the call by the safety requirements. The format asks for
-    // a pointer to the arguments, which are there for the call, and it makes a string of them.
+    // SAFETY: The log is valid and ours for the call by the safety requirements. The format asks
+    // for a pointer to the arguments, which are there for the call, and it makes a string of them.
     unsafe {
         bindings::logfc(
             log,

@@ -40,7 +40,8 @@ impl AnySuperBlock {
         self.has_flags(bindings::RUST_MPAGE_SB_RDONLY)
     }
 
-    /// Whether it is frozen, or has only its superblock left to write before. C: `s_writers.frozen`.
+    /// Whether it is frozen, or has only its superblock left to write before. C:
+    /// `s_writers.frozen`.
     pub(in crate::abstractions::fs) fn is_frozen(&self) -> bool {
         // SAFETY: The superblock is valid; the field is read atomically.
         unsafe { bindings::rust_mpage_helper_sb_is_frozen(self.as_raw()) }

@@ -55,8 +55,8 @@ use kernel::{
 /// What a directory can do whose entries can be changed.
 ///
 /// Names have no NUL and no slash, are not empty, and may be longer than the filesystem allows. A
-/// file that is created is returned without its own name in the dentry cache, which it gets here. Whom
-/// a directory is counted for is found before it is changed.
+/// file that is created is returned without its own name in the dentry cache, which it gets here.
+/// Whom a directory is counted for is found before it is changed.
 pub trait NamespaceOperations: DirectoryOperations + IoctlOperations {
     /// Creates a regular file.
     fn create<'d>(

@@ -57,9 +57,9 @@ pub trait AddressSpaceOperations: 'static {
 
 /// How the pages of a file are written. C: other parts of `struct address_space_operations`.
 pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
-    /// How writes get into the cache, by the library with the filesystem's mapper: of a regular file
-    /// [`FolioWrites`](crate::FolioWrites), which are [`FileWrites`]; of directories and symbolic
-    /// links [`BufferedWrites`](crate::BufferedWrites), which are [`CacheWrites`].
+    /// How writes get into the cache, by the library with the filesystem's mapper: of a regular
+    /// file [`FolioWrites`](crate::FolioWrites), which are [`FileWrites`]; of directories and
+    /// symbolic links [`BufferedWrites`](crate::BufferedWrites), which are [`CacheWrites`].
     type Writes: 'static;
 
     /// Writes the dirty folios of a request.
@@ -72,8 +72,8 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     fn cut_beyond_end(inode: &Self::Inode);
 }
 
-/// How a write gets into the cache of a file whose folios have buffer_heads. The library has the one
-/// way, `BufferedWrites`.
+/// How a write gets into the cache of a file whose folios have buffer_heads. The library has the
+/// one way, `BufferedWrites`.
 ///
 /// Locks: from the begin to the end of a write its folios are locked.
 pub trait CacheWrites: SealedWrites + 'static {
@@ -144,8 +144,8 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
     fn read_rest(folio: LockedFolio<'_, A::Inode>) -> Result<c_int> {
         let (watched, mapping) = (folio.watch(), folio.mapping());
         let result = Self::read(folio);
-        // SAFETY: The mapping's host is the inode of the folio, and who calls a `read_folio` operation
-        // keeps it in use.
+        // SAFETY: The mapping's host is the inode of the folio, and who calls a `read_folio`
+        // operation keeps it in use.
         let failed = unsafe { watched.lock_failed::<A::Inode>(mapping) };
         match failed? {
             // Who wants it looks again.
@@ -247,9 +247,9 @@ where
             ..Self::OPERATIONS
         };
 
-    /// Lets go of the buffers of a folio that mm wants to have back. One of a directory that has been
-    /// changed has buffers, and stays while it may be one that could not be written: C forgets what was
-    /// in it, and reads what it was before.
+    /// Lets go of the buffers of a folio that mm wants to have back. One of a directory that has
+    /// been changed has buffers, and stays while it may be one that could not be written: C forgets
+    /// what was in it, and reads what it was before.
     ///
     /// # Safety
     ///

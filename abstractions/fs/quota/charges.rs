@@ -8,10 +8,10 @@
 //! counted for hangs on the inode: the kernel finds it when somebody begins to change the inode,
 //! which the wrappers see to, see [`FsInode::initialize_quota`].
 //!
-//! What is counted is a value until it is sure to be had. An inode is counted when it is inserted, see
-//! [`UnhashedInode::insert`](crate::fs::UnhashedInode::insert), and no more when it has been deleted: a
-//! filesystem has no part in that. Its blocks are a [`SpaceCharge`], which comes back when it is
-//! dropped. That is also the only way to count them in the inode, `i_blocks`.
+//! What is counted is a value until it is sure to be had. An inode is counted when it is inserted,
+//! see [`UnhashedInode::insert`](crate::fs::UnhashedInode::insert), and no more when it has been
+//! deleted: a filesystem has no part in that. Its blocks are a [`SpaceCharge`], which comes back
+//! when it is dropped. That is also the only way to count them in the inode, `i_blocks`.
 //!
 //! The files are in `files.rs`.
 //!
@@ -19,8 +19,9 @@
 //! superblock. C: `inode_quota_active()`.
 //!
 //! Locks: finding whom an inode is counted for, and writing that back, takes the kernel's locks of
-//! quota, reads and writes the quota files, and allocates blocks for these; so none of the filesystem's
-//! own locks may be held then. Counting takes spinlocks only, `i_lock` and inside it those of quota.
+//! quota, reads and writes the quota files, and allocates blocks for these; so none of the
+//! filesystem's own locks may be held then. Counting takes spinlocks only, `i_lock` and inside it
+//! those of quota.
 //!
 //! Left out: quota by projects, reserved space.
 
@@ -53,8 +54,8 @@ impl AnySuperBlock {
 impl<T: FileSystem> FsInode<T> {
     /// Finds whom the inode is counted for, before it is changed. C: `dquot_initialize()`.
     ///
-    /// The wrappers have called it where the VFS asks for a change of an inode or a directory, for who
-    /// has opened a file to write to it, and for inodes that are created or deleted.
+    /// The wrappers have called it where the VFS asks for a change of an inode or a directory, for
+    /// who has opened a file to write to it, and for inodes that are created or deleted.
     pub fn initialize_quota(&self) -> Result {
         // SAFETY: The inode is valid, and of a filesystem that knows where an inode has it.
         to_result(unsafe { bindings::rust_mpage_helper_dquot_initialize(self.as_raw()) })
@@ -66,8 +67,8 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { bindings::rust_mpage_helper_is_noquota(self.as_raw()) }
     }
 
-    /// Counts `bytes` more on disk, in the inode, too. May be called without `i_rwsem`. The inode is to
-    /// be marked dirty. C: `dquot_alloc_space_nodirty()`.
+    /// Counts `bytes` more on disk, in the inode, too. May be called without `i_rwsem`. The inode
+    /// is to be marked dirty. C: `dquot_alloc_space_nodirty()`.
     ///
     /// Fails with `EDQUOT` if somebody it is counted for would have too much.
     pub fn charge(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
@@ -81,15 +82,15 @@ impl<T: FileSystem> FsInode<T> {
         SpaceCharge::new(self, bytes, 0)
     }
 
-    /// As [`Self::charge`], of what has been had before anybody asked for whom it counts: it does, even
-    /// if it is too much. C: `dquot_alloc_block_nofail()`, but for the mark.
+    /// As [`Self::charge`], of what has been had before anybody asked for whom it counts: it does,
+    /// even if it is too much. C: `dquot_alloc_block_nofail()`, but for the mark.
     pub fn charge_promised(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
         let flags = bindings::RUST_MPAGE_DQUOT_SPACE_WARN | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL;
         SpaceCharge::new(self, bytes, flags)
     }
 
-    /// Counts `bytes` less on disk, in the inode, too. May be called without `i_rwsem`. The inode is to
-    /// be marked dirty. C: `dquot_free_space_nodirty()`.
+    /// Counts `bytes` less on disk, in the inode, too. May be called without `i_rwsem`. The inode
+    /// is to be marked dirty. C: `dquot_free_space_nodirty()`.
     pub fn sub_bytes(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it is

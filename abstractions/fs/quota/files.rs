@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/quotaops.h`](srctree/include/linux/quotaops.h)
 //!
-//! Locks: `s_umount`, exclusively, when quota is turned on or off, suspended or resumed. [`QuotaLock`],
-//! inside the kernel's locks of quota, while a file is read or written as one.
+//! Locks: `s_umount`, exclusively, when quota is turned on or off, suspended or resumed.
+//! [`QuotaLock`], inside the kernel's locks of quota, while a file is read or written as one.
 
 use crate::{
     abstractions::fs::{
@@ -33,16 +33,16 @@ use kernel::{
 pub enum QuotaUse {
     /// The kernel reads and writes it.
     On,
-    /// The kernel does not any more, nor does anybody else: the filesystem is about to be read-only or
-    /// unmounted.
+    /// The kernel does not any more, nor does anybody else: the filesystem is about to be read-only
+    /// or unmounted.
     Suspended,
     /// It is a file as any other.
     Off,
 }
 
-/// Has the quota files of a filesystem read and written by one at a time. The kernel has no lock for that
-/// where the format is the oldest one, and, of the others, where what is written has its place in the file
-/// already. C: none.
+/// Has the quota files of a filesystem read and written by one at a time. The kernel has no lock
+/// for that where the format is the oldest one, and, of the others, where what is written has its
+/// place in the file already. C: none.
 #[pin_data]
 pub struct QuotaLock {
     #[pin]
@@ -90,8 +90,8 @@ impl<T: FileSystem> QuotaTable<T> {
         unsafe { bindings::rust_mpage_helper_set_quota_operations(sb, self.operations) }
     }
 
-    /// Writes everything that is counted, and stops counting, before a filesystem becomes read-only.
-    /// C: `dquot_suspend()`.
+    /// Writes everything that is counted, and stops counting, before a filesystem becomes
+    /// read-only. C: `dquot_suspend()`.
     ///
     /// # Safety
     ///
@@ -105,8 +105,8 @@ impl<T: FileSystem> QuotaTable<T> {
         // They are to be on the device, too, and anybody's there: e2fsck's, or who mounts it next.
         for file in files.into_iter().flatten() {
             self.mark(file, QuotaUse::Suspended);
-            // What was written past the pages is seen from now on. The kernel does that when quota is
-            // turned off only.
+            // What was written past the pages is seen from now on. The kernel does that when quota
+            // is turned off only.
             //
             // SAFETY: The inode is valid, and locked meanwhile.
             file.with_lock(|file| unsafe { bindings::truncate_pagecache(file.as_raw(), 0) });
@@ -118,8 +118,9 @@ impl<T: FileSystem> QuotaTable<T> {
         Ok(())
     }
 
-    /// Goes on counting, when a filesystem may be written to again; `tell` hears of each kind of quota
-    /// that does not. C: `dquot_resume()`, which forgets the error of users if groups have none.
+    /// Goes on counting, when a filesystem may be written to again; `tell` hears of each kind of
+    /// quota that does not. C: `dquot_resume()`, which forgets the error of users if groups have
+    /// none.
     ///
     /// # Safety
     ///
@@ -136,7 +137,8 @@ impl<T: FileSystem> QuotaTable<T> {
                 tell(whose, error);
             }
         }
-        // SAFETY: The superblock is locked for this call, and what could not be resumed is off already.
+        // SAFETY: The superblock is locked for this call, and what could not be resumed is off
+        // already.
         for file in unsafe { active_files(sb) }.into_iter().flatten() {
             self.mark(file, QuotaUse::On);
         }
@@ -168,9 +170,9 @@ pub(in crate::abstractions::fs) unsafe fn file_of<'a, T: FileSystem>(
     // SAFETY: The superblock is valid. The pointers change in one piece.
     let files = unsafe { ptr::addr_of!((*sb.as_raw()).s_dquot.files).read_volatile() };
     let file = NonNull::new(*files.get(index)?)?;
-    // SAFETY: A quota file is a regular file of the same filesystem that has been opened by its name, so
-    // it is an inode of `T`'s cache with its data. The kernel has a reference to it while it is there,
-    // which it is for `'a` by the safety requirements.
+    // SAFETY: A quota file is a regular file of the same filesystem that has been opened by its
+    // name, so it is an inode of `T`'s cache with its data. The kernel has a reference to it while
+    // it is there, which it is for `'a` by the safety requirements.
     Some(unsafe { FsInode::from_raw(file.as_ptr()) })
 }
 
