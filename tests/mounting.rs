@@ -61,7 +61,7 @@ impl MountableFileSystem for Nowhere {
         Ok(())
     }
 
-    fn parameter(_: &mut (), _: &MountRequest<'_, Self>, _: (), _: Value) -> Result {
+    fn parameter((): &mut (), _: &MountRequest<'_, Self>, (): (), _: Value) -> Result {
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl MountableFileSystem for Nowhere {
         Err(EINVAL)
     }
 
-    fn reconfigure(_: &SuperBlock<Self>, _: &mut (), _: AccessChange) -> Result {
+    fn reconfigure(_: &SuperBlock<Self>, (): &mut (), _: AccessChange) -> Result {
         Err(EINVAL)
     }
 

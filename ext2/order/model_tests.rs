@@ -358,8 +358,8 @@ mod tests {
         fn resolve(&mut self) -> Result {
             let serial = self.records.serial;
             let mut is_written = [false; DIRECTORIES];
-            for directory in 0..DIRECTORIES {
-                is_written[directory] = self.write_page(directory).is_ok();
+            for (directory, is_written) in is_written.iter_mut().enumerate() {
+                *is_written = self.write_page(directory).is_ok();
             }
             self.store.borrow_mut().device.flush()?;
             let mut key = (1, 0);
