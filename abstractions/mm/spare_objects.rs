@@ -257,11 +257,7 @@ impl Objects {
         if holding.used.xchg(0, Relaxed) != 0 {
             return Some(Answer::Stays);
         }
-        let Some(parts) = holding
-            .parts
-            .try_lock()
-            .map(|mut parts| take(&mut parts))
-        else {
+        let Some(parts) = holding.parts.try_lock().map(|mut parts| take(&mut parts)) else {
             return Some(Answer::Stays);
         };
         holding.number.store(NOT_IN, Relaxed);
