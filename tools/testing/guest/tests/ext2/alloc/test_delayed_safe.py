@@ -317,10 +317,10 @@ def test_closed_while_it_is_frozen(ctx):
         _freeze(disk.point, False)
         try:
             os.fsync(device)
-            before = _writes(disk.device)
+            before = _written(disk.device)
             file.close()
             os.fsync(device)
-            assert _writes(disk.device) == before, "it is written to a frozen filesystem"
+            assert _written(disk.device) == before, "it is written to a frozen filesystem"
         finally:
             _freeze(disk.point, True)
             os.close(device)
@@ -328,10 +328,10 @@ def test_closed_while_it_is_frozen(ctx):
     disk.finish()
 
 
-def _writes(device):
-    """How many requests to write a device has had."""
+def _written(device):
+    """How many sectors of a device have been written."""
     with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
-        return int(file.read().split()[4])
+        return int(file.read().split()[6])
 
 
 def _fill(fd, seed):
