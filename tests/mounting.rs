@@ -90,7 +90,13 @@ impl MountableFileSystem for Nowhere {
 }
 
 /// What became of who began to mount it while the module came up.
-static EARLY: SetOnce<Result> = SetOnce::new();
+static EARLY: SetOnce<Early> = SetOnce::new();
+
+struct Early {
+    result: Result,
+    /// The module is part of the kernel, and so does not go.
+    is_built_in: bool,
+}
 
 /// Its registration.
 #[pin_data]
@@ -105,7 +111,12 @@ impl Registered {
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _registration <- fs::Registration::new(Nowhere::NAME, module),
-            _early: { EARLY.populate(open_context(Nowhere::NAME)); },
+            _early: {
+                EARLY.populate(Early {
+                    result: open_context(Nowhere::NAME),
+                    is_built_in: module.as_ptr().is_null(),
+                });
+            },
         }? Error)
     }
 }
@@ -113,17 +124,15 @@ impl Registered {
 #[kernel::macros::kunit_tests(rust_mpage_test_mounting)]
 mod tests {
     use super::*;
-    use crate::LocalModule;
-    use kernel::module::this_module;
 
     #[test]
     fn nobody_mounts_before_the_module_is_up() {
-        // What is built in does not go.
-        let early = match this_module::<LocalModule>().as_ptr().is_null() {
+        let early = EARLY.as_ref();
+        let expected = match early.is_some_and(|early| early.is_built_in) {
             true => Ok(()),
             false => Err(EBUSY),
         };
-        assert_eq!(EARLY.as_ref().copied(), Some(early));
+        assert_eq!(early.map(|early| early.result), Some(expected));
         assert_eq!(open_context(Nowhere::NAME), Ok(()));
     }
 }
