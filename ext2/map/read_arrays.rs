@@ -19,13 +19,15 @@ use rust_mpage::block::plugged;
 /// As many bytes of arrays are read together, at most.
 const MOST_BYTES: u32 = 1 << 16;
 
-/// Begins to read an array in `block`, to which pointer `index` of `above` leads, and those after
-/// it, if they are side by side, and who comes to it has been to the one before. Where C has put
-/// them, no two are.
+/// Begins to read an array in `block`, to which pointer `index` of another array, `above`, leads,
+/// and those after it, if they are side by side, and who comes to it has been to the one before.
+/// Where C has put them, no two are. Those that an inode leads to are each of another kind.
 #[inline]
 pub(super) fn read_ahead(inode: &Ext2Inode, above: &PointerArray, index: u32, block: u32) {
     let is_beside = |pointer: u32| Some(pointer) == block.checked_add(1);
-    if above.get(inode, index + 1).is_some_and(is_beside) {
+    if matches!(above, PointerArray::Indirect(_))
+        && above.get(inode, index + 1).is_some_and(is_beside)
+    {
         read_together(inode, above, index, block);
     }
 }
@@ -36,7 +38,7 @@ fn read_together(inode: &Ext2Inode, above: &PointerArray, index: u32, block: u32
     let before = index
         .checked_sub(1)
         .and_then(|index| above.get(inode, index))
-        .filter(|&before| before != 0 && matches!(above, PointerArray::Indirect(_)));
+        .filter(|&before| before != 0);
     let goes_on = before.is_none_or(|before| sb.is_cached(before.into()));
     if !goes_on || sb.is_cached(block.into()) {
         return;
