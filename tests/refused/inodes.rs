@@ -152,12 +152,12 @@ pub fn stay<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<&InodeView
 }
 
 /// Who uses an inode may have it written.
-pub fn sync<T: FileSystem>(inode: &FsInode<T>) -> Result {
+pub fn sync<T: WritableFileSystem>(inode: &FsInode<T>) -> Result {
     inode.sync(Wait::Yes)
 }
 
 // refused: E0308 mismatched types
 #[cfg(refused = "visit_as_a_user")]
-pub fn use_unused<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<Result> {
+pub fn use_unused<T: WritableFileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<Result> {
     sb.with_cached_inode(number, |inode| sync(inode))
 }
