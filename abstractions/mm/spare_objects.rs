@@ -86,6 +86,21 @@ struct Holding {
     parts: Mutex<SpareParts>,
 }
 
+impl Holding {
+    /// Not generic: lockdep wants one name for the mutex, and each crate has its own copy of one.
+    #[inline(never)]
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                used: Atomic::new(1),
+                number: Atomic::new(NOT_IN),
+                parts <- new_mutex!(SpareParts::default(), "rust_mpage_spare"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+}
+
 const NOT_IN: u64 = 0;
 
 /// Memory that its owner can do without, and what is there to be known of it, `P`; behind one lock.
@@ -102,14 +117,7 @@ pub struct Spare<P> {
 impl<P> Spare<P> {
     /// No memory yet.
     pub fn new(plain: P) -> Result<Self> {
-        let holding = Arc::pin_init(
-            pin_init!(Holding {
-                used: Atomic::new(1),
-                number: Atomic::new(NOT_IN),
-                parts <- new_mutex!(SpareParts::default(), "rust_mpage_spare"),
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )?;
+        let holding = Holding::new()?;
         Ok(Self {
             plain: LockedBy::new(&holding.parts, plain),
             holding,
@@ -477,10 +485,11 @@ mod tests {
         let forgotten = idle()?;
         let holding = forgotten.holding.clone();
 
-        core::mem::forget(forgotten);
+        let forgotten = core::mem::ManuallyDrop::new(forgotten);
         ask(2, usize::MAX);
         assert!(holding.parts.lock().words.is_none());
         assert_eq!(holding.number.load(Relaxed), NOT_IN);
+        drop(core::mem::ManuallyDrop::into_inner(forgotten));
         Ok(())
     }
 
