@@ -268,11 +268,11 @@ mod block_search {
         let mut files = [file(), file(), file(), file()];
         let [a, b, c, d] = &mut files;
 
-        a.expect(300);
+        a.note_coming(300);
         assert_eq!(get(&space, a, 101, 4)?, (101, 4));
         assert_eq!(get(&space, b, 101, 4)?, (401, 4));
         // No further than to the end of the group.
-        c.expect(5000);
+        c.note_coming(5000);
         assert_eq!(get(&space, c, 101, 4)?, (409, 4));
         assert_eq!(get(&space, d, 101, 4)?, (1 + GROUP + METADATA, 4));
         assert_eq!(get(&space, a, 105, 296)?, (105, 296));

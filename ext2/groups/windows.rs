@@ -175,7 +175,7 @@ impl BlockAllocInfo {
     /// So many blocks are known to be asked for, one after the other, from the next one on: the
     /// window is to have room for them, if there is room in the group. C knows of those that it
     /// gives at once.
-    pub(crate) fn expect(&mut self, blocks: u32) {
+    pub(crate) fn note_coming(&mut self, blocks: u32) {
         if let Some(info) = &mut self.info {
             info.coming = blocks;
         }

@@ -403,13 +403,13 @@ pub(super) fn promised<'s>(
     level: usize,
 ) -> Option<Promised<'s>> {
     if inode.data().delay.blocks() == 0 {
-        tree.info.expect(0);
+        tree.info.note_coming(0);
         return None;
     }
     let space = &inode.super_block().data().space;
     let run = tree.delayed.run_from(at);
     let coming = |run: &Range<u32>| (run.end - at).saturating_add(tree.delayed.arrays());
-    tree.info.expect(run.as_ref().map_or(0, coming));
+    tree.info.note_coming(run.as_ref().map_or(0, coming));
     if run.is_some() {
         return Some(tree.take_promised(u32::MAX, space));
     }
