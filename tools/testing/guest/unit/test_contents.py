@@ -76,7 +76,8 @@ class Log(unittest.TestCase):
     """dm-log-writes: a header, then entries of a sector and their data."""
 
     ENTRIES = ((0, b"a" * 512, 0), (8, b"b" * 1024, 0), (0, b"", 1), (0, b"m x", 8),
-               (1, b"c" * 512, 0), (0, b"d" * 512, 2), (2, b"e" * 512, 0))
+               (1, b"c" * 512, 0), (0, b"d" * 512, 2), (2, b"e" * 512, 0),
+               (0, b"dm-log-writes-end", 8))
 
     def log(self):
         out = struct.pack("<QQQI", 0x6A736677736872, 1, len(self.ENTRIES), 512)
@@ -96,6 +97,7 @@ class Log(unittest.TestCase):
     def test_writes_in_order(self):
         replay = self.replay()
         self.assertEqual(replay.writes(), [0, 1, 4, 5, 6])
+        self.assertEqual([entry.mark for entry in replay.entries if entry.mark], ["m x"])
         image, marks = replay.at(2)
         self.assertEqual((image[0:1], image[4096:4097], marks), (b"a", b"b", []))
         image, marks = replay.at(7)

@@ -16,6 +16,7 @@ import dm
 _MAGIC = 0x6A736677736872
 _SECTOR = 512
 _FLUSH, _FUA, _DISCARD, _MARK = 1, 2, 4, 8
+_END = "dm-log-writes-end"  # the target's own mark, when it goes
 
 
 class Entry(NamedTuple):
@@ -37,7 +38,7 @@ class Entry(NamedTuple):
 
 
 def read(path):
-    """The entries of a log."""
+    """The entries of a log, without the mark that the target ends it with."""
     entries = []
     with open(path, "rb") as file:
         magic, version, count, size = struct.unpack("<QQQI", file.read(28))
@@ -47,6 +48,8 @@ def read(path):
             file.seek(at)
             sector, sectors, flags, length = struct.unpack("<4Q", file.read(32))
             mark = file.read(length).decode() if flags & _MARK else ""
+            if mark == _END:
+                break
             entries.append(Entry(sector, sectors, flags, at + size, mark))
             at += size + (0 if flags & (_MARK | _DISCARD) else sectors * _SECTOR)
     return entries
