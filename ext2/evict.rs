@@ -13,6 +13,7 @@ use crate::{
     alloc::ialloc,
     inode::{
         self,
+        first_block,
         Ext2Inode, //
     },
     map::{
@@ -54,6 +55,7 @@ pub(crate) fn delete(inode: &ExclusiveInode<'_, Ext2Inode>) -> Result {
 fn free_blocks(inode: &ExclusiveInode<'_, Ext2Inode>) {
     if inode::has_block_tree(inode) {
         inode.clear_size();
+        first_block::forget(inode);
         if inode.blocks() != 0 {
             truncate::cut_beyond_end(inode);
         }

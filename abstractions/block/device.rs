@@ -89,6 +89,13 @@ impl BlockDevice {
         to_result(unsafe { bindings::sync_blockdev(self.as_raw()) })
     }
 
+    /// Gives up what is in the device's page cache and not dirty: somebody may have the device open
+    /// beside a filesystem that has written past it. C: `invalidate_bdev()`.
+    pub(crate) fn drop_clean(&self) {
+        // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
+        unsafe { bindings::invalidate_bdev(self.as_raw()) }
+    }
+
     /// Waits until the writes that have ended are on the medium, and not just in the device's
     /// volatile cache, if it has one. C: `blkdev_issue_flush()`.
     ///

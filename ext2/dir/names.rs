@@ -34,6 +34,7 @@ use crate::{
         mode, //
     },
     inode::{
+        first_block,
         Directory,
         DirectoryPages,
         Ext2Inode,
@@ -106,7 +107,7 @@ impl NamespaceOperations for Directory {
             let inode = ialloc::new_inode(dir.inode(), mode, operations, no_blocks)?;
             xattr::init::<File>(&inode, dir, Some(name))?;
             inode.write_target(target)?;
-            write::write_first_block(&inode)?;
+            first_block::note(&inode, target)?;
             inode
         };
         give_name(dir, name, inode)

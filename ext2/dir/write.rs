@@ -44,6 +44,7 @@ use crate::{
     },
     inode::{
         self,
+        first_block,
         Ext2Inode, //
     },
     mount::{
@@ -242,7 +243,7 @@ impl<'n> Plan<'n> {
 
 /// Brings a directory, and what leads to it, to the medium.
 pub(crate) fn bring_to_medium(dir: &DirMut<'_>) -> Result {
-    dir.write_and_wait()?;
+    dir.write_all_pages()?;
     dir.sync(Wait::Yes)?;
     inode::sync_names(dir)?;
     dir.super_block().device().flush()
@@ -371,12 +372,12 @@ fn apply_if(
 
 /// Writes a directory and its inode to the disk. C: `ext2_handle_dirsync()`.
 fn write_out(dir: &DirMut<'_>) -> Result {
-    dir.write_and_wait()?;
+    dir.write_all_pages()?;
     dir.sync(Wait::Yes)
 }
 
-/// Makes a new directory one with the entries for itself and for `parent`, on disk before its inode
-/// is. C: `ext2_make_empty()`.
+/// Makes a new directory one with the entries for itself and for `parent`, which are on the medium
+/// before anything there leads to it. C: `ext2_make_empty()`.
 pub(crate) fn make_empty(dir: &mut DirMut<'_>, parent: u64) -> Result {
     let format = format(dir);
     let inode = u32::try_from(dir.number()).map_err(|_| EINVAL)?;
@@ -387,23 +388,9 @@ pub(crate) fn make_empty(dir: &mut DirMut<'_>, parent: u64) -> Result {
         done = edit::make_empty(format, bytes, inode, parent);
     })?;
     done.ok_or(EIO)?;
-    write_first_block(dir)
-}
-
-/// Writes the block of a new directory or symbolic link. The image of its inode waits for it to be
-/// on the medium.
-pub(crate) fn write_first_block(inode: &Ext2Inode) -> Result {
-    let sb = inode.super_block();
-
-    inode.write_and_wait()?;
-    let batch = sb
-        .data()
-        .order
-        .branches
-        .add(sb, inode.number() as u32, None)?;
-    let settled = sb.data().order.branches.settled_of(inode.number() as u32);
-    inode.data().note_fresh(0, batch, settled);
-    Ok(())
+    let page = dir.as_locked().page(0)?;
+    let block = page.get(..format.block_size.bytes() as usize);
+    first_block::note(dir, block.ok_or(EIO)?)
 }
 
 /// That a directory had no names in it. It has been locked since.

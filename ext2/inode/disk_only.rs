@@ -96,6 +96,19 @@ impl GivenNames {
 }
 
 impl DiskOnly {
+    /// The batch that the first block of a new directory or symbolic link is in, if no image has
+    /// been stored that leads to it.
+    pub(crate) fn batch_of_first(&self) -> Option<u64> {
+        (self.fresh & 1 != 0).then_some(self.first_batch)
+    }
+
+    /// No image will lead to that block, nor wait for it. Whether one would have.
+    pub(crate) fn give_up_first(&mut self) -> bool {
+        let was_fresh = self.fresh & 1 != 0;
+        self.fresh &= !1;
+        was_fresh
+    }
+
     /// Which of the pointers of an image, that to its block of attributes among them, have to wait,
     /// as bits.
     pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS], attributes: u32) -> u32 {

@@ -8,6 +8,7 @@
 //!   [`known_names`], where its names are, and [`listing`], how far it was listed;
 //! - [`kinds`]: what the VFS is told that an inode is;
 //! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
+//! - [`first_block`]: that of a directory or symbolic link, before anything leads to it;
 //! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]:
 //!   what `order` asks of inodes for that;
 //! - [`replaced`]: files that take the place of others;
@@ -24,6 +25,7 @@ mod attributes;
 mod data;
 mod delay_state;
 mod disk_only;
+pub(crate) mod first_block;
 mod kinds;
 mod known_names;
 mod listing;

@@ -7,7 +7,10 @@
 
 #![deny(unsafe_code)]
 
-use super::data::Ext2Inode;
+use super::{
+    data::Ext2Inode,
+    first_block, //
+};
 use kernel::{
     prelude::*,
     sync::atomic::Acquire, //
@@ -20,8 +23,9 @@ use rust_mpage::mm::without_fs_reclaim;
 /// Fails with `EIO` if one cannot be written.
 pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
     let sb = dir.super_block();
-    let batch = dir.data().names.load(Acquire);
 
+    first_block::settle(dir)?;
+    let batch = dir.data().names.load(Acquire);
     match batch {
         0 => Ok(()),
         _ => sb.data().order.names.settle(sb, batch, dir.number() as u32),

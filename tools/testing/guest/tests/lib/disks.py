@@ -5,6 +5,7 @@ read-write by the filesystem under test or by C ext2, and checked by e2fsck.
 
 import os
 import subprocess
+from typing import NamedTuple
 
 import programs
 import sysapi
@@ -39,6 +40,22 @@ def fsck(ctx, path, *options):
         encoding="utf-8", errors="replace",
     )
     return done.returncode, done.stdout
+
+
+class Done(NamedTuple):
+    """What a block device has done since it is there: requests, and sectors of 512 bytes."""
+
+    reads: int
+    writes: int
+    sectors_written: int
+    flushes: int
+
+
+def done(device):
+    """What /sys/block says that a device has done."""
+    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
+        fields = [int(field) for field in file.read().split()]
+    return Done(fields[0], fields[4], fields[6], fields[15])
 
 
 def at_once(fstype, options=""):

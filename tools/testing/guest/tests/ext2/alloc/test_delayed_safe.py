@@ -317,21 +317,16 @@ def test_closed_while_it_is_frozen(ctx):
         _freeze(disk.point, False)
         try:
             os.fsync(device)
-            before = _written(disk.device)
+            before = disks.done(disk.device).sectors_written
             file.close()
             os.fsync(device)
-            assert _written(disk.device) == before, "it is written to a frozen filesystem"
+            assert disks.done(disk.device).sectors_written == before, \
+                "it is written to a frozen filesystem"
         finally:
             _freeze(disk.point, True)
             os.close(device)
     writers.check(path, _NEW, 30_000)
     disk.finish()
-
-
-def _written(device):
-    """How many sectors of a device have been written."""
-    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
-        return int(file.read().split()[6])
 
 
 def _fill(fd, seed):

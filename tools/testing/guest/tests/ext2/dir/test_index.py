@@ -41,12 +41,6 @@ def _fill(folder, numbers):
         os.link(target, f"{folder}/{_name(number)}")
 
 
-def _reads(device):
-    """How many reads the device has done."""
-    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
-        return int(file.read().split()[0])
-
-
 @timeout(200)
 def test_nothing_is_read(ctx):
     """What is known of names that are not there, and of where there is room, is not
@@ -63,9 +57,9 @@ def test_nothing_is_read(ctx):
     def reads(call):
         disks.sync(disk.point)
         _put("1")
-        before = _reads(disk.device)
+        before = disks.done(disk.device).reads
         call()
-        return _reads(disk.device) - before
+        return disks.done(disk.device).reads - before
 
     def absent():
         for number in range(5000, 5050):

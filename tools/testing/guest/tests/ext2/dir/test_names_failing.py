@@ -22,7 +22,7 @@ from test_twin import no_flusher
 DIR, FILE = 0o755, 0o644
 
 
-class _Device:
+class FailingDevice:
     """A disk behind a device that can be told to fail writes."""
 
     def __init__(self, ctx, image, options="dirsync"):
@@ -32,7 +32,8 @@ class _Device:
         self._sectors = dm.sectors(self.disk.device)
         self._mapped = dm.Device(f"names-{os.getpid()}", self._table("linear", "0"))
         ctx.afterwards(self._mapped.remove)
-        self.disk.mount(options, device=self._mapped.path)
+        self.path = self._mapped.path
+        self.disk.mount(options, device=self.path)
 
     def _table(self, target, words):
         return [(0, self._sectors, target, f"{self.disk.device} {words}")]
@@ -73,7 +74,7 @@ SCRIPT = (
 def _fails(ctx, image, more=0):
     """Each change of the script fails, in directories with so many names more."""
     ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
-    device = _Device(ctx, image)
+    device = FailingDevice(ctx, image)
     root = device.disk.point
     actor = ops.Actor(root)
     for op in (("mkdir", "d", DIR), ("mkdir", "e", DIR), ("mkdir", "d/empty", DIR),
@@ -123,7 +124,7 @@ def test_page_stays_until_it_is_written(ctx):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 reads the page from the disk again")
     ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
-    device = _Device(ctx, "blank-4k", "")
+    device = FailingDevice(ctx, "blank-4k", "")
     root = device.disk.point
     path = os.path.join(root, "d")
     # where nothing but a removal is to be written, which waits for no inode: so it is tried,
@@ -160,18 +161,12 @@ def test_page_stays_until_it_is_written(ctx):
     device.end()
 
 
-def _reads(device):
-    """How many requests to read a device has had."""
-    with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
-        return int(file.read().split()[0])
-
-
 @timeout(60)
 def test_page_of_a_link_does_not_stay(ctx):
     """The target of a symbolic link that could not be written: nobody writes it once more, so
     that its page is not kept; it is read from the device when it is wanted."""
     ctx.allow_log("I/O error|lost async page write|rust_ext2 .*error")
-    device = _Device(ctx, "blank-4k", "")
+    device = FailingDevice(ctx, "blank-4k", "")
     path = os.path.join(device.disk.point, "link")
     with no_flusher():
         os.symlink("t" * 300, path)
@@ -186,10 +181,10 @@ def test_page_of_a_link_does_not_stay(ctx):
                 disks.sync(device.disk.point)
         with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
             file.write("1")
-        before = _reads(device.disk.device)
+        before = disks.done(device.disk.device).reads
         with contextlib.suppress(OSError):
             os.readlink("", dir_fd=link)
-        assert _reads(device.disk.device) > before, "it is in memory still"
+        assert disks.done(device.disk.device).reads > before, "it is in memory still"
         os.close(link)
         os.unlink(path)
         for _ in range(2):
