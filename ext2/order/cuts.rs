@@ -154,10 +154,13 @@ impl Cuts {
         loop {
             let mut pending = self.pending.lock();
             if count == 1 && pending.under_way.cuts.has_guard(first) {
-                // It is written now, or what it guards waits for `guard`, too.
+                // It is written now, or what it guards waits for `guard`, too. There may be no
+                // one who writes it, if there was no memory to keep what failed: it is tried again.
                 drop(pending);
-                drop(self.running.lock());
-                continue;
+                match self.write(sb, |pending| pending.under_way.cuts.has_guard(first)) {
+                    Ok(()) | Err(EIO) => continue,
+                    Err(error) => return Err(error),
+                }
             }
             if pending.waiting.add(first, count, &buffer)? {
                 break;
