@@ -222,7 +222,12 @@ fn store_image(
     } else {
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
-    image.keep(&raw, kept);
+    match disk.is_on_disk {
+        true => image.keep(&raw, kept),
+        // What the image of a file without a name has is neither on the medium nor noted where it
+        // was cut.
+        false => image.keep(&RawInode::new_zeroed(), kept),
+    }
     disk.attributes_stored |= image.file_acl != 0 && image.file_acl == data.file_acl();
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
