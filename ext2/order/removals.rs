@@ -247,15 +247,21 @@ impl Removals {
     /// Reports, at the end, what could not be resolved.
     pub(crate) fn report<F: Ordered>(&self, sb: &SuperBlock<F>) {
         let records = self.records.lock();
-        for record in records.list.iter().filter(|record| record.links != 0) {
-            F::corrupt(
-                sb,
-                fmt!(
-                    "directory {}: cannot be written; it may have a name of inode {} on the disk",
-                    record.directory,
-                    record.inode
+        for record in records.list.iter() {
+            let directory = record.directory;
+            match record.inode {
+                NO_INODE => F::corrupt(
+                    sb,
+                    fmt!("directory {directory}: cannot be written; it may have lost names"),
                 ),
-            );
+                inode => F::corrupt(
+                    sb,
+                    fmt!(
+                        "directory {directory}: cannot be written; it may have a name of inode \
+                         {inode} on the disk"
+                    ),
+                ),
+            }
         }
     }
 
