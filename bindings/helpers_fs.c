@@ -311,6 +311,16 @@ __helper void rust_mpage_helper_sb_end_intwrite(struct super_block *sb)
 	sb_end_intwrite(sb);
 }
 
+__helper bool rust_mpage_helper_sb_start_write_trylock(struct super_block *sb)
+{
+	return sb_start_write_trylock(sb);
+}
+
+__helper void rust_mpage_helper_sb_end_write(struct super_block *sb)
+{
+	sb_end_write(sb);
+}
+
 __helper bool rust_mpage_helper_sb_start_change(struct super_block *sb)
 {
 	if (!sb_start_intwrite_trylock(sb))

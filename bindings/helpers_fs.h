@@ -125,6 +125,8 @@ void rust_mpage_helper_wait_for_visits(struct inode *inode, u32 *visits);
 /* Superblocks */
 void rust_mpage_helper_sb_start_intwrite(struct super_block *sb);
 void rust_mpage_helper_sb_end_intwrite(struct super_block *sb);
+bool rust_mpage_helper_sb_start_write_trylock(struct super_block *sb);
+void rust_mpage_helper_sb_end_write(struct super_block *sb);
 /* sb_start_intwrite_trylock(), unless the filesystem is read-only */
 bool rust_mpage_helper_sb_start_change(struct super_block *sb);
 /*

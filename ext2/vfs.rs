@@ -186,8 +186,12 @@ impl WritableFileSystem for Ext2 {
         super_state::freeze(sb)
     }
 
-    fn unfreeze(sb: &SuperBlock<Self>) -> Result {
+    fn unfreeze(sb: &SuperBlock<Self>) {
         super_state::unfreeze(sb)
+    }
+
+    fn is_to_be_read_only(sb: &SuperBlock<Self>) -> bool {
+        sb.data().state.is_to_be_read_only()
     }
 
     fn put_super(sb: &SuperBlock<Self>) {

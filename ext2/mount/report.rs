@@ -41,12 +41,6 @@ pub(crate) fn corrupt(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {
         ErrorBehaviour::Continue => {}
         ErrorBehaviour::Panic => sb.panic(),
         ErrorBehaviour::RemountReadOnly if sb.is_read_only() => {}
-        ErrorBehaviour::RemountReadOnly => {
-            sb.message(
-                Level::Critical,
-                fmt!("error: making the filesystem read-only"),
-            );
-            sb.set_read_only();
-        }
+        ErrorBehaviour::RemountReadOnly => super_state::make_read_only(sb),
     }
 }

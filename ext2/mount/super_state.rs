@@ -38,7 +38,13 @@ use crate::{
 use kernel::{
     new_spinlock,
     prelude::*,
-    sync::SpinLock, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        SpinLock, //
+    },
 };
 use rust_mpage::fs::{
     self,
@@ -59,6 +65,8 @@ pub(crate) struct SuperState {
     /// What `s_state` is to be when the filesystem is not mounted any more, `s_mount_state`.
     #[pin]
     mount_state: SpinLock<u16>,
+    /// An error has asked for it while the filesystem was frozen, 0 or 1.
+    read_only_later: Atomic<u32>,
 }
 
 impl SuperState {
@@ -69,6 +77,7 @@ impl SuperState {
             buffer,
             start: offset as usize / size_of::<u32>(),
             mount_state <- new_spinlock!(state, "ext2_mount_state"),
+            read_only_later: Atomic::new(0),
         })
     }
 
@@ -125,10 +134,31 @@ impl SuperState {
         old & disk::state::ERROR == 0
     }
 
+    /// Whether the filesystem is to be read-only when it is not frozen any more.
+    pub(crate) fn is_to_be_read_only(&self) -> bool {
+        self.read_only_later.load(Relaxed) != 0
+    }
+
     /// Takes the state on disk for the one before mounting.
     fn adopt_state(&self) {
         let mut mount_state = self.mount_state.lock();
         *mount_state = mount_state::state_in(self.get(SuperWord::State));
+    }
+}
+
+/// Makes the filesystem read-only after an error, or has that done when it is not frozen any more.
+pub(super) fn make_read_only(sb: &SuperBlock<Ext2>) {
+    let state = &sb.data().state;
+
+    if state.is_to_be_read_only() {
+        return;
+    }
+    sb.message(
+        Level::Critical,
+        fmt!("error: making the filesystem read-only"),
+    );
+    if !sb.set_read_only() {
+        state.read_only_later.store(1, Relaxed);
     }
 }
 
@@ -196,6 +226,13 @@ fn write_in_use(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     sync_super(sb, wait)
 }
 
+/// Marks the filesystem as in use on the medium, before anything there changes: else a crash may
+/// leave a filesystem that nobody checks. C does not flush the device.
+fn begin_use(sb: &SuperBlock<Ext2>) -> Result {
+    write_in_use(sb, Wait::Yes)?;
+    sb.device().flush()
+}
+
 /// Deletes what is to be deleted, writes all metadata, and marks the filesystem as not in use.
 fn close(sb: &SuperBlock<Ext2>) -> Result {
     let order = &sb.data().order;
@@ -235,7 +272,7 @@ fn open(sb: &SuperBlock<Ext2>) -> Result {
     }
     data.state
         .change(SuperWord::Mounts, mount_state::with_mount_counted);
-    sync_fs(sb, Wait::Yes)
+    begin_use(sb)
 }
 
 /// The filesystem has been mounted.
@@ -244,17 +281,18 @@ pub(crate) fn mounted(sb: &SuperBlock<Ext2>) -> Result {
         return Ok(());
     }
     match open(sb) {
+        Ok(()) => (),
         // A revision that is too high; features have been looked at before.
         Err(EROFS) => {
             sb.set_read_only();
-            Ok(())
         }
-        // It can be read, and perhaps be written later.
-        result => {
-            report_unwritten(sb, result);
-            Ok(())
+        // It can be read, and perhaps be written later: the disk says that it need not be checked.
+        error => {
+            report_unwritten(sb, error);
+            make_read_only(sb);
         }
     }
+    Ok(())
 }
 
 /// The filesystem is remounted for reading only. C: `ext2_reconfigure()`.
@@ -291,7 +329,12 @@ pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
     data.groups.trust_bitmaps(&data.space);
     data.space.recount(data.groups.sum(GroupCount::FreeBlocks));
     data.counters.recount(&data.groups);
-    open(sb)
+    data.state.read_only_later.store(0, Relaxed);
+    open(sb).inspect_err(|_| {
+        // It is in use no more than before.
+        data.state.set_not_in_use();
+        sb.mark_dirty(&data.state.buffer);
+    })
 }
 
 /// Makes what is on disk a filesystem that need not be checked, unless files without a name are in
@@ -302,18 +345,17 @@ pub(crate) fn freeze(sb: &SuperBlock<Ext2>) -> Result {
     sb.write_metadata();
     let order = &sb.data().order;
     if sb.removals_pending() || !(order.removals.is_empty() && order.owners.is_empty()) {
-        return write_in_use(sb, Wait::Yes);
+        return begin_use(sb);
     }
-    // It will not be frozen if this fails.
-    write_not_in_use(sb).inspect_err(|_| sb.data().state.set_in_use())
+    write_not_in_use(sb).inspect_err(|_| {
+        // It will not be frozen, and the medium may say that it need not be checked.
+        report_unwritten(sb, begin_use(sb));
+    })
 }
 
 /// The filesystem is in use again. C: `ext2_unfreeze()`.
-pub(crate) fn unfreeze(sb: &SuperBlock<Ext2>) -> Result {
-    if sb.is_read_only() {
-        return Ok(());
-    }
-    sync_fs(sb, Wait::Yes)
+pub(crate) fn unfreeze(sb: &SuperBlock<Ext2>) {
+    report_unwritten(sb, begin_use(sb));
 }
 
 /// The filesystem is unmounted. C: `ext2_put_super()`.

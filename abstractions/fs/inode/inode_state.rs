@@ -114,14 +114,18 @@ impl<T: FileSystem> FsInode<T> {
 /// Getting it to the device.
 impl<T: FileSystem> FsInode<T> {
     /// Writes of the inode what the VFS does not call dirty any more. If that fails it is dirty
-    /// again: the error is this caller's only, and who asks for the inode next must not hear that
-    /// all is well. So it is first if a block could not be written before.
+    /// again, and the filesystem has an error that it hears of who syncs it: the caller may tell
+    /// nobody, and who asks for the inode next must not hear that all is well. So it is first if a
+    /// block could not be written before.
     pub(in crate::abstractions::fs) fn or_dirty_again(
         &self,
         write: impl FnOnce(&Self) -> Result,
     ) -> Result {
         self.super_block().rescue_after_error();
-        write(self).inspect_err(|_| self.mark_dirty())
+        write(self).inspect_err(|&error| {
+            self.mark_dirty();
+            self.super_block().note_write_error(error);
+        })
     }
 
     /// Has the inode written if it is dirty. C: `sync_inode_metadata()`.

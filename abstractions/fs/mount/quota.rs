@@ -149,9 +149,7 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
             // synced if nobody waits yet, and who waits finds nothing dirty any more.
             //
             // SAFETY: The filesystem is mounted.
-            unsafe {
-                bindings::errseq_set(ptr::addr_of_mut!((*sb).s_wb_err), error.to_errno());
-            }
+            unsafe { SuperBlock::<T>::from_raw(sb) }.note_write_error(error);
         }
         // SAFETY: By the safety requirements.
         match unsafe { WriteVTable::<T>::sync_fs_callback(sb, wait) } {

@@ -22,15 +22,18 @@ use super::{
 #[cfg(CONFIG_QUOTA)]
 use crate::abstractions::fs::inode::InodeCache;
 use crate::{
-    abstractions::fs::{
-        inode::wait_for_visits,
-        quota::QuotaTable,
-        ExclusiveInode,
-        FileSystem,
-        FsInode,
-        InodeType,
-        SuperBlock,
-        Wait, //
+    abstractions::{
+        block::BlockDevice,
+        fs::{
+            inode::wait_for_visits,
+            quota::QuotaTable,
+            ExclusiveInode,
+            FileSystem,
+            FsInode,
+            InodeType,
+            SuperBlock,
+            Wait, //
+        },
     },
     bindings,
     compat, //
@@ -86,8 +89,13 @@ pub trait WritableFileSystem: MountableFileSystem {
     /// C: `freeze_fs`.
     fn freeze(sb: &SuperBlock<Self>) -> Result;
 
-    /// The filesystem may be written to again. C: `unfreeze_fs`.
-    fn unfreeze(sb: &SuperBlock<Self>) -> Result;
+    /// The filesystem is about to be written to again. C: `unfreeze_fs`, which may fail, and leaves
+    /// the filesystem frozen: nobody may be there to thaw it once more.
+    fn unfreeze(sb: &SuperBlock<Self>);
+
+    /// Whether the filesystem is to be read-only, for [`AnySuperBlock::set_read_only`] could not
+    /// make it so while it was frozen. Asked when it is not any more.
+    fn is_to_be_read_only(sb: &SuperBlock<Self>) -> bool;
 
     /// The filesystem is unmounted. All its inodes are gone. What is left of its metadata is to be
     /// written now, see [`SuperBlock::write_metadata`]. C: `put_super`.
@@ -323,7 +331,11 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         wait: c_int,
     ) -> c_int {
         // SAFETY: By the safety requirements.
-        let sb = unsafe { SuperBlock::from_raw(sb) };
+        let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+        if T::is_to_be_read_only(sb) {
+            // It could not be frozen after all.
+            let _ = sb.set_read_only();
+        }
         sb.rescue_all();
         // The kernel's quota code asks for it all the same; and sync(2) while the filesystem is
         // frozen, when the device is not to change.
@@ -340,8 +352,18 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     /// Called by the VFS for a mounted filesystem.
     unsafe extern "C" fn freeze_callback(sb: *mut bindings::super_block) -> c_int {
         // SAFETY: By the safety requirements.
-        let sb = unsafe { SuperBlock::from_raw(sb) };
-        from_result(|| T::freeze(sb).map(|()| 0))
+        let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+        from_result(|| {
+            // It was not when this began.
+            if sb.is_read_only() {
+                return Err(EROFS);
+            }
+            T::freeze(sb).map(|()| 0).inspect_err(|_| {
+                if T::is_to_be_read_only(sb) {
+                    sb.mark_read_only();
+                }
+            })
+        })
     }
 
     /// # Safety
@@ -349,8 +371,12 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     /// Called by the VFS for a mounted filesystem.
     unsafe extern "C" fn unfreeze_callback(sb: *mut bindings::super_block) -> c_int {
         // SAFETY: By the safety requirements.
-        let sb = unsafe { SuperBlock::from_raw(sb) };
-        from_result(|| T::unfreeze(sb).map(|()| 0))
+        let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+        T::unfreeze(sb);
+        if T::is_to_be_read_only(sb) {
+            sb.mark_read_only();
+        }
+        0
     }
 
     /// # Safety
@@ -385,6 +411,12 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         T::put_super(unsafe { SuperBlock::from_raw(sb) });
         // SAFETY: By the safety requirements; the reference above has gone out of scope.
         unsafe { SuperVTable::<T>::put_super_callback(sb) }
+        // SAFETY: The superblock is valid while it is being shut down, and has its device until it
+        // has been.
+        let device = unsafe { BlockDevice::from_raw((*sb).s_bdev) };
+        // What could not be written is dirty still, and in the log.
+        let _ = device.sync();
+        device.drop_clean();
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     },
     bindings, //
 };
+use core::ptr;
 use kernel::prelude::*;
 
 /// How often the blocks are tried that cannot be written when the filesystem is unmounted.
@@ -162,6 +163,18 @@ impl<T: FileSystem> SuperBlock<T> {
         // First, so that what fails from now on is looked at the next time.
         unwritten.errors.advance(self.device());
         Sweep(unwritten).over(usize::MAX, |buffer| self.rescue(buffer));
+    }
+
+    /// Has those who sync the filesystem hear that something could not be written.
+    /// C: `errseq_set()` of `s_wb_err`.
+    pub(in crate::abstractions::fs) fn note_write_error(&self, error: Error) {
+        // SAFETY: The superblock is valid; the field is changed atomically.
+        unsafe {
+            bindings::errseq_set(
+                ptr::addr_of_mut!((*self.as_raw()).s_wb_err),
+                error.to_errno(),
+            )
+        };
     }
 
     /// As [`Self::rescue_all`], if the device could not write something since.

@@ -67,9 +67,25 @@ impl AnySuperBlock {
         unsafe { ptr::addr_of!((*self.as_raw()).s_remove_count.counter).read_volatile() != 0 }
     }
 
-    /// Makes the filesystem read-only, as after an error. Who is writing already is not stopped.
-    /// C: `sb->s_flags |= SB_RDONLY`.
-    pub fn set_read_only(&self) {
+    /// Makes the filesystem read-only, as after an error, unless it is frozen or being frozen. Who
+    /// is writing already is not stopped. Whether it is. C: `sb->s_flags |= SB_RDONLY`.
+    ///
+    /// What is thawed has to be what was frozen: `thaw_super()` leaves the locks of a filesystem
+    /// that is read-only alone, and all who write would wait for ever.
+    pub fn set_read_only(&self) -> bool {
+        // SAFETY: The superblock is valid.
+        if !unsafe { bindings::rust_mpage_helper_sb_start_write_trylock(self.as_raw()) } {
+            return false;
+        }
+        self.mark_read_only();
+        // SAFETY: Started above.
+        unsafe { bindings::rust_mpage_helper_sb_end_write(self.as_raw()) };
+        true
+    }
+
+    /// As [`set_read_only`](Self::set_read_only), for who is just about to give back the locks of a
+    /// frozen filesystem, or has found that it cannot be frozen.
+    pub(in crate::abstractions::fs) fn mark_read_only(&self) {
         self.set_flag(bindings::RUST_MPAGE_SB_RDONLY, true);
     }
 

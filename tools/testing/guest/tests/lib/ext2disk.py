@@ -87,6 +87,13 @@ def inode_times(path, ino):
         return struct.unpack("<III", file.read(12))
 
 
+def inode_mode(path, ino):
+    """The mode of an inode in the image."""
+    with open(path, "rb") as file:
+        file.seek(inode_offset(path, ino))
+        return struct.unpack("<H", file.read(2))[0]
+
+
 def inode_size(path, ino):
     """The size of a file in the image, below 4 GiB."""
     with open(path, "rb") as file:
