@@ -156,13 +156,18 @@ def changes(block_size):
 
 
 def writers():
-    """The job of the boot in which two processes write on two processors, and one to
-    four files in turns."""
+    """The job of the boot in which two processes write on two processors."""
     cells = [_cell(["append-by-two", f"append{files}-", WRITER_MIB, files], append=name)
              for files, name in ((2, "append_two"), (1, "append_one"))]
-    cells.append(_cell(["grow-in-turns", "turn", TURNS_MIB, 4], pieces="in_turns"))
     return {"device": "brd", "block_size": 4096, "device_mib": 640,
             "read": [], "write": cells, "make": [], "only": []}
+
+
+def turns():
+    """The job of the boot in which four files grow in turns: pieces that each is in."""
+    cell = _cell(["grow-in-turns", "turn", TURNS_MIB, 4], pieces="in_turns")
+    return {"device": "brd", "block_size": 4096, "device_mib": 640,
+            "read": [], "write": [cell], "make": [], "only": []}
 
 
 def growth():

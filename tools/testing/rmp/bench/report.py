@@ -244,9 +244,10 @@ def _lines(found):
         text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 "
                      "KiB, milliseconds of the wall's clock on two processors", ""]
         text += writer_lines(cells(found["writers"]))
+    if "turns" in found:
         text += ["", "pieces that each of four files is in which are appended to in turns, "
                      f"4 KiB each, to {plan.TURNS_MIB} MiB, then synced", ""]
-        text += turn_lines(cells(found["writers"]))
+        text += turn_lines(cells(found["turns"]))
     for boots, title in GROWTH:
         series = growth_of(found, boots)
         if series:
