@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Promises of Documentation/ext2.rst about names, what breaks each of them, and the tests
+"""Promises of Documentation/ext2.rst about order and names, what breaks each of them, and the tests
 that have to turn red then.
 
 What breaks one is text of a source that is replaced by another. It has to be there once:
@@ -47,8 +47,8 @@ ALL = (
     Broken(
         "order.branches.first_block",
         "the first block of a directory is on the medium before its inode leads to it",
-        ((_DIR + "write.rs",
-          "    inode.write_and_wait()?;\n    let batch", "    let batch"),),
+        (("ext2/inode/first_block.rs",
+          ".add(sb, number, Some(&buffer))", ".add(sb, number, None)"),),
         ("order.names_1k",)),
     Broken(
         "order.branches.further_blocks",
@@ -57,6 +57,54 @@ ALL = (
           "if !inode.is_directory() || inode.size() == 0 {",
           "if !inode.is_directory() || inode.size() != 1 {"),),
         ("name_cuts.growing_directory",)),
+    Broken(
+        "order.branches.forgotten",
+        "the first block of a directory that goes is not written any more",
+        (("ext2/inode/first_block.rs",
+          "        buffer.forget();\n", "        drop(buffer);\n"),),
+        ("first_block.that_could_not_be_written",)),
+    Broken(
+        "order.unnamed",
+        "a file that gets a name has none of the pointers that it had without one",
+        (("ext2/inode/write.rs",
+          "image.keep(&RawInode::new_zeroed(), kept)", "image.keep(&raw, kept)"),),
+        ("metadata_lost.name_of_a_file_that_had_none",)),
+    Broken(
+        "state.in_use",
+        "that the filesystem is in use is on the medium before anything changes",
+        (("ext2/mount/super_state.rs",
+          "    write_in_use(sb, Wait::Yes)?;\n    sb.device().flush()\n",
+          "    write_in_use(sb, Wait::Yes)\n"),),
+        ("in_use.before_anything_changes",)),
+    Broken(
+        "state.in_use.mounted",
+        "a mount is read-only if it cannot say that it is in use",
+        (("ext2/mount/super_state.rs",
+          "            report_unwritten(sb, error);\n            make_read_only(sb);\n",
+          "            report_unwritten(sb, error);\n"),),
+        ("in_use.mounted_where_it_cannot_be_said",)),
+    Broken(
+        "state.in_use.remounted",
+        "a remount for writing that fails leaves a clean filesystem clean",
+        (("ext2/mount/super_state.rs",
+          "        data.state.set_not_in_use();\n        sb.mark_dirty(&data.state.buffer);\n",
+          ""),),
+        ("in_use.remounted_after_it_failed",)),
+    Broken(
+        "state.frozen",
+        "an error while the filesystem is frozen makes it read-only when it is thawed",
+        (("ext2/mount/super_state.rs",
+          "    if !sb.set_read_only() {\n        state.read_only_later.store(1, Relaxed);\n",
+          "    if !sb.set_read_only() {\n        state.read_only_later.store(0, Relaxed);\n"),),
+        ("in_use.read_only_when_it_is_thawed",)),
+    Broken(
+        "failing.unmounted",
+        "a directory that could not be written is said when the filesystem is unmounted",
+        ((_ORDER + "removals.rs",
+          "        for record in records.list.iter() {\n            let directory",
+          "        for record in records.list.iter().filter(|record| record.links != 0) {\n"
+          "            let directory"),),
+        ("in_use.a_directory_that_is_not_on_the_disk",)),
     Broken(
         "order.names",
         "a name is on the medium only after the inode that it leads to",
