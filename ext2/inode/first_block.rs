@@ -3,10 +3,10 @@
 //! The first block of a new directory or symbolic link, which is on the medium before anything
 //! there leads to it.
 //!
-//! What is written for that is in the device's cache: what the block has when it is new. The page of
-//! a directory may have names by then, which wait for the inodes that they lead to, as these do for
-//! their first blocks. So the page is not written before the block has been ([`settle`]), nor the
-//! block after the page, nor once it may be somebody else's ([`forget`]). Directories that come
+//! What is written for that is in the device's cache: what the block has when it is new. The page
+//! of a directory may have names by then, which wait for the inodes that they lead to, as these do
+//! for their first blocks. So the page is not written before the block has been ([`settle`]), nor
+//! the block after the page, nor once it may be somebody else's ([`forget`]). Directories that come
 //! together cost one flush of the device.
 //!
 //! C counterpart: none; `ext2_make_empty()` writes the directory and its inode, and waits.
