@@ -17,6 +17,7 @@
 #include "helpers_2017.h"
 #include "helpers_acl.h"
 #include "helpers_direct.h"
-#include "helpers_module.h"
+#include "helpers_freeze.h"
 #include "helpers_fs.h"
+#include "helpers_module.h"
 #include "helpers_quota.h"

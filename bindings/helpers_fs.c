@@ -116,11 +116,6 @@ __helper struct buffer_head *rust_mpage_helper_sb_getblk(struct super_block *sb,
 	return sb_getblk(sb, block);
 }
 
-__helper bool rust_mpage_helper_sb_is_frozen(struct super_block *sb)
-{
-	return READ_ONCE(sb->s_writers.frozen) >= SB_FREEZE_FS;
-}
-
 __helper struct buffer_head *
 rust_mpage_helper_sb_find_get_block(struct super_block *sb, sector_t block)
 {
@@ -299,42 +294,6 @@ __helper uid_t rust_mpage_helper_current_fsuid(void)
 __helper bool rust_mpage_helper_in_group_p(gid_t kgid)
 {
 	return in_group_p(KGIDT_INIT(kgid));
-}
-
-__helper void rust_mpage_helper_sb_start_intwrite(struct super_block *sb)
-{
-	sb_start_intwrite(sb);
-}
-
-__helper void rust_mpage_helper_sb_end_intwrite(struct super_block *sb)
-{
-	sb_end_intwrite(sb);
-}
-
-__helper bool rust_mpage_helper_sb_start_write_trylock(struct super_block *sb)
-{
-	return sb_start_write_trylock(sb);
-}
-
-__helper void rust_mpage_helper_sb_end_write(struct super_block *sb)
-{
-	sb_end_write(sb);
-}
-
-__helper bool rust_mpage_helper_sb_start_change(struct super_block *sb)
-{
-	if (!sb_start_intwrite_trylock(sb))
-		return false;
-	if (!sb_rdonly(sb))
-		return true;
-	sb_end_intwrite(sb);
-	return false;
-}
-
-__helper bool rust_mpage_helper_sb_is_closing(struct super_block *sb)
-{
-	return READ_ONCE(sb->s_writers.frozen) >= SB_FREEZE_PAGEFAULT ||
-	       READ_ONCE(sb->s_readonly_remount) || sb_rdonly(sb);
 }
 
 __helper void rust_mpage_helper_write_dirty_buffer(struct buffer_head *bh)

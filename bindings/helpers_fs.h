@@ -86,10 +86,9 @@ bool rust_mpage_helper_buffer_dirty(struct buffer_head *bh);
 bool rust_mpage_helper_buffer_write_io_error(struct buffer_head *bh);
 /* For a caller that waits later */
 void rust_mpage_helper_write_dirty_buffer(struct buffer_head *bh);
-/* It is read when it is asked for next, unless it is dirty */
-bool rust_mpage_helper_sb_is_frozen(struct super_block *sb);
 struct buffer_head *rust_mpage_helper_sb_find_get_block(struct super_block *sb,
 							sector_t block);
+/* It is read when it is asked for next, unless it is dirty */
 void rust_mpage_helper_forget_cached_block(struct super_block *sb,
 					   sector_t block);
 /* What ext2_clear_super_error() does; whether there was an error */
@@ -121,19 +120,6 @@ u32 rust_mpage_helper_inode_state(struct inode *inode);
 bool rust_mpage_helper_begin_visit(struct inode *inode, u32 *visits);
 void rust_mpage_helper_end_visit(struct inode *inode, u32 *visits);
 void rust_mpage_helper_wait_for_visits(struct inode *inode, u32 *visits);
-
-/* Superblocks */
-void rust_mpage_helper_sb_start_intwrite(struct super_block *sb);
-void rust_mpage_helper_sb_end_intwrite(struct super_block *sb);
-bool rust_mpage_helper_sb_start_write_trylock(struct super_block *sb);
-void rust_mpage_helper_sb_end_write(struct super_block *sb);
-/* sb_start_intwrite_trylock(), unless the filesystem is read-only */
-bool rust_mpage_helper_sb_start_change(struct super_block *sb);
-/*
- * Whether it is read-only or frozen, or will be after the sync that may be under
- * way: nobody can make a page dirty any more.
- */
-bool rust_mpage_helper_sb_is_closing(struct super_block *sb);
 
 /* The current task */
 uid_t rust_mpage_helper_current_fsuid(void);

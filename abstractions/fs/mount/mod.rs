@@ -13,6 +13,7 @@ mod pass;
 mod quota;
 mod registration;
 mod super_block;
+mod syncing;
 mod write;
 
 pub use self::parameters::{
@@ -37,9 +38,9 @@ pub use self::super_block::{
     NewSuperBlock,
     StatFs, //
 };
+pub use self::syncing::Syncing;
 pub use self::write::{
     AccessChange,
-    Syncing,
     WritableFileSystem,
     WriteTable, //
 };

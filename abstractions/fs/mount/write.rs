@@ -17,6 +17,7 @@ use super::{
         Pass, //
     },
     super_block::SuperVTable,
+    syncing::Syncing,
     MountableFileSystem, //
 };
 #[cfg(CONFIG_QUOTA)]
@@ -100,36 +101,6 @@ pub trait WritableFileSystem: MountableFileSystem {
     /// The filesystem is unmounted. All its inodes are gone. What is left of its metadata is to be
     /// written now, see [`SuperBlock::write_metadata`]. C: `put_super`.
     fn put_super(sb: &SuperBlock<Self>);
-}
-
-/// A filesystem that is being synced: `s_umount` is held.
-///
-/// # Invariants
-///
-/// For `'a`, `s_umount` of the superblock is held.
-pub struct Syncing<'a, T> {
-    sb: &'a SuperBlock<T>,
-}
-
-impl<'a, T> Syncing<'a, T> {
-    /// # Safety
-    ///
-    /// For `'a`, `s_umount` of `sb` must be held.
-    unsafe fn new(sb: &'a SuperBlock<T>) -> Self {
-        // INVARIANT: By the safety requirements.
-        Self { sb }
-    }
-
-    /// The filesystem.
-    pub fn super_block(&self) -> &'a SuperBlock<T> {
-        self.sb
-    }
-
-    /// Has all inodes that are dirty written once more, and their pages. C: `sync_inodes_sb()`.
-    pub fn write_inodes(&self) {
-        // SAFETY: The superblock is valid, and locked by the type invariants.
-        unsafe { bindings::sync_inodes_sb(self.sb.as_raw()) }
-    }
 }
 
 /// The C table of a filesystem's [`WritableFileSystem`].

@@ -68,7 +68,7 @@ ALL = (
         "a file that gets a name has none of the pointers that it had without one",
         (("ext2/inode/write.rs",
           "image.keep(&RawInode::new_zeroed(), kept)", "image.keep(&raw, kept)"),),
-        ("metadata_lost.name_of_a_file_that_had_none",)),
+        ("in_use.name_of_a_file_that_had_none",)),
     Broken(
         "state.in_use",
         "that the filesystem is in use is on the medium before anything changes",

@@ -472,33 +472,3 @@ def test_deletion_not_stored(ctx):
         reuse.fill()
         reuse.crash(ctx)
         reuse.end(ctx, faulty)
-
-
-@timeout(60)
-def test_name_of_a_file_that_had_none(ctx):
-    """A file without a name has an indirect block that could not be written, and then gets a
-    name: the disk has the file without that block, which may have been anybody's."""
-    with prepared(ctx, options="errors=continue") as (faulty, disk):
-        os.mkdir(disk.where("d"))
-        disks.sync(disk.point)
-        file = os.open(disk.where("d"), os.O_TMPFILE | os.O_RDWR, 0o644)
-        os.write(file, b"t" * 30 * faulty.block_size)
-        indirect = fibmap(file, 12) - 1
-        faulty.bad(indirect)
-        error_of(disks.sync, disk.point)
-        os.link(f"/proc/self/fd/{file}", disk.where("d/named"), src_dir_fd=file)
-        number = os.fstat(file).st_ino
-        folder = os.open(disk.where("d"), os.O_RDONLY)
-        synced = error_of(os.fsync, folder)[1]
-        pointers = ext2disk.inode_pointers(disk.path, number)
-        ctx.log(f"{indirect}, {synced}, {pointers}")
-        assert pointers[12] == 0, (indirect, pointers)
-        faulty.good()
-        error_of(os.fsync, file)
-        os.fsync(file)
-        assert ext2disk.inode_pointers(disk.path, number)[12] == indirect
-        os.close(folder)
-        os.close(file)
-        faulty.end()
-        status, text = disks.fsck(ctx, disk.path, "-fy")
-        assert status in (0, 1), text
