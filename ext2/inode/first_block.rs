@@ -27,7 +27,14 @@ pub(crate) fn note(inode: &Ext2Inode, contents: &[u8]) -> Result {
     let [block, ..] = inode.data().pointers();
     let buffer = sb.new_block(block.into())?;
 
-    buffer.copy_from(0, contents)?;
+    // In whole words.
+    let (words, rest) = contents.split_at(contents.len() & !(size_of::<u32>() - 1));
+    let mut last = [0; size_of::<u32>()];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    buffer.copy_from(0, words)?;
+    if !rest.is_empty() {
+        buffer.copy_from(words.len(), &last)?;
+    }
     sb.mark_dirty(&buffer);
     let batch = branches
         .add(sb, number, Some(&buffer))
