@@ -80,6 +80,7 @@ def _record(ctx, seed, rounds):
     for _ in range(rounds):
         for _ in range(rng.randrange(1, 6)):
             names.step()
+        names.check()
         names.sync()
     os.umask(mask)
     disk.umount()

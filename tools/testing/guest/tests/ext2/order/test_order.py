@@ -95,6 +95,8 @@ class Names:
         folder = self._rng.choice(self._folders)
         other = os.path.join(folder, f"{kind}-{serial}-{self._rng.randrange(100)}")
         os.rename(self._path(name), self._path(other))
+        if other in self._there:
+            return  # of the same file: then rename(2) leaves both
         self._there.pop(name)
         self._there[other] = kind
 
@@ -119,6 +121,14 @@ class Names:
     def all(self):
         """All names that there are."""
         return set(self._there)
+
+    def check(self):
+        """The names are those that are in the filesystem now."""
+        found = set()
+        for folder, below, files in os.walk(self._point):
+            found |= {os.path.relpath(os.path.join(folder, name), self._point)
+                      for name in below + files if "-" in name}
+        assert found == self.all(), f"{sorted(found ^ self.all())}"
 
 
 def look(ctx, disk, data, what):
@@ -174,6 +184,7 @@ def _record(ctx, image, seed, rounds, steps):
     for _ in range(rounds):
         for _ in range(steps):
             names.step()
+        names.check()
         disks.sync(disk.point)
     os.umask(mask)
     disk.umount()
