@@ -56,6 +56,7 @@ def main(words):
         raise ui.Fail("usage: python3 -m rmp COMMAND (make help)")
     settings = Settings()
     settings.check()
+    settings.check_command(words[0])
     if words[0] == "modules":
         return build_modules(settings)
     if words[0] == "distclean":

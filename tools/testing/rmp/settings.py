@@ -85,6 +85,14 @@ class Settings:
                     "such characters; use letters, digits and _+/.@-"
                 )
 
+    def check_command(self, word):
+        """Refuse what this command would not heed, and might be taken to."""
+        if self.arch and word != "kunit":
+            raise ui.Fail(f"ARCH={self.arch}: it goes with kunit; all else is for x86_64")
+        heeds = {"": None, "debian": ("run",), "rt": ("test",)}[self.kernel]
+        if heeds is not None and word not in heeds:
+            raise ui.Fail(f"KERNEL={self.kernel}: it goes with {', '.join(heeds)}")
+
     def check_patterns(self):
         """Refuse TESTS= that are no regular expressions."""
         for pattern in self.tests:

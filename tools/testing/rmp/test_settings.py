@@ -26,5 +26,23 @@ class Numbers(unittest.TestCase):
                 self.check(SEED=text)
 
 
+class Commands(unittest.TestCase):
+    def check(self, word, **variables):
+        with mock.patch.dict(os.environ, variables):
+            settings.Settings().check_command(word)
+
+    def test_that_heed_it(self):
+        self.check("kunit", ARCH="um")
+        self.check("test", KERNEL="rt")
+        self.check("run", KERNEL="debian")
+        self.check("lint", ARCH="", KERNEL="")
+
+    def test_that_would_not(self):
+        for word, variables in (("test", {"ARCH": "arm64"}), ("test", {"KERNEL": "debian"}),
+                                ("run", {"KERNEL": "rt"}), ("bench", {"KERNEL": "debian"})):
+            with self.assertRaises(ui.Fail):
+                self.check(word, **variables)
+
+
 if __name__ == "__main__":
     unittest.main()
