@@ -46,6 +46,29 @@ void make_synced(const char *path, long count)
 	tell_traffic("create", &before);
 }
 
+/* The files of make_synced() get names in another directory, and lose those that they had. */
+void move_synced(const char *path, long count)
+{
+	char name[4096], other[4096];
+	struct traffic before;
+	long i;
+
+	snprintf(other, sizeof(other), "%s-moved", path);
+	check(mkdir(other, 0755), other);
+	forget();
+	before = traffic();
+	bench_begin();
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%s/entry%ld", path, i);
+		snprintf(other, sizeof(other), "%s-moved/entry%ld", path, i);
+		check(rename(name, other), other);
+	}
+	tell("move", count);
+	sync();
+	tell("move_synced", count);
+	tell_traffic("move", &before);
+}
+
 /* Names that are not in a directory of make_empty(). */
 void cell_absent(const char *path, long count)
 {

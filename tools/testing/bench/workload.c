@@ -76,6 +76,7 @@ static const struct cell cells[] = {
 	{ "read-small", .one = cell_read_small },
 	{ "make-empty", .one = make_empty },
 	{ "make-synced", .one = make_synced },
+	{ "move-synced", .one = move_synced },
 	{ "absent", .one = cell_absent },
 	{ "rename", .one = cell_rename },
 	{ "unlink", .one = cell_unlink },

@@ -45,6 +45,7 @@ void cell_read_small(const char *path, long count);
 
 void make_empty(const char *path, long count);
 void make_synced(const char *path, long count);
+void move_synced(const char *path, long count);
 void cell_absent(const char *path, long count);
 void cell_rename(const char *path, long count);
 void cell_unlink(const char *path, long count);

@@ -89,7 +89,7 @@ def jobs_of_all():
         boots[f"names-{size}"] = (plan.names(block_size), "5G")
         boots[f"delayed-{size}"] = (delayed.job(block_size), "3G")
         boots[f"changes-{size}"] = (plan.changes(block_size), "3G")
-    boots["turns"] = (plan.turns(), "3G")
+        boots[f"turns-{size}"] = (plan.turns(block_size), "3G")
     boots["repeat"] = (
         plan.only(plan.table("brd", 4096), [REPEATED]), "3G")
     return boots

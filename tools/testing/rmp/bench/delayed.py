@@ -20,6 +20,10 @@ ROWS = (
     ("create_writes", f"{CREATES:,} files made, and sync: writes", 0, 1),
     ("create_flushes", "  flushes", 0, 1),
     ("create_kib", "  KiB written", 0, 1),
+    ("move", f"{CREATES:,} moved to another directory: seconds", 2, 1e9),
+    ("move_synced", "  and sync: seconds", 2, 1e9),
+    ("move_writes", "  writes", 0, 1),
+    ("move_flushes", "  flushes", 0, 1),
     ("unpack", "the kernel's headers unpacked: seconds", 2, 1e9),
     ("unpack_synced", "  and sync: seconds", 2, 1e9),
     ("unpack_writes", "  writes", 0, 1),
@@ -47,6 +51,8 @@ def job(block_size):
     """The job of a boot."""
     cells = [
         _cell(["make-synced", "made", CREATES], *_names("create")),
+        _cell(["move-synced", "made", CREATES], *_names("move"),
+              needs=["create_writes"]),
         _cell(["unpack", "headers", ARCHIVE], *_names("unpack")),
         _cell(["walk", "headers"], *_names("walk"), needs=["unpack"]),
         _cell(["remove-tree", "headers"], *_names("remove"), needs=["unpack"]),

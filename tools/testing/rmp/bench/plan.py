@@ -163,10 +163,10 @@ def writers():
             "read": [], "write": cells, "make": [], "only": []}
 
 
-def turns():
-    """The job of the boot in which four files grow in turns: pieces that each is in."""
+def turns(block_size):
+    """The job of a boot in which four files grow in turns: pieces that each is in."""
     cell = _cell(["grow-in-turns", "turn", TURNS_MIB, 4], pieces="in_turns")
-    return {"device": "brd", "block_size": 4096, "device_mib": 640,
+    return {"device": "brd", "block_size": block_size, "device_mib": 640,
             "read": [], "write": [cell], "make": [], "only": []}
 
 

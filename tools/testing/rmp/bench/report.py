@@ -17,6 +17,7 @@ SETUPS = (("brd-4k", "brd, 4 KiB blocks"), ("brd-1k", "brd, 1 KiB blocks"),
 CHANGES = (("changes-4k", "null_blk, 4 KiB blocks"),
            ("changes-1k", "null_blk, 1 KiB blocks"))
 DELAYED = (("delayed-4k", "4 KiB blocks"), ("delayed-1k", "1 KiB blocks"))
+TURNS = (("turns-4k", "4 KiB blocks"), ("turns-1k", "1 KiB blocks"))
 GROWTH = ((("growth", "many", "names-4k"), "brd, 4 KiB blocks"),
           (("names-1k",), "brd, 1 KiB blocks"))
 CLOCKS = {"icount": "instructions", "kvm": "wall-clock nanoseconds (KVM: only as "
@@ -244,10 +245,11 @@ def _lines(found):
         text += ["", f"two processes append {plan.WRITER_MIB} MiB each in pieces of 4 "
                      "KiB, milliseconds of the wall's clock on two processors", ""]
         text += writer_lines(cells(found["writers"]))
-    if "turns" in found:
-        text += ["", "pieces that each of four files is in which are appended to in turns, "
-                     f"4 KiB each, to {plan.TURNS_MIB} MiB, then synced", ""]
-        text += turn_lines(cells(found["turns"]))
+    for boot, title in TURNS:
+        if boot in found:
+            text += ["", "pieces that each of four files is in which are appended to in turns, "
+                         f"4 KiB each, to {plan.TURNS_MIB} MiB, then synced ({title})", ""]
+            text += turn_lines(cells(found[boot]))
     for boots, title in GROWTH:
         series = growth_of(found, boots)
         if series:
