@@ -52,8 +52,7 @@ impl Space {
         }
     }
 
-    /// How many blocks the bitmaps say are free.
-    #[cfg(CONFIG_KUNIT)]
+    /// How many blocks the bitmaps say are free, of those that somebody can have.
     pub(crate) fn free(&self) -> u64 {
         self.free.load(Relaxed).max(0) as u64
     }

@@ -134,6 +134,11 @@ impl SuperState {
         old & disk::state::ERROR == 0
     }
 
+    /// Whether errors were found, now or before it was mounted.
+    fn has_errors(&self) -> bool {
+        mount_state::state_in(self.get(SuperWord::State)) & disk::state::ERROR != 0
+    }
+
     /// Whether the filesystem is to be read-only when it is not frozen any more.
     pub(crate) fn is_to_be_read_only(&self) -> bool {
         self.read_only_later.load(Relaxed) != 0
@@ -360,19 +365,36 @@ pub(crate) fn unfreeze(sb: &SuperBlock<Ext2>) {
 
 /// The filesystem is unmounted. C: `ext2_put_super()`.
 pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
-    let promised = sb.data().space.promised();
-    if promised != 0 {
-        // All files are gone: somebody has forgotten a promise.
-        sb.message(
-            Level::Error,
-            fmt!("error: {promised} blocks are promised to nobody, which is a bug of the driver"),
-        );
-    }
+    check_space(sb);
     if sb.is_read_only() {
         // It may have become so by an error.
         sb.write_metadata();
     } else {
         report_unwritten(sb, close(sb));
+    }
+}
+
+/// Says what does not add up when all files are gone: a promise that somebody has forgotten, or
+/// blocks that were claimed or freed without the groups' counts.
+fn check_space(sb: &SuperBlock<Ext2>) {
+    let data = sb.data();
+    let promised = data.space.promised();
+    if promised != 0 {
+        sb.message(
+            Level::Error,
+            fmt!("error: {promised} blocks are promised to nobody, which is a bug of the driver"),
+        );
+    }
+    let free = data.space.free() + data.space.withdrawn();
+    let in_groups = data.groups.sum(GroupCount::FreeBlocks);
+    if free != in_groups && !data.state.has_errors() {
+        sb.message(
+            Level::Error,
+            fmt!(
+                "error: free blocks are counted as {free}, and {in_groups} in the groups, which \
+                 is a bug of the driver"
+            ),
+        );
     }
 }
 

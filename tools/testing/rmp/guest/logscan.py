@@ -27,6 +27,8 @@ BAD = re.compile("|".join((
     r"sleeping function called", r"scheduling while atomic",
     r"possible (circular|recursive) locking", r"bad unlock balance",
     r"held lock freed", r"lock held (when returning|at task exit)",
+    # of this driver: what is promised has to be given out or given back
+    r"blocks are promised to", r"free blocks are counted as",
 )))
 
 # said by every emulated boot, whatever runs in it

@@ -46,6 +46,12 @@ WARNING: expected
         found = scan(log, {"a.one": ["expected"]})
         self.assertEqual(found, [("a.two", "WARNING: expected")])
 
+    def test_promise_that_is_forgotten_is_one(self):
+        for text in ("rust_ext2 (vdb): error: 3 blocks are promised to nobody, which is a bug",
+                     "rust_ext2 (vdb): error: inode 12 goes, and 3 blocks are promised to it",
+                     "rust_ext2 (vdb): error: free blocks are counted as 7, and 8 in the groups"):
+            self.assertEqual(scan(text), [("boot", text)])
+
     def test_kunit_case_gets_its_own_complaint(self):
         log = """
 rust_mpage_test: start load.rust_mpage
