@@ -309,6 +309,22 @@ pub(crate) fn abandon_blocks(inode: &Ext2Inode, first: u32, count: u32) {
     inode.mark_dirty();
 }
 
+/// As [`abandon_blocks`], of a block that cannot be written: who looks for a free one does not find
+/// it again.
+pub(crate) fn abandon_unwritable(inode: &Ext2Inode, block: u32) {
+    let sb = inode.super_block();
+
+    report::corrupt(
+        sb,
+        fmt!(
+            "inode {}: block {block} cannot be written, and stays in use",
+            inode.number()
+        ),
+    );
+    inode.sub_bytes(1 << sb.block_bits());
+    inode.mark_dirty();
+}
+
 /// Frees blocks of one group. How many of them were in use.
 fn free_in_group(sb: &SuperBlock<Ext2>, blocks: Run) -> Result<u32> {
     let Run { first, count } = blocks;

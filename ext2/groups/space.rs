@@ -243,6 +243,14 @@ impl Promised<'_> {
         self.count += count;
     }
 
+    /// So many blocks that it was spent on cannot be had: others are promised in place of them,
+    /// though there may be none, as by [`Space::claim_anyway`].
+    pub(crate) fn replace(&mut self, count: u32) {
+        // INVARIANT: Taken out here.
+        self.space.available.add(-i64::from(count), Relaxed);
+        self.count += count;
+    }
+
     /// So many blocks of it are for somebody else.
     #[inline]
     pub(crate) fn split(&mut self, count: u32) -> Self {
@@ -369,9 +377,13 @@ mod tests {
         promised.take_back(3);
         space.add_freed(3);
         assert_eq!((space.free(), space.promised()), (100, 4));
+        // One cannot be used by anybody.
+        promised.spend(1);
+        promised.replace(1);
+        assert_eq!((space.free(), space.promised()), (99, 4));
         let other = promised.split(1);
         drop(promised);
-        assert_eq!((space.available(), other.count()), (99, 1));
+        assert_eq!((space.available(), other.count()), (98, 1));
 
         let mut kept = other.keep();
         assert_eq!((space.promised(), kept.count()), (1, 1));

@@ -15,15 +15,11 @@
 //! What a crash leaves is decided by two rules, both beyond C, which leaves it to e2fsck:
 //!
 //! - A block gets a new owner only when the disk does not say any more that it is another's, see
-//!   [`cuts`](crate::order::cuts). One that cannot be had for that reason stays in use, nobody's.
-//! - A pointer to an indirect block gets to the disk only after that block. If the pointer's array
-//!   can be found on disk, the block is written here and now, and the device flushed; if not,
-//!   because the branch hangs on the inode itself or on one that does, it is one of the
-//!   [`branches`](crate::order::branches) that are written before the inode is. So is a new block
-//!   of a directory, which is written here as one without names.
+//!   [`places`](super::places).
+//! - A pointer to an indirect block, or to a block of a directory, gets to the disk only after that
+//!   block, see [`fresh`].
 //!
-//! C counterpart: the second half of `ext2_get_blocks()`, `ext2_alloc_branch()` and
-//! `ext2_splice_branch()`.
+//! C counterpart: the second half of `ext2_get_blocks()`, and `ext2_splice_branch()`.
 //!
 //! Locks: takes the inode's tree mutex.
 
@@ -31,6 +27,10 @@
 
 use super::{
     delay,
+    fresh::{
+        self,
+        Refused, //
+    },
     known,
     search::{
         self,
@@ -42,15 +42,11 @@ use super::{
     way, //
 };
 use crate::{
-    alloc::balloc,
     disk::run::{
         Run,
         Wanted, //
     },
-    groups::{
-        space::Promised,
-        windows::BlockAllocInfo, //
-    },
+    groups::space::Promised,
     inode::{
         self,
         array::PointerArray,
@@ -62,8 +58,7 @@ use crate::{
             self,
             Branch,
             BranchPlan,
-            Gathering,
-            MAX_INDIRECT, //
+            Gathering, //
         },
         delayed::MissingArrays,
         path::{
@@ -73,13 +68,7 @@ use crate::{
     },
 };
 use kernel::prelude::*;
-use rust_mpage::fs::{
-    self,
-    Buffer, //
-};
-
-/// How many runs of blocks are given up that nobody can have, before the error is the caller's.
-const TRIES: u32 = 8;
+use rust_mpage::fs;
 
 /// A question for blocks of a file that is written to: what is missing is allocated.
 pub(crate) struct Request<'a> {
@@ -194,10 +183,14 @@ impl<'a> Request<'a> {
             most: nulls.min(together).max(1),
         };
         self.pay(tree, level, |tree, promised| {
-            let run = self.get_run(&mut tree.info, goal, wanted, promised)?;
-
-            self.initialise(run, level)
-                .and_then(|()| array.set_all(self.inode, self.path.offset(level), run))
+            let run = self.where_it_can_be_written(promised, |promised| {
+                let run = self.get_run(&mut tree.info, goal, wanted, promised)?;
+                fresh::initialise(self.inode, self.path, run, level)
+                    .inspect_err(|refused| self.take_back_but(run, *refused, promised))?;
+                Ok(run)
+            })?;
+            array
+                .set_all(self.inode, self.path.offset(level), run)
                 .inspect_err(|_| self.take_back(run, promised))?;
             array.mark_dirty(self.inode);
             Ok(self.given(tree, run, level))
@@ -225,35 +218,25 @@ impl<'a> Request<'a> {
         result
     }
 
-    /// Frees blocks that have been given for nothing.
-    fn take_back(&self, run: Run, promised: &mut Option<Promised<'_>>) {
-        match promised {
-            Some(promised) => {
-                self.inode.data().delay.sub_giving(run.count);
-                balloc::take_back(self.inode, run, promised);
-            }
-            None => balloc::free_blocks(self.inode, run.first, run.count),
-        }
-    }
-
     /// Gives blocks to where indirect blocks are missing, too.
     fn fill_branch(&self, tree: &mut Tree, missing: &Missing) -> Result<Blocks> {
         let goal = self.goal(tree, &missing.array, missing.level);
         let together = delay::together(tree, self.at as u32, self.max);
         let plan = BranchPlan::new(self.path, missing.level, missing.nulls, together);
-        let mut blocks = Gathering::new(plan);
         self.pay(tree, missing.level, |tree, promised| {
-            let branch = self
-                .gather(tree, goal, &mut blocks, promised)
-                .and_then(|()| blocks.branch(self.path).ok_or(EUCLEAN))
-                .and_then(|branch| self.hang(missing, &branch).map(|()| branch))
-                .inspect_err(|_| {
-                    for run in blocks.runs() {
-                        self.take_back(run, promised);
-                    }
-                })?;
-
-            Ok(self.given(tree, branch.data(), missing.level))
+            let data = self.where_it_can_be_written(promised, |promised| {
+                let mut blocks = Gathering::new(plan);
+                self.gather(tree, goal, &mut blocks, promised)
+                    .and_then(|()| blocks.branch(self.path).ok_or(EUCLEAN))
+                    .map_err(Refused::from)
+                    .and_then(|branch| self.hang(missing, &branch).map(|()| branch.data()))
+                    .inspect_err(|refused| {
+                        for run in blocks.runs() {
+                            self.take_back_but(run, *refused, promised);
+                        }
+                    })
+            })?;
+            Ok(self.given(tree, data, missing.level))
         })
     }
 
@@ -271,47 +254,6 @@ impl<'a> Request<'a> {
             blocks.take(run);
         }
         Ok(())
-    }
-
-    /// Allocates up to `wanted.most` blocks in a row that the disk does not say are another file's.
-    pub(super) fn get_run(
-        &self,
-        info: &mut BlockAllocInfo,
-        goal: u32,
-        wanted: Wanted,
-        promised: &mut Option<Promised<'_>>,
-    ) -> Result<Run> {
-        let inode = self.inode;
-        let sb = inode.super_block();
-        let mut tries = TRIES;
-
-        loop {
-            let run = match promised.as_mut().filter(|it| it.count() != 0) {
-                Some(promised) => {
-                    // All of them are to be written now.
-                    let needed = wanted.most.min(promised.count());
-                    let wanted = Wanted { needed, ..wanted };
-                    let run = balloc::promised_blocks(inode, info, goal, wanted, promised)?;
-                    inode.data().delay.add_giving(run.count);
-                    run
-                }
-                None => balloc::new_blocks(inode, info, goal, wanted)?,
-            };
-            let result = sb.data().order.cuts.settle(sb, run.first, run.count);
-            tries -= 1;
-            match result {
-                Ok(()) => return Ok(run),
-                // The disk cannot be told that they are not another file's: nobody gets them.
-                Err(EIO) => {
-                    inode.data().delay.sub_giving(run.count);
-                    balloc::abandon_blocks(inode, run.first, run.count);
-                }
-                Err(_) => self.take_back(run, promised),
-            }
-            if tries == 0 || result != Err(EIO) {
-                return result.map(|()| run);
-            }
-        }
     }
 
     /// Where to look for free blocks first, for a pointer in `array`, which is that at `level`;
@@ -336,7 +278,7 @@ impl<'a> Request<'a> {
     }
 
     /// Makes the branch part of the file. On failure, nothing points to it.
-    fn hang(&self, missing: &Missing, branch: &Branch) -> Result {
+    fn hang(&self, missing: &Missing, branch: &Branch) -> Result<(), Refused> {
         let inode = self.inode;
         let root = self.path.offset(0);
         let splice = branch.splice().ok_or(EUCLEAN)?;
@@ -345,47 +287,12 @@ impl<'a> Request<'a> {
         for (index, _) in splice.iter() {
             missing.array.get(inode, index).ok_or(EUCLEAN)?;
         }
-        self.initialise(branch.data(), missing.level)?;
-        make_indirect(inode, branch, root, missing.level)?;
+        fresh::initialise(inode, self.path, branch.data(), missing.level)?;
+        fresh::make_indirect(inode, branch, root, missing.level)?;
         for (index, block) in splice.iter() {
             missing.array.set(inode, index, block)?;
         }
         missing.array.mark_dirty(inode);
-        Ok(())
-    }
-
-    /// Has new blocks of a directory on disk without names before anything leads to them, from an
-    /// array at `level`. The first of a new directory is written by who makes it.
-    fn initialise(&self, run: Run, level: usize) -> Result {
-        let inode = self.inode;
-        if !inode.is_directory() || inode.size() == 0 {
-            return Ok(());
-        }
-        let sb = inode.super_block();
-        for block in (run.first..).take(run.count as usize) {
-            let buffer = sb.new_block(block.into())?;
-            // An entry that is not in use: its inode, 0, and its length.
-            buffer.set_le32(1, sb.block_size() & u32::from(u16::MAX))?;
-            sb.mark_dirty(&buffer);
-            sb.sync_buffer(&buffer)
-                .inspect_err(|_| buffer.clone().forget())?;
-        }
-        let root = self.path.offset(0);
-        let batch = sb
-            .data()
-            .order
-            .branches
-            .add(sb, inode.number() as u32, None)?;
-        if level == 0 {
-            let roots = match self.last_level() {
-                0 => run.count,
-                _ => 1,
-            };
-            let settled = sb.data().order.branches.settled_of(inode.number() as u32);
-            (root..root + roots).for_each(|root| inode.data().note_fresh(root, batch, settled));
-        } else if !inode.data().note_fresher(root, batch) {
-            sb.device().flush()?;
-        }
         Ok(())
     }
 
@@ -429,70 +336,5 @@ impl<'a> Request<'a> {
     /// The level of the array with the pointer to the data.
     fn last_level(&self) -> usize {
         self.path.depth().saturating_sub(1)
-    }
-}
-
-/// Fills the branch's indirect blocks, which an array at `level` behind pointer `root` will lead
-/// to, and writes them if the disk may have that array.
-fn make_indirect(inode: &Ext2Inode, branch: &Branch, root: u32, level: usize) -> Result {
-    let mut made: [Option<Buffer>; MAX_INDIRECT] = [const { None }; MAX_INDIRECT];
-    let result = fill_indirect(inode, branch, &mut made)
-        .and_then(|()| note_or_write(inode, &made, root, level));
-
-    if result.is_err() {
-        for buffer in made.into_iter().flatten() {
-            buffer.forget();
-        }
-    }
-    result
-}
-
-fn fill_indirect(
-    inode: &Ext2Inode,
-    branch: &Branch,
-    made: &mut [Option<Buffer>; MAX_INDIRECT],
-) -> Result {
-    for (slot, (block, pointers)) in made.iter_mut().zip(branch.indirect()) {
-        let buffer = slot.insert(inode.super_block().new_block(block.into())?);
-        let blocks = pointers.blocks();
-        let (index, count) = (pointers.index() as usize, blocks.count as usize);
-        buffer.set_ascending(index, count, blocks.first)?;
-        inode.mark_metadata_dirty(buffer);
-    }
-    Ok(())
-}
-
-/// Has indirect blocks written before what leads to them.
-fn note_or_write(
-    inode: &Ext2Inode,
-    made: &[Option<Buffer>; MAX_INDIRECT],
-    root: u32,
-    level: usize,
-) -> Result {
-    let sb = inode.super_block();
-    let data = inode.data();
-
-    if level == 0 || data.is_fresh(root) {
-        let mut batch = 0;
-        for buffer in made.iter().flatten() {
-            let branches = &sb.data().order.branches;
-            batch = branches.add(sb, inode.number() as u32, Some(buffer))?;
-        }
-        if level == 0 {
-            let settled = sb.data().order.branches.settled_of(inode.number() as u32);
-            data.note_fresh(root, batch, settled);
-            return Ok(());
-        }
-        if data.note_fresher(root, batch) {
-            return Ok(());
-        }
-        // The image has been stored meanwhile.
-    }
-    for buffer in made.iter().flatten() {
-        sb.sync_buffer(buffer)?;
-    }
-    match made.iter().any(Option::is_some) {
-        true => sb.device().flush(),
-        false => Ok(()),
     }
 }

@@ -5,8 +5,9 @@
 //! - [`mapper`]: answers the questions of `rust_mpage`;
 //! - [`known`]: from what earlier questions have found; [`search`]: by a walk along the tree, on a
 //!   [`way`] that the block's number says, with arrays of pointers [read together](read_arrays);
-//! - [`allocate`]: gives blocks to a hole, with [`arrays_ahead`] in front of them; [`delay`]:
-//!   promises them until then; [`truncate`]: cuts off what is behind the end.
+//! - [`allocate`]: gives blocks to a hole, in [`places`] that it can have, with [`arrays_ahead`] in
+//!   front of them, [`fresh`] ones on the disk before what leads to them; [`delay`]: promises them
+//!   until then; [`truncate`]: cuts off what is behind the end.
 //!
 //! May use: `alloc`, `disk`, `groups`, `inode`, `mount`, `sync`, `tree`.
 //!
@@ -17,8 +18,10 @@
 mod allocate;
 mod arrays_ahead;
 mod delay;
+mod fresh;
 mod known;
 mod mapper;
+mod places;
 mod read_arrays;
 mod search;
 pub(crate) mod truncate;

@@ -39,9 +39,10 @@ ALL = (
     Broken(
         "order.branches.at_once",
         "an indirect block whose pointer is in one that is there is written at once",
-        (("ext2/map/allocate.rs",
-          "    for buffer in made.iter().flatten() {\n        sb.sync_buffer(buffer)?;\n    }\n"
+        (("ext2/map/fresh.rs",
+          "        sb.mark_dirty(buffer);\n        write_now(inode, buffer)?;\n    }\n"
           "    match made.iter().any(Option::is_some) {",
+          "        sb.mark_dirty(buffer);\n    }\n"
           "    match made.iter().any(Option::is_none) && level > MAX_INDIRECT {"),),
         ("crash.only_the_last_write_1k",)),
     Broken(
@@ -53,7 +54,7 @@ ALL = (
     Broken(
         "order.branches.further_blocks",
         "a further block of a directory is there without names before it is part of it",
-        (("ext2/map/allocate.rs",
+        (("ext2/map/fresh.rs",
           "if !inode.is_directory() || inode.size() == 0 {",
           "if !inode.is_directory() || inode.size() != 1 {"),),
         ("name_cuts.growing_directory",)),

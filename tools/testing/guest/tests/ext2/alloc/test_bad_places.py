@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Places of a disk that cannot be written, or cannot be had: who is given one gets another,
+and nothing that was accepted is lost; what else was in the row stays free for others.
+
+C ext2 writes what leads to blocks when it likes, and loses what a bad place led to.
+"""
+
+import errno
+import os
+import struct
+
+import disks
+import ext2disk
+import writers
+from lowlevel import error_of
+from runner import timeout
+from test_twin import no_flusher
+from test_write_errors import Faulty
+
+_BLOCK = 1024
+# behind an array that the doubly indirect block, which is there, leads to
+_THERE = (12 + 256 + 256) * _BLOCK
+_SIZE = _THERE + 600 * _BLOCK
+_SEED = 51
+
+
+def _begin(ctx, options, image="blank-1k"):
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 does not wait for what it leads to")
+    ctx.allow_log("I/O error|Buffer I/O error|lost (a|)sync page write|rust_ext2 .*error")
+    faulty = Faulty(ctx, image)
+    faulty.disk.mount(options, device=faulty.device.path)
+    return faulty
+
+
+def _write(fd, begin, end):
+    while begin < end:
+        begin += os.pwrite(fd, writers.content(_SEED, begin, min(1 << 16, end - begin)), begin)
+
+
+def _arrays(disk, number):
+    """What the doubly indirect block of an inode leads to, as the disk has it."""
+    double = ext2disk.inode_pointers(disk.path, number)[13]
+    with open(disk.path, "rb") as file:
+        file.seek(double * _BLOCK)
+        return [block for block in struct.unpack("<256I", file.read(_BLOCK)) if block]
+
+
+def _end(ctx, faulty, lost):
+    """These blocks, and no others, are in use and nobody's."""
+    disk = faulty.disk
+    faulty.good()
+    faulty.end()
+    groups = ext2disk.Groups(disk.path)
+    assert all(groups.is_used(block) for block in lost), lost
+    assert ext2disk.superblock(disk.path)["state"] & 2, "errors= has not heard of it"
+    status, text = disks.fsck(ctx, disk.path, "-fy")
+    assert status == 1, text
+    assert "ultiply-claimed" not in text, text
+    marks = [word for line in text.splitlines() if line.startswith("Block bitmap differences:")
+             for word in line.split(":")[1].split()]
+    found = []
+    for mark in marks:
+        assert mark[0] == "-", text
+        first, _, last = mark[1:].strip("()").partition("--")
+        found += range(int(first), int(last or first) + 1)
+    assert sorted(found) == sorted(lost), (found, lost)
+
+
+def _grown(ctx, options, bad=()):
+    """A file grows by three arrays of pointers, and these blocks are bad: the arrays."""
+    faulty = _begin(ctx, options)
+    disk = faulty.disk
+    path = disk.where("f")
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    with no_flusher():
+        _write(fd, 0, _THERE)
+        os.fsync(fd)
+        faulty.bad(*bad)
+        _write(fd, _THERE, _SIZE)
+        os.fsync(fd)
+        number = os.fstat(fd).st_ino
+        os.close(fd)
+        ctx.drop_caches()
+        writers.check(path, _SEED, _SIZE)
+        blocks = os.stat(path).st_blocks
+    arrays = _arrays(disk, number)
+    assert len(arrays) == 4, arrays
+    assert not set(arrays) & set(bad), (arrays, bad)
+    # data, arrays, and the doubly indirect block
+    assert blocks == (_SIZE // _BLOCK + 5 + 1) * 2, blocks
+    if bad:
+        _end(ctx, faulty, bad)
+    else:
+        faulty.end()
+        disk.check()
+    return arrays[1:]
+
+
+@timeout(180)
+def test_array(ctx):
+    """Each of the places that arrays of pointers would have, and two next to each other."""
+    places = _grown(ctx, "delalloc")
+    for place in places[:2]:
+        _grown(ctx, "delalloc", [place])
+    _grown(ctx, "delalloc", [places[0], places[0] + 1])
+
+
+@timeout(120)
+def test_array_at_once(ctx):
+    """And where blocks have their places when they are written to."""
+    places = _grown(ctx, "nodelalloc")
+    _grown(ctx, "nodelalloc", [places[0]])
+    _grown(ctx, "nodelalloc", [places[1], places[1] + 1])
+
+
+@timeout(120)
+def test_nothing_can_be_written(ctx):
+    """If no place can be written it is not the place: none is lost for it, and the next
+    fsync, when the device works again, has all that was written since."""
+    faulty = _begin(ctx, "delalloc")
+    disk = faulty.disk
+    fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
+    with no_flusher():
+        _write(fd, 0, _THERE)
+        os.fsync(fd)
+        disks.sync(disk.point)
+        free = os.statvfs(disk.point).f_bfree
+        blocks = os.fstat(fd).st_blocks
+        _write(fd, _THERE, _SIZE)
+        faulty.all_bad()
+        assert error_of(os.fsync, fd)[1] == errno.EIO
+        faulty.good()
+        error_of(os.fsync, fd)
+        assert error_of(disks.sync, disk.point)[1] in (0, errno.EIO)
+        used = (os.fstat(fd).st_blocks - blocks) // 2
+        assert os.statvfs(disk.point).f_bfree == free - used, "blocks are lost"
+        _write(fd, _THERE, _SIZE)
+        os.fsync(fd)
+    os.close(fd)
+    ctx.drop_caches()
+    writers.check(disk.where("f"), _SEED, _SIZE)
+    faulty.end()
+    status, text = disks.fsck(ctx, disk.path, "-fn")
+    assert status == 0, text
+
+
+def _directory(ctx, distances=()):
+    """A directory grows by several blocks, and some so far behind its first are bad: the
+    blocks that it has."""
+    faulty = _begin(ctx, "delalloc")
+    disk = faulty.disk
+    folder = disk.where("d")
+    os.mkdir(folder)
+    number = os.stat(folder).st_ino
+    names = [f"{number:0200}" for number in range(20)]
+    with no_flusher():
+        disks.sync(disk.point)
+        first = ext2disk.inode_pointers(disk.path, number)[0]
+        bad = [first + distance for distance in distances]
+        faulty.bad(*bad)
+        for name in names:
+            os.close(os.open(os.path.join(folder, name), os.O_CREAT, 0o644))
+        error_of(disks.sync, disk.point)
+        disks.sync(disk.point)
+        ctx.drop_caches()
+        assert sorted(os.listdir(folder)) == names
+    has = [block for block in ext2disk.inode_pointers(disk.path, number)[:12] if block]
+    assert len(has) > 3 and not set(has) & set(bad), (has, bad)
+    if bad:
+        _end(ctx, faulty, bad)
+    else:
+        faulty.end()
+        disk.check()
+    return [block - first for block in has]
+
+
+@timeout(120)
+def test_directory(ctx):
+    """A block that a directory would grow by."""
+    distances = _directory(ctx)
+    _directory(ctx, distances[1:2])
+    _directory(ctx, distances[2:4])
