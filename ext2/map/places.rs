@@ -5,12 +5,14 @@
 //!
 //! Of blocks that the allocator gives some may have been another file's, and the disk cannot be
 //! told that they are not any more, see [`cuts`](crate::order::cuts). Nobody gets these: they stay
-//! in use, nobody's, and for e2fsck to find.
+//! in use, nobody's, and for e2fsck to find. What else was in the row is innocent, and free again.
 //!
 //! What has to be on the disk before anything leads to it, see [`fresh`](super::fresh), may be
 //! given a place that cannot be written. It gets another, and then it is known that it was the
 //! place, which stays in use, too: free, it would be the next one that is found. Where no place
 //! can be written it is the device, and all are free again.
+//!
+//! For blocks that were promised others are found, as long as there are any.
 //!
 //! C counterpart: none; `ext2_alloc_branch()` does not wait for what it writes.
 //!
@@ -107,37 +109,70 @@ impl Request<'_> {
         wanted: Wanted,
         promised: &mut Option<Promised<'_>>,
     ) -> Result<Run> {
-        let inode = self.inode;
-        let sb = inode.super_block();
         let mut tries = TRIES;
-
         loop {
-            let run = match promised.as_mut().filter(|it| it.count() != 0) {
-                Some(promised) => {
-                    // All of them are to be written now.
-                    let needed = wanted.most.min(promised.count());
-                    let wanted = Wanted { needed, ..wanted };
-                    let run = balloc::promised_blocks(inode, info, goal, wanted, promised)?;
-                    inode.data().delay.add_giving(run.count);
-                    run
-                }
-                None => balloc::new_blocks(inode, info, goal, wanted)?,
-            };
-            let result = sb.data().order.cuts.settle(sb, run.first, run.count);
-            tries -= 1;
-            match result {
+            let run = self.any_run(info, goal, wanted, promised)?;
+            match self.settle(run) {
                 Ok(()) => return Ok(run),
-                // The disk cannot be told that they are not another file's: nobody gets them.
-                Err(EIO) => {
-                    self.replace(run.count, promised);
-                    balloc::abandon_blocks(inode, run.first, run.count);
+                Err(EIO) => self.abandon_pending(run, promised),
+                Err(error) => {
+                    self.take_back(run, promised);
+                    return Err(error);
                 }
-                Err(_) => self.take_back(run, promised),
             }
-            if tries == 0 || result != Err(EIO) {
-                return result.map(|()| run);
+            // What was promised is somewhere. Each time there is less that cannot be had.
+            if promised.is_none() {
+                tries -= 1;
+            }
+            if tries == 0 {
+                return Err(EIO);
             }
         }
+    }
+
+    /// Allocates blocks in a row, whosever they were.
+    fn any_run(
+        &self,
+        info: &mut BlockAllocInfo,
+        goal: u32,
+        wanted: Wanted,
+        promised: &mut Option<Promised<'_>>,
+    ) -> Result<Run> {
+        let Some(promised) = promised.as_mut().filter(|it| it.count() != 0) else {
+            return balloc::new_blocks(self.inode, info, goal, wanted);
+        };
+        // All of them are to be written now.
+        let needed = wanted.most.min(promised.count());
+        let wanted = Wanted { needed, ..wanted };
+        let run = balloc::promised_blocks(self.inode, info, goal, wanted, promised)?;
+        self.inode.data().delay.add_giving(run.count);
+        Ok(run)
+    }
+
+    /// Makes sure that the disk does not say of blocks that they are another file's.
+    fn settle(&self, run: Run) -> Result {
+        let sb = self.inode.super_block();
+        let cuts = &sb.data().order.cuts;
+        match cuts.settle(sb, run.first, run.count) {
+            // It may be an error of before, that nobody had heard of.
+            Err(EIO) => cuts.settle(sb, run.first, run.count),
+            result => result,
+        }
+    }
+
+    /// Has nobody get those of the blocks that the disk says are another file's; the others are
+    /// free again.
+    fn abandon_pending(&self, run: Run, promised: &mut Option<Promised<'_>>) {
+        let cuts = &self.inode.super_block().data().order.cuts;
+        let mut rest = run;
+        while let Some((first, count)) = cuts.next_pending(rest.first, rest.count) {
+            let (front, behind) = rest.around(Run { first, count });
+            self.take_back(front, promised);
+            self.replace(count, promised);
+            balloc::abandon_blocks(self.inode, first, count);
+            rest = behind;
+        }
+        self.take_back(rest, promised);
     }
 
     /// So many blocks that were given are lost: if they were promised, others are.

@@ -180,7 +180,8 @@ impl Cuts {
     /// Makes sure that the disk does not say of these blocks, just allocated, that they are another
     /// file's.
     ///
-    /// Fails with `EIO`: nobody can have the blocks; and with `ENOMEM`.
+    /// Fails with `EIO`: nobody can have those that are [`pending`](Self::next_pending) still, or
+    /// it was an error of before; and with `ENOMEM`.
     pub(crate) fn settle<F: Ordered>(&self, sb: &SuperBlock<F>, first: u32, count: u32) -> Result {
         if self.any.load(Relaxed) == 0 || !self.pending.lock().has(first, count) {
             return Ok(());
@@ -190,6 +191,16 @@ impl Cuts {
             return Err(EIO);
         }
         Ok(())
+    }
+
+    /// The first of `count` blocks from `first` on of which the disk may say that they are another
+    /// file's, and of how many in a row, after [`settle`](Self::settle) has failed.
+    pub(crate) fn next_pending(&self, first: u32, count: u32) -> Option<(u32, u32)> {
+        let pending = self.pending.lock();
+        [&pending.waiting, &pending.under_way, &pending.stuck]
+            .iter()
+            .filter_map(|batch| batch.cuts.next(first, count))
+            .min()
     }
 
     /// Brings the guards of all cuts to the medium, if they are `wanted` still once nobody else

@@ -90,12 +90,18 @@ impl PendingCuts {
 
     /// Whether any of `count` blocks from `first` on must not be used yet.
     pub(crate) fn has(&self, first: u32, count: u32) -> bool {
+        self.next(first, count).is_some()
+    }
+
+    /// The first of `count` blocks from `first` on that must not be used yet, and how many in a row
+    /// must not.
+    pub(crate) fn next(&self, first: u32, count: u32) -> Option<(u32, u32)> {
         let end = u64::from(first) + u64::from(count);
         let at = self.runs.partition_point(|run| run.end <= first.into());
-
-        self.runs
-            .get(at)
-            .is_some_and(|run| u64::from(run.first) < end)
+        let run = self.runs.get(at)?;
+        let from = run.first.max(first);
+        let len = run.end.min(end).checked_sub(from.into())?;
+        (len != 0).then_some((from, len as u32))
     }
 
     /// Whether a metadata block is one of those to be written.
@@ -212,7 +218,14 @@ mod tests {
         assert!(!cuts.has(90, 10) && cuts.has(90, 11) && cuts.has(100, 1));
         assert!(cuts.has(109, 1) && !cuts.has(110, 90) && cuts.has(110, 91));
         assert!(cuts.has(0, u32::MAX) && !cuts.has(310, 5) && cuts.has(309, 1));
-        assert!(!cuts.has(0, 0));
+        assert!(!cuts.has(0, 0) && !cuts.has(100, 0));
+
+        assert_eq!(cuts.next(0, 1000), Some((100, 10)));
+        assert_eq!(cuts.next(105, 1000), Some((105, 5)));
+        assert_eq!(cuts.next(110, 100), Some((200, 10)));
+        assert_eq!(cuts.next(110, 93), Some((200, 3)));
+        assert_eq!(cuts.next(110, 90), None);
+        assert_eq!(cuts.next(310, u32::MAX), None);
         Ok(())
     }
 

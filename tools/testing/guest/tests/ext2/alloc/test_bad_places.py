@@ -14,6 +14,7 @@ import ext2disk
 import writers
 from lowlevel import error_of
 from runner import timeout
+from test_metadata_lost import table_block
 from test_twin import no_flusher
 from test_write_errors import Faulty
 
@@ -181,3 +182,63 @@ def test_directory(ctx):
     distances = _directory(ctx)
     _directory(ctx, distances[1:2])
     _directory(ctx, distances[2:4])
+
+
+_FREED = 12  # as many as are in an inode itself
+
+
+def _freed(ctx, options, alone):
+    """Blocks of a file here and there, `alone` or between free ones, which have been cut off
+    and the disk does not know it: the block that would tell it is bad. The disk."""
+    faulty = _begin(ctx, "noreservation,nodelalloc")
+    disk = faulty.disk
+    fds = [os.open(disk.where(name), os.O_CREAT | os.O_RDWR, 0o644)
+           for name in ("victim", "between")]
+    for number in range(16):
+        os.close(os.open(disk.where(f"other{number}"), os.O_CREAT, 0o644))
+    for at in range(_FREED):
+        for fd, data in zip(fds, (b"v", b"b")):
+            os.pwrite(fd, data * _BLOCK, at * _BLOCK)
+    number = os.fstat(fds[0]).st_ino
+    for fd in fds:
+        os.close(fd)
+    if not alone:
+        os.unlink(disk.where("between"))
+    disk.umount()
+    blocks = sorted(ext2disk.inode_pointers(disk.path, number)[:_FREED])
+    assert all(after - before == 2 for before, after in zip(blocks, blocks[1:])), blocks
+    disk.mount(options, device=faulty.device.path)
+    disks.sync(disk.point)
+    os.truncate(disk.where("victim"), 0)
+    guard = table_block(disk.path, ext2disk.Groups(disk.path), number)
+    faulty.bad(guard)
+    return faulty, guard
+
+
+@timeout(180)
+def test_freed_by_another(ctx):
+    """Much is written where there are places that the disk says are another's: all of it is
+    written, and no more is lost than these places."""
+    for options, alone in (("delalloc", False), ("delalloc,noreservation", False),
+                           ("delalloc,noreservation", True), ("nodelalloc", False)):
+        what = f"{options}, {alone}"
+        with no_flusher():
+            faulty, guard = _freed(ctx, options, alone)
+            disk = faulty.disk
+            fd = os.open(disk.where("writer"), os.O_CREAT | os.O_RDWR, 0o644)
+            groups = ext2disk.Groups(disk.path)
+            assert table_block(disk.path, groups, os.fstat(fd).st_ino) != guard
+            free = os.statvfs(disk.point).f_bfree
+            size = min(free - 1000, 4000) * _BLOCK
+            _write(fd, 0, size)
+            assert error_of(os.fsync, fd)[1] in (0, errno.EIO), what
+            os.fsync(fd)
+            lost = free - os.statvfs(disk.point).f_bfree - os.fstat(fd).st_blocks // 2
+            os.close(fd)
+            faulty.good()
+            ctx.drop_caches()
+            writers.check(disk.where("writer"), _SEED, size, what=what)
+        assert 0 < lost <= _FREED, f"{what}: {lost} blocks are lost"
+        faulty.end()
+        status, text = disks.fsck(ctx, disk.path, "-fy")
+        assert status in (0, 1) and "ultiply-claimed" not in text, text
