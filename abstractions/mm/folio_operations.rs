@@ -64,7 +64,8 @@ pub(in crate::abstractions) unsafe extern "C" fn dirty_folio(
     newly
 }
 
-/// Lets go of what is kept of a folio, unless it has to be written. C: `release_folio`.
+/// Lets go of what is kept of a folio, unless it has to be written, or may have to be, for it is
+/// pinned. C: `release_folio`.
 ///
 /// # Safety
 ///
@@ -79,6 +80,10 @@ pub(in crate::abstractions) unsafe extern "C" fn release_folio(
         return false;
     }
     if folio.has_block_bits() {
+        // SAFETY: The folio is locked for the call.
+        if unsafe { folio.blocks() }.keeps_for_pins() {
+            return false;
+        }
         // SAFETY: The folio is locked.
         unsafe { folio.detach() };
     }

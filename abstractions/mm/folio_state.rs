@@ -250,13 +250,13 @@ impl Folio {
 /// The folio is locked while the value lives, its mapping's folios have no buffers, and its blocks
 /// `1 << block_bits` bytes.
 pub struct FolioBlocks<'f> {
-    folio: &'f Folio,
+    pub(super) folio: &'f Folio,
     block_bits: u32,
 }
 
 impl FolioBlocks<'_> {
     #[inline]
-    fn bits(&self) -> Option<BlockBits<'_>> {
+    pub(super) fn bits(&self) -> Option<BlockBits<'_>> {
         let blocks = self.folio.block_count(self.block_bits);
         let word = self.folio.private_word();
         match word & TAGS {
@@ -273,7 +273,7 @@ impl FolioBlocks<'_> {
         }
     }
 
-    fn bits_or_new(&self) -> Option<BlockBits<'_>> {
+    pub(super) fn bits_or_new(&self) -> Option<BlockBits<'_>> {
         if !self.folio.has_block_bits() {
             let blocks = self.folio.block_count(self.block_bits);
             // SAFETY: The folio is locked, and not one with buffers, by the type invariants; so it
@@ -370,12 +370,9 @@ impl FolioBlocks<'_> {
     /// As [`Self::mark_valid`], and then [`Self::mark_dirty`].
     pub(super) fn mark_written(&self, range: Range<u32>) {
         let folio = self.folio;
-        // It stays dirty while it is locked. Whoever has pinned it means all of it.
-        // SAFETY: The folio is valid.
-        let is_usual = folio.flag(bindings::pageflags_PG_dirty)
-            && !unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(folio.as_raw()) };
-        let bits = self.bits().filter(|_| is_usual);
-        match bits {
+        // It stays dirty while it is locked.
+        let is_dirty = folio.flag(bindings::pageflags_PG_dirty);
+        match self.bits().filter(|_| is_dirty) {
             // Of what is in memory some is written anew.
             Some(bits) if folio.is_uptodate() => bits.set_dirty(range),
             // A folio that is filled block after block, and is not full yet.
@@ -387,17 +384,12 @@ impl FolioBlocks<'_> {
         }
     }
 
-    /// Makes these blocks dirty, which are valid; and the others, too, if somebody has pinned the
-    /// folio: who unpins it does not make a folio dirty that is so already.
+    /// Makes these blocks dirty, which are valid.
     pub(super) fn mark_dirty(&self, range: Range<u32>) {
         if range.is_empty() {
             return;
         }
-        let whole = self.whole();
-        // SAFETY: The folio is valid.
-        let pinned =
-            || unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(self.folio.as_raw()) };
-        let partial = range != whole && !pinned();
+        let partial = range != self.whole();
         match self.bits() {
             Some(bits) if partial => bits.dirty().set(range),
             Some(bits) => self.all_dirty(&bits),
@@ -432,11 +424,11 @@ impl FolioBlocks<'_> {
 
     /// Notes that these blocks need not be written: a bio has them, or nobody can. Where nothing is
     /// kept the folio's flag says all, and that is the caller's. Bits of a folio that somebody has
-    /// pinned stay: it may change at any time.
+    /// pinned stay: it may change at any time, and who unpins it does not make a folio dirty that
+    /// is so already.
     fn clean(&self, range: Range<u32>) {
         if let Some(bits) = self.bits() {
-            // SAFETY: The folio is valid.
-            if !unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(self.folio.as_raw()) } {
+            if !self.is_pinned() {
                 bits.dirty().clear(range);
             }
         }

@@ -20,6 +20,7 @@ mod readahead;
 mod reclaim;
 mod spare;
 mod spare_objects;
+mod taken_dirty;
 mod write_folio;
 mod writeback;
 

@@ -66,6 +66,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
             // Nobody may have made such a folio dirty; what is in it is not the file.
             return self.rescue(request, target, None, EIO);
         }
+        target.keep_if_pinned(file_blocks);
         while let Some(dirty) = target.next_dirty(at..file_blocks) {
             at = dirty.end;
             let start = first + u64::from(dirty.start);

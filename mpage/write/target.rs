@@ -55,6 +55,16 @@ impl<'w, I: InodeType> Target<'w, I> {
         }
     }
 
+    /// Has what may change at any time stay dirty, of a folio that has no buffers, and of whose
+    /// blocks so many are the file's.
+    pub(super) fn keep_if_pinned(&self, file_blocks: u32) {
+        if let Self::Whole(folio) = self {
+            if let Some(blocks) = folio.blocks() {
+                blocks.keep_if_pinned(file_blocks);
+            }
+        }
+    }
+
     /// Whether something that has a place could not be written for want of memory.
     pub(super) fn keeps_some(&self) -> bool {
         match self {

@@ -15,6 +15,7 @@ import time
 import disks
 import disturb
 import mapped
+import waiting
 from contents import forget, open_file, same, same_on_disk
 from lowlevel import fibmap
 from runner import timeout
@@ -350,3 +351,74 @@ def test_no_buffer_heads(ctx):
             assert not called, f"{image}: {called}"
         os.close(fd)
         disk.finish()
+
+
+def test_page_pinned_to_be_read(ctx):
+    """A device writes from a mapped page of a file with holes: the page is pinned, and of what
+    is written to it meanwhile only that gets blocks."""
+    disk = _disk(ctx)
+    _, device = waiting.held_up(ctx, "blank-4k")
+    raw = os.open(device.path, os.O_RDWR | os.O_DIRECT)
+    for name, is_dirty in (("clean", False), ("dirty", True)):
+        fd = open_file(disk, name)
+        want = bytearray(PAGE)
+        os.ftruncate(fd, PAGE)
+        os.pwrite(fd, b"o" * BLOCK, BLOCK)
+        want[BLOCK:2 * BLOCK] = b"o" * BLOCK
+        forget(fd)
+        with mmap.mmap(fd, PAGE, access=mmap.ACCESS_READ) as area:
+            assert area[0] == 0
+            if is_dirty:
+                os.pwrite(fd, b"d" * BLOCK, BLOCK)
+            page = memoryview(area)
+            with device.suspended():
+                task = waiting.Task(os.pwritev, raw, [page], 0)
+                assert task.falls_asleep(), task
+                for times in range(1, 3):
+                    want[BLOCK:2 * BLOCK] = bytes([times]) * BLOCK
+                    os.pwrite(fd, want[BLOCK:2 * BLOCK], BLOCK)
+                    os.fsync(fd)
+            task.result()
+            page.release()
+        same_on_disk(fd, bytes(want))
+        blocks = os.fstat(fd).st_blocks
+        assert blocks == 2, f"{name}: holes have got blocks, {blocks} units in all"
+        os.close(fd)
+    os.close(raw)
+    disk.finish()
+    device.remove()
+
+
+@timeout(120)
+def test_page_pinned_to_be_written(ctx):
+    """A device reads into a mapped page, which is dirty as a whole and written back meanwhile:
+    what comes is not lost because another block of the page has been made dirty."""
+    disk = _disk(ctx)
+    _, device = waiting.held_up(ctx, "blank-4k")
+    with open(device.path, "rb") as file:
+        first = file.read(BLOCK)
+    raw = os.open(device.path, os.O_RDONLY | os.O_DIRECT)
+    fd = open_file(disk)
+    want = bytearray(b"o" * 2 * PAGE)
+    os.pwrite(fd, want, 0)
+    forget(fd)
+    with mmap.mmap(fd, 2 * PAGE) as area:
+        page = memoryview(area)[PAGE + 2 * BLOCK:PAGE + 3 * BLOCK]
+        with device.suspended():
+            task = waiting.Task(os.preadv, raw, [page], 0)
+            assert task.falls_asleep(), task
+            for times in range(3):
+                os.fsync(fd)
+                # what is in memory is asked to go, and cannot
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                disturb.reclaim()
+                os.pwrite(fd, bytes([times]) * BLOCK, PAGE)
+        task.result()
+        page.release()
+    want[PAGE:PAGE + BLOCK] = bytes([2]) * BLOCK
+    want[PAGE + 2 * BLOCK:PAGE + 3 * BLOCK] = first
+    same_on_disk(fd, bytes(want))
+    os.close(raw)
+    os.close(fd)
+    disk.finish()
+    device.remove()

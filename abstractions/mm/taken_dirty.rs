@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folios without buffer_heads whose dirty flag writeback has taken: what of them is dirty still.
+//!
+//! While nothing is kept of a folio's blocks its flag says all. That is not enough when it is taken
+//! of a folio that somebody has pinned, for a device that stores to it at any time.
+//!
+//! Locks: the folio's, as of all [`FolioBlocks`].
+
+use super::FolioBlocks;
+use crate::bindings;
+
+impl FolioBlocks<'_> {
+    /// Begins to keep bits, if the folio is pinned and nothing is kept: its first `count` blocks
+    /// are dirty, and about to be written. Its dirty flag is taken, so that stores to mappings of
+    /// it are seen; so whoever has pinned it to store to it has done that before, and is seen here.
+    pub(crate) fn keep_if_pinned(&self, count: u32) {
+        if !self.folio.has_block_bits() && self.is_pinned() {
+            if let Some(bits) = self.bits_or_new() {
+                bits.dirty().set(0..count);
+            }
+        }
+    }
+
+    /// Whether bits are kept that would be missed, although the folio is not dirty.
+    pub(super) fn keeps_for_pins(&self) -> bool {
+        self.is_pinned() && self.keeps_dirty()
+    }
+
+    /// Whether somebody may have pinned the folio, for a device.
+    pub(super) fn is_pinned(&self) -> bool {
+        // SAFETY: The folio is valid.
+        unsafe { bindings::rust_mpage_helper_folio_maybe_pinned(self.folio.as_raw()) }
+    }
+}
