@@ -25,6 +25,7 @@ use crate::abstractions::{
         ByteRange,
         DirtyFolio,
         Folio,
+        FolioBlocks,
         StartedFolio,
         WritebackControl,
         WritingFolio, //
@@ -146,6 +147,11 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
     /// The first dirty blocks of the folio in a range of it, which has no buffers.
     pub(crate) fn next_dirty(&self, range: Range<u32>) -> Option<Range<u32>> {
         self.folio.blocks()?.next_dirty(range)
+    }
+
+    /// The blocks of the folio; [`None`] if folios of the file have buffer_heads.
+    pub(crate) fn blocks(&self) -> Option<FolioBlocks<'_>> {
+        self.folio.blocks()
     }
 
     /// A piece cannot be written.

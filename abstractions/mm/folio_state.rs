@@ -418,7 +418,7 @@ impl FolioBlocks<'_> {
         }
     }
 
-    fn all_dirty(&self, bits: &BlockBits<'_>) {
+    pub(super) fn all_dirty(&self, bits: &BlockBits<'_>) {
         all_dirty(self.folio, bits);
     }
 

@@ -5,7 +5,7 @@
 //! A run of them is looked at, given its places, and clean from when a bio has it, before that goes
 //! out: who stores to it later makes it dirty again, and what cannot be written has never been
 //! clean. A block that cannot get a place keeps no other from being written, in front of it or
-//! behind.
+//! behind, and why it cannot decides nothing of another.
 //!
 //! Locks: as those of [`engine`](super::engine).
 //!
@@ -15,7 +15,11 @@ use super::{
     counters::Fallback,
     engine::Writer,
     plan::{
+        after_error,
         first_known,
+        Afterwards,
+        Answer,
+        Failures,
         WritePlan, //
     },
     target::Target,
@@ -45,8 +49,20 @@ use crate::{
 use core::ops::Range;
 use kernel::error::{
     code::EIO,
+    Error,
     Result, //
 };
+
+/// What is known of a folio while its dirty blocks are written.
+struct Progress {
+    /// Its first block, in the file.
+    first: u64,
+    /// How many of its blocks are the file's.
+    file_blocks: u32,
+    /// Those in front of this one are in bios that went out, or could not be written.
+    issued: u32,
+    failures: Failures,
+}
 
 impl<'i, M: MapSource> Writer<'i, M> {
     /// Writes the dirty ones of the first `file_blocks` blocks of a folio.
@@ -58,9 +74,14 @@ impl<'i, M: MapSource> Writer<'i, M> {
     ) -> Result {
         let bits = self.sink.block_bits;
         let first = folio.position() >> bits;
+        let mut progress = Progress {
+            first,
+            file_blocks,
+            issued: 0,
+            failures: Failures::default(),
+        };
         let mut target = Target::Whole(folio);
         let mut held: Option<Run<&'i BlockDevice>> = None;
-        let mut left_out = None;
         let mut at = 0;
         if !target.folio().has_block_bits() && !target.folio().is_uptodate() {
             // Nobody may have made such a folio dirty; what is in it is not the file.
@@ -73,20 +94,27 @@ impl<'i, M: MapSource> Writer<'i, M> {
             let len = dirty.len() as u32;
             let mut window = Window::new((start + u64::from(len)) << bits, bits);
             let mut plan = WritePlan::new(&mut window, start, len);
-            // Told behind the run in front of it.
-            let mut failed = None;
+            // The last question; an error is told behind the run in front of it.
+            let mut asked = dirty.start;
+            let mut has_failed = false;
             loop {
-                let step = plan.next(|at, max| {
-                    self.allocate(target.folio(), at, max)
-                        .inspect_err(|_| failed = Some(at))
+                let step = plan.next(|block, max| {
+                    asked = (block.0 - first) as u32;
+                    let answer = self.allocate(target.folio(), block, max);
+                    has_failed = answer.is_err();
+                    if let Ok(Answer::LeftOut { len, error }) = answer {
+                        let blocks = asked..asked + len.0.min(max.0);
+                        self.leave_out(request, &target, &mut progress, blocks, error);
+                    }
+                    answer
                 });
                 let mut run = match step {
+                    Err(_) if plan.is_decided() => break,
                     Err(error) => {
-                        left_out.get_or_insert(error);
-                        if let Some(block) = failed {
-                            let behind = (block.0 - first) as u32 + 1..dirty.end;
-                            at = self.first_found(target.folio(), first, behind);
+                        if has_failed {
+                            at = self.first_found(target.folio(), first, asked + 1..dirty.end);
                         }
+                        self.leave_out(request, &target, &mut progress, asked..at, error);
                         break;
                     }
                     Ok(None) => break,
@@ -100,11 +128,15 @@ impl<'i, M: MapSource> Writer<'i, M> {
                     Ok(split) => split,
                     Err(folio) => return self.write_through_buffers(folio, Fallback::NoMemory),
                 };
+                progress.issued = earlier.span.end();
                 target.write(&mut self.sink, request, earlier);
             }
         }
-        if let Some(error) = left_out {
-            return self.rescue(request, target, held, error);
+        if let Some(error) = progress.failures.first() {
+            if let Some(run) = held {
+                target = self.save(request, target, run, error)?;
+            }
+            return self.end_left_out(request, target, &progress.failures, error);
         }
         match (target, held) {
             (Target::Whole(folio), Some(run)) => self.join(request, folio, run),
@@ -119,6 +151,58 @@ impl<'i, M: MapSource> Writer<'i, M> {
             }
             (Target::Split(_), None) => Ok(()),
         }
+    }
+
+    /// These blocks of a folio have no place because of `error`, which is told of them and decides
+    /// what becomes of them, and of no others: they stay dirty, or are given up.
+    #[cold]
+    fn leave_out(
+        &self,
+        request: &WritebackControl<'_, M::Inode>,
+        target: &Target<'i, M::Inode>,
+        progress: &mut Progress,
+        blocks: Range<u32>,
+        error: Error,
+    ) {
+        let afterwards = after_error(error, request.reason(), self.sink.inode.later());
+        progress.failures.note(error, afterwards);
+        request.record_error(error);
+        if afterwards == Afterwards::Clean {
+            // While nothing is kept what is dirty still is not told from what is written.
+            let unwritten = match target.keeps_some() || progress.failures.keeps_some() {
+                true => 0,
+                false => progress.issued,
+            };
+            let in_file = |block: u32| progress.first + u64::from(block);
+            self.mapper
+                .give_up(self.inode, in_file(blocks.start)..in_file(blocks.end));
+            target.give_up(blocks, unwritten..progress.file_blocks);
+        }
+    }
+
+    /// What could be written of a folio is being written, and of all else it is said what becomes
+    /// of it. `error` was the first.
+    #[cold]
+    fn end_left_out(
+        &mut self,
+        request: &WritebackControl<'_, M::Inode>,
+        target: Target<'i, M::Inode>,
+        failures: &Failures,
+        error: Error,
+    ) -> Result {
+        self.sink.fail(request, error);
+        let is_dirty = target.keeps_some() || failures.keeps_some();
+        if is_dirty {
+            self.sink.tally.redirtied_folios += 1;
+        }
+        match target {
+            Target::Whole(folio) if is_dirty => drop(folio),
+            Target::Whole(folio) => folio.end_clean(),
+            // Otherwise it is so already.
+            Target::Split(split) if is_dirty && !split.keeps_some() => split.redirty(),
+            Target::Split(_) => {}
+        }
+        Err(error)
     }
 
     /// The first block of `behind` of which the mapper knows whether it has a place, or the end of

@@ -351,7 +351,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
     /// Writes a run of a folio that will fail with `error`. Without memory to do so the folio stays
     /// dirty as a whole, blocks of its own included, and that is the error.
     #[cold]
-    fn save(
+    pub(super) fn save(
         &mut self,
         request: &WritebackControl<'_, M::Inode>,
         target: Target<'i, M::Inode>,

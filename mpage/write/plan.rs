@@ -221,6 +221,8 @@ pub(super) struct WritePlan<'w, D> {
     error: Option<Error>,
     /// Why blocks were left out.
     left_out: Option<Error>,
+    /// All of the folio's blocks have been decided.
+    is_decided: bool,
 }
 
 impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
@@ -234,7 +236,14 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
             file_blocks,
             error: None,
             left_out: None,
+            is_decided: false,
         }
+    }
+
+    /// Whether something was said of each block: if there is an error still, it is of those that
+    /// were left out.
+    pub(super) fn is_decided(&self) -> bool {
+        self.is_decided
     }
 
     /// The next run of blocks to write, or [`None`] when the folio is decided. Together they are
@@ -286,7 +295,10 @@ impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
                     // If not left out, the file has become shorter than the window knows.
                     self.left_out.ok_or(EIO)?;
                 }
-                Some(Step::Zero(_)) | None => return self.left_out.take().map_or(Ok(None), Err),
+                Some(Step::Zero(_)) | None => {
+                    self.is_decided = true;
+                    return self.left_out.take().map_or(Ok(None), Err);
+                }
             }
         }
     }
@@ -345,6 +357,31 @@ pub(super) fn after_error(error: Error, reason: WritebackReason, later: Later) -
         Afterwards::Dirty
     } else {
         Afterwards::Clean
+    }
+}
+
+/// What has become of those blocks of a folio that could not get their places, each of its own.
+#[derive(Default)]
+pub(super) struct Failures {
+    first: Option<Error>,
+    keeps_some: bool,
+}
+
+impl Failures {
+    /// Some blocks could not because of `error`, and this becomes of them.
+    pub(super) fn note(&mut self, error: Error, afterwards: Afterwards) {
+        self.first.get_or_insert(error);
+        self.keeps_some |= afterwards == Afterwards::Dirty;
+    }
+
+    /// The first error, if there was one.
+    pub(super) fn first(&self) -> Option<Error> {
+        self.first
+    }
+
+    /// Whether some of them are dirty still.
+    pub(super) fn keeps_some(&self) -> bool {
+        self.keeps_some
     }
 }
 

@@ -34,6 +34,7 @@ mod tests {
                 Afterwards,
                 Answer,
                 Bounds,
+                Failures,
                 Place,
                 Unfit,
                 WritePlan, //
@@ -348,8 +349,10 @@ mod tests {
             })
         };
         assert_eq!(plan.next(&mut answer)?, Some(run(1, 1, 70)));
+        assert!(!plan.is_decided());
         assert_eq!(plan.next(&mut answer)?, Some(run(3, 1, 90)));
         assert_eq!(plan.next(&mut answer).err(), Some(EROFS));
+        assert!(plan.is_decided());
         Ok(())
     }
 
@@ -362,7 +365,19 @@ mod tests {
             let mut window = Window::new(1 << 20, 10);
             let mut plan = WritePlan::new(&mut window, 8, 4);
             assert_eq!(plan.next(|_, _| Ok(answer)).err(), Some(EIO));
+            assert!(!plan.is_decided());
         }
+    }
+
+    #[test]
+    fn w17_each_error_is_of_its_own_blocks() {
+        let mut failures = Failures::default();
+        assert!(failures.first().is_none() && !failures.keeps_some());
+        failures.note(EIO, Afterwards::Clean);
+        assert!(failures.first() == Some(EIO) && !failures.keeps_some());
+        failures.note(ENOSPC, Afterwards::Dirty);
+        failures.note(EUCLEAN, Afterwards::Clean);
+        assert!(failures.first() == Some(EIO) && failures.keeps_some());
     }
 
     #[test]

@@ -47,6 +47,19 @@ impl<'w, I: InodeType> Target<'w, I> {
         }
     }
 
+    /// These blocks of the folio, which has no buffers, are given up: they need not be written. If
+    /// nothing was kept of its blocks, those of `unwritten` are dirty but for them.
+    #[cold]
+    pub(super) fn give_up(&self, range: Range<u32>, unwritten: Range<u32>) {
+        let blocks = match self {
+            Self::Whole(folio) => folio.blocks(),
+            Self::Split(split) => split.blocks(),
+        };
+        if let Some(blocks) = blocks {
+            blocks.give_up(range, unwritten);
+        }
+    }
+
     /// The buffers of the folio.
     pub(super) fn buffers(&self) -> Buffers<'_, 'w> {
         match self {

@@ -380,3 +380,56 @@ def test_what_no_bitmap_says_is_free_is_not_promised(ctx):
     # the blocks of both, and the one of the directory is there still
     assert os.statvfs(disk.point).f_bfree == before
     faulty.end()
+
+
+def _fill_bitmaps(path):
+    """No bitmap says that anything is free, whatever the counts say."""
+    groups = ext2disk.Groups(path)
+    with open(path, "r+b", 0) as file:
+        for place in groups.places:
+            os.pwrite(file.fileno(), b"\xff" * (groups.per_group // 8), place[0] * groups.size)
+
+
+def test_errors_of_one_folio(ctx):
+    """Of the blocks of one folio some are behind an array that cannot be read, and for others
+    the disk is full: the first are given up, and the others written when there is room."""
+    _delays(ctx)
+    ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
+    block, edge = 1024, 12 + 256
+    # behind the array that is there, and, next to them, behind the doubly indirect block; and
+    # the other way round, the direct ones, and behind the array
+    for begin, end, lost in (((edge - 12), edge + 20, range(edge - 12, edge)),
+                             (0, 32, range(16, 32))):
+        faulty = Faulty(ctx, "blank-1k")
+        disk = faulty.disk.mount("errors=continue", device=faulty.device.path)
+        writers.make(disk.where("spare"), 1, 500 * block)
+        with open(disk.where("f"), "wb", 0) as file:
+            os.pwrite(file.fileno(), writers.content(_OLD, 12 * block, 4 * block), 12 * block)
+            os.fsync(file.fileno())
+            os.ftruncate(file.fileno(), 600 * block)
+            number = os.fstat(file.fileno()).st_ino
+        disk.umount()
+        array = ext2disk.inode_pointers(disk.path, number)[12]
+        _fill_bitmaps(disk.path)
+        disk.mount("errors=continue,delalloc", device=faulty.device.path)
+        fd = os.open(disk.where("f"), os.O_RDWR)
+        with disturb.tuned(dirty_writeback_centisecs=0):
+            data = writers.content(_NEW, begin * block, (end - begin) * block)
+            assert os.pwrite(fd, data, begin * block) == len(data)
+            disturb.reclaim()
+            faulty.bad(array)
+            assert error_of(os.fsync, fd)[1] in (errno.EIO, errno.ENOSPC)
+            faulty.good()
+            os.unlink(disk.where("spare"))
+            for _ in range(2):
+                error_of(os.fsync, fd)
+            os.fsync(fd)
+            ctx.drop_caches()
+            for at in range(begin, end):
+                want = bytes(block) if at in lost else writers.content(_NEW, at * block, block)
+                got = os.pread(fd, block, at * block)
+                assert got == want, f"{begin} to {end}: block {at}: {got[:40]}"
+        os.close(fd)
+        faulty.end()
+        status, text = disks.fsck(ctx, disk.path, "-fy")
+        assert status in (0, 1) and "ultiply-claimed" not in text, text
