@@ -42,7 +42,7 @@ fn at_most() -> isize {
 ///
 /// No new bio may be submitted any more: called from module exit, when nothing holds the module.
 /// May sleep.
-pub fn wait_for_all() {
+pub(crate) fn wait_for_all() {
     while at_most() != 0 {
         fsleep(Delta::from_millis(1));
     }

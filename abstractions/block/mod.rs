@@ -17,7 +17,7 @@ pub use self::device::{
     Sector,
     WriteErrors, //
 };
-pub use self::in_flight::wait_for_all as wait_for_all_bios;
+pub(crate) use self::in_flight::wait_for_all as wait_for_all_bios;
 pub use self::plug::plugged;
 pub use self::read_bio::{
     ReadBio,

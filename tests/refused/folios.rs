@@ -268,3 +268,9 @@ pub fn keep_request<T: FileSystem>(
 ) -> Result<KBox<Readahead<'static, FsInode<T>>>> {
     Ok(KBox::new(request, GFP_KERNEL)?)
 }
+
+// refused: E0603 `wait_for_all_bios` is private
+#[cfg(refused = "waiting_for_ones_own_bios")]
+pub fn wait() {
+    rust_mpage::block::wait_for_all_bios();
+}
