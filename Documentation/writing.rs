@@ -149,8 +149,8 @@ pub fn set_size<T: Rows>(inode: &ExclusiveInode<'_, FsInode<T>>, size: u64) -> R
         rust_mpage::truncate_tail(map, inode, size)?;
     }
     // Nobody brings pages back that are cut off.
-    let pages = inode.lock_invalidate();
-    rust_mpage::set_size(map, inode, &pages, size)?;
+    let pages = inode.lock_pages();
+    rust_mpage::set_size(map, &pages, size)?;
     T::shrink(inode, size.div_ceil(1 << inode.block_bits()));
     inode.held().set_mtime_and_ctime_now();
     inode.mark_dirty();

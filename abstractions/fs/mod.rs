@@ -39,6 +39,7 @@ pub use self::inode::{
     ChangeGuard,
     DeviceNumber,
     ExclusiveInode,
+    ExclusivePages,
     FsInode,
     HeldInode,
     Iget,

@@ -74,9 +74,9 @@ pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Resu
     inode.wait_for_direct_io();
     rust_mpage::truncate_tail(Mapper, inode, size)?;
 
-    let pages = inode.lock_invalidate();
-    rust_mpage::set_size(Mapper, inode, &pages, size)?;
-    cut(inode, &pages, size);
+    let pages = inode.lock_pages();
+    rust_mpage::set_size(Mapper, &pages, size)?;
+    cut(&pages, size);
     drop(pages);
 
     inode.held().set_mtime_and_ctime_now();
@@ -93,13 +93,13 @@ pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Resu
 /// an inode is deleted.
 pub(crate) fn cut_beyond_end(inode: &Ext2Inode) {
     if inode::has_block_tree(inode) {
-        let pages = inode.lock_invalidate();
-        cut(inode, &pages, inode.size());
+        cut(&inode.lock_invalidate(), inode.size());
     }
 }
 
-/// Frees the blocks behind `size`; `__ext2_truncate_blocks()`.
-fn cut(inode: &Ext2Inode, _pages: &InvalidateLock<'_, Ext2>, size: u64) {
+/// Frees the blocks of the file of `pages` behind `size`; `__ext2_truncate_blocks()`.
+fn cut(pages: &InvalidateLock<'_, Ext2>, size: u64) {
+    let inode = pages.inode();
     let block_size = inode.super_block().data().geometry.block_size();
     let first = size.div_ceil(block_size.bytes().into());
     let Ok(path) = BlockPath::new(block_size, first) else {

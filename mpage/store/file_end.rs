@@ -23,11 +23,11 @@ use crate::{
         },
         fs::{
             ExclusiveInode,
+            ExclusivePages,
             FileSystem,
             FsInode,
             Inode,
-            InodeType,
-            InvalidateLock, //
+            InodeType, //
         },
         mm::{
             without_fs_reclaim,
@@ -76,28 +76,23 @@ pub fn truncate_tail<M: BlockMapper>(
     zero_block_from::<M>(&GrabbedFolio::of(inode, from)?, from)
 }
 
-/// Sets the size of a file and drops the pages beyond it, `pages` keeping away who would bring
-/// others. Where a file grows there are zeros behind its old end; the rest of the last block of one
-/// that shrinks has been zeroed by the caller, with [`truncate_tail`].
+/// Sets the size of the file of `pages` and drops the pages beyond it. Where a file grows there are
+/// zeros behind its old end; the rest of the last block of one that shrinks has been zeroed by the
+/// caller, with [`truncate_tail`].
 ///
 /// # Errors
 ///
-/// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another's; for a file that grows
-/// `EIO` if its last block cannot be read, `ENOMEM`, and the mapper's. The size is as it was then.
+/// `EFBIG` if no file can be so large; for a file that grows `EIO` if its last block cannot be
+/// read, `ENOMEM`, and the mapper's. The size is as it was then.
 ///
 /// C: `truncate_setsize()`.
-pub fn set_size<M, T>(
-    _mapper: M,
-    inode: &ExclusiveInode<'_, FsInode<T>>,
-    pages: &InvalidateLock<'_, T>,
-    size: u64,
-) -> Result
+pub fn set_size<M, T>(_mapper: M, pages: &ExclusivePages<'_, T>, size: u64) -> Result
 where
     M: BlockMapper<Inode = FsInode<T>>,
     T: FileSystem,
 {
-    extend::<M>(inode, size)?;
-    inode.truncate_setsize(pages, size)
+    extend::<M>(pages.exclusive(), size)?;
+    pages.truncate_setsize(size)
 }
 
 /// Moves the end of a file on to `size`, with zeros behind the old end. Nothing happens if the file

@@ -13,6 +13,7 @@ use rust_mpage::{
         Buffer,
         ExclusiveDirectory,
         ExclusiveInode,
+        ExclusivePages,
         FileSystem,
         FsInode,
         InvalidateLock,
@@ -32,8 +33,8 @@ where
     M: BlockMapper<Inode = FsInode<T>>,
 {
     rust_mpage::truncate_tail(mapper, inode, size)?;
-    let pages: InvalidateLock<'_, T> = inode.lock_invalidate();
-    rust_mpage::set_size(mapper, inode, &pages, size)
+    let pages: ExclusivePages<'_, T> = inode.lock_pages();
+    rust_mpage::set_size(mapper, &pages, size)
 }
 
 // refused: E0308 mismatched types
@@ -48,7 +49,27 @@ where
 
 // refused: E0308 mismatched types
 #[cfg(refused = "size_of_a_shared_inode")]
-pub fn set_size<T, M>(mapper: M, inode: &FsInode<T>, pages: &InvalidateLock<'_, T>) -> Result
+pub fn set_size<T, M>(mapper: M, pages: &InvalidateLock<'_, T>) -> Result
+where
+    T: FileSystem,
+    M: BlockMapper<Inode = FsInode<T>>,
+{
+    rust_mpage::set_size(mapper, pages, 0)
+}
+
+// refused: E0599 no method named `lock_pages` found
+#[cfg(refused = "pages_of_a_shared_inode")]
+pub fn lock_pages<T: FileSystem>(inode: &FsInode<T>) {
+    let _ = inode.lock_pages();
+}
+
+// refused: E0061 takes 3 arguments but 4 arguments were supplied
+#[cfg(refused = "size_with_the_pages_of_another_file")]
+pub fn set_size_of_another<T, M>(
+    mapper: M,
+    inode: &ExclusiveInode<'_, FsInode<T>>,
+    pages: &ExclusivePages<'_, T>,
+) -> Result
 where
     T: FileSystem,
     M: BlockMapper<Inode = FsInode<T>>,

@@ -65,4 +65,7 @@ pub(super) use self::slot::{
 };
 pub(super) use self::tables::Content;
 pub use self::tables::Operations;
-pub use self::truncate::InvalidateLock;
+pub use self::truncate::{
+    ExclusivePages,
+    InvalidateLock, //
+};

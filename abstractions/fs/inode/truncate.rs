@@ -15,7 +15,7 @@ use crate::{
     abstractions::fs::FileSystem,
     bindings, //
 };
-use core::ptr;
+use core::ops::Deref;
 use kernel::{
     prelude::*,
     types::NotThreadSafe, //
@@ -31,7 +31,7 @@ pub struct InvalidateLock<'a, T: FileSystem>(&'a FsInode<T>, NotThreadSafe);
 
 impl<T: FileSystem> InvalidateLock<'_, T> {
     /// The file.
-    pub(in crate::abstractions::fs) fn inode(&self) -> &FsInode<T> {
+    pub fn inode(&self) -> &FsInode<T> {
         self.0
     }
 }
@@ -43,20 +43,48 @@ impl<T: FileSystem> ExclusiveInode<'_, FsInode<T>> {
         self.write_size(0);
     }
 
-    /// Sets the file's size and drops the pages beyond it, `pages` keeping away who would bring
-    /// others; what there is behind its old end, and in its last block, is the caller's concern.
-    /// C: `truncate_setsize()`.
+    /// As [`FsInode::lock_invalidate`], for whoever is about to set the file's size.
+    pub fn lock_pages(&self) -> ExclusivePages<'_, T> {
+        ExclusivePages {
+            inode: self,
+            pages: self.lock_invalidate(),
+        }
+    }
+}
+
+/// A file that nobody else reads or changes, and nobody brings pages of into the page cache: its
+/// size may be set.
+#[must_use = "the lock is released"]
+pub struct ExclusivePages<'a, T: FileSystem> {
+    inode: &'a ExclusiveInode<'a, FsInode<T>>,
+    pages: InvalidateLock<'a, T>,
+}
+
+impl<'a, T: FileSystem> Deref for ExclusivePages<'a, T> {
+    type Target = InvalidateLock<'a, T>;
+
+    fn deref(&self) -> &InvalidateLock<'a, T> {
+        &self.pages
+    }
+}
+
+impl<'a, T: FileSystem> ExclusivePages<'a, T> {
+    /// The file.
+    pub fn exclusive(&self) -> &'a ExclusiveInode<'a, FsInode<T>> {
+        self.inode
+    }
+
+    /// Sets the file's size and drops the pages beyond it; what there is behind its old end, and in
+    /// its last block, is the caller's concern. C: `truncate_setsize()`.
     ///
     /// # Errors
     ///
-    /// `EFBIG` if no file can be so large; `EINVAL` if `pages` are another file's.
-    pub(crate) fn truncate_setsize(&self, pages: &InvalidateLock<'_, T>, size: u64) -> Result {
+    /// `EFBIG` if no file can be so large.
+    pub(crate) fn truncate_setsize(&self, size: u64) -> Result {
         let size = i64::try_from(size).map_err(|_| EFBIG)?;
-        if !ptr::eq(pages.inode(), self.inode()) {
-            return Err(EINVAL);
-        }
-        // SAFETY: The inode is valid, and nobody else reads its pages by the type invariants.
-        unsafe { bindings::truncate_setsize(self.as_raw(), size) };
+        // SAFETY: The inode is valid, and nobody else reads its pages, as the proofs of that say,
+        // which are of one inode: `pages` was made of `inode`.
+        unsafe { bindings::truncate_setsize(self.inode.as_raw(), size) };
         Ok(())
     }
 }
