@@ -21,3 +21,4 @@
 #include "helpers_fs.h"
 #include "helpers_module.h"
 #include "helpers_quota.h"
+#include "registrations.h"

@@ -9,7 +9,5 @@
 
 bool rust_mpage_helper_is_static(const void *object,
 				 const struct module *module);
-bool rust_mpage_helper_is_coming(const struct module *module);
-void rust_mpage_helper_wait_for_users(struct module *module);
 
 #endif

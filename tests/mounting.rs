@@ -7,8 +7,22 @@
 use crate::support::open_context;
 use kernel::{
     prelude::*,
+    revocable::Revocable,
     seq_file::SeqFile,
-    sync::SetOnce, //
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        SetOnce, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
+    workqueue, //
 };
 use rust_mpage::fs::{
     self,
@@ -89,34 +103,91 @@ impl MountableFileSystem for Nowhere {
     }
 }
 
-/// What became of who began to mount it while the module came up.
-static EARLY: SetOnce<Early> = SetOnce::new();
-
+/// What becomes of who mounts it while the module comes up.
 struct Early {
-    result: Result,
-    /// The module is part of the kernel, and so does not go.
-    is_built_in: bool,
+    has_begun: Atomic<u32>,
+    result: SetOnce<Result>,
+    /// Whether he was waiting when the module went on.
+    was_waiting: Atomic<u32>,
 }
 
-/// Its registration.
+impl Early {
+    const fn new() -> Self {
+        Self {
+            has_begun: Atomic::new(0),
+            result: SetOnce::new(),
+            was_waiting: Atomic::new(0),
+        }
+    }
+
+    /// Has somebody begin to mount the type `name`, and sees whether he waits.
+    fn begin(&'static self, name: &'static CStr) -> Result {
+        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            self.has_begun.store(1, Release);
+            self.result.populate(open_context(name));
+        })?;
+        wait_until(|| self.has_begun.load(Acquire) == 1);
+        wait_until_for(|| self.result.as_ref().is_some(), SOON);
+        let waits = self.result.as_ref().is_none();
+        self.was_waiting.store(waits.into(), Relaxed);
+        Ok(())
+    }
+
+    /// What he got; [`None`] if he waits still after a long time.
+    fn end(&self) -> Option<Result> {
+        wait_until(|| self.result.as_ref().is_some());
+        self.result.as_ref().copied()
+    }
+}
+
+/// When somebody has got somewhere who does not wait, in milliseconds.
+const SOON: u32 = 100;
+
+fn wait_until_for(is_so: impl Fn() -> bool, milliseconds: u32) {
+    for _ in 0..milliseconds {
+        if is_so() {
+            return;
+        }
+        fsleep(Delta::from_millis(1));
+    }
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    wait_until_for(is_so, 100 * SOON);
+}
+
+/// Of a type that is registered.
+static MOUNTED: Early = Early::new();
+/// Of a type that is not registered any more when the module is up.
+static GIVEN_UP: Early = Early::new();
+/// The module is part of the kernel, and so there from the beginning.
+static IS_BUILT_IN: SetOnce<bool> = SetOnce::new();
+
+/// A type that is registered only while the module comes up.
+const PASSING: &CStr = c"rust_mpage_passing";
+
+/// Its registrations.
 #[pin_data]
 pub(crate) struct Registered {
     #[pin]
+    passing: Revocable<fs::Registration<Nowhere>>,
+    #[pin]
     _registration: fs::Registration<Nowhere>,
-    _early: (),
 }
 
 impl Registered {
-    /// Registers it, and begins to mount it at once.
+    /// Registers it, and has it mounted at once; under another name, that is given up again first.
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        IS_BUILT_IN.populate(module.as_ptr().is_null());
         try_pin_init!(Self {
-            _registration <- fs::Registration::new(Nowhere::NAME, module),
-            _early: {
-                EARLY.populate(Early {
-                    result: open_context(Nowhere::NAME),
-                    is_built_in: module.as_ptr().is_null(),
-                });
-            },
+            passing <- Revocable::new(fs::Registration::new(PASSING, module)).pin_chain(|passing| {
+                GIVEN_UP.begin(PASSING)?;
+                // As all that a module has, if it does not come up.
+                passing.revoke();
+                Ok(())
+            }),
+            _registration <- fs::Registration::new(Nowhere::NAME, module)
+                .pin_chain(|_| MOUNTED.begin(Nowhere::NAME)),
         }? Error)
     }
 }
@@ -125,14 +196,28 @@ impl Registered {
 mod tests {
     use super::*;
 
-    #[test]
-    fn nobody_mounts_before_the_module_is_up() {
-        let early = EARLY.as_ref();
-        let expected = match early.is_some_and(|early| early.is_built_in) {
-            true => Ok(()),
-            false => Err(EBUSY),
+    /// Whether who mounts waits, and what he gets, of a module and of a part of the kernel.
+    fn expected(of_a_module: (bool, Result)) -> (bool, Option<Result>) {
+        let (waits, result) = match IS_BUILT_IN.copy() {
+            Some(true) => (false, Ok(())),
+            _ => of_a_module,
         };
-        assert_eq!(early.map(|early| early.result), Some(expected));
+        (waits, Some(result))
+    }
+
+    fn seen(early: &Early) -> (bool, Option<Result>) {
+        (early.was_waiting.load(Relaxed) == 1, early.end())
+    }
+
+    #[test]
+    fn who_mounts_waits_until_the_module_is_up() {
+        assert_eq!(seen(&MOUNTED), expected((true, Ok(()))));
         assert_eq!(open_context(Nowhere::NAME), Ok(()));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_module_that_gives_up() {
+        assert_eq!(seen(&GIVEN_UP), expected((true, Err(ENODEV))));
+        assert_eq!(open_context(PASSING), Err(ENODEV));
     }
 }

@@ -160,8 +160,8 @@ impl<T: FileSystem> MountRequest<'_, T> {
 /// A filesystem type that is registered.
 ///
 /// It is part of the module's own state, which the kernel initialises in place, and drops when
-/// nobody uses the module, and so no such filesystem is mounted. Nobody mounts one before the
-/// module is up, so other parts of it may fail still. Also the lock classes in `struct
+/// nobody uses the module, and so no such filesystem is mounted. Who mounts one before the module
+/// is up waits for that, so other parts of it may fail still. Also the lock classes in `struct
 /// file_system_type` have to be in static memory.
 ///
 /// # Invariants
@@ -260,8 +260,8 @@ impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
                 (!(*fs_type).fs_supers.first.is_null(), (*fs_type).owner)
             };
             // SAFETY: The module is valid: its state is what is dropped. Who has found the type
-            // before, while the module was coming up, has been refused, and lets go of it.
-            unsafe { bindings::rust_mpage_helper_wait_for_users(owner.cast()) };
+            // before, while the module was coming up, is told not to wait, and lets go of it.
+            unsafe { bindings::rust_mpage_wait_for_users(owner.cast()) };
             if is_mounted {
                 // Not dropped with the module.
                 pr_err!("{}: unregistered while mounted\n", T::NAME);
@@ -312,16 +312,16 @@ impl<T: MountableFileSystem> ContextVTable<T> {
     ///
     /// Called with a new context, and `root` set if it is for a reconfiguration.
     ///
-    /// Fails with `EBUSY` if the module is not up: if it fails to come up, it goes with who has
-    /// mounted something of it.
+    /// Waits until the module is up: if it fails to come up, it goes with who has mounted something
+    /// of it. Fails with `ENODEV` then, with `EINTR` if the task is being killed.
     unsafe extern "C" fn init_callback(fc: *mut kernel::bindings::fs_context) -> c_int {
         let fc = fc.cast::<bindings::fs_context>();
         from_result(|| {
             // SAFETY: The context is valid, and has a reference to its type, and that to its
             // module.
-            if unsafe { bindings::rust_mpage_helper_is_coming((*(*fc).fs_type).owner.cast()) } {
-                return Err(EBUSY);
-            }
+            to_result(unsafe {
+                bindings::rust_mpage_wait_until_up((*(*fc).fs_type).owner.cast())
+            })?;
             // SAFETY: `fc` is valid and ours; `root` belongs to a mounted filesystem of ours.
             let purpose = unsafe {
                 let purpose = bindings::fs_context::purpose_raw(fc);
