@@ -22,3 +22,4 @@
 #include "helpers_module.h"
 #include "helpers_quota.h"
 #include "registrations.h"
+#include "visits.h"

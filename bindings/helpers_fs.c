@@ -346,33 +346,6 @@ __helper u32 rust_mpage_helper_inode_state(struct inode *inode)
 	return state;
 }
 
-/* Keeps an inode from being evicted, if nobody has begun to. */
-__helper bool rust_mpage_helper_begin_visit(struct inode *inode, u32 *visits)
-{
-	bool stays;
-
-	spin_lock(&inode->i_lock);
-	stays = !(inode_state_read(inode) & I_FREEING);
-	*visits += stays;
-	spin_unlock(&inode->i_lock);
-	return stays;
-}
-
-__helper void rust_mpage_helper_end_visit(struct inode *inode, u32 *visits)
-{
-	spin_lock(&inode->i_lock);
-	if (!--*visits)
-		wake_up_var_locked(visits, &inode->i_lock);
-	spin_unlock(&inode->i_lock);
-}
-
-__helper void rust_mpage_helper_wait_for_visits(struct inode *inode, u32 *visits)
-{
-	spin_lock(&inode->i_lock);
-	wait_var_event_spinlock(visits, !*visits, &inode->i_lock);
-	spin_unlock(&inode->i_lock);
-}
-
 __helper size_t rust_mpage_helper_copy_from_iter(struct folio *folio, size_t offset,
 						 size_t bytes, struct iov_iter *iter)
 {

@@ -117,9 +117,6 @@ void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping);
 
 void rust_mpage_helper_mark_inode_dirty(struct inode *inode);
 u32 rust_mpage_helper_inode_state(struct inode *inode);
-bool rust_mpage_helper_begin_visit(struct inode *inode, u32 *visits);
-void rust_mpage_helper_end_visit(struct inode *inode, u32 *visits);
-void rust_mpage_helper_wait_for_visits(struct inode *inode, u32 *visits);
 
 /* The current task */
 uid_t rust_mpage_helper_current_fsuid(void);

@@ -145,6 +145,12 @@ pub fn look<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<u64> {
     sb.with_cached_inode(number, |inode| inode.blocks())
 }
 
+// refused: E0277 the trait bound `InodeRef<'_, T>: Copy` is not satisfied
+#[cfg(refused = "visit_with_a_reference")]
+pub fn give_back<T: FileSystem>(sb: &SuperBlock<T>, inode: InodeRef<'_, T>) -> Cached<()> {
+    sb.with_cached_inode(inode.number(), move |_| drop(inode))
+}
+
 // refused: - lifetime may not live long enough
 #[cfg(refused = "visit_that_stays")]
 pub fn stay<T: FileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<&InodeView<T>> {

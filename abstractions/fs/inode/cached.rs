@@ -5,7 +5,10 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
 //! Locks: `inode_hash_lock`, a spinlock, while an inode is looked for; inside it the inode's
-//! `i_lock`. Who evicts an inode waits, before anything, for those who look at it.
+//! `i_lock`. Who evicts an inode waits, before anything, for those who look at it. So who looks at
+//! one must not evict any, or wait for who does: lockdep has a name for that, `fs_visits`. What
+//! looks owns no reference, asking for one waits for nobody, and who gives one back all the same
+//! does not wait, but has the inode stay until nobody looks at it: `bindings/visits.c`.
 
 use super::{
     slot::{
@@ -27,6 +30,8 @@ use crate::{
 };
 use core::{
     ffi::c_void,
+    marker::PhantomData,
+    mem::MaybeUninit,
     ptr,
     ptr::NonNull, //
 };
@@ -46,15 +51,62 @@ pub enum Cached<R> {
 ///
 /// # Invariants
 ///
-/// The inode comes from the cache of `T`, is initialised, and this counts among its visits.
-struct Visit<'m, T: FileSystem>(&'m InodeView<T>);
+/// The inode comes from the cache of `T`, is initialised, and this counts among its visits; the
+/// visitor has entered, and stays where it is for `'m`.
+struct Visit<'m, T: FileSystem> {
+    inode: NonNull<bindings::inode>,
+    visitor: &'m mut MaybeUninit<bindings::rust_mpage_visitor>,
+    _filesystem: PhantomData<T>,
+}
+
+impl<'m, T: FileSystem> Visit<'m, T> {
+    /// Goes on with a visit that has been counted.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must come from the cache of `T` and be initialised, and the visit be the caller's.
+    unsafe fn enter(
+        inode: NonNull<bindings::inode>,
+        visitor: &'m mut MaybeUninit<bindings::rust_mpage_visitor>,
+    ) -> Self {
+        // SAFETY: The visitor is there until it has left, in `drop`.
+        unsafe { bindings::rust_mpage_enter_visit(visitor.as_mut_ptr()) };
+        // INVARIANT: By the safety requirements; entered just above.
+        Self {
+            inode,
+            visitor,
+            _filesystem: PhantomData,
+        }
+    }
+
+    /// The inode.
+    fn inode(&self) -> &InodeView<T> {
+        // SAFETY: An inode that is initialised, comes from the cache of `T` and is visited may be
+        // looked at as an `InodeView`: it stays until the visit ends.
+        unsafe { self.inode.cast::<InodeView<T>>().as_ref() }
+    }
+}
 
 impl<T: FileSystem> Drop for Visit<'_, T> {
     fn drop(&mut self) {
-        let inode = self.0.as_raw();
-        // SAFETY: The inode is valid until the visit ends, which it does here, once.
-        unsafe { bindings::rust_mpage_helper_end_visit(inode, visits::<T>(inode)) };
+        let inode = self.inode.as_ptr();
+        // SAFETY: The inode is valid until the visit ends, which it does here, once; the visitor
+        // has entered by the type invariants.
+        let is_late = unsafe {
+            bindings::rust_mpage_end_visit(inode, visits::<T>(inode), self.visitor.as_mut_ptr())
+        };
+        if is_late {
+            // SAFETY: The inode was left to the last visitor, which this was.
+            unsafe { Slot::<T>::end_late(Slot::of(inode)) };
+        }
     }
+}
+
+/// Whether the current task looks at an inode that nobody evicts meanwhile. It must not wait for
+/// anybody who evicts one.
+pub(super) fn is_visiting() -> bool {
+    // SAFETY: May be called in any context of a task.
+    unsafe { bindings::rust_mpage_is_visiting() }
 }
 
 /// Where the visits of an inode are counted.
@@ -62,12 +114,13 @@ impl<T: FileSystem> Drop for Visit<'_, T> {
 /// # Safety
 ///
 /// `inode` must come from `T`'s inode cache.
-unsafe fn visits<T: FileSystem>(inode: *mut bindings::inode) -> *mut u32 {
+unsafe fn visits<T: FileSystem>(inode: *mut bindings::inode) -> *mut bindings::rust_mpage_visits {
     // SAFETY: The inode is the field of a slot by the safety requirements.
     unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).visits) }
 }
 
-/// Waits until nobody visits an inode. Nobody begins to afterwards.
+/// Waits until nobody visits an inode, unless the current task visits one. Nobody begins to
+/// afterwards.
 ///
 /// # Safety
 ///
@@ -75,8 +128,10 @@ unsafe fn visits<T: FileSystem>(inode: *mut bindings::inode) -> *mut u32 {
 pub(in crate::abstractions::fs) unsafe fn wait_for_visits<T: FileSystem>(
     inode: *mut bindings::inode,
 ) {
+    // SAFETY: May be called where one may sleep.
+    unsafe { bindings::rust_mpage_may_wait_for_visits() };
     // SAFETY: By the safety requirements.
-    unsafe { bindings::rust_mpage_helper_wait_for_visits(inode, visits::<T>(inode)) };
+    unsafe { bindings::rust_mpage_wait_for_visits(inode, visits::<T>(inode)) };
 }
 
 type FoundFn = unsafe extern "C" fn(*mut bindings::inode, u64, *mut c_void) -> c_int;
@@ -108,23 +163,23 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Calls `act` with inode number `number`, if that is in memory and nobody is evicting it. Who
     /// begins to waits until `act` returns, which must not wait for that, and does not enter a
-    /// filesystem to get memory.
+    /// filesystem to get memory. It is `Copy`, so that no reference to an inode can go with it.
     ///
     /// The inode may still be without a name, but it has all its attributes.
     /// C: `find_inode_nowait()`, as `ext4_update_other_inode_time()` uses it, with a spinlock held.
     pub fn with_cached_inode<R>(
         &self,
         number: u64,
-        act: impl FnOnce(&InodeView<T>) -> R,
+        act: impl FnOnce(&InodeView<T>) -> R + Copy,
     ) -> Cached<R> {
+        let mut visitor = MaybeUninit::uninit();
         // SAFETY: The callback is one of those.
         match unsafe { self.find(number, visit_callback::<T>) } {
             Cached::Here(inode) => {
-                // SAFETY: An inode that is initialised, comes from the cache of `T` and is not
-                // evicted may be looked at as an `InodeView`. INVARIANT: The callback has counted
-                // the visit.
-                let visit = Visit(unsafe { inode.cast::<InodeView<T>>().as_ref() });
-                Cached::Here(without_fs_reclaim(|| act(visit.0)))
+                // SAFETY: The callback has counted the visit of an inode that is initialised, and
+                // comes from the cache of `T`.
+                let visit = unsafe { Visit::<T>::enter(inode, &mut visitor) };
+                Cached::Here(without_fs_reclaim(|| act(visit.inode())))
             }
             Cached::Busy => Cached::Busy,
             Cached::Absent => Cached::Absent,
@@ -147,8 +202,12 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Waits until inode number `number` is not being read or evicted. C: `ilookup()`.
     ///
-    /// May sleep, and may evict the inode.
+    /// May sleep, and may evict the inode. Does not wait in
+    /// [`with_cached_inode`](Self::with_cached_inode), whose end somebody may wait for.
     pub fn wait_for_inode(&self, number: u64) {
+        if is_visiting() {
+            return;
+        }
         // SAFETY: The superblock is valid and mounted.
         let inode = unsafe { bindings::ilookup(self.as_raw(), number) };
         if !inode.is_null() {
@@ -181,7 +240,7 @@ unsafe extern "C" fn visit_callback<T: FileSystem>(
         *data.cast::<bool>() = true;
         if is_initialised::<T>(inode)
             && !bindings::is_bad_inode(inode)
-            && bindings::rust_mpage_helper_begin_visit(inode, visits::<T>(inode))
+            && bindings::rust_mpage_begin_visit(inode, visits::<T>(inode))
         {
             1
         } else {

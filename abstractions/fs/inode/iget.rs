@@ -5,6 +5,7 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use super::{
+    cached::is_visiting,
     slot::init_data,
     InodeFlags,
     InodeRef,
@@ -161,7 +162,13 @@ impl<T: FileSystem> Drop for NewInode<'_, T> {
 impl<T: FileSystem> SuperBlock<T> {
     /// Gets inode number `ino` from the inode cache, or a new inode to be filled.
     /// C: `iget_locked()`.
+    ///
+    /// Fails with `EDEADLK` in [`with_cached_inode`](Self::with_cached_inode), whose end somebody
+    /// may wait for who is waited for here.
     pub fn iget(&self, ino: u64) -> Result<Iget<'_, T>> {
+        if is_visiting() {
+            return Err(EDEADLK);
+        }
         // SAFETY: The superblock is valid and mounted.
         let inode = unsafe { bindings::iget_locked(self.as_raw(), ino) };
         let inode = NonNull::new(inode).ok_or(ENOMEM)?;

@@ -29,6 +29,7 @@ mod plain;
 mod slot;
 mod tables;
 mod truncate;
+mod visits_tests;
 
 pub(super) use self::cached::wait_for_visits;
 pub use self::cached::Cached;

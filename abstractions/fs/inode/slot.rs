@@ -23,10 +23,16 @@ use core::{
 use kernel::{
     prelude::*,
     str::CString,
-    sync::barrier::{
-        smp_mb,
-        Read,
-        Write, //
+    sync::{
+        atomic::{
+            Atomic,
+            Full, //
+        },
+        barrier::{
+            smp_mb,
+            Read,
+            Write, //
+        },
     },
 };
 
@@ -40,9 +46,11 @@ pub(super) struct Slot<T: FileSystem> {
     pub(in crate::abstractions::fs) data: MaybeUninit<T::InodeData>,
     /// Set when the data is, read when the inode is evicted and when it is freed.
     pub(super) initialised: bool,
-    /// How many look at the inode without a reference; who evicts it waits for them. Changes with
-    /// `i_lock` held.
-    pub(super) visits: u32,
+    /// Who looks at the inode without a reference; who evicts it waits for them.
+    pub(super) visits: bindings::rust_mpage_visits,
+    /// Of an inode that was visited still when it was gone: who has ended with it, of the last
+    /// visitor and of who frees it. The second one frees it.
+    ended: Atomic<u32>,
     /// The metadata blocks that a sync of the inode has to wait for.
     pub(in crate::abstractions::fs) metadata: bindings::mapping_metadata_bhs,
     /// The errors of the mapping after which all its pages have been written.
@@ -165,10 +173,11 @@ impl<T: FileSystem> InodeCache<T> {
                 return ptr::null_mut();
             }
             (*slot).initialised = false;
-            (*slot).visits = 0;
+            (*slot).visits = pin_init::zeroed();
+            (*slot).ended = Atomic::new(0);
             (*slot).dquots = [ptr::null_mut(); QUOTA_TYPES];
             (*slot).written = 0;
-            let inode = ptr::addr_of_mut!((*slot).inode);
+            let inode = Slot::inode(slot);
             bindings::mmb_init(
                 ptr::addr_of_mut!((*slot).metadata),
                 ptr::addr_of_mut!((*inode).i_data),
@@ -197,13 +206,14 @@ impl<T: FileSystem> InodeCache<T> {
         inode: *mut bindings::inode,
     ) {
         // SAFETY:
-        // - nobody uses the data any more: who visits the inode has been waited for, and lookups
-        //   without a reference, under RCU, do not lead to it;
-        // - it is initialised if the flag says so, and dropped once.
+        // - the inode is the field of a slot, and its visits are counted;
+        // - nobody uses the data any more if nobody visits the inode: lookups without a reference,
+        //   under RCU, do not lead to it. Else it is the last visitor's to drop.
         unsafe {
             let slot = Slot::<T>::of(inode);
-            if (*slot).initialised {
-                (*slot).data.assume_init_drop();
+            let visits = ptr::addr_of_mut!((*slot).visits);
+            if !bindings::rust_mpage_is_visited_still(inode, visits) {
+                Slot::drop_data(slot);
             }
         }
     }
@@ -216,13 +226,80 @@ impl<T: FileSystem> InodeCache<T> {
         inode: *mut bindings::inode,
     ) {
         // SAFETY:
-        // - nobody uses the inode, and so its slot, any more: this is called after a grace period;
+        // - this is called after a grace period, so nobody uses the inode, and so its slot, any
+        //   more, but who visits it still;
+        // - whether there was such a one was noted before the grace period.
+        unsafe {
+            let slot = Slot::<T>::of(inode);
+            if !(*slot).visits.is_late || Slot::is_second_to_end(slot) {
+                Slot::free(slot);
+            }
+        }
+    }
+}
+
+impl<T: FileSystem> Slot<T> {
+    /// The inode of a slot.
+    ///
+    /// # Safety
+    ///
+    /// `slot` must point to memory for a slot.
+    pub(super) unsafe fn inode(slot: *mut Self) -> *mut bindings::inode {
+        // SAFETY: By the safety requirements.
+        unsafe { ptr::addr_of_mut!((*slot).inode) }
+    }
+
+    /// Ends the inode for the last visitor of one that was gone meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// Called once, by that one, who does not use the inode any more.
+    pub(super) unsafe fn end_late(slot: *mut Self) {
+        // SAFETY: Nobody else uses the data: the inode was destroyed, and left to this caller. The
+        // slot is there until the second one has ended with it.
+        unsafe {
+            Self::drop_data(slot);
+            if Self::is_second_to_end(slot) {
+                Self::free(slot);
+            }
+        }
+    }
+
+    /// Whether the other one has ended with the inode.
+    ///
+    /// # Safety
+    ///
+    /// The slot must be valid, and the caller not use it any more if this is not so.
+    unsafe fn is_second_to_end(slot: *mut Self) -> bool {
+        // SAFETY: By the safety requirements.
+        unsafe { (*ptr::addr_of!((*slot).ended)).fetch_add(1, Full) == 1 }
+    }
+
+    /// # Safety
+    ///
+    /// Nobody may use the data any more, and this be called once.
+    unsafe fn drop_data(slot: *mut Self) {
+        // SAFETY: The data is initialised if the flag says so, and nobody's by the safety
+        // requirements.
+        unsafe {
+            if (*slot).initialised {
+                (*slot).data.assume_init_drop();
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Nobody may use the slot any more.
+    unsafe fn free(slot: *mut Self) {
+        // SAFETY:
+        // - nobody uses the slot by the safety requirements;
         // - an inode that had data has been filled;
         // - the link target is the inode's own if it is still a symbolic link, see
         //   `Operations::apply`, and null if it has none; kfree() takes both;
         // - kfree() takes any slab's objects.
         unsafe {
-            let slot = Slot::<T>::of(inode);
+            let inode = Self::inode(slot);
             if (*slot).initialised
                 && u32::from((*inode).i_mode) & bindings::S_IFMT == bindings::S_IFLNK
             {
