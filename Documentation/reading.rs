@@ -210,7 +210,10 @@ fn get(sb: &SuperBlock<RowFs>, number: u32) -> Result<InodeRef<'_, RowFs>> {
             Operations::fast_symlink::<File>(LinkTarget::new(target)?)
         }
         0o120_000 => Operations::symlink::<File, Pages>(),
-        _ => Operations::special::<File>(DeviceNumber::new(word(4)?, word(5)?)),
+        _ => {
+            let device = DeviceNumber::new(word(4)?, word(5)?).ok_or(EUCLEAN)?;
+            Operations::special::<File>(device)
+        }
     };
     let attributes = Attributes {
         mode,

@@ -124,7 +124,8 @@ fn fill<'m>(
 }
 
 fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
-    let device = |number: DeviceNumber| fs::DeviceNumber::new(number.major, number.minor);
+    let device =
+        |number: DeviceNumber| fs::DeviceNumber::new(number.major, number.minor).ok_or(EUCLEAN);
 
     Ok(match disk.kind {
         InodeKind::Regular => Operations::writable_regular::<File, PageCache>(),
@@ -135,10 +136,10 @@ fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
             Operations::writable_fast_symlink::<File>(LinkTarget::new(target)?)
         }
         InodeKind::CharacterDevice(number) | InodeKind::BlockDevice(number) => {
-            Operations::writable_special::<File>(device(number))
+            Operations::writable_special::<File>(device(number)?)
         }
         InodeKind::Fifo | InodeKind::Socket => {
-            Operations::writable_special::<File>(fs::DeviceNumber::new(0, 0))
+            Operations::writable_special::<File>(fs::DeviceNumber::NONE)
         }
     })
 }

@@ -91,12 +91,19 @@ impl KernelGid {
 pub struct DeviceNumber(bindings::dev_t);
 
 impl DeviceNumber {
+    const MAJOR_BITS: u32 = 12;
     const MINOR_BITS: u32 = 20;
 
-    /// C: `MKDEV()`. Bits that a `dev_t` has no room for (12 bits of major number, 20 of minor)
-    /// are dropped.
-    pub const fn new(major: u32, minor: u32) -> Self {
-        Self((major << Self::MINOR_BITS) | (minor & ((1 << Self::MINOR_BITS) - 1)))
+    /// That of no device: of a FIFO, or a socket.
+    pub const NONE: Self = Self(0);
+
+    /// C: `MKDEV()`. [`None`] if a `dev_t` has no room for it: 12 bits of major number, 20 of
+    /// minor. What is left of the bits would be another device.
+    pub const fn new(major: u32, minor: u32) -> Option<Self> {
+        if major >> Self::MAJOR_BITS != 0 || minor >> Self::MINOR_BITS != 0 {
+            return None;
+        }
+        Some(Self((major << Self::MINOR_BITS) | minor))
     }
 
     pub(in crate::abstractions::fs) fn from_raw(number: bindings::dev_t) -> Self {
@@ -124,13 +131,19 @@ mod tests {
 
     #[test]
     fn device_numbers_keep_both_parts() {
-        let largest = DeviceNumber::new((1 << 12) - 1, (1 << 20) - 1);
-        let disk = DeviceNumber::new(8, 17);
+        let parts = |major, minor| {
+            DeviceNumber::new(major, minor).map(|number| (number.major(), number.minor()))
+        };
+        let largest = ((1 << 12) - 1, (1 << 20) - 1);
 
-        assert_eq!(largest.major(), (1 << 12) - 1);
-        assert_eq!(largest.minor(), (1 << 20) - 1);
-        assert_eq!(disk.major(), 8);
-        assert_eq!(disk.minor(), 17);
-        assert_eq!(DeviceNumber::new(0, 1 << 20).minor(), 0);
+        assert_eq!(parts(largest.0, largest.1), Some(largest));
+        assert_eq!(parts(8, 17), Some((8, 17)));
+    }
+
+    #[test]
+    fn device_numbers_are_not_cut() {
+        assert_eq!(DeviceNumber::new(0, 1 << 20), None);
+        assert_eq!(DeviceNumber::new(1 << 12, 0), None);
+        assert_eq!(DeviceNumber::new(u32::MAX, u32::MAX), None);
     }
 }

@@ -107,6 +107,11 @@ pub(super) unsafe fn is_initialised<T: FileSystem>(inode: *mut bindings::inode) 
     initialised
 }
 
+const fn in_32_bits(number: usize) -> u32 {
+    assert!(number <= u32::MAX as usize);
+    number as u32
+}
+
 /// The slab cache that inodes of `T` come from.
 ///
 /// # Invariants
@@ -118,6 +123,10 @@ pub(in crate::abstractions::fs) struct InodeCache<T> {
 }
 
 impl<T: FileSystem> InodeCache<T> {
+    /// What the slab allocator is told. Does not compile if it cannot be: it would be cut.
+    const SIZE: u32 = in_32_bits(size_of::<Slot<T>>());
+    const ALIGN: u32 = in_32_bits(align_of::<Slot<T>>());
+
     /// Makes a cache for the filesystem type `name`.
     pub(in crate::abstractions::fs) fn new(name: &'static CStr) -> Result<Self> {
         let name = if name == T::NAME {
@@ -130,8 +139,8 @@ impl<T: FileSystem> InodeCache<T> {
         let cache = unsafe {
             bindings::rust_mpage_helper_inode_cache_create(
                 name.as_char_ptr(),
-                size_of::<Slot<T>>() as u32,
-                align_of::<Slot<T>>() as u32,
+                Self::SIZE,
+                Self::ALIGN,
                 Some(Self::init_once_callback),
             )
         };

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/exportfs.h`](srctree/include/linux/exportfs.h)
 //!
-//! Handles have 32-bit inode numbers and generations.
+//! Handles have 32-bit inode numbers and generations. A file with another number has none.
 
 use super::LockedDirectory;
 use crate::{
@@ -57,17 +57,49 @@ impl<T: FileSystem> ExportTable<T> {
     }
 }
 
+/// What C says if there is no handle.
+const INVALID: c_int = bindings::fid_type_FILEID_INVALID as c_int;
+
+/// Whether there is room in a handle for these numbers: that of a file, and that of its directory
+/// if that is in the handle, too. What is left of the bits would be another file.
+fn has_handle(number: u64, parent: Option<u64>) -> bool {
+    let fits = |number| u32::try_from(number).is_ok();
+    fits(number) && parent.is_none_or(fits)
+}
+
 struct ExportVTable<E>(PhantomData<E>);
 
 impl<E: ExportOperations> ExportVTable<E> {
     const OPERATIONS: bindings::export_operations = bindings::export_operations {
-        encode_fh: Some(bindings::generic_encode_ino32_fh),
+        encode_fh: Some(Self::encode_fh_callback),
         fh_to_dentry: Some(Self::fh_to_dentry_callback),
         fh_to_parent: Some(Self::fh_to_parent_callback),
         get_parent: Some(Self::get_parent_callback),
         commit_metadata: Some(Self::commit_metadata_callback),
         ..pin_init::zeroed()
     };
+
+    /// # Safety
+    ///
+    /// Called with an inode of the filesystem, its directory or null, and a place for as many words
+    /// as `max_len` says.
+    unsafe extern "C" fn encode_fh_callback(
+        inode: *mut bindings::inode,
+        words: *mut u32,
+        max_len: *mut c_int,
+        parent: *mut bindings::inode,
+    ) -> c_int {
+        // SAFETY: The inode is valid, and the directory if there is one.
+        let numbers = unsafe {
+            let parent = (!parent.is_null()).then(|| (*parent).i_ino);
+            ((*inode).i_ino, parent)
+        };
+        if !has_handle(numbers.0, numbers.1) {
+            return INVALID;
+        }
+        // SAFETY: The arguments are passed on.
+        unsafe { bindings::generic_encode_ino32_fh(inode, words, max_len, parent) }
+    }
 
     /// # Safety
     ///
@@ -144,5 +176,21 @@ impl<E: ExportOperations> ExportVTable<E> {
             Ok(inode) => unsafe { bindings::d_obtain_alias(inode) },
             Err(error) => error.to_ptr(),
         }
+    }
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_export)]
+mod tests {
+    use super::has_handle;
+
+    #[test]
+    fn numbers_are_not_cut() {
+        const MOST: u64 = u32::MAX as u64;
+
+        assert!(has_handle(MOST, None));
+        assert!(has_handle(2, Some(MOST)));
+        assert!(!has_handle(MOST + 3, None));
+        assert!(!has_handle(2, Some(MOST + 3)));
+        assert!(!has_handle(u64::MAX, Some(2)));
     }
 }
