@@ -183,8 +183,8 @@ unsafe impl<T: MountableFileSystem> Sync for Registration<T> {}
 impl<T: MountableFileSystem> Registration<T> {
     /// Registers the filesystem `T` under `name`.
     ///
-    /// Fails with `EINVAL` if it is not part of the state of `module`, with `EBUSY` if there is a
-    /// filesystem of that name.
+    /// Fails with `EINVAL` if it is not part of the state of `module`, or the name has a dot, which
+    /// subtypes begin with; with `EBUSY` if there is a filesystem of that name.
     pub fn new(name: &'static CStr, module: &'static ThisModule) -> impl PinInit<Self, Error> {
         Self::try_new(Some(name), module, Err)
     }
@@ -192,7 +192,7 @@ impl<T: MountableFileSystem> Registration<T> {
     /// Registers the filesystem `T` under one more name, or not at all without one, or if there is
     /// a filesystem of that name, which the log says.
     ///
-    /// Fails with `EINVAL` if it is not part of the state of `module`.
+    /// Fails with `EINVAL` as [`Self::new`].
     pub fn also(
         name: Option<&'static CStr>,
         module: &'static ThisModule,
@@ -232,7 +232,7 @@ impl<T: MountableFileSystem> Registration<T> {
                         owner: module.as_ptr(),
                         ..pin_init::zeroed()
                     };
-                    if !is_static(slot, module) {
+                    if !is_type_name(name) || !is_static(slot, module) {
                         return Err(EINVAL);
                     }
                     // SAFETY: The slot is ours to write. It is pinned, and unregistered before it
@@ -269,6 +269,11 @@ impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
             }
         }
     }
+}
+
+/// Whether a type may have the name. C stops the machine at a dot.
+fn is_type_name(name: &CStr) -> bool {
+    !name.to_bytes().contains(&b'.')
 }
 
 /// Whether an object is part of a module, or of the kernel if the module is.
@@ -479,4 +484,16 @@ unsafe fn reconfigure<T: MountableFileSystem>(
         unsafe { quota.resume(sb, tell) };
     }
     result
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_type_name)]
+mod tests {
+    use super::is_type_name;
+
+    #[test]
+    fn a_name_has_no_dot() {
+        assert!(is_type_name(c"ext2"));
+        assert!(!is_type_name(c"ext2.subtype"));
+        assert!(!is_type_name(c"."));
+    }
 }
