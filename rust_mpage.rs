@@ -63,11 +63,13 @@ module! {
     },
 }
 
-/// The module: its counters in debugfs, and the memory that can be done without.
+/// The module: its counters in debugfs, the filesystems of other modules, and the memory that can
+/// be done without.
 #[pin_data(PinnedDrop)]
 struct RustMpage {
     #[pin]
     _counters: mpage::counters::Published,
+    _modules: fs::ModuleWatch,
     _spare: mm::SpareMemory,
 }
 
@@ -75,6 +77,7 @@ impl kernel::InPlaceModule for RustMpage {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _counters <- mpage::counters::publish(c"rust_mpage"),
+            _modules: fs::ModuleWatch::new()?,
             _spare: mm::SpareMemory::new(parameter(module_parameters::spare_kib.value()))?,
         }? Error)
     }

@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 use crate::support::open_context;
+use core::mem::MaybeUninit;
 use kernel::{
     prelude::*,
     revocable::Revocable,
@@ -24,6 +25,7 @@ use kernel::{
     },
     workqueue, //
 };
+use pin_init::Wrapper;
 use rust_mpage::fs::{
     self,
     Access,
@@ -166,11 +168,16 @@ static IS_BUILT_IN: SetOnce<bool> = SetOnce::new();
 /// A type that is registered only while the module comes up.
 const PASSING: &CStr = c"rust_mpage_passing";
 
+/// A type whose registration nobody drops; who unloads the module sees that it is gone.
+const LEFT: &CStr = c"rust_mpage_left";
+
 /// Its registrations.
 #[pin_data]
 pub(crate) struct Registered {
     #[pin]
     passing: Revocable<fs::Registration<Nowhere>>,
+    #[pin]
+    _left: MaybeUninit<fs::Registration<Nowhere>>,
     #[pin]
     _registration: fs::Registration<Nowhere>,
 }
@@ -186,6 +193,7 @@ impl Registered {
                 passing.revoke();
                 Ok(())
             }),
+            _left <- MaybeUninit::pin_init(fs::Registration::new(LEFT, module)),
             _registration <- fs::Registration::new(Nowhere::NAME, module)
                 .pin_chain(|_| MOUNTED.begin(Nowhere::NAME)),
         }? Error)
@@ -213,6 +221,11 @@ mod tests {
     fn who_mounts_waits_until_the_module_is_up() {
         assert_eq!(seen(&MOUNTED), expected((true, Ok(()))));
         assert_eq!(open_context(Nowhere::NAME), Ok(()));
+    }
+
+    #[test]
+    fn who_is_left_is_there_until_the_module_goes() {
+        assert_eq!(open_context(LEFT), Ok(()));
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub use self::inode::{
 };
 #[cfg(CONFIG_KUNIT)]
 pub(crate) use self::mount::is_static;
+pub(crate) use self::mount::ModuleWatch;
 pub use self::mount::{
     Access,
     AccessChange,

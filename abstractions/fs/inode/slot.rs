@@ -151,6 +151,11 @@ impl<T: FileSystem> InodeCache<T> {
         })
     }
 
+    /// The C pointer.
+    pub(in crate::abstractions::fs) fn as_raw(&self) -> *mut bindings::kmem_cache {
+        self.cache.as_ptr()
+    }
+
     /// # Safety
     ///
     /// Called by the slab allocator for a new object of a cache of ours.

@@ -2,12 +2,13 @@
 
 //! The room of how a filesystem comes and goes.
 //!
-//! - [`registration`]: a type that can be mounted; [`parameters`]: the options; [`super_block`]:
+//! - [`registration`]: a type that can be mounted, of a [`mod@module`]; [`parameters`]: the options; [`super_block`]:
 //!   filling one, and what every mounted filesystem can do; [`mod@write`]: what one can that can be
 //!   written to, its inodes in a [`pass`]; [`mod@quota`]: what one can that has quota.
 //!
 //! May use: `buffers`, `inode`, `mounted`, `quota`.
 
+mod module;
 mod parameters;
 mod pass;
 mod quota;
@@ -16,6 +17,9 @@ mod super_block;
 mod syncing;
 mod write;
 
+#[cfg(CONFIG_KUNIT)]
+pub(crate) use self::module::is_static;
+pub(crate) use self::module::ModuleWatch;
 pub use self::parameters::{
     EnumTable,
     Parameter,
@@ -25,8 +29,6 @@ pub use self::parameters::{
 };
 pub use self::pass::Pass;
 pub use self::quota::QuotaFileSystem;
-#[cfg(CONFIG_KUNIT)]
-pub(crate) use self::registration::is_static;
 pub use self::registration::{
     Access,
     MountRequest,

@@ -8,6 +8,7 @@
 //! Left out: filesystems without a block device.
 
 use super::{
+    module::is_static,
     super_block,
     write,
     AccessChange,
@@ -170,7 +171,7 @@ impl<T: FileSystem> MountRequest<'_, T> {
 #[pin_data(PinnedDrop)]
 pub struct Registration<T: MountableFileSystem> {
     #[pin]
-    fs_type: Opaque<bindings::file_system_type>,
+    fs_type: Opaque<bindings::rust_mpage_fs_type>,
     // Dropped after `PinnedDrop::drop`: no filesystem is mounted any more.
     cache: Option<InodeCache<T>>,
 }
@@ -218,12 +219,13 @@ impl<T: MountableFileSystem> Registration<T> {
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             cache: name.map(InodeCache::new).transpose()?,
-            fs_type <- Opaque::try_ffi_init(
-                move |slot: *mut bindings::file_system_type| {
+            fs_type <- {
+                let raw_cache = cache.as_ref().map_or(ptr::null_mut(), InodeCache::as_raw);
+                Opaque::try_ffi_init(move |slot: *mut bindings::rust_mpage_fs_type| {
                     let Some(name) = name else {
                         return Ok(());
                     };
-                    let fs_type = bindings::file_system_type {
+                    let type_ = bindings::file_system_type {
                         name: name.as_char_ptr(),
                         fs_flags: bindings::FS_REQUIRES_DEV as c_int,
                         init_fs_context: Some(ContextVTable::<T>::init_callback),
@@ -238,12 +240,16 @@ impl<T: MountableFileSystem> Registration<T> {
                     // SAFETY: The slot is ours to write. It is pinned, and unregistered before it
                     // goes away.
                     let registered = unsafe {
-                        slot.write(fs_type);
-                        to_result(bindings::register_filesystem(slot))
+                        slot.write(bindings::rust_mpage_fs_type {
+                            type_,
+                            cache: raw_cache,
+                            ..pin_init::zeroed()
+                        });
+                        to_result(bindings::rust_mpage_register_filesystem(slot))
                     };
                     registered.or_else(refused)
-                }
-            ),
+                })
+            },
         }? Error)
     }
 }
@@ -252,11 +258,11 @@ impl<T: MountableFileSystem> Registration<T> {
 impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         if self.cache.is_some() {
-            // SAFETY: Registered by the type invariants. The error is that it is not registered.
-            // Who has mounted such a filesystem is seen, if he was done before.
+            // SAFETY: Registered by the type invariants, or that has been tried. Who has mounted
+            // such a filesystem is seen, if he was done before.
             let (is_mounted, owner) = unsafe {
-                bindings::unregister_filesystem(self.fs_type.get());
-                let fs_type = &raw const *self.fs_type.get();
+                bindings::rust_mpage_unregister_filesystem(self.fs_type.get());
+                let fs_type = &raw const (*self.fs_type.get()).type_;
                 (!(*fs_type).fs_supers.first.is_null(), (*fs_type).owner)
             };
             // SAFETY: The module is valid: its state is what is dropped. Who has found the type
@@ -274,12 +280,6 @@ impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
 /// Whether a type may have the name. C stops the machine at a dot.
 fn is_type_name(name: &CStr) -> bool {
     !name.to_bytes().contains(&b'.')
-}
-
-/// Whether an object is part of a module, or of the kernel if the module is.
-pub(crate) fn is_static<O>(object: *const O, module: &ThisModule) -> bool {
-    // SAFETY: The module is valid; the object is not looked at.
-    unsafe { bindings::rust_mpage_helper_is_static(object.cast(), module.as_ptr().cast()) }
 }
 
 /// The inode cache of the registration that `fs_type` is part of.

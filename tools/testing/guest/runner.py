@@ -285,6 +285,13 @@ def load_modules(job, results):
                     kind="step")
 
 
+def _filesystems(beginning):
+    """Names of filesystem types that begin in this way."""
+    with open("/proc/filesystems", encoding="ascii") as file:
+        return [line.split()[-1] for line in file
+                if line.split()[-1].startswith(beginning)]
+
+
 def unload_modules(job, results):
     """Remove them again: nothing that the tests did may hold them."""
     for entry in reversed(job.get("modules", [])):
@@ -295,6 +302,10 @@ def unload_modules(job, results):
         try:
             if name in sysapi.loaded_modules():
                 sysapi.rmmod(name)
+            if name == "rust_mpage_test":
+                left = _filesystems("rust_mpage_")
+                if left:
+                    raise OSError(f"{left} are registered without a module")
         except OSError as error:
             status, text = "fail", str(error)
         kmsg(f"end unload.{name}")
