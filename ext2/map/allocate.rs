@@ -74,8 +74,8 @@ use rust_mpage::fs;
 pub(crate) struct Request<'a> {
     pub(super) inode: &'a Ext2Inode,
     /// The first block.
-    at: u64,
-    path: &'a BlockPath,
+    pub(super) at: u64,
+    pub(super) path: &'a BlockPath,
     /// The number of the array that has the pointer to it, see [`Tree`].
     array: u64,
     /// How many blocks there shall be at most, from the first on.
@@ -183,18 +183,32 @@ impl<'a> Request<'a> {
             most: nulls.min(together).max(1),
         };
         self.pay(tree, level, |tree, promised| {
-            let run = self.where_it_can_be_written(promised, |promised| {
-                let run = self.get_run(&mut tree.info, goal, wanted, promised)?;
-                fresh::initialise(self.inode, self.path, run, level)
-                    .inspect_err(|refused| self.take_back_but(run, *refused, promised))?;
-                Ok(run)
-            })?;
-            array
-                .set_all(self.inode, self.path.offset(level), run)
-                .inspect_err(|_| self.take_back(run, promised))?;
-            array.mark_dirty(self.inode);
-            Ok(self.given(tree, run, level))
+            self.fill_nulls(tree, array, goal, wanted, promised)
         })
+    }
+
+    /// Gives `wanted` blocks, looked for from `goal` on, to the null pointers in `array`, which is
+    /// that of the last level.
+    fn fill_nulls(
+        &self,
+        tree: &mut Tree,
+        array: &PointerArray,
+        goal: u32,
+        wanted: Wanted,
+        promised: &mut Option<Promised<'_>>,
+    ) -> Result<Blocks> {
+        let level = self.last_level();
+        let run = self.where_it_can_be_written(promised, |promised| {
+            let run = self.get_run(&mut tree.info, goal, wanted, promised)?;
+            fresh::initialise(self.inode, self.path, run, level)
+                .inspect_err(|refused| self.take_back_but(run, *refused, promised))?;
+            Ok(run)
+        })?;
+        array
+            .set_all(self.inode, self.path.offset(level), run)
+            .inspect_err(|_| self.take_back(run, promised))?;
+        array.mark_dirty(self.inode);
+        Ok(self.given(tree, run, level))
     }
 
     /// Gives blocks behind the pointer at `level`, with what has been promised of them, if it has
@@ -224,6 +238,11 @@ impl<'a> Request<'a> {
         let together = delay::together(tree, self.at as u32, self.max);
         let plan = BranchPlan::new(self.path, missing.level, missing.nulls, together);
         self.pay(tree, missing.level, |tree, promised| {
+            if let Some(array) = self.make_leaves(tree, goal, missing, promised) {
+                let most = together.min(self.path.blocks_to_boundary() + 1).max(1);
+                let wanted = Wanted { needed: 1, most };
+                return self.fill_nulls(tree, &array, goal, wanted, promised);
+            }
             let data = self.where_it_can_be_written(promised, |promised| {
                 let mut blocks = Gathering::new(plan);
                 self.gather(tree, goal, &mut blocks, promised)

@@ -18,8 +18,14 @@
 
 use super::allocate::Request;
 use crate::{
-    disk::run::Wanted,
-    groups::space::Promised,
+    disk::run::{
+        Run,
+        Wanted, //
+    },
+    groups::{
+        space::Promised,
+        windows::BlockAllocInfo, //
+    },
     inode::tree::Tree,
     tree::branch::Gathering, //
 };
@@ -38,26 +44,57 @@ impl Request<'_> {
         if promised.is_none() {
             return Ok(());
         }
-        if tree.ahead.window().is_none() {
-            let alone = tree.delayed.arrays() <= blocks.indirect_wanted();
-            if alone || tree.info.window_size().is_none() {
-                return Ok(());
-            }
-            tree.begin_ahead(&self.inode.super_block().data().windows);
+        let alone = tree.delayed.arrays() <= blocks.indirect_wanted();
+        if !self.goes_ahead(tree, alone) {
+            return Ok(());
         }
         loop {
             let count = blocks.indirect_wanted();
             if count == 0 {
                 return Ok(());
             }
-            let window = tree.ahead.window();
-            let from = window.map_or(goal, |window| window.start as u32);
-            let wanted = Wanted {
-                needed: count,
-                most: count,
-            };
-            let run = self.get_run(&mut tree.ahead, from, wanted, promised)?;
+            let run = self.get_ahead(tree, goal, count, promised)?;
             blocks.take(run);
         }
+    }
+
+    /// Whether arrays go in front: into the window that has been reserved for them, or one that
+    /// is, unless these are `alone`.
+    pub(super) fn goes_ahead(&self, tree: &mut Tree, alone: bool) -> bool {
+        if tree.ahead.window().is_none() {
+            if alone || tree.info.window_size().is_none() {
+                return false;
+            }
+            tree.begin_ahead(&self.inode.super_block().data().windows);
+        }
+        true
+    }
+
+    /// Allocates up to `count` arrays side by side in that window.
+    pub(super) fn get_ahead(
+        &self,
+        tree: &mut Tree,
+        goal: u32,
+        count: u32,
+        promised: &mut Option<Promised<'_>>,
+    ) -> Result<Run> {
+        let window = tree.ahead.window();
+        let from = window.map_or(goal, |window| window.start as u32);
+        self.get_exactly(&mut tree.ahead, from, count, promised)
+    }
+
+    /// Allocates up to `count` arrays side by side.
+    pub(super) fn get_exactly(
+        &self,
+        info: &mut BlockAllocInfo,
+        goal: u32,
+        count: u32,
+        promised: &mut Option<Promised<'_>>,
+    ) -> Result<Run> {
+        let wanted = Wanted {
+            needed: count,
+            most: count,
+        };
+        self.get_run(info, goal, wanted, promised)
     }
 }

@@ -6,8 +6,8 @@
 //! - [`known`]: from what earlier questions have found; [`search`]: by a walk along the tree, on a
 //!   [`way`] that the block's number says, with arrays of pointers [read together](read_arrays);
 //! - [`allocate`]: gives blocks to a hole, in [`places`] that it can have, with [`arrays_ahead`] in
-//!   front of them, [`fresh`] ones on the disk before what leads to them; [`delay`]: promises them
-//!   until then; [`truncate`]: cuts off what is behind the end.
+//!   front of them, [`fresh`] ones on the disk before what leads to them, [`leaves`] all of a run
+//!   together; [`delay`]: promises them until then; [`truncate`]: cuts off what is behind the end.
 //!
 //! May use: `alloc`, `disk`, `groups`, `inode`, `mount`, `sync`, `tree`.
 //!
@@ -20,6 +20,7 @@ mod arrays_ahead;
 mod delay;
 mod fresh;
 mod known;
+mod leaves;
 mod mapper;
 mod places;
 mod read_arrays;

@@ -46,6 +46,16 @@ ALL = (
           "    match made.iter().any(Option::is_none) && level > MAX_INDIRECT {"),),
         ("crash.only_the_last_write_1k",)),
     Broken(
+        "order.branches.leaves",
+        "the indirect blocks that a promised run needs are there before what leads to them",
+        (("ext2/map/leaves.rs", "        sb.device().flush()\n", "        Ok(())\n"),),
+        ("order.flushes_of_an_append",)),
+    Broken(
+        "order.branches.together",
+        "they are flushed together",
+        (("ext2/map/leaves.rs", "        if count < 2 {", "        if count < u32::MAX {"),),
+        ("order.flushes_of_an_append",)),
+    Broken(
         "order.branches.first_block",
         "the first block of a directory is on the medium before its inode leads to it",
         (("ext2/inode/first_block.rs",

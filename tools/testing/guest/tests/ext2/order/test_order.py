@@ -21,6 +21,7 @@ import disturb
 import ext2disk
 import lowlevel
 import writelog
+import writers
 from runner import long, timeout
 
 # what e2fsck must not find, before it repairs anything; a directory that is renamed
@@ -377,6 +378,40 @@ def test_flushes_of_the_flusher(ctx):
     too, and all of them get to the disk."""
     flushes = _flushes(ctx, "blank-1k", _leave_it_to_the_flusher)
     assert 0 < flushes <= 6, f"{flushes} flushes for 400 files"
+
+
+@timeout(240)
+def test_flushes_of_an_append(ctx):
+    """4 MiB behind the end of a file whose tree is on the disk, with blocks of 1 KiB: the 16
+    arrays of pointers that they need are flushed together, and each cut leaves a tree, on a
+    disk that has something else everywhere."""
+    disk = disks.Disk(ctx, "blank-1k")
+    writers.stain(disk)
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    with disturb.tuned(dirty_writeback_centisecs=0), open(disk.where("f"), "wb", 0) as file:
+        file.write(b"a" * (600 << 10))
+        os.fsync(file.fileno())
+        disks.sync(disk.point)
+        logged.mark("begin")
+        file.write(b"b" * (4 << 20))
+        os.fsync(file.fileno())
+        logged.mark("end")
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    begin, end = [number for number, entry in enumerate(replay.entries) if entry.mark]
+    flushes = sum(entry.is_flush for entry in replay.entries[begin + 1:end])
+    ctx.log(f"{flushes} flushes")
+    assert 0 < flushes <= 4, f"{flushes} flushes for 16 arrays"
+    path = os.path.join(ctx.tmp, "cut")
+    places = [number for number in replay.writes() if begin < number < end]
+    for number in places:
+        data, _ = replay.at(number + 1, lambda other, number=number: other != number)
+        with open(path, "wb") as file:
+            file.write(data)
+        text = disks.fsck(ctx, path, "-fn")[1]
+        assert not BAD.search(text), f"cut after entry {number}\n{text}"
 
 
 @timeout(120)
