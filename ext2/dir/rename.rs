@@ -9,7 +9,8 @@
 //!
 //! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
 //! as no two blocks are written at once. A directory that moves has both names on the medium when
-//! its `..` changes there: with one name only, it never has the `..` of the other.
+//! its `..` changes there, and loses the old one there before the new one can go: with one name
+//! only, it never has the `..` of the other.
 //!
 //! Locks: `i_rwsem` of both parents exclusively, and of whatever else [`Rename`] says, held by the
 //! VFS, which has also made sure that no directory becomes its own ancestor.
@@ -260,14 +261,20 @@ impl Changes<'_> {
 
     fn take_back(self, request: &mut Request<'_>) {
         if let Some(removed) = self.removed {
-            let old_dir = old_of(&mut request.directories);
-            removed.name.take_back(old_dir);
-            // Before the new name goes. That it fails is in the log, and what was asked for has
-            // failed, too.
-            let _ = write::bring_to_medium(old_dir);
-            take_parent_back(request, removed.parent);
+            removed.take_back(request);
         }
         self.placed.take_back(new_of(&mut request.directories));
+    }
+}
+
+impl Removed {
+    fn take_back(self, request: &mut Request<'_>) {
+        let old_dir = old_of(&mut request.directories);
+        self.name.take_back(old_dir);
+        // Before the new name goes. That it fails is in the log, and what was asked for has failed,
+        // too.
+        let _ = write::bring_to_medium(old_dir);
+        take_parent_back(request, self.parent);
     }
 }
 
@@ -314,7 +321,7 @@ fn move_name<'a>(
 }
 
 /// Removes the old name, after the new one, and `..`, are on the medium if the disk may have the
-/// old one.
+/// old one; of a directory that moves, on the medium, too.
 fn remove_old_name(
     request: &mut Request<'_>,
     old: Place,
@@ -333,16 +340,25 @@ fn remove_old_name(
     }
     write::bring_to_medium(new_of(&mut request.directories))?;
     let parent = change_parent(request, parent)?;
-    match write::remove(old_of(&mut request.directories), old) {
-        Ok(name) => Ok(Removed {
+    let moves = parent.is_some();
+    let removed = match write::remove(old_of(&mut request.directories), old) {
+        Ok(name) => Removed {
             name,
             parent,
             old_name: OldName::MaybeOnDisk,
-        }),
+        },
         Err(error) => {
             take_parent_back(request, parent);
+            return Err(error);
+        }
+    };
+    // The new name can go any time from now on, and must not leave the old one with this `..`.
+    match moves.then(|| write::bring_to_medium(old_of(&mut request.directories))) {
+        Some(Err(error)) => {
+            removed.take_back(request);
             Err(error)
         }
+        Some(Ok(())) | None => Ok(removed),
     }
 }
 
