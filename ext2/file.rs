@@ -136,6 +136,8 @@ impl WriteBuffered for Targets {
 impl WriteBuffered for Names {
     fn write(request: WritebackControl<'_, Ext2Inode>) -> Result {
         let inode = request.inode();
+        // Of the last time.
+        inode::report_unwritten(inode);
         rust_mpage::writepages_with(Mapper, request, |_, folio| {
             let settled = inode::settle_names(inode);
             inode.data().set_held_back(settled.is_err());
@@ -224,6 +226,10 @@ impl WritableInode for Directory {
 
     fn names_are_synced(inode: &Ext2Inode) -> bool {
         File::names_are_synced(inode)
+    }
+
+    fn pages_failed(inode: &Ext2Inode) {
+        inode::report_unwritten(inode)
     }
 
     fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Result {

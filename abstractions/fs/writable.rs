@@ -166,10 +166,13 @@ impl<I: WritableInode> WritableVTable<I> {
                 let _ = inode.rewrite_pages();
             }
             // SAFETY: The arguments are passed on.
-            to_result(unsafe { compat::simple_fsync_noflush(file, start, end, datasync) })?;
+            let synced =
+                to_result(unsafe { compat::simple_fsync_noflush(file, start, end, datasync) });
             if inode.has_unwritten_pages() {
-                return Err(EIO);
+                I::pages_failed(inode);
+                return synced.and(Err(EIO));
             }
+            synced?;
             inode.or_dirty_again(I::sync_metadata)?;
             if start == 0 && end == bindings::loff_t::MAX {
                 I::end_whole_sync(inode, begun.mark);

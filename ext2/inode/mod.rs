@@ -62,6 +62,7 @@ pub(crate) use self::{
         set_mode, //
     },
     name_order::{
+        report_unwritten,
         settle_names,
         sync_names, //
     },

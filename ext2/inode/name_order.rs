@@ -17,6 +17,12 @@ use kernel::{
 };
 use rust_mpage::mm::without_fs_reclaim;
 
+/// Reports that pages of a directory could not be written, if they could not: `errors=` acts.
+pub(crate) fn report_unwritten(dir: &Ext2Inode) {
+    let removals = &dir.super_block().data().order.removals;
+    removals.report_unwritten(dir);
+}
+
 /// Has the pages of a directory, the folio of one of which is locked, wait for the inodes that the
 /// names in it lead to: no other name comes into it.
 ///

@@ -297,6 +297,7 @@ mod tests {
                 links: 1,
                 serial: 0,
                 is_stuck: false,
+                is_reported: false,
             });
             self.records.reserved -= 1;
             Ok(())

@@ -50,6 +50,8 @@ pub(super) struct Record {
     pub(super) serial: u64,
     /// The directory could not be written, and is not in memory any more.
     pub(super) is_stuck: bool,
+    /// Of `NO_INODE`: that the directory could not be written has been reported.
+    pub(super) is_reported: bool,
 }
 
 impl Record {
@@ -61,7 +63,13 @@ impl Record {
             links,
             serial: 0,
             is_stuck: false,
+            is_reported: false,
         }
+    }
+
+    /// Whether it is to be reported at the end.
+    pub(super) fn is_news(&self) -> bool {
+        self.inode != NO_INODE || !self.is_reported
     }
 
     /// What they are ordered by.
@@ -199,6 +207,16 @@ impl Records {
         }
     }
 
+    /// Notes whether it has been reported that a directory cannot be written. Whether that is news.
+    pub(super) fn set_reported(&mut self, directory: u32, is: bool) -> bool {
+        let key = (NO_INODE, directory);
+        let at = self.list.binary_search_by_key(&key, |record| record.key());
+        match at.ok().and_then(|at| self.list.get_mut(at)) {
+            Some(change) => core::mem::replace(&mut change.is_reported, is) != is,
+            None => true,
+        }
+    }
+
     /// Forgets one.
     pub(super) fn remove(&mut self, record: &Record) {
         if let Ok(at) = self
@@ -225,6 +243,7 @@ mod tests {
             links,
             serial: 0,
             is_stuck: false,
+            is_reported: false,
         }
     }
 
@@ -286,6 +305,23 @@ mod tests {
             Some((30, 2))
         );
         assert!(records.next((30, 3), u64::MAX).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_directory_is_reported_once() -> Result {
+        let mut records = some()?;
+        let news = |records: &Records| records.list.iter().filter(|one| one.is_news()).count();
+
+        assert_eq!(news(&records), 4);
+        assert!(records.set_reported(2, true) && !records.set_reported(2, true));
+        // Another change is of the same failure.
+        records.add(record(NO_INODE, 2, 0));
+        assert!(!records.set_reported(2, true) && news(&records) == 3);
+        // It has been written meanwhile.
+        assert!(records.set_reported(2, false) && records.set_reported(2, true));
+        // Nobody knows whether it was.
+        assert!(records.set_reported(7, true) && records.set_reported(7, true));
         Ok(())
     }
 

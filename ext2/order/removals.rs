@@ -14,9 +14,10 @@
 //! so its names, with the image that is in its block of the inode table: that is written, too.
 //!
 //! A directory that has changed is remembered, too, as one that is waited for with no links: if a
-//! page of it could not be written it is written again. Such a page stays in memory, unless the
-//! directory goes: then there are names on the disk that nobody knows of. Their links are not given
-//! up as long as the filesystem is mounted.
+//! page of it could not be written it is written again, and that is reported, once until it has
+//! been written. Such a page stays in memory, unless the directory goes: then there are names on
+//! the disk that nobody knows of. Their links are not given up as long as the filesystem is
+//! mounted.
 //!
 //! C counterpart: none; `recently_deleted()` of ext4 is for a part of the same purpose.
 //!
@@ -244,10 +245,27 @@ impl Removals {
         result
     }
 
+    /// Reports that pages of a directory could not be written, if that is so and is news. Before it
+    /// is written, which may be once more, and when a sync of it fails; no folio of it is locked.
+    pub(crate) fn report_unwritten<F: Ordered>(&self, directory: &FsInode<F>) {
+        let has_failed = directory.has_unwritten_pages();
+        if !has_failed && self.is_empty() {
+            return;
+        }
+        let number = directory.number() as u32;
+        let is_news = self.records.lock().set_reported(number, has_failed);
+        if has_failed && is_news {
+            F::corrupt(
+                directory.super_block(),
+                fmt!("directory {number}: cannot be written; it may lose names"),
+            );
+        }
+    }
+
     /// Reports, at the end, what could not be resolved.
     pub(crate) fn report<F: Ordered>(&self, sb: &SuperBlock<F>) {
         let records = self.records.lock();
-        for record in records.list.iter() {
+        for record in records.list.iter().filter(|record| record.is_news()) {
             let directory = record.directory;
             match record.inode {
                 NO_INODE => F::corrupt(

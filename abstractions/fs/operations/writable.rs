@@ -70,6 +70,13 @@ pub trait WritableInode: InodeOperations {
         let _ = (inode, mark);
     }
 
+    /// Pages of a directory [could not be
+    /// written](crate::abstractions::fs::InodeType::has_unwritten_pages): `fsync(2)` is
+    /// about to say so.
+    fn pages_failed(inode: &FsInode<Self::FileSystem>) {
+        let _ = inode;
+    }
+
     /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
 

@@ -109,13 +109,19 @@ ALL = (
           "    if !sb.set_read_only() {\n        state.read_only_later.store(0, Relaxed);\n"),),
         ("in_use.read_only_when_it_is_thawed",)),
     Broken(
-        "failing.unmounted",
-        "a directory that could not be written is said when the filesystem is unmounted",
+        "failing.directory",
+        "a directory that cannot be written is an error for errors=, at the time",
         ((_ORDER + "removals.rs",
-          "        for record in records.list.iter() {\n            let directory",
-          "        for record in records.list.iter().filter(|record| record.links != 0) {\n"
-          "            let directory"),),
-        ("in_use.a_directory_that_is_not_on_the_disk",)),
+          "        if has_failed && is_news {",
+          "        if has_failed && is_news && number == 0 {"),),
+        ("directory_errors.read_only", "directory_errors.read_only_later",
+         "directory_errors.said_once", "in_use.a_directory_that_is_not_on_the_disk")),
+    Broken(
+        "failing.directory.once",
+        "a directory that cannot be written is said once, until it has been written",
+        ((_ORDER + "removals.rs",
+          "        if has_failed && is_news {", "        if has_failed && number != 0 {"),),
+        ("directory_errors.said_once",)),
     Broken(
         "order.names",
         "a name is on the medium only after the inode that it leads to",

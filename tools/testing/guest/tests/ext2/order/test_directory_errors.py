@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A block of a directory that cannot be written (B14): errors= acts at the time, at whatever
+sync meets it, and it is said once.
+"""
+
+import errno
+import os
+
+import disks
+import ext2disk
+import sysapi
+import writers
+from lowlevel import error_of
+from runner import timeout
+from test_metadata_lost import ERROR_STATE, prepared
+
+READ_ONLY = "errors=remount-ro"
+
+
+class _Directory:
+    """A directory on a device that can be made to fail, and how often it was said of it that it
+    cannot be written."""
+
+    def __init__(self, faulty, disk):
+        self._faulty, self._disk = faulty, disk
+        os.mkdir(disk.where("d"))
+        writers.make(disk.where("d/old"), 1, 3000)
+        disks.sync(disk.point)
+        self.number = os.stat(disk.where("d")).st_ino
+        self._begin = len(faulty.ctx.kernel_log())
+
+    def make(self, name):
+        with open(self._disk.where(f"d/{name}"), "wb"):
+            pass
+
+    def fail(self):
+        """Its block is bad, and its inode is not."""
+        self._faulty.bad(ext2disk.inode_pointers(self._disk.path, self.number)[0])
+
+    def said(self):
+        text = f"directory {self.number}: cannot be written"
+        return sum(text in line for line in self._faulty.ctx.kernel_log()[self._begin:])
+
+
+def _repaired(faulty):
+    """Unmounted, the disk is to be checked, and e2fsck can do that."""
+    faulty.end()
+    assert ext2disk.superblock(faulty.disk.path)["state"] & ERROR_STATE
+    status, text = disks.fsck(faulty.ctx, faulty.disk.path, "-fy")
+    assert status in (0, 1), text
+
+
+def _becomes_read_only(ctx, sync):
+    """With errors=remount-ro `sync`, which gets the directory opened, is the end of writing; what
+    could not be written is when the device is good and the disk is mounted for writing again."""
+    with prepared(ctx, options=READ_ONLY) as (faulty, disk):
+        directory = _Directory(faulty, disk)
+        directory.make("new")
+        fd = os.open(disk.where("d"), os.O_RDONLY)
+        directory.fail()
+        sync(faulty, fd)
+        shown = disks.shown_options(disk.point)
+        refused = error_of(os.mkdir, disk.where("other"))[1]
+        said = directory.said()
+        os.close(fd)
+        faulty.good()
+        assert "ro" in shown and refused == errno.EROFS, f"{sync.__name__}: {shown}, {refused}"
+        assert said == 1, f"{sync.__name__}: said {said} times"
+        disk.remount(options=disks.at_once(disk.fstype, READ_ONLY))
+        os.mkdir(disk.where("other"))
+        _repaired(faulty)
+        disk.mount()
+        assert sorted(os.listdir(disk.where("d"))) == ["new", "old"], sync.__name__
+        disk.umount()
+
+
+@timeout(100)
+def test_read_only(ctx):
+    """errors=remount-ro acts when the directory is synced, a file in it, or all."""
+    def directory(_, fd):
+        assert error_of(os.fsync, fd)[1] == errno.EIO
+
+    def file_in_it(_, fd):
+        file = os.open("new", os.O_RDWR, dir_fd=fd)
+        assert error_of(os.fsync, file)[1] == errno.EIO
+        os.close(file)
+
+    def everything(_, fd):
+        assert error_of(sysapi.syncfs, fd)[1] == errno.EIO
+
+    for sync in (directory, file_in_it, everything):
+        _becomes_read_only(ctx, sync)
+
+
+@timeout(60)
+def test_read_only_later(ctx):
+    """It failed in passing, when nobody was there to be told, and the device is good again: the
+    next sync has it written, and errors=remount-ro acts."""
+    def in_passing(faulty, fd):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # which begins to write, no more
+        faulty.good()
+        assert "rw" in disks.shown_options(faulty.disk.point)
+        error_of(sysapi.syncfs, fd)  # the VFS has an error for who asks first
+
+    _becomes_read_only(ctx, in_passing)
+
+
+@timeout(60)
+def test_said_once(ctx):
+    """errors=continue: it is said once, however often it is tried, once more if it fails again
+    after it was written, and not again by unmounting."""
+    with prepared(ctx, options="errors=continue") as (faulty, disk):
+        directory = _Directory(faulty, disk)
+        for times in (1, 2):
+            directory.fail()
+            directory.make(f"new{times}")
+            for _ in range(3):
+                assert error_of(disks.sync, disk.point)[1] == errno.EIO
+            assert directory.said() == times
+            if times == 1:
+                faulty.good()
+                error_of(disks.sync, disk.point)
+                disks.sync(disk.point)
+        _repaired(faulty)
+        assert directory.said() == 2
