@@ -268,11 +268,18 @@ def test_workload_attributes(ctx):
     run(ctx, "blank-1k", 1024, "acl,user_xattr", more=workload.ATTRIBUTES)
 
 
+@timed(15)
+@timeout(200)
+def test_workload_dirsync(ctx):
+    """Each change of a directory waited for, as C does without being asked."""
+    run(ctx, "blank-1k", 1024, "dirsync")
+
+
 @long
 @timed(120)
 @timeout(300)
 def test_workload_2k(ctx):
-    """2 KiB blocks, groups of directories, synchronous directories."""
+    """2 KiB blocks, groups of directories, no windows, what is free as Minix counts it."""
     run(ctx, "blank-2k", 2048, "grpid,noreservation,minixdf", by_chance())
 
 

@@ -138,8 +138,8 @@ def assert_parents(text, what):
     assert not wrong, f"{what}: parents of {sorted(wrong)}\n{text}"
 
 
-def look(ctx, disk, data, what):
-    """What names lead to, on a disk that nobody has repaired."""
+def look(ctx, disk, data, what, also=lambda point: None):
+    """What names lead to, on a disk that nobody has repaired; `also` looks at it mounted."""
     path = os.path.join(ctx.tmp, "cut")
     with open(path, "wb") as file:
         file.write(data)
@@ -171,6 +171,7 @@ def look(ctx, disk, data, what):
                     f"{stat.filemode(info.st_mode)}\n{text}"
                 names.add(os.path.relpath(full, point))
                 links.setdefault((info.st_ino, info.st_nlink), []).append(name)
+        also(point)
         few = {found: of for found, of in links.items() if found[1] < len(of)}
         assert not few, f"{what}: fewer links than names: {few}\n{text}"
     finally:
