@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Power cuts while names change and some of them are synced, while directories grow, and while
-changes are waited for (B12): as in order, with what has to be there and what must not.
+changes are waited for (B12): as in order, with what has to be there and what must not; and
+what is there when e2fsck has repaired the disk.
 """
 
 import fcntl
 import os
 import random
+import re
 import struct
 
 import disks
@@ -15,12 +17,17 @@ from runner import long, timeout
 from test_order import Names, look
 from test_twin import no_flusher
 
+SHARE = 4  # of so many cuts one is repaired, too
 SETFLAGS, DIRSYNC_FL = 0x40086602, 0x00010000
+# where `e2fsck -p` stops and asks, as Documentation/ext2.rst says: what has no name and is not
+# empty, and a directory that has two
+ASKS = re.compile(r"Unattached inode|Unconnected directory|is a link to directory")
 
 
 class Synced(Names):
     """Names of which some are synced: a file, with all its names, a directory, or all.
-    `known` has for each mark what has to be there until the next one, and what must not."""
+    `known` has for each mark what has to be there until the next one, and what must not;
+    `contents`, how large the files are that are on the medium, by what is in their names."""
 
     def __init__(self, point, rng, mark, leaves_the_cache):
         super().__init__(point, rng)
@@ -28,7 +35,8 @@ class Synced(Names):
         # syncfs(2) of C ext2 does not flush the device
         self._leaves_the_cache = leaves_the_cache
         self._have, self._have_not, self._ever = set(), set(), set()
-        self.known = {}
+        self._sizes = {}
+        self.known, self.contents = {}, {}
 
     def step(self):
         before = self.all()
@@ -48,6 +56,11 @@ class Synced(Names):
     def _inode(self, name):
         return os.lstat(self._path(name)).st_ino
 
+    def _note_contents(self, names):
+        """The files with these names are on the medium; nobody changes them."""
+        self._sizes |= {serial_of(name): os.lstat(self._path(name)).st_size
+                        for name in names if os.path.basename(name).startswith("file-")}
+
     def sync(self):
         """Syncs something, and notes what is known then."""
         have, have_not = set(self._have), set(self._have_not)
@@ -58,6 +71,7 @@ class Synced(Names):
             if self._leaves_the_cache:
                 self._fsync("anchor")
             have, have_not = self.all(), self._ever - self.all()
+            self._note_contents(have)
         elif way == 1:
             folder = self._rng.choice(self._folders)
             self._fsync(folder)
@@ -67,13 +81,55 @@ class Synced(Names):
         else:
             self._fsync(file)
             have |= {name for name in self.all() if self._inode(name) == self._inode(file)}
+            self._note_contents([file])
         text = f"mark {len(self.known)}"
         self._have, self._have_not = self.known[text] = have, have_not
+        self.contents[text] = dict(self._sizes)
         self._mark(text)
 
 
+def serial_of(name):
+    """What a name says of who it was given to first."""
+    return os.path.basename(name).split("-")[1]
+
+
+def _repaired(ctx, disk, data, what, known):
+    """What e2fsck makes of it: clean, with all that was synced, contents too. Whether it asks."""
+    have, have_not, sizes = known
+    path = os.path.join(ctx.tmp, "repaired")
+
+    def put(data):
+        with open(path, "wb") as file:
+            file.write(data)
+
+    put(data)
+    status, text = disks.fsck(ctx, path, "-fp")
+    asks = status & 4
+    assert status in (0, 1) or asks and ASKS.search(text), f"{what}: -p: {status}\n{text}"
+    put(data)
+    status, text = disks.fsck(ctx, path, "-fy")
+    assert status in (0, 1), f"{what}: -y: {status}\n{text}"
+    status, text = disks.fsck(ctx, path, "-fn")
+    assert status == 0, f"{what}: repaired, and not clean: {status}\n{text}"
+
+    def contents(point):
+        for name in have:
+            size = sizes.get(serial_of(name))
+            if size is not None and os.path.basename(name).startswith("file-"):
+                with open(os.path.join(point, name), "rb") as file:
+                    found = file.read()
+                assert found == b"\xee" * size, \
+                    f"{what}: {name} has {len(found)} bytes of {size}, {found[:1]}"
+
+    with open(path, "rb") as file:
+        found = look(ctx, disk, file.read(), f"{what}, repaired", contents)
+    assert have <= found, f"{what}: lost by the repair: {sorted(have - found)}"
+    assert not have_not & found, f"{what}: back by the repair: {sorted(have_not & found)}"
+    return asks
+
+
 def _record(ctx, seed, rounds):
-    """The disk, what is known from which mark on, and the log."""
+    """The disk, the names that were recorded, and the log."""
     disk = disks.Disk(ctx, "tiny-1k")
     logged = writelog.Logged(ctx, disk)
     disk.mount(device=logged.device.path)
@@ -94,34 +150,40 @@ def _record(ctx, seed, rounds):
     disk.umount()
     replay = logged.end()
     disk.check()
-    return disk, names.known, replay
+    return disk, names, replay
 
 
 def _cuts(ctx, rounds, most):
     seed = ctx.seed(2029)
     ctx.log(f"SEED={seed}")
-    disk, known, replay = _record(ctx, seed, rounds)
+    disk, names, replay = _record(ctx, seed, rounds)
     rng = random.Random(seed)
     places = [number for number, entry in enumerate(replay.entries)
               if entry.is_write or entry.mark]
     if most:
         places = sorted(rng.sample(places, most))
-    for number in places:
+    asked = []
+    for index, number in enumerate(places):
         chance = rng.choice((0, 0.5, 1))
         data, marks = replay.at(number + 1, lambda other: other != number
                                 and rng.random() < chance)
         what = f"SEED={seed}, cut after entry {number}, {marks[-1:]}"
         found = look(ctx, disk, data, what)
-        have, have_not = known[marks[-1]] if marks else (set(), set())
+        have, have_not = names.known[marks[-1]] if marks else (set(), set())
         assert have <= found, f"{what}: lost: {sorted(have - found)}"
         assert not have_not & found, f"{what}: back: {sorted(have_not & found)}"
-    ctx.log(f"{len(places)} cuts, {len(known)} syncs")
+        if index % SHARE == 0:
+            sizes = names.contents[marks[-1]] if marks else {}
+            asked.append(_repaired(ctx, disk, data, what, (have, have_not, sizes)))
+    ctx.log(f"{len(places)} cuts, {len(names.known)} syncs; of {len(asked)} that were repaired "
+            f"e2fsck asks about {sum(map(bool, asked))}")
 
 
 @timeout(400)
 def test_synced(ctx):
     """What was synced is there after a power cut, and no name of what was removed; and what
-    was not leads to what was named so."""
+    was not leads to what was named so. So it is when e2fsck has repaired the disk, which is
+    clean then, and has what was in the files that were synced."""
     _cuts(ctx, 40, 40)
 
 
