@@ -231,6 +231,53 @@ def test_names_are_charged(ctx):
     disk.finish()
 
 
+STEPS, STEP = 12, 500  # of names
+
+
+def _names(group, folder, beside):
+    """In the cgroup: make, find and remove names, while a file takes all memory that there is.
+    What is in the directory in the end."""
+    _put(group, "cgroup.procs", str(os.getpid()))
+    fd = os.open(beside, os.O_CREAT | os.O_RDWR, 0o644)
+    left = set()
+
+    def is_there(number):
+        return os.path.lexists(f"{folder}/n{number}")
+
+    for step in range(STEPS):
+        os.pwrite(fd, b"x" * (4 << 20), (step % 4) << 22)
+        for number in range(step * STEP, (step + 1) * STEP):
+            os.link(f"{folder}.file", f"{folder}/n{number}")
+            left.add(number)
+        for number in range(0, (step + 2) * STEP, 61):
+            assert is_there(number) == (number in left), f"step {step}: {number}"
+        for number in sorted(left)[step::7]:
+            os.unlink(f"{folder}/n{number}")
+            left.remove(number)
+            assert not is_there(number), f"step {step}: {number} is removed"
+    os.close(fd)
+    return " ".join(map(str, sorted(left)))
+
+
+@timeout(200)
+def test_names_at_the_limit(ctx):
+    """A directory of many names in a cgroup at its limit: they are made, found and removed as
+    anywhere, and nobody is killed for what is remembered of them."""
+    disk = _disk(ctx, "large-4k")
+    folder = disk.where("d")
+    os.mkdir(folder)
+    with open(f"{folder}.file", "wb"):
+        pass
+    with _group(ctx, LIMIT) as group:
+        left = writers.Child(_names, group, folder, disk.where("beside")).result()
+        events = _events(group)
+    ctx.log(f"{events}")
+    assert (events["oom"], events["oom_kill"]) == (0, 0), events
+    assert events["max"] > 0, f"the limit was never felt: {events}"
+    assert sorted(os.listdir(folder)) == sorted(f"n{number}" for number in left.split())
+    disk.finish()
+
+
 @long
 @timeout(600)
 def test_limit_1k(ctx):

@@ -46,6 +46,7 @@ class Done(NamedTuple):
     """What a block device has done since it is there: requests, and sectors of 512 bytes."""
 
     reads: int
+    sectors_read: int
     writes: int
     sectors_written: int
     flushes: int
@@ -55,7 +56,7 @@ def done(device):
     """What /sys/block says that a device has done."""
     with open(f"/sys/block/{os.path.basename(device)}/stat", encoding="ascii") as file:
         fields = [int(field) for field in file.read().split()]
-    return Done(fields[0], fields[4], fields[6], fields[15])
+    return Done(fields[0], fields[2], fields[4], fields[6], fields[15])
 
 
 def at_once(fstype, options=""):

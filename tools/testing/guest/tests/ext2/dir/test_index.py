@@ -10,6 +10,7 @@ import time
 
 import disks
 import pair
+import sysapi
 from lowlevel import getdents
 from runner import long, parallel, timeout
 
@@ -292,6 +293,111 @@ def test_hostile_names(ctx):
     p.same(find, "find what is left")
     p.same(lambda actor: actor.do(("list", "d")), "list")
     p.finish()
+
+
+def _unload(name):
+    """A module, and before it those that need it. All that were unloaded, in that order."""
+    with open("/proc/modules", encoding="ascii") as file:
+        users = {fields[0]: fields[3] for fields in map(str.split, file)}
+    gone = []
+    for user in users[name].split(","):
+        if user in sysapi.loaded_modules():
+            gone += _unload(user)
+    sysapi.rmmod(name)
+    return [*gone, name]
+
+
+def _load_with_limit(ctx, kib):
+    """The library and the filesystem are loaded anew, with a limit for what is remembered."""
+    if "rust_mpage" in sysapi.loaded_modules():
+        _unload("rust_mpage")
+    ctx.load("rust_mpage", f"spare_kib={kib}")
+    ctx.load(ctx.fstype)
+
+
+def _load_again(ctx, names):
+    """As they were before, after the test has unmounted everything."""
+    if "rust_mpage" in sysapi.loaded_modules():
+        _unload("rust_mpage")
+    for name in names:
+        ctx.load(name)
+
+
+def _reads_for_an_absent_name(disk, folder):
+    """What is read of the directory to say that there is no such name, when no page of it is in
+    memory, and what is known is."""
+    assert not os.path.lexists(os.path.join(folder, "absent"))
+    disks.sync(disk.point)
+    _put("1")
+    before = disks.done(disk.device).sectors_read
+    assert not os.path.lexists(os.path.join(folder, "not-there"))
+    return (disks.done(disk.device).sectors_read - before) * 512
+
+
+LIMITED = 3000  # names, which take a table of 4,096 words: 32 KiB
+
+
+def _with_a_limit(ctx, kib):
+    """Makes, finds and removes names; how much is read of the directory for one that is not
+    there, and how large it is."""
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    _fill(folder, range(LIMITED))
+    here = set(map(_name, range(LIMITED)))
+    read, size = _reads_for_an_absent_name(disk, folder), os.stat(folder).st_size
+    ctx.log(f"{kib} KiB: {read} of {size} bytes are read")
+    _find(folder, range(0, LIMITED, 3), LIMITED, f"{kib} KiB")
+    for number in range(0, LIMITED, 2):
+        os.unlink(os.path.join(folder, _name(number)))
+        here.remove(_name(number))
+    _fill(folder, range(LIMITED, LIMITED + 300))
+    here |= set(map(_name, range(LIMITED, LIMITED + 300)))
+    for number in range(0, LIMITED + 300, 7):
+        name = _name(number)
+        assert os.path.lexists(os.path.join(folder, name)) == (name in here), name
+    assert set(os.listdir(folder)) == here
+    disk.finish()
+    return read, size
+
+
+def _more_than_the_table_takes(ctx):
+    """Short names come to blocks that are known, where long ones were: more than there is memory
+    to note. Each is there."""
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    os.close(os.open(disk.where("file"), os.O_CREAT | os.O_WRONLY, FILE))
+    long = [f"{number:0240}" for number in range(300)]
+    for name in long:
+        os.link(disk.where("file"), os.path.join(folder, name))
+    assert not os.path.lexists(os.path.join(folder, "absent"))
+    for name in long:
+        os.unlink(os.path.join(folder, name))
+    short = range(1500)
+    for number in short:
+        os.link(disk.where("file"), os.path.join(folder, _name(number)))
+    # not found by the dentry alone
+    for number in short:
+        os.unlink(os.path.join(folder, _name(number)))
+    os.rmdir(folder)
+    disk.finish()
+
+
+@timeout(300)
+def test_limit(ctx):
+    """The limit is less than what a directory's names take, or there is to be nothing: the names
+    that are not known are walked over, no others, and all answers are right."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C remembers nothing")
+    ctx.afterwards(_load_again, ctx, _unload("rust_mpage")[::-1])
+    _load_with_limit(ctx, 24)
+    read, size = _with_a_limit(ctx, 24)
+    assert 0 < read < size, f"{read} of {size} bytes"
+    _more_than_the_table_takes(ctx)
+    _load_with_limit(ctx, 0)
+    read, size = _with_a_limit(ctx, 0)
+    assert read >= size, f"{read} of {size} bytes"
 
 
 @parallel
