@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Links of names that were removed wait until the disk has lost the names, and that is not put
+off for ever (B12): when a thousand wait, or one for half a minute, the next change of a name
+has the directory written.
+"""
+
+import os
+import struct
+import time
+
+import disks
+import ext2disk
+from runner import timeout
+from test_twin import no_flusher
+
+NAMES, MANY, LONG = 1200, 1024, 30
+
+
+def _prepared(ctx):
+    """A mounted disk, a directory of links of one file that is on the disk, and its number."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C writes each change")
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    folder = disk.where("d")
+    os.mkdir(folder)
+    with open(disk.where("file"), "wb"):
+        pass
+    for number in range(NAMES):
+        os.link(disk.where("file"), f"{folder}/n{number:05d}")
+    disks.sync(disk.point)
+    return disk, folder, os.stat(folder).st_ino
+
+
+def _on_disk(disk, number):
+    """How many names the directory has there."""
+    count = 0
+    with open(disk.path, "rb") as file:
+        for block in filter(None, ext2disk.inode_pointers(disk.path, number)[:12]):
+            file.seek(block * 4096)
+            data, at = file.read(4096), 0
+            while at < len(data):
+                inode, length, name_len = struct.unpack_from("<IHB", data, at)
+                name = data[at + 8:at + 8 + name_len]
+                count += inode != 0 and name not in (b".", b"..")
+                at += length
+    return count
+
+
+@timeout(60)
+def test_many(ctx):
+    """A thousand and some names are removed, and nobody syncs."""
+    disk, folder, number = _prepared(ctx)
+    with no_flusher():
+        begin = time.monotonic()
+        for name in range(MANY):
+            os.unlink(f"{folder}/n{name:05d}")
+        before = _on_disk(disk, number)
+        if time.monotonic() - begin < LONG:
+            assert before == NAMES, f"{before} names, {NAMES} were synced"
+        os.unlink(f"{folder}/n{MANY:05d}")
+        after = _on_disk(disk, number)
+    assert after <= NAMES - MANY, f"{after} names are on the disk"
+    disk.finish()
+
+
+@timeout(120)
+def test_long(ctx):
+    """A name is removed, and half a minute later another one."""
+    disk, folder, number = _prepared(ctx)
+    with no_flusher():
+        os.unlink(f"{folder}/n00000")
+        time.sleep(LONG + 1)
+        before = _on_disk(disk, number)
+        os.unlink(f"{folder}/n00001")
+        after = _on_disk(disk, number)
+    assert (before, after) == (NAMES, NAMES - 1), (before, after)
+    disk.finish()
