@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The guest's half of `make broken`: one rust_ext2.ko after the other, each with a promise
+"""The guest's half of `make broken`: the modules, again and again, each time with a promise
 broken, and the tests that are to notice.
 
     broken.py JOB.json
@@ -25,12 +25,14 @@ def run(cases, job, one):
     results.note(kind="begin")
     claims = os.path.join(job["scratch"], "claims", one["name"])
     os.makedirs(claims)
-    sysapi.insmod(one["module"])
+    for path in one["modules"].values():
+        sysapi.insmod(path)
     chosen = [case for case in cases if case.name in one["tests"]]
-    if not runner.run_cases(chosen, dict(job, claims=claims), results):
+    if not runner.run_cases(chosen, dict(job, claims=claims, instead=one["modules"]), results):
         return False
     try:
-        sysapi.rmmod("rust_ext2")
+        for name in reversed(one["modules"]):
+            sysapi.rmmod(name)
     except OSError:
         return False  # a test that failed has left something
     return True
@@ -42,8 +44,7 @@ def main(path):
     os.makedirs(job["scratch"], exist_ok=True)
     cases = runner.discover(job["tests"])
     job["images"] = [context.mount_images(job)]
-    for name in ("mbcache", "rust_mpage"):
-        context.load_module(job["trees"], name)
+    context.load_module(job["trees"], "mbcache")
     for one in job["broken"]:
         if not run(cases, job, one):
             return runner.NEED_REBOOT

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make broken`: promises are broken in a copy of the sources, one after the other, and
-rust_ext2.ko is built of each; then the tests that are to notice run in a guest with each of
+the modules are built of each; then the tests that are to notice run in a guest with each of
 these, and have to fail. TESTS= says which promises:
 
     make broken TESTS='order.rename dirsync'
@@ -22,6 +22,7 @@ from . import promises
 
 LIMIT = 1200  # seconds for a guest, and for each promise in it
 PROCESSORS = 2
+MODULES = {"rust_mpage": "rust_mpage.ko", "rust_ext2": "ext2/rust_ext2.ko"}  # in this order
 _SAYS = re.compile(r"\w*(Error|Exception|Timeout)\b")
 
 
@@ -60,7 +61,7 @@ class Workshop:
                      self._settings.cache.logs / "broken.log", env=chain.environment())
 
     def build(self, broken, target):
-        """rust_ext2.ko with the promise broken, as `target`."""
+        """The modules with the promise broken, in the new folder `target`."""
         def read(path):
             return (self._settings.top / path).read_text(encoding="utf-8")
 
@@ -68,7 +69,9 @@ class Workshop:
         for path, text in changed.items():
             (self._source / path).write_text(text, encoding="utf-8")
         self._make(broken.name)
-        shutil.copyfile(self.objects / "ext2" / "rust_ext2.ko", target)
+        target.mkdir()
+        for name, path in MODULES.items():
+            shutil.copyfile(self.objects / path, target / f"{name}.ko")
         for path in changed:
             (self._source / path).write_text(read(path), encoding="utf-8")
 
@@ -113,7 +116,8 @@ def run(settings, prepared, folders, built, out):
         machine.processors = PROCESSORS
         machine.kernel_options.append("kunit.enable=0")
         folder = machine.share("broken", out)
-        jobs = [{"name": one.name, "module": f"{folder}/{one.name}.ko", "tests": one.red}
+        jobs = [{"name": one.name, "tests": one.red,
+                 "modules": {name: f"{folder}/{one.name}/{name}.ko" for name in MODULES}}
                 for one in left]
         fields = {"trees": prepared.trees(machine), "fstype": "rust_ext2",
                   "image_disk": "/dev/vda", "broken": jobs, "processors": PROCESSORS,
@@ -148,7 +152,7 @@ def main(settings):
     with Cache(folder).locked():
         workshop = Workshop(settings, prepared, folder)
         for one in wanted:
-            workshop.build(one, out / f"{one.name}.ko")
+            workshop.build(one, out / one.name)
         prepared.objects = workshop.objects
         for one, results in run(settings, prepared, (disk, tools), wanted, out):
             lines, is_red = judge(one, results)

@@ -62,6 +62,13 @@ ALL = (
           ".add(sb, number, Some(&buffer))", ".add(sb, number, None)"),),
         ("order.names_1k",)),
     Broken(
+        "order.branches.target",
+        "the target of a symbolic link is on the medium before its inode leads to it",
+        ((_DIR + "names.rs",
+          "            first_block::note(&inode, target)?;\n",
+          "            let _ = first_block::note;\n"),),
+        ("order.names_1k",)),
+    Broken(
         "order.branches.further_blocks",
         "a further block of a directory is there without names before it is part of it",
         (("ext2/map/fresh.rs",
@@ -161,6 +168,18 @@ ALL = (
           "        if victim.data().is_on_disk() {", "        if false {"),),
         ("order.names_1k",)),
     Broken(
+        "order.removals.many",
+        "links that wait are taken when a thousand do",
+        ((_ORDER + "records.rs",
+          "        self.links >= MANY\n", "        self.links >= 8 * MANY\n"),),
+        ("removals.many",)),
+    Broken(
+        "order.removals.long",
+        "links that wait are taken with the next change after half a minute",
+        ((_ORDER + "records.rs",
+          "self.since.elapsed() >= LONG)", "self.since.elapsed() >= LONG && self.links > MANY)"),),
+        ("removals.long",)),
+    Broken(
         "order.rename",
         "a new name is brought to the medium before the old one is removed",
         ((_DIR + "rename.rs",
@@ -230,6 +249,12 @@ ALL = (
           "            let _ = (self.settle_all(sb), &write_inodes);\n"),),
         ("name_cuts.sync_stores_all",)),
     Broken(
+        "syncfs.flush",
+        "syncfs(2) does not end before what it has written is on the medium",
+        (("ext2/mount/super_state.rs",
+          "    sb.device().flush().and(written)\n", "    written\n"),),
+        ("name_cuts.sync_stores_all",)),
+    Broken(
         "fsync.names",
         "fsync(2) of a file writes the directories in which its name, and theirs, are new",
         (("ext2/file.rs",
@@ -258,6 +283,46 @@ ALL = (
           "                    directory.write_all_pages()?;\n",
           "                    directory.write_and_wait()?;\n"),),
         ("names_failing.page_stays_until_it_is_written",)),
+    Broken(
+        "index.limit",
+        "what is remembered of all directories has a limit",
+        (("abstractions/mm/spare.rs",
+          "        if bytes > limit {\n", "        if bytes > limit && limit == 0 {\n"),
+         ("abstractions/mm/spare.rs",
+          "give_up_unused(used - limit) < used - limit", "give_up_unused(used - limit) > used")),
+        ("index.limit",)),
+    Broken(
+        "index.charged",
+        "what is remembered of names is charged to the cgroup of who looks for one",
+        (("bindings/helpers_fs.c",
+          "GFP_NOFS | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN",
+          "GFP_NOFS | __GFP_NORETRY | __GFP_NOWARN"),),
+        ("memory.names_are_charged",)),
+    Broken(
+        "index.walked_over",
+        "names that there is no memory for are found by a walk",
+        ((_DIR + "find.rs",
+          "            return walk(dir, name, page.saturating_add(1)..dir.pages());",
+          "            return Ok(None);"),),
+        ("index.limit",)),
+    Broken(
+        "index.not_noted",
+        "all is forgotten when there is no memory to note a change",
+        (("ext2/index/contents.rs",
+          "        if !is_true {\n", "        if !is_true && block == u32::MAX {\n"),),
+        ("index.limit",)),
+    Broken(
+        "index.collisions",
+        "where many names have one hash the directory is walked over",
+        ((_DIR + "find.rs",
+          "    let Some(candidates) = candidates.in_order() else {\n"
+          "        return walk(dir, name, 0..dir.pages());\n",
+          "    let Some(candidates) = candidates.in_order() else {\n"
+          "        return Ok(None);\n"),
+         ("ext2/index/directory.rs",
+          "        self.key.hash(name) as u32\n",
+          "        self.key.hash(name) as u32 & 0xf\n")),
+        ("index.hostile_names",)),
     Broken(
         "index.change",
         "what is known of names is noted with each change",
@@ -308,4 +373,17 @@ ALL = (
           "            dir.super_block().readahead_block(block.into());\n",
           "            let _ = block;\n"),),
         ("listed_inodes.ahead_1k", "listed_inodes.ahead_4k")),
+    Broken(
+        "listed.not_in_vain",
+        "who asks for a few inodes has few read ahead",
+        (("ext2/inode/listing.rs",
+          "const EACH: u32 = 4;", "const EACH: u32 = 400;"),),
+        ("listed_inodes.not_in_vain",)),
+    Broken(
+        "listed.cookies",
+        "a reader of a directory goes on where he was told that he is",
+        ((_DIR + "read.rs",
+          "        let from = (position - start) as u32;\n",
+          "        let from = (position - start) as u32 & !31;\n"),),
+        ("index.many_names",)),
 )
