@@ -48,6 +48,7 @@ pub(super) type Completion = unsafe extern "C" fn(*mut bindings::bio);
 ///
 /// `bio` is a valid bio that this value owns alone and that was never submitted. Its completion is
 /// fit for all that was added to it. Its device is open for `'d`.
+#[must_use = "the bio fails"]
 pub(super) struct UnsubmittedBio<'d> {
     bio: NonNull<bindings::bio>,
     _device: PhantomData<&'d BlockDevice>,
@@ -145,31 +146,32 @@ impl<'d> UnsubmittedBio<'d> {
         unsafe { bindings::bio_add_folio(self.as_raw(), folio.as_raw(), range.len, range.start) }
     }
 
-    /// Adds `range` of a folio that several bios share. The bio must be empty and takes nothing
-    /// else; a bio that cannot take even this hands the share back.
+    /// Makes the bio one of `range` of a folio that several bios share, and of nothing else.
+    /// [`None`] if it cannot take even this; the share is dropped then.
     ///
     /// # Safety
     ///
-    /// The folio must stay while the share lives, and `completion` must take the share with
-    /// [`EndedBio::take_share`].
-    pub(super) unsafe fn add_piece<T>(
-        &mut self,
+    /// The bio must be empty, and nothing be added to it. The folio must stay while the share
+    /// lives, and `completion` must take the share with [`EndedBio::take_share`].
+    pub(super) unsafe fn of_piece<T>(
+        mut self,
         folio: impl FnOnce(&T) -> &Folio,
         range: ByteRange,
         share: Arc<T>,
         completion: Completion,
-    ) -> Result<(), Arc<T>> {
+    ) -> Option<Self> {
         // SAFETY: The folio stays by the safety requirements.
         if !unsafe { self.add(folio(&share), range) } {
-            return Err(share);
+            return None;
         }
         let bio = self.as_raw();
-        // SAFETY: The bio is ours. INVARIANT: The share is there for the completion to take.
+        // SAFETY: The bio is ours. INVARIANT: The share is there for the completion to take, which
+        // has nothing else to end.
         unsafe {
             (*bio).bi_private = Arc::into_raw(share).cast_mut().cast();
             (*bio).bi_end_io = Some(completion);
         }
-        Ok(())
+        Some(self)
     }
 
     /// If the bio reaches over the end of its device, the bytes that are within. A device of

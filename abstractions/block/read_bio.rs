@@ -65,8 +65,8 @@ impl ReadIntent {
 /// # Invariants
 ///
 /// Every folio in the bio is a locked page-cache folio whose lock it owns, each added once, and
-/// what of it the bio does not read is zeroed; or it has a share of a `SplitRead`, and its folio
-/// belongs to that.
+/// what of it the bio does not read is zeroed; or it is that of a [`ReadPiece`].
+#[must_use = "its folios end as failed reads"]
 pub struct ReadBio<'d>(UnsubmittedBio<'d>);
 
 impl<'d> ReadBio<'d> {
@@ -88,17 +88,6 @@ impl<'d> ReadBio<'d> {
             intent,
             intent.gfp(folio.mapping_gfp()),
         )
-    }
-
-    /// The same for one vector, waiting for memory if there is none: the bio pool has some again
-    /// as soon as other bios end. The caller must hold no bio that was not submitted. [`None`] is
-    /// next to impossible. C: the `bio_alloc()` of `__bh_submit()`.
-    pub(super) fn new_waiting(
-        device: &'d BlockDevice,
-        sector: Sector,
-        intent: ReadIntent,
-    ) -> Option<Self> {
-        Self::allocate(device, sector, 1, intent, bindings::RUST_MPAGE_GFP_NOFS)
     }
 
     fn allocate(
@@ -154,18 +143,6 @@ impl<'d> ReadBio<'d> {
         }
     }
 
-    /// Adds a piece of a folio that several bios read. The bio must be empty and takes nothing
-    /// else; a bio that cannot take even this hands the share back.
-    pub(super) fn add_piece<'f>(
-        &mut self,
-        split: Arc<SplitRead<'f>>,
-        range: ByteRange,
-    ) -> Result<(), Arc<SplitRead<'f>>> {
-        // SAFETY: The split read owns the folio's lock while a share of it lives; `end_piece` takes
-        // the share, to which it is all the same how long its folio's inode is in use.
-        unsafe { self.0.add_piece(SplitRead::folio, range, split, end_piece) }
-    }
-
     /// Gives the bio to the block layer. A bio that reaches over the end of an odd-sized device is
     /// cut there and the rest of its folios zeroed.
     ///
@@ -198,6 +175,49 @@ impl<'d> ReadBio<'d> {
     }
 }
 
+/// A bio of one piece of a folio that several bios read. It is for nothing else, and so there is
+/// nothing that can be added to it.
+///
+/// # Invariants
+///
+/// The bio has a share of a `SplitRead`, to which its folio belongs, and no other folio.
+#[must_use = "the piece ends as a failed read"]
+pub(super) struct ReadPiece<'d>(ReadBio<'d>);
+
+impl<'d> ReadPiece<'d> {
+    /// Allocates a bio that reads `range` of the folio of `split` from `sector` of `device` on. If
+    /// there is no memory it waits: the bio pool has some again as soon as other bios end.
+    ///
+    /// [`None`] if there are no such sectors in the folio; for want of memory it is next to
+    /// impossible. C: the `bio_alloc()` of `__bh_submit()`.
+    pub(super) fn new<'f>(
+        device: &'d BlockDevice,
+        sector: Sector,
+        intent: ReadIntent,
+        split: Arc<SplitRead<'f>>,
+        range: ByteRange,
+    ) -> Option<Self> {
+        // A range of one folio is contiguous in memory and takes one vector.
+        let bio = ReadBio::new(device, sector, 1, intent, split.folio()).or_else(|| {
+            ReadBio::allocate(device, sector, 1, intent, bindings::RUST_MPAGE_GFP_NOFS)
+        })?;
+        // SAFETY:
+        // - the bio is empty, for it has been allocated just now, and nothing is added to it by the
+        //   invariants of `Self`;
+        // - the folio stays while a share of the split read lives, which owns its lock;
+        // - `end_piece` takes the share, to which it is all the same how long its folio's inode is
+        //   in use.
+        let bio = unsafe { bio.0.of_piece(SplitRead::folio, range, split, end_piece) };
+        // INVARIANT: As made.
+        bio.map(|bio| Self(ReadBio(bio)))
+    }
+
+    /// Gives the bio to the block layer, as [`ReadBio::submit`].
+    pub(super) fn submit(self) {
+        self.0.submit();
+    }
+}
+
 /// Completion of a bio of whole folios. C: `mpage_read_end_io()`.
 ///
 /// # Safety
@@ -216,11 +236,11 @@ unsafe extern "C" fn end_whole_folios(bio: *mut bindings::bio) {
 ///
 /// # Safety
 ///
-/// As for [`end_whole_folios`]; the bio must have a share of a [`SplitRead`].
+/// `bio` must be that of a [`ReadPiece`], and the block layer must be done with it.
 unsafe extern "C" fn end_piece(bio: *mut bindings::bio) {
     // SAFETY: By the safety requirements.
     let bio = unsafe { EndedBio::from_raw(bio) };
-    // SAFETY: By the safety requirements, and nobody else takes it.
+    // SAFETY: The share of a `ReadPiece` is one of a `SplitRead`, and nobody else takes it.
     let split = unsafe { bio.take_share::<SplitRead<'_>>() };
     if !bio.is_ok() {
         split.fail();

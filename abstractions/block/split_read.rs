@@ -11,8 +11,8 @@
 //! empty the bio pool and wait for itself.
 
 use super::{
+    read_bio::ReadPiece,
     BlockDevice,
-    ReadBio,
     ReadIntent,
     Sector, //
 };
@@ -154,6 +154,8 @@ impl<'f> SplitReader<'f> {
     /// whether there was memory for one, if need be after waiting: other pieces may be on their
     /// way, so there is no other way to read the folio. If there was none, or if there are no such
     /// sectors in the folio, it will not be uptodate.
+    ///
+    /// Whoever keeps a bio that was not submitted may wait for that one.
     pub fn read_piece(
         &mut self,
         device: &BlockDevice,
@@ -161,17 +163,11 @@ impl<'f> SplitReader<'f> {
         range: ByteRange,
         intent: ReadIntent,
     ) -> bool {
-        // A range of one folio is contiguous in memory and takes one vector.
-        let bio = ReadBio::new(device, sector, 1, intent, self.folio());
-        let Some(mut bio) = bio.or_else(|| ReadBio::new_waiting(device, sector, intent)) else {
+        let Some(piece) = ReadPiece::new(device, sector, intent, self.split.clone(), range) else {
             self.fail();
             return false;
         };
-        if bio.add_piece(self.split.clone(), range).is_err() {
-            self.fail();
-            return false;
-        }
-        bio.submit();
+        piece.submit();
         self.cover(range);
         true
     }

@@ -13,9 +13,9 @@
 //! Locks: the folio stays locked until all pieces are issued.
 
 use super::{
+    write_bio::WritePiece,
     BlockDevice,
-    Sector,
-    WriteBio, //
+    Sector, //
 };
 use crate::abstractions::{
     fs::InodeType,
@@ -187,15 +187,12 @@ impl<'w, I: InodeType> SplitWriter<'w, I> {
         if !self.folio.has_sectors(range) {
             return self.keep(EINVAL);
         }
-        // A range of one folio is contiguous in memory and takes one vector.
-        let Some(mut bio) = WriteBio::new(device, sector, 1, request) else {
+        let Some(piece) = WritePiece::new(device, sector, request, self.split.clone(), range)
+        else {
             return self.keep(ENOMEM);
         };
-        if bio.add_piece(self.split.clone(), range).is_err() {
-            return self.keep(ENOMEM);
-        }
         self.folio.clean(range);
-        bio.submit();
+        piece.submit();
     }
 
     /// A piece cannot be issued.

@@ -40,8 +40,9 @@ use kernel::sync::Arc;
 ///
 /// # Invariants
 ///
-/// Every folio in the bio is under writeback, whose end it owns, each added once; or it has a share
-/// of a `SplitWrite`, and the end belongs to that.
+/// Every folio in the bio is under writeback, whose end it owns, each added once; or it is that of
+/// a [`WritePiece`].
+#[must_use = "its folios end as failed writes"]
 pub struct WriteBio<'d>(UnsubmittedBio<'d>);
 
 impl<'d> WriteBio<'d> {
@@ -135,19 +136,6 @@ impl<'d> WriteBio<'d> {
         unsafe { bindings::rust_mpage_helper_bio_may_drop(self.0.as_raw(), folio.as_raw()) };
     }
 
-    /// Adds a piece of a folio that several bios write. The bio must be empty and takes nothing
-    /// else; a bio that cannot take even this hands the share back.
-    pub(super) fn add_piece(
-        &mut self,
-        split: Arc<SplitWrite>,
-        range: ByteRange,
-    ) -> Result<(), Arc<SplitWrite>> {
-        self.end_where_it_can_be_dropped(split.folio());
-        // SAFETY: The folio is under writeback while a share of the split write lives; `end_piece`
-        // takes the share.
-        unsafe { self.0.add_piece(SplitWrite::folio, range, split, end_piece) }
-    }
-
     /// Gives the bio to the block layer. A bio that reaches over the end of an odd-sized device is
     /// cut there, for there is nowhere to write the rest.
     ///
@@ -156,6 +144,47 @@ impl<'d> WriteBio<'d> {
         if let Some(keep) = self.0.bytes_within_device() {
             self.0.cut(keep);
         }
+        self.0.submit();
+    }
+}
+
+/// A bio of one piece of a folio that several bios write. It is for nothing else, and so there is
+/// nothing that can be added to it.
+///
+/// # Invariants
+///
+/// The bio has a share of a `SplitWrite`, to which the end of its folio's writeback belongs, and no
+/// other folio.
+#[must_use = "the piece ends as a failed write"]
+pub(super) struct WritePiece<'d>(WriteBio<'d>);
+
+impl<'d> WritePiece<'d> {
+    /// Allocates a bio that writes `range` of the folio of `split` to `sector` of `device`.
+    ///
+    /// [`None`] if there are no such sectors in the folio; for want of memory it is next to
+    /// impossible.
+    pub(super) fn new<I: InodeType>(
+        device: &'d BlockDevice,
+        sector: Sector,
+        request: &WritebackControl<'_, I>,
+        split: Arc<SplitWrite>,
+        range: ByteRange,
+    ) -> Option<Self> {
+        // A range of one folio is contiguous in memory and takes one vector.
+        let mut bio = WriteBio::new(device, sector, 1, request)?;
+        bio.end_where_it_can_be_dropped(split.folio());
+        // SAFETY:
+        // - the bio is empty, for it has been allocated just now, and nothing is added to it by the
+        //   invariants of `Self`;
+        // - the folio stays while a share of the split write lives: it is under writeback;
+        // - `end_piece` takes the share.
+        let bio = unsafe { bio.0.of_piece(SplitWrite::folio, range, split, end_piece) };
+        // INVARIANT: As made.
+        bio.map(|bio| Self(WriteBio(bio)))
+    }
+
+    /// Gives the bio to the block layer, as [`WriteBio::submit`].
+    pub(super) fn submit(self) {
         self.0.submit();
     }
 }
@@ -180,11 +209,11 @@ unsafe extern "C" fn end_whole_folios(bio: *mut bindings::bio) {
 ///
 /// # Safety
 ///
-/// As for [`end_whole_folios`]; the bio must have a share of a [`SplitWrite`].
+/// `bio` must be that of a [`WritePiece`], and the block layer must be done with it.
 unsafe extern "C" fn end_piece(bio: *mut bindings::bio) {
     // SAFETY: By the safety requirements.
     let bio = unsafe { EndedBio::from_raw(bio) };
-    // SAFETY: By the safety requirements, and nobody else takes it.
+    // SAFETY: The share of a `WritePiece` is one of a `SplitWrite`, and nobody else takes it.
     let split = unsafe { bio.take_share::<SplitWrite>() };
     if let Err(error) = bio.result() {
         split.fail(error);
