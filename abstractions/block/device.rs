@@ -5,7 +5,10 @@
 //! C header: [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h)
 
 use crate::bindings;
-use core::ptr;
+use core::{
+    ops::Range,
+    ptr, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -24,18 +27,19 @@ impl Sector {
     /// Base-2 logarithm of a sector's size in bytes.
     pub const SHIFT: u32 = bindings::SECTOR_SHIFT;
 
-    /// The first sector of a block of `1 << block_bits` bytes, which are at least a sector's.
-    /// `None` if no device can have it.
+    /// The first sector of a block of `1 << block_bits` bytes. `None` if no device can have it, or
+    /// blocks are smaller than sectors.
     #[inline(always)]
     pub(crate) fn of_block(block: u64, block_bits: u32) -> Option<Self> {
-        let shift = block_bits - Self::SHIFT;
-        let sector = block << shift;
+        let shift = block_bits.checked_sub(Self::SHIFT)?;
+        let sector = block.checked_shl(shift)?;
         (sector >> shift == block).then_some(Self(sector))
     }
 
-    /// The sector that starts `bytes` bytes after this one; `bytes` is a multiple of 512.
+    /// The sector that is behind so many whole sectors' bytes from this one on; what is less than a
+    /// sector of them does not count.
     #[inline(always)]
-    pub fn advanced_by(self, bytes: u32) -> Self {
+    pub(super) fn advanced_by(self, bytes: u32) -> Self {
         Self(self.0.wrapping_add(u64::from(bytes >> Self::SHIFT)))
     }
 }
@@ -107,11 +111,23 @@ impl BlockDevice {
 
     /// Forgets what the device's own cache has of `len` blocks from `first` on, for they are a
     /// file's now: a buffer that was dirty when they belonged to somebody else must not be written
-    /// over the file. Waits for writes on their way. Blocks have the size that the device's cache
-    /// is used with. C: `clean_bdev_aliases()`.
-    pub fn forget_cached(&self, first: u64, len: u32) {
+    /// over the file. Waits for writes on their way. Blocks have `1 << block_bits` bytes; of larger
+    /// ones of the cache only those are forgotten that are the file's as a whole.
+    /// C: `clean_bdev_aliases()`.
+    pub(crate) fn forget_cached(&self, first: u64, len: u32, block_bits: u32) {
+        let Some(blocks) = cached_blocks(first, len, block_bits, self.cache_bits()) else {
+            return;
+        };
+        let len = blocks.end - blocks.start;
         // SAFETY: The device is valid by the type invariants. May sleep, as callers may.
-        unsafe { bindings::clean_bdev_aliases(self.as_raw(), first, u64::from(len)) };
+        unsafe { bindings::clean_bdev_aliases(self.as_raw(), blocks.start, len) };
+    }
+
+    /// Base-2 logarithm of the size of blocks that the device's own cache has.
+    fn cache_bits(&self) -> u32 {
+        // SAFETY: The device is valid and open by the type invariants, and so has its page cache,
+        // with an inode.
+        u32::from(unsafe { (*(*(*self.as_raw()).bd_mapping).host).i_blkbits })
     }
 
     /// Starts the write of a block of `1 << block_bits` bytes if the device's cache has it, dirty.
@@ -156,7 +172,8 @@ impl WriteErrors {
         now != self.0.load(Relaxed)
     }
 
-    /// All that there were are seen. One caller at a time. C: `errseq_check_and_advance()`.
+    /// All that there were are seen. With several callers at a time some that have been seen may be
+    /// new once more, but none is passed over. C: `errseq_check_and_advance()`.
     pub(in crate::abstractions) fn advance(&self, device: &BlockDevice) {
         let mut since = self.0.load(Relaxed);
         // SAFETY: Both places are valid, and the second is ours.
@@ -173,3 +190,52 @@ impl PartialEq for BlockDevice {
 }
 
 impl Eq for BlockDevice {}
+
+/// Which blocks of `1 << cache_bits` bytes are in `len` blocks of `1 << block_bits` bytes from
+/// `first` on, as a whole. [`None`] if none are, or no device has them.
+fn cached_blocks(first: u64, len: u32, block_bits: u32, cache_bits: u32) -> Option<Range<u64>> {
+    let end = first.checked_add(len.into())?;
+    if block_bits == cache_bits {
+        return Some(first..end);
+    }
+    let block = 1u64.checked_shl(block_bits)?;
+    let cached = 1u64.checked_shl(cache_bits)?;
+    let start = first.checked_mul(block)?.div_ceil(cached);
+    let end = end.checked_mul(block)? / cached;
+    (start < end).then_some(start..end)
+}
+
+#[kernel::macros::kunit_tests(rust_mpage_device)]
+mod tests {
+    use super::{
+        cached_blocks,
+        Sector, //
+    };
+
+    #[test]
+    fn a_block_that_no_device_has_has_no_sector() {
+        let sector = |block, bits| Sector::of_block(block, bits).map(|sector| sector.0);
+        assert_eq!(sector(3, 9), Some(3));
+        assert_eq!(sector(3, 12), Some(24));
+        assert_eq!(sector(u64::MAX >> 3, 12), Some(u64::MAX - 7));
+        assert_eq!(sector(1 << 61, 12), None);
+        assert_eq!(sector(3, 8), None);
+        assert_eq!(sector(0, 0), None);
+        assert_eq!(sector(1, 73), None);
+    }
+
+    #[test]
+    fn blocks_are_forgotten_in_the_size_that_the_cache_has() {
+        assert_eq!(cached_blocks(5, 3, 12, 12), Some(5..8));
+        assert_eq!(cached_blocks(5, 3, 12, 10), Some(20..32));
+        assert_eq!(cached_blocks(4, 8, 10, 12), Some(1..3));
+    }
+
+    #[test]
+    fn what_is_another_file_s_in_part_is_not_forgotten() {
+        assert_eq!(cached_blocks(5, 8, 10, 12), Some(2..3));
+        assert_eq!(cached_blocks(5, 3, 10, 12), None);
+        assert_eq!(cached_blocks(u64::MAX, 3, 12, 12), None);
+        assert_eq!(cached_blocks(1 << 60, 3, 12, 10), None);
+    }
+}

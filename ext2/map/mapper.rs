@@ -85,7 +85,7 @@ impl BlockMapper for Mapper {
         if blocks.count > max.0 {
             if blocks.is_new {
                 let rest = u64::from(blocks.first) + u64::from(max.0);
-                inode.device().forget_cached(rest, blocks.count - max.0);
+                inode.forget_cached_blocks(rest, blocks.count - max.0);
             }
             blocks.count = max.0;
         }

@@ -215,7 +215,10 @@ fn give<'i, B: Backer>(
     let at = file_block(inode, folio, within.start);
     let max = BlockCount(within.len() as u32);
     match without_fs_reclaim(|| B::back(inode, at, max))? {
-        Backed::Mapped(mapping) => Run::given(&mapping, within).map(Given::Run),
+        Backed::Mapped(mapping) => {
+            let run = Run::given(&mapping, within, plain(inode).block_bits());
+            run.map(Given::Run)
+        }
         Backed::Promised(_, BlockCount(0)) => Err(EIO),
         Backed::Promised(promise, blocks) => {
             let end = within.end.min(within.start.saturating_add(blocks.0));
@@ -311,16 +314,16 @@ struct Run<'i> {
 }
 
 impl<'i> Run<'i> {
-    /// The blocks of `within` from the first on, which are the file's.
+    /// The blocks of `within` from the first on, of `1 << bits` bytes, which are the file's.
     ///
     /// # Errors
     ///
     /// `EIO` if the answer makes no sense.
-    fn given(mapping: &Mapping<&'i BlockDevice>, within: Range<u32>) -> Result<Self> {
+    fn given(mapping: &Mapping<&'i BlockDevice>, within: Range<u32>, bits: u32) -> Result<Self> {
         let run = Self::of(mapping, within)?.ok_or(EIO)?;
         if run.backing == Backing::Fresh {
-            run.device
-                .forget_cached(run.start.0, run.blocks.len() as u32);
+            let blocks = run.blocks.len() as u32;
+            run.device.forget_cached(run.start.0, blocks, bits);
         }
         Ok(run)
     }

@@ -178,7 +178,10 @@ impl<'i, M: MapSource> Writer<'i, M> {
         without_fs_reclaim(|| {
             let error = match self.sink.inode.start_change() {
                 Some(_unfrozen) => match self.mapper.map_for_write(self.inode, folio, at, max) {
-                    Ok(mapping) => return Ok(forget_cached(mapping, max).into()),
+                    Ok(mapping) => {
+                        forget_cached(&mapping, max, self.sink.block_bits);
+                        return Ok(mapping.into());
+                    }
                     Err(error) if may_pass(error) && self.finds_others(folio) => error,
                     Err(error) => return Err(error),
                 },
@@ -468,10 +471,9 @@ impl<'i, M: MapSource> Writer<'i, M> {
 
 /// Keeps what the device's cache has of fresh blocks from being written over them; `max` were asked
 /// for.
-fn forget_cached(mapping: Mapping<&BlockDevice>, max: BlockCount) -> Mapping<&BlockDevice> {
+fn forget_cached(mapping: &Mapping<&BlockDevice>, max: BlockCount, block_bits: u32) {
     if let (true, Extent::Mapped { device, start }) = (mapping.is_new(), mapping.extent()) {
         // What is behind the question is not used, and somebody else's.
-        device.forget_cached(start.0, mapping.len().0.min(max.0));
+        device.forget_cached(start.0, mapping.len().0.min(max.0), block_bits);
     }
-    mapping
 }

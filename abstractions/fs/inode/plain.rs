@@ -107,6 +107,14 @@ impl Inode {
         unsafe { (*self.as_raw()).i_ino }
     }
 
+    /// Forgets what the device's own cache has of `len` blocks of the filesystem from `first` on,
+    /// for they are a file's now: a buffer that was dirty when they belonged to somebody else must
+    /// not be written over the file. Writing does so itself with blocks that are new.
+    /// C: `clean_bdev_aliases()`.
+    pub fn forget_cached_blocks(&self, first: u64, len: u32) {
+        self.device().forget_cached(first, len, self.block_bits());
+    }
+
     /// The device of the filesystem that the inode belongs to.
     #[inline(always)]
     pub fn device(&self) -> &BlockDevice {
