@@ -227,9 +227,10 @@ pub(super) struct WritePlan<'w, D> {
 
 impl<'w, D: Copy + PartialEq> WritePlan<'w, D> {
     /// Plans a folio whose first file block is `first` and of whose blocks `file_blocks` belong to
-    /// the file. The window must be new: what the mapper said of an earlier folio may not be true
+    /// the file. What the mapper said before is forgotten: of an earlier folio it may not be true
     /// any more, for this folio's lock did not keep truncation away from its blocks.
     pub(super) fn new(window: &'w mut Window<D>, first: u64, file_blocks: u32) -> Self {
+        window.cached = None;
         let end = first + u64::from(file_blocks);
         Self {
             plan: FolioPlan::new(window, first..end, end),

@@ -16,10 +16,12 @@ mod tests {
         mpage::{
             mapping::{
                 BlockCount,
+                LogicalBlock,
                 Mapping,
                 PhysicalBlock, //
             },
             window::{
+                Placed,
                 Run,
                 Span,
                 Window, //
@@ -230,6 +232,20 @@ mod tests {
         assert_eq!(first, Some(run(0, 4, 70)));
         assert_eq!(asked, Some((8, 4)));
         assert_eq!(plan.next::<Mapping<u8>>(|_, _| Err(EIO))?, None);
+        Ok(())
+    }
+
+    /// Its blocks may have been another file's since, for no lock of this folio kept them.
+    #[test]
+    fn an_answer_for_an_earlier_folio_is_not_used() -> Result {
+        let mut window = Window::new(1 << 20, 10);
+        window.cached = Some(Placed {
+            start: LogicalBlock(6),
+            mapping: Mapping::mapped(1, PhysicalBlock(33), BlockCount(6)),
+        });
+        let mut plan = WritePlan::new(&mut window, 8, 4);
+        let first = plan.next(|_, max| Ok(Mapping::mapped(1, PhysicalBlock(70), max)))?;
+        assert_eq!(first, Some(run(0, 4, 70)));
         Ok(())
     }
 
