@@ -205,9 +205,14 @@ impl<'a> BlockBits<'a> {
     }
 
     /// Makes blocks valid and dirty, if the one behind them is there, and is not valid; and if all
-    /// of them are in one word. Whether it did. The caller has the folio's lock.
+    /// of them are in one word. Whether it did.
+    ///
+    /// # Safety
+    ///
+    /// The caller must have the folio's lock: words of valid bits alone are changed with that only,
+    /// and a bit that is lost would be one of a block that is dirty, and so is valid.
     #[inline(always)]
-    pub(super) fn fill(&self, range: &Range<u32>) -> bool {
+    pub(super) unsafe fn fill(&self, range: &Range<u32>) -> bool {
         let (start, end) = (range.start, range.end);
         if start >= end || end >= self.blocks || start / 64 != end / 64 {
             return false;
@@ -392,7 +397,8 @@ mod tests {
                     let range = range.start..range.end.min(range.start + 3);
                     let next_is_free =
                         range.end < blocks && !valid.get(range.end as usize).unwrap_or(&true);
-                    let filled = bits.fill(&range);
+                    // SAFETY: There is no folio, and nobody else has the words.
+                    let filled = unsafe { bits.fill(&range) };
                     if filled && (range.is_empty() || !next_is_free) {
                         return Ok(false);
                     }

@@ -376,7 +376,8 @@ impl FolioBlocks<'_> {
             // Of what is in memory some is written anew.
             Some(bits) if folio.is_uptodate() => bits.set_dirty(range),
             // A folio that is filled block after block, and is not full yet.
-            Some(bits) if bits.fill(&range) => {}
+            // SAFETY: The folio is locked by the type invariants.
+            Some(bits) if unsafe { bits.fill(&range) } => {}
             _ => {
                 self.mark_valid(range.clone());
                 self.mark_dirty(range);
