@@ -214,6 +214,7 @@ impl Folio {
 ///
 /// The folio is locked and this value owns the lock, which also keeps the folio in its mapping. The
 /// mapping's host is an inode of `I` that is in use for `'f`.
+#[must_use = "the folio is unlocked as it is"]
 pub struct LockedFolio<'f, I>(NonNull<bindings::folio>, PhantomData<&'f I>);
 
 // SAFETY: A folio's lock may be released by another task or in interrupt context.
@@ -340,6 +341,7 @@ impl<I> Drop for LockedFolio<'_, I> {
 /// # Invariants
 ///
 /// Owns a reference to a valid folio, which need not be in a mapping any more.
+#[must_use = "the reference is given back"]
 pub struct WatchedFolio(NonNull<bindings::folio>);
 
 impl WatchedFolio {

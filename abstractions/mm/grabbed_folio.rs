@@ -66,6 +66,7 @@ fn mapping_of<I: InodeType>(inode: &ExclusiveInode<'_, I>) -> Result<*mut bindin
 ///
 /// The folio is locked and in its mapping; lock and a reference are the value's. The mapping's host
 /// is an inode of `I` that is an [`ExclusiveInode`] for `'i`.
+#[must_use = "the folio is unlocked"]
 pub struct GrabbedFolio<'i, I>(NonNull<bindings::folio>, PhantomData<&'i I>);
 
 impl<'i, I: InodeType> GrabbedFolio<'i, I> {
@@ -231,10 +232,13 @@ impl<I> Drop for GrabbedFolio<'_, I> {
     /// Unlocks the folio and puts it.
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: The lock is ours by the type invariants.
-        unsafe { bindings::folio_unlock(self.0.as_ptr()) };
-        // SAFETY: The reference is ours by the type invariants.
-        unsafe { bindings::rust_mpage_helper_folio_put(self.0.as_ptr()) };
+        // SAFETY:
+        // - the lock is ours to release by the type invariants;
+        // - so is the reference, which has kept the folio until here.
+        unsafe {
+            bindings::folio_unlock(self.0.as_ptr());
+            bindings::rust_mpage_helper_folio_put(self.0.as_ptr());
+        }
     }
 }
 
@@ -244,6 +248,7 @@ impl<I> Drop for GrabbedFolio<'_, I> {
 ///
 /// In the blocks of the folio that `len` bytes at file position `pos` touch, what these do not
 /// cover is valid; and the blocks have places on the disk, which buffers know.
+#[must_use = "nothing is written to it"]
 pub(crate) struct ReadyFolio<'i, I> {
     folio: GrabbedFolio<'i, I>,
     pos: u64,
@@ -287,6 +292,7 @@ impl<'i, I: InodeType> ReadyFolio<'i, I> {
 }
 
 /// The folios of a write that has begun.
+#[must_use = "the write does not take place"]
 pub struct BegunWrite<'i, I> {
     /// Where the data goes.
     pub(crate) folio: ReadyFolio<'i, I>,
@@ -312,6 +318,7 @@ impl<I> BegunWrite<'_, I> {
 /// # Invariants
 ///
 /// `copied` bytes of the ready range have been written.
+#[must_use = "what has been written does not count"]
 pub struct EndedWrite<'i, I> {
     folio: ReadyFolio<'i, I>,
     old_end: Option<GrabbedFolio<'i, I>>,

@@ -23,6 +23,7 @@ mod spare_objects;
 mod taken_dirty;
 mod write_folio;
 mod writeback;
+mod writing_folio;
 
 pub use self::buffer_states::{
     BufferState,
@@ -85,12 +86,10 @@ pub use self::write_folio::{
     FileWrites,
     WriteFolio, //
 };
+pub(super) use self::writeback::StartedFolio;
 pub use self::writeback::{
     DirtyFolio,
     WritebackControl,
     WritebackReason, //
 };
-pub(super) use self::writeback::{
-    StartedFolio,
-    WritingFolio, //
-};
+pub(super) use self::writing_folio::WritingFolio;

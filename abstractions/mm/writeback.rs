@@ -20,7 +20,8 @@ use super::{
     ByteRange,
     Folio,
     FolioBlocks,
-    GetBlockFn, //
+    GetBlockFn,
+    WritingFolio, //
 };
 use crate::{
     abstractions::fs::{
@@ -40,10 +41,7 @@ use core::{
 };
 use kernel::{
     error::{
-        code::{
-            EINVAL,
-            EIO, //
-        },
+        code::EINVAL,
         to_result,
         Error,
         Result, //
@@ -88,7 +86,10 @@ impl<'a, I: InodeType> WritebackControl<'a, I> {
         wbc: *mut bindings::writeback_control,
     ) -> Self {
         // INVARIANT: By the safety requirements.
-        // SAFETY: The VFS passes valid pointers, and the host of the mapping is in use.
+        // SAFETY:
+        // - valid pointers are not at address 0, and such are the arguments of `writepages`;
+        // - the mapping has a host, which is in use while it is written, for `'a`, and an `I` by
+        //   the safety requirements.
         unsafe {
             Self {
                 wbc: NonNull::new_unchecked(wbc),
@@ -382,6 +383,7 @@ impl<I> Drop for DirtyFolio<'_, I> {
 /// - It is under writeback, which somebody else ends, at any time.
 /// - `wbc` is the request that picked it, and the mapping's host an inode of `I` that is in use,
 ///   for `'w`.
+#[must_use = "the folio is unlocked"]
 pub(in crate::abstractions) struct StartedFolio<'w, I> {
     folio: NonNull<bindings::folio>,
     wbc: NonNull<bindings::writeback_control>,
@@ -438,63 +440,5 @@ impl<I> Drop for StartedFolio<'_, I> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the lock is ours to release.
         unsafe { bindings::folio_unlock(self.folio.as_ptr()) };
-    }
-}
-
-/// A folio that is under writeback.
-///
-/// # Invariants
-///
-/// The folio is under writeback, which also keeps it in its mapping, and this value owns the end
-/// of that.
-pub(in crate::abstractions) struct WritingFolio(NonNull<bindings::folio>);
-
-// SAFETY: Writeback may be ended by anybody, in any context.
-unsafe impl Send for WritingFolio {}
-// SAFETY: A shared reference allows what `Folio` allows.
-unsafe impl Sync for WritingFolio {}
-
-impl WritingFolio {
-    /// Takes over the duty to end the writeback of a folio.
-    ///
-    /// # Safety
-    ///
-    /// The folio must be under writeback, and nobody else may end that.
-    pub(in crate::abstractions) unsafe fn from_raw(folio: *mut bindings::folio) -> Self {
-        // SAFETY: A valid folio is not at address 0. INVARIANT: By the safety requirements.
-        Self(unsafe { NonNull::new_unchecked(folio) })
-    }
-
-    /// Ends the writeback, and records an error for the file if it has failed.
-    /// C: `folio_end_writeback()`.
-    pub(in crate::abstractions) fn end(self, result: Result) {
-        let folio = ManuallyDrop::new(self).0.as_ptr();
-        if let Err(error) = result {
-            // SAFETY: The folio is in its mapping by the type invariants.
-            unsafe {
-                let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
-                bindings::rust_mpage_helper_mapping_set_error(mapping, error.to_errno());
-            }
-        }
-        // SAFETY: The end is ours by the type invariants.
-        unsafe { bindings::folio_end_writeback(folio) };
-    }
-}
-
-impl Deref for WritingFolio {
-    type Target = Folio;
-
-    #[inline(always)]
-    fn deref(&self) -> &Folio {
-        // SAFETY: By the type invariants the folio stays in its mapping.
-        unsafe { Folio::from_raw(self.0.as_ptr()) }
-    }
-}
-
-impl Drop for WritingFolio {
-    /// Nobody has written the folio.
-    fn drop(&mut self) {
-        // SAFETY: The duty of `self`, which is going away, passes to the new value.
-        unsafe { Self::from_raw(self.0.as_ptr()) }.end(Err(EIO));
     }
 }

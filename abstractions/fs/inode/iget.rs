@@ -29,6 +29,7 @@ use core::{
 use kernel::prelude::*;
 
 /// An inode from the inode cache.
+#[must_use = "the inode is given back, or given up"]
 pub enum Iget<'m, T: FileSystem> {
     /// It has been read before.
     Cached(InodeRef<'m, T>),
