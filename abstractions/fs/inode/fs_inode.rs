@@ -106,8 +106,12 @@ impl<T: FileSystem> FsInode<T> {
     pub(in crate::abstractions::fs) unsafe fn from_evicted<'a>(
         inode: *mut bindings::inode,
     ) -> Option<&'a Self> {
-        // SAFETY: By the safety requirements; the flag is not written any more. With its data
-        // initialised, the type invariants hold.
+        // SAFETY:
+        // - the inode comes from `T`'s cache by the safety requirements, and so is that of a slot;
+        // - who evicts it is the only one to look at the flag, which is not written any more;
+        // - `is_bad_inode()` reads a field of a valid inode;
+        // - with its data initialised, the type invariants hold, for as long as it is being
+        //   evicted.
         unsafe {
             if (*Slot::<T>::of(inode)).initialised && !bindings::is_bad_inode(inode) {
                 Some(Self::from_raw(inode))
@@ -115,6 +119,20 @@ impl<T: FileSystem> FsInode<T> {
                 None
             }
         }
+    }
+
+    /// The inode of a dentry.
+    ///
+    /// # Safety
+    ///
+    /// For `'a`, `dentry` must be a positive dentry of a mounted filesystem of `T`.
+    pub(in crate::abstractions::fs) unsafe fn of_dentry<'a>(
+        dentry: *mut bindings::dentry,
+    ) -> &'a Self {
+        // SAFETY:
+        // - the dentry is valid by the safety requirements, and keeps its inode in use;
+        // - an inode that a dentry has is filled, and so the type invariants hold.
+        unsafe { Self::from_raw((*dentry).d_inode) }
     }
 
     pub(in crate::abstractions::fs) fn mapping(&self) -> *mut bindings::address_space {

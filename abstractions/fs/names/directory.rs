@@ -314,19 +314,23 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
         dentry: *mut bindings::dentry,
         _flags: c_uint,
     ) -> *mut bindings::dentry {
-        // SAFETY: By the safety requirements; the name of a dentry in lookup does not change.
-        let (dir, name, sb) = unsafe {
+        // SAFETY:
+        // - the VFS has a dentry of the directory, so it is in use, and one of the table's
+        //   filesystem;
+        // - the VFS holds its lock, at least shared, for the call;
+        // - the name of a dentry in lookup does not change.
+        let (dir, name) = unsafe {
             (
                 LockedDirectory::new(FsInode::from_raw(dir)),
                 name_of(dentry),
-                (*dir).i_sb,
             )
         };
+        let sb = dir.inode().super_block().as_raw();
         let found = D::lookup(dir, name);
         match found.and_then(|found| found.map(|inode| inode.into_raw_on(sb)).transpose()) {
             Ok(inode) => {
                 let inode = inode.unwrap_or(ptr::null_mut());
-                // SAFETY: The reference is passed on, also if this fails.
+                // SAFETY: The dentry is in lookup; the reference is passed on, also if this fails.
                 unsafe { bindings::d_splice_alias(inode, dentry) }
             }
             Err(error) => error.to_ptr(),
@@ -341,7 +345,9 @@ impl<D: DirectoryOperations> DirectoryVTable<D> {
         file: *mut bindings::file,
         context: *mut bindings::dir_context,
     ) -> c_int {
-        // SAFETY: The file's inode is a directory with this table, locked by the caller.
+        // SAFETY:
+        // - an open file keeps its inode, which is a directory of the table's filesystem;
+        // - the VFS holds its lock, at least shared, for the call.
         let dir = unsafe { LockedDirectory::new(FsInode::from_raw((*file).f_inode)) };
         // INVARIANT: The context is the caller's, for this call.
         let mut reader = DirectoryReader {

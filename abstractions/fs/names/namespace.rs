@@ -147,23 +147,87 @@ impl<T: FileSystem> CreatedInode<'_, T> {
         // SAFETY: It is a directory that nobody else uses, and `self` is borrowed for as long.
         Ok(unsafe { ExclusiveDirectory::new(self) })
     }
+}
 
-    /// Gives the inode, which is of the mount `sb` and of the type in `mode`, to `dentry`.
-    /// C: `d_instantiate_new()`.
-    ///
+/// An entry that is to be made in a directory.
+///
+/// # Invariants
+///
+/// `dentry` is a negative dentry in `dir`, whose name is `name`, for `'a`.
+struct NewEntry<'a, T> {
+    dir: ExclusiveDirectory<'a, T>,
+    name: &'a [u8],
+    dentry: *mut bindings::dentry,
+}
+
+impl<'a, T: FileSystem> NewEntry<'a, T> {
     /// # Safety
     ///
-    /// `dentry` must be a negative dentry whose directory is locked exclusively.
-    unsafe fn instantiate(
-        self,
-        sb: *mut bindings::super_block,
-        dentry: *mut bindings::dentry,
+    /// For `'a`, the arguments must be those of an operation of the VFS that makes an entry:
+    /// a directory of `T` that is locked exclusively and for which there is no other
+    /// [`ExclusiveDirectory`], and a negative dentry in it.
+    unsafe fn from_raw(dir: *mut bindings::inode, dentry: *mut bindings::dentry) -> Self {
+        // SAFETY: The safety requirements are the same but for what the dentry is.
+        let (dir, name) = unsafe { place(dir, dentry) };
+        // INVARIANT: By the safety requirements.
+        Self { dir, name, dentry }
+    }
+
+    /// Has `make` make a file of the type in `mode`, and gives it the entry.
+    /// C: `d_instantiate_new()`.
+    fn make(
+        mut self,
         mode: u16,
+        make: impl FnOnce(&mut ExclusiveDirectory<'a, T>, &[u8]) -> Result<CreatedInode<'a, T>>,
     ) -> Result {
-        let inode = self.into_raw_on(sb, mode)?;
-        // SAFETY: The inode has I_NEW, and the reference is passed on.
-        unsafe { bindings::d_instantiate_new(dentry, inode) };
+        self.dir.inode().initialize_quota()?;
+        let inode = make(&mut self.dir, self.name)?;
+        let inode = inode.into_raw_on(self.dir.super_block().as_raw(), mode)?;
+        // SAFETY:
+        // - the dentry is negative by the type invariants;
+        // - the inode has I_NEW, and its reference is passed on, as `into_raw_on` says.
+        unsafe { bindings::d_instantiate_new(self.dentry, inode) };
         Ok(())
+    }
+
+    /// Has `link` make one more name of a file, and gives that the entry. C: `d_instantiate()`.
+    fn link(
+        mut self,
+        inode: HeldInode<'_, T>,
+        link: impl FnOnce(&mut ExclusiveDirectory<'a, T>, &[u8], HeldInode<'_, T>) -> Result,
+    ) -> Result {
+        self.dir.inode().initialize_quota()?;
+        link(&mut self.dir, self.name, inode)?;
+        // SAFETY:
+        // - the inode is in use, so one more reference may be taken, which is passed on;
+        // - the dentry is negative by the type invariants.
+        unsafe {
+            bindings::ihold(inode.as_raw());
+            bindings::d_instantiate(self.dentry, inode.as_raw());
+        }
+        Ok(())
+    }
+}
+
+/// The directory and the name of an entry in it.
+///
+/// # Safety
+///
+/// For `'a`, `dir` must be a directory of `T` that is locked exclusively and for which there is no
+/// other [`ExclusiveDirectory`], and `dentry` a dentry in it.
+unsafe fn place<'a, T: FileSystem>(
+    dir: *mut bindings::inode,
+    dentry: *mut bindings::dentry,
+) -> (ExclusiveDirectory<'a, T>, &'a [u8]) {
+    // SAFETY:
+    // - a directory that is locked is in use, and one of `T`, locked exclusively and for nobody
+    //   else, by the safety requirements;
+    // - the dentry is valid, and the lock of its directory keeps its name as it is.
+    unsafe {
+        (
+            ExclusiveDirectory::new(FsInode::from_raw(dir)),
+            directory::name_of(dentry),
+        )
     }
 }
 
@@ -198,25 +262,6 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             ..DirectoryVTable::<D>::FILE
         };
 
-    /// The directory and the name of an entry in it.
-    ///
-    /// # Safety
-    ///
-    /// For `'a`, `dir` must be a directory with this table that is locked exclusively and for which
-    /// there is no other [`ExclusiveDirectory`], and `dentry` a dentry in it.
-    unsafe fn place<'a>(
-        dir: *mut bindings::inode,
-        dentry: *mut bindings::dentry,
-    ) -> (ExclusiveDirectory<'a, D::FileSystem>, &'a [u8]) {
-        // SAFETY: By the safety requirements. The lock of the directory keeps the name as it is.
-        unsafe {
-            (
-                ExclusiveDirectory::new(FsInode::from_raw(dir)),
-                directory::name_of(dentry),
-            )
-        }
-    }
-
     /// # Safety
     ///
     /// Called by the VFS for a directory with this table, locked exclusively, with a negative
@@ -227,15 +272,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         dentry: *mut bindings::dentry,
         mode: bindings::umode_t,
     ) -> *mut bindings::dentry {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name) = unsafe { Self::place(dir, dentry) };
+        // SAFETY: The VFS calls this for a directory of the table's filesystem to make an entry.
+        let entry = unsafe { NewEntry::from_raw(dir, dentry) };
         let mode = mode | bindings::S_IFDIR as u16;
-        let initialized = dir.inode().initialize_quota();
-        let made = initialized.and_then(|()| D::mkdir(&mut dir, name, mode));
-        // SAFETY: By the safety requirements.
-        match made.and_then(|inode| unsafe {
-            inode.instantiate(dir.super_block().as_raw(), dentry, mode)
-        }) {
+        match entry.make(mode, |dir, name| D::mkdir(dir, name, mode)) {
             Ok(()) => ptr::null_mut(),
             Err(error) => error.to_ptr(),
         }
@@ -251,13 +291,12 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         mode: bindings::umode_t,
         device: bindings::dev_t,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name) = unsafe { Self::place(dir, dentry) };
+        // SAFETY: The VFS calls this for a directory of the table's filesystem to make an entry.
+        let entry = unsafe { NewEntry::from_raw(dir, dentry) };
+        let device = DeviceNumber::from_raw(device);
         from_result(|| {
-            dir.inode().initialize_quota()?;
-            let inode = D::mknod(&mut dir, name, mode, DeviceNumber::from_raw(device))?;
-            // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
+            let made = entry.make(mode, |dir, name| D::mknod(dir, name, mode, device));
+            made.map(|()| 0)
         })
     }
 
@@ -270,19 +309,19 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         dentry: *mut bindings::dentry,
         target: *const c_char,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name, target) = unsafe {
-            let (dir, name) = Self::place(dir, dentry);
-            (dir, name, CStr::from_char_ptr(target))
+        // SAFETY:
+        // - the VFS calls this for a directory of the table's filesystem to make an entry;
+        // - the target ends with a NUL, and is the caller's until this returns.
+        let (entry, target) = unsafe {
+            (
+                NewEntry::from_raw(dir, dentry),
+                CStr::from_char_ptr(target).to_bytes(),
+            )
         };
+        let mode = bindings::S_IFLNK as u16;
         from_result(|| {
-            dir.inode().initialize_quota()?;
-            let inode = D::symlink(&mut dir, name, target.to_bytes())?;
-            // SAFETY: By the safety requirements.
-            unsafe {
-                inode.instantiate(dir.super_block().as_raw(), dentry, bindings::S_IFLNK as u16)
-            }
-            .map(|()| 0)
+            let made = entry.make(mode, |dir, name| D::symlink(dir, name, target));
+            made.map(|()| 0)
         })
     }
 
@@ -296,8 +335,10 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         file: *mut bindings::file,
         mode: bindings::umode_t,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (dir, sb) = unsafe { (FsInode::from_raw(dir), (*dir).i_sb) };
+        // SAFETY: The VFS has a dentry of the directory, so it is in use, and one of the table's
+        // filesystem.
+        let dir = unsafe { FsInode::from_raw(dir) };
+        let sb = dir.super_block().as_raw();
         let mode = mode | bindings::S_IFREG as u16;
         let made = D::tmpfile(dir, mode).and_then(|inode| match inode.nlink() {
             // d_tmpfile() takes one.
@@ -305,8 +346,11 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
             _ => inode.into_raw_on(sb, mode),
         });
         match made {
-            // SAFETY: The file is the caller's. The inode has I_NEW until here, and the reference
-            // is passed on to the file's dentry.
+            // SAFETY:
+            // - the file is being opened, and its dentry negative, by the safety requirements;
+            // - the inode's reference is passed on to the dentry, and it has a link, as tested;
+            // - it has I_NEW until here, as `into_raw_on` says;
+            // - what is being opened has its dentry now, so the open may be finished.
             Ok(inode) => unsafe {
                 bindings::d_tmpfile(file, inode);
                 bindings::unlock_new_inode(inode);
@@ -324,24 +368,17 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         dir: *mut bindings::inode,
         dentry: *mut bindings::dentry,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name, raw) = unsafe {
-            let (dir, name) = Self::place(dir, dentry);
-            (dir, name, (*old_dentry).d_inode)
+        // SAFETY:
+        // - the VFS calls this for a directory of the table's filesystem to make an entry;
+        // - the old dentry is positive, of the same mount, and the caller's until this returns;
+        // - `vfs_link()` has locked its inode exclusively.
+        let (entry, inode) = unsafe {
+            (
+                NewEntry::from_raw(dir, dentry),
+                HeldInode::new(FsInode::of_dentry(old_dentry)),
+            )
         };
-        from_result(|| {
-            dir.inode().initialize_quota()?;
-            // SAFETY: The inode of a positive dentry is valid, and this one is locked exclusively.
-            D::link(&mut dir, name, unsafe {
-                HeldInode::new(FsInode::from_raw(raw))
-            })?;
-            // SAFETY: As above. The new reference is passed on.
-            unsafe {
-                bindings::ihold(raw);
-                bindings::d_instantiate(dentry, raw);
-            }
-            Ok(0)
-        })
+        from_result(|| entry.link(inode, D::link).map(|()| 0))
     }
 
     /// # Safety
@@ -352,13 +389,15 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         dir: *mut bindings::inode,
         dentry: *mut bindings::dentry,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name, inode) = unsafe {
-            let (dir, name) = Self::place(dir, dentry);
+        // SAFETY:
+        // - the directory has this table, and the VFS has locked it exclusively for the call; the
+        //   dentry is in it;
+        // - the dentry is positive, and the caller's until this returns;
+        // - `vfs_unlink()` has locked its inode exclusively.
+        let ((mut dir, name), inode) = unsafe {
             (
-                dir,
-                name,
-                HeldInode::new(FsInode::from_raw((*dentry).d_inode)),
+                place(dir, dentry),
+                HeldInode::new(FsInode::of_dentry(dentry)),
             )
         };
         from_result(|| {
@@ -374,11 +413,17 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         dir: *mut bindings::inode,
         dentry: *mut bindings::dentry,
     ) -> c_int {
-        // SAFETY: By the safety requirements. No directory is in itself.
-        let (mut dir, name, victim) = unsafe {
-            let (dir, name) = Self::place(dir, dentry);
-            let victim = FsInode::from_raw((*dentry).d_inode);
-            (dir, name, ExclusiveDirectory::new(victim))
+        // SAFETY:
+        // - the directory has this table, and the VFS has locked it exclusively for the call; the
+        //   dentry is in it;
+        // - the dentry is positive, of a directory, and the caller's until this returns;
+        // - `vfs_rmdir()` has locked its inode exclusively, and it is another than `dir`, for no
+        //   directory is in itself.
+        let ((mut dir, name), victim) = unsafe {
+            (
+                place(dir, dentry),
+                ExclusiveDirectory::new(FsInode::of_dentry(dentry)),
+            )
         };
         from_result(|| {
             dir.inode().initialize_quota()?;
@@ -405,10 +450,12 @@ impl<D: NamespaceOperations> NamespaceVTable<D> {
         }
         from_result(|| {
             for dir in [old_dir, new_dir] {
-                // SAFETY: By the safety requirements.
+                // SAFETY: A directory that `vfs_rename()` has locked is in use, and one of the
+                // table's filesystem; no `ExclusiveDirectory` of it has been made yet.
                 unsafe { FsInode::<D::FileSystem>::from_raw(dir) }.initialize_quota()?;
             }
-            // SAFETY: By the safety requirements, and the flags.
+            // SAFETY: These are the arguments of `vfs_rename()`, for the call, and the flags are
+            // without RENAME_EXCHANGE, as tested.
             let rename = unsafe { Rename::new(old_dir, old_dentry, new_dir, new_dentry) };
             D::rename(rename).map(|()| 0)
         })
@@ -422,14 +469,12 @@ impl<D: NamespaceOperations> compat::Create for NamespaceVTable<D> {
         dentry: *mut bindings::dentry,
         mode: bindings::umode_t,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let (mut dir, name) = unsafe { Self::place(dir, dentry) };
+        // SAFETY: The VFS calls this for a directory of the table's filesystem to make an entry.
+        let entry = unsafe { NewEntry::from_raw(dir, dentry) };
+        let mode = mode | bindings::S_IFREG as u16;
         from_result(|| {
-            dir.inode().initialize_quota()?;
-            let mode = mode | bindings::S_IFREG as u16;
-            let inode = D::create(&mut dir, name, mode)?;
-            // SAFETY: By the safety requirements.
-            unsafe { inode.instantiate(dir.super_block().as_raw(), dentry, mode) }.map(|()| 0)
+            let made = entry.make(mode, |dir, name| D::create(dir, name, mode));
+            made.map(|()| 0)
         })
     }
 }
