@@ -60,4 +60,14 @@ impl<I: InodeType> ExclusiveInode<'_, I> {
         // SAFETY: The inode is valid, and nobody else changes its size by the type invariants.
         unsafe { bindings::rust_mpage_helper_i_size_write(inode.as_raw(), size) };
     }
+
+    /// Takes out of the page cache what is behind the end of the file, after a write that has
+    /// failed. C: `truncate_pagecache()`.
+    pub(in crate::abstractions) fn drop_pages_beyond_end(&self) {
+        let inode: &Inode = self.0.as_ref();
+        // A size fits.
+        let size = inode.size() as bindings::loff_t;
+        // SAFETY: The inode is valid, and nobody else changes its size by the type invariants.
+        unsafe { bindings::truncate_pagecache(inode.as_raw(), size) };
+    }
 }

@@ -71,22 +71,6 @@ impl<'a, T> HeldInode<'a, T> {
     }
 }
 
-impl<T> FsInode<T> {
-    /// Calls `act` with the inode held. Whoever holds it already waits for ever.
-    pub(in crate::abstractions::fs) fn with_lock<R>(
-        &self,
-        act: impl FnOnce(HeldInode<'_, T>) -> R,
-    ) -> R {
-        // SAFETY: The inode is valid; the lock is released below.
-        unsafe { bindings::rust_mpage_helper_inode_lock(self.as_raw()) };
-        // SAFETY: Locked just above, by this task.
-        let result = act(unsafe { HeldInode::new(self) });
-        // SAFETY: Locked above.
-        unsafe { bindings::rust_mpage_helper_inode_unlock(self.as_raw()) };
-        result
-    }
-}
-
 impl<T> ExclusiveInode<'_, FsInode<T>> {
     /// That nobody else changes its attributes, either.
     #[inline]

@@ -8,7 +8,8 @@
 //! - [`iget`]: reading one; [`cached`]: looking whether it is in memory; [`tables`]: what it can
 //!   do;
 //! - [`inode_state`], [`held`]: changing it, by anybody, and by one at a time; [`exclusive`],
-//!   [`truncate`], [`changes`]: the proofs that it may be;
+//!   [`truncate`], [`changes`]: the proofs that it may be; [`rwsem`]: its lock, where the VFS has
+//!   not taken it;
 //! - [`ids`], [`inode_flags`], [`link_target`]: what it has.
 //!
 //! May use: `buffers`, `mounted`.
@@ -26,6 +27,7 @@ mod inode_state;
 mod inode_view;
 mod link_target;
 mod plain;
+mod rwsem;
 mod slot;
 mod tables;
 mod truncate;
@@ -59,6 +61,10 @@ pub use self::link_target::LinkTarget;
 pub use self::plain::{
     Inode,
     InodeType, //
+};
+pub(super) use self::rwsem::{
+    ExclusiveLock,
+    SharedLock, //
 };
 pub(super) use self::slot::{
     init_data,

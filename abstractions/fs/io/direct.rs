@@ -22,19 +22,19 @@
 //! C counterpart: `ext2_dio_read_iter()`, `ext2_dio_write_iter()`.
 
 use super::{
-    direct_map::{
-        not_directly,
-        DirectMap, //
+    direct_map::not_directly,
+    request::{
+        Direct,
+        Request, //
     },
     write_iter::WriteVTable, //
 };
 use crate::{
     abstractions::{
         fs::{
-            operations::read_iter_callback,
+            inode::ExclusiveLock,
             AddressSpaceWriteOperations,
             FsInode,
-            Inode,
             InodeType,
             WritableFile, //
         },
@@ -42,14 +42,7 @@ use crate::{
     },
     bindings, //
 };
-use core::{
-    marker::PhantomData,
-    ptr, //
-};
-use kernel::{
-    ffi::c_int,
-    page::PAGE_SHIFT, //
-};
+use core::marker::PhantomData;
 
 /// How files that are an `I`, with the pages `A`, are read and written directly.
 pub(in crate::abstractions::fs) struct DirectVTable<I, A>(PhantomData<(I, A)>);
@@ -69,12 +62,12 @@ where
         iocb: *mut bindings::kiocb,
         to: *mut bindings::iov_iter,
     ) -> isize {
-        // SAFETY: The request is the caller's; the arguments are passed on.
-        unsafe {
-            match (*iocb).ki_flags & DIRECT {
-                0 => read_iter_callback(iocb, to),
-                _ => Self::read(iocb, to),
-            }
+        // SAFETY: These are the arguments of a call that is going on, for a regular file with the
+        // table of `A`, by the safety requirements. They are not used here any more.
+        let request = unsafe { Request::<A::Inode>::from_raw(iocb, to) };
+        match request.is_direct() {
+            false => request.read_cached(0),
+            true => Self::read(request),
         }
     }
 
@@ -87,179 +80,133 @@ where
         iocb: *mut bindings::kiocb,
         from: *mut bindings::iov_iter,
     ) -> isize {
-        // SAFETY: The request is the caller's; the arguments are passed on.
-        unsafe {
-            match (*iocb).ki_flags & DIRECT {
-                0 => WriteVTable::<A>::write_iter(iocb, from),
-                _ => Self::write(iocb, from),
-            }
+        // SAFETY: These are the arguments of a call that is going on, for a regular file with the
+        // table of `A`, by the safety requirements. They are not used here any more.
+        let request = unsafe { Request::<A::Inode>::from_raw(iocb, from) };
+        match request.is_direct() {
+            false => WriteVTable::<A>::write_iter(request),
+            true => Self::write(request),
         }
     }
 
     /// C: `xfs_file_dio_read()`.
-    ///
-    /// # Safety
-    ///
-    /// As of `read_iter_callback`.
-    unsafe fn read(iocb: *mut bindings::kiocb, to: *mut bindings::iov_iter) -> isize {
-        // SAFETY: The request is the caller's; the file keeps its inode, which has the tables.
-        unsafe {
-            if bindings::rust_mpage_helper_iov_iter_count(to) == 0 {
-                return 0;
-            }
-            let raw = (*(*iocb).ki_filp).f_inode;
-            let inode = A::Inode::from_raw(raw);
-            bindings::rust_mpage_helper_file_accessed((*iocb).ki_filp);
-            if !bindings::rust_mpage_helper_inode_lock_shared_for(raw, iocb) {
-                return would_wait();
-            }
-            let mut read = bindings::rust_mpage_helper_iomap_dio_read_simple(
-                iocb,
-                to,
-                Some(DirectMap::<I, A>::begin_callback),
-            );
-            if read == not_directly() {
-                read = bindings::iomap_dio_rw(
-                    iocb,
-                    to,
-                    DirectMap::<I, A>::OPERATIONS,
-                    ptr::null(),
-                    0,
-                    ptr::null_mut(),
-                    0,
-                );
-            }
-            bindings::rust_mpage_helper_inode_unlock_shared(raw);
-            // What is under way is not ours any more; else what is left is not done directly.
-            if read < 0
-                || bindings::rust_mpage_helper_iov_iter_count(to) == 0
-                || (*iocb).ki_pos as u64 >= inode.size()
+    fn read(request: Request<'_, A::Inode>) -> isize {
+        if request.left() == 0 {
+            return 0;
+        }
+        let inode = request.inode();
+        request.note_access();
+        let Some(lock) = request.lock_shared() else {
+            return would_wait();
+        };
+        let direct = match request.read_simply::<I, A>() {
+            Direct::Refused(request) => request.transfer::<I, A>(0),
+            direct => direct,
+        };
+        drop(lock);
+        match direct {
+            // What is left is not done directly.
+            Direct::Done(request, read)
+                if request.left() != 0 && request.position() < inode.size() =>
             {
-                return read;
+                request.read_cached(read)
             }
-            bindings::filemap_read(iocb, to, read)
+            Direct::Done(_, read) => read as isize,
+            Direct::Refused(_) => not_directly(),
+            // What is under way is not ours any more.
+            Direct::Over(result) => result,
         }
     }
 
     /// C: `ext2_dio_write_iter()`.
-    ///
-    /// # Safety
-    ///
-    /// As of `write_iter_callback`.
-    unsafe fn write(iocb: *mut bindings::kiocb, from: *mut bindings::iov_iter) -> isize {
-        // SAFETY: The request is the caller's, and the file keeps its inode; the lock is released
-        // below. What is under way, and so negative, is not looked at any more.
-        unsafe {
-            let raw = (*(*iocb).ki_filp).f_inode;
-            if !bindings::rust_mpage_helper_inode_lock_for(raw, iocb) {
-                return would_wait();
-            }
-            let direct = Self::write_directly(iocb, from);
-            if direct < 0 || bindings::rust_mpage_helper_iov_iter_count(from) == 0 {
-                bindings::rust_mpage_helper_inode_unlock(raw);
-                return direct;
-            }
-            if (*iocb).ki_flags & bindings::RUST_MPAGE_IOCB_NOWAIT != 0 {
-                bindings::rust_mpage_helper_inode_unlock(raw);
-                return if direct > 0 { direct } else { would_wait() };
-            }
-            // What is under way may be in the same pages, which it takes out of the cache when it
-            // ends: they must not be dirty then.
-            bindings::inode_dio_wait(raw);
-            (*iocb).ki_flags &= !DIRECT;
-            let start = (*iocb).ki_pos;
-            let cached = WriteVTable::<A>::write(iocb, from);
-            bindings::rust_mpage_helper_inode_unlock(raw);
-            let written = match cached {
-                Ok(cached) => Self::bring_out(iocb, start, direct, cached as isize),
-                Err(error) if direct == 0 => error.to_errno() as isize,
-                // The error is met again by who writes the rest.
-                Err(_) => direct,
-            };
-            (*iocb).ki_flags |= DIRECT;
-            written
+    fn write(request: Request<'_, A::Inode>) -> isize {
+        let inode = request.inode();
+        let Some(lock) = request.lock() else {
+            return would_wait();
+        };
+        let (mut request, direct) = match Self::write_directly(request, &lock) {
+            Direct::Done(request, written) => (request, written),
+            Direct::Refused(request) => (request, 0),
+            Direct::Over(result) => return result,
+        };
+        if request.left() == 0 {
+            return direct as isize;
         }
+        if request.may_not_wait() {
+            return if direct > 0 {
+                direct as isize
+            } else {
+                would_wait()
+            };
+        }
+        // What is under way may be in the same pages, which it takes out of the cache when it
+        // ends: they must not be dirty then.
+        inode.wait_for_direct_io();
+        request.set_direct(false);
+        let start = request.position();
+        let cached = WriteVTable::<A>::write(&mut request, &lock);
+        drop(lock);
+        let written = match cached {
+            Ok(cached) => bring_out(&mut request, start, direct, cached),
+            Err(error) if direct == 0 => error.to_errno() as isize,
+            // The error is met again by who writes the rest.
+            Err(_) => direct as isize,
+        };
+        request.set_direct(true);
+        written
     }
 
-    /// Writes what can be written to where it is. Returns how many bytes, or an error, or
-    /// `EIOCBQUEUED`, after which the request is not the caller's any more.
-    ///
-    /// # Safety
-    ///
-    /// As of `write_iter_callback`, and `i_rwsem` of the inode must be held exclusively.
-    unsafe fn write_directly(iocb: *mut bindings::kiocb, from: *mut bindings::iov_iter) -> isize {
-        // SAFETY: By the safety requirements.
-        unsafe {
-            let checked = bindings::generic_write_checks(iocb, from);
-            if checked <= 0 {
-                return checked;
-            }
-            let error = bindings::kiocb_modified(iocb);
-            if error != 0 {
-                return error as isize;
-            }
-            let inode: &Inode = A::Inode::from_raw((*(*iocb).ki_filp).f_inode).as_ref();
-            // The VFS passes positions that are not negative, and has checked where they lead.
-            let pos = (*iocb).ki_pos as u64;
-            if pos.saturating_add(checked as u64) > inode.size() {
-                return 0;
-            }
-            let shape = pos | bindings::iov_iter_alignment(from) as u64;
-            let flags = match shape & !(u64::MAX << inode.block_bits()) {
-                0 => 0,
-                _ => bindings::IOMAP_DIO_FORCE_WAIT,
-            };
-            let written = bindings::iomap_dio_rw(
-                iocb,
-                from,
-                DirectMap::<I, A>::OPERATIONS,
-                ptr::null(),
-                flags,
-                ptr::null_mut(),
-                0,
-            );
-            match written == not_directly() {
-                true => 0,
-                false => written,
-            }
+    /// Writes what can be written to where it is.
+    fn write_directly<'a>(
+        mut request: Request<'a, A::Inode>,
+        lock: &ExclusiveLock<'_, A::Inode>,
+    ) -> Direct<Request<'a, A::Inode>> {
+        let checked = match request.check_write(lock) {
+            Ok(0) => return Direct::Over(0),
+            Ok(checked) => checked,
+            Err(error) => return Direct::Over(error.to_errno() as isize),
+        };
+        if let Err(error) = request.note_change(lock) {
+            return Direct::Over(error.to_errno() as isize);
         }
-    }
-
-    /// Brings what has got into the cache, `cached` bytes from `start` on after `direct` bytes that
-    /// did not, out of it and to the device. Returns how many bytes are there in all, or an error
-    /// if none are.
-    ///
-    /// # Safety
-    ///
-    /// `iocb` must be the caller's, for a file that is open.
-    unsafe fn bring_out(
-        iocb: *mut bindings::kiocb,
-        start: bindings::loff_t,
-        direct: isize,
-        cached: isize,
-    ) -> isize {
-        if cached == 0 {
-            return direct;
+        let inode = request.inode();
+        // Checked just above where it leads.
+        let position = request.position();
+        if position.saturating_add(checked as u64) > inode.size() {
+            return Direct::Refused(request);
         }
-        // SAFETY: By the safety requirements.
-        unsafe {
-            let mapping = (*(*iocb).ki_filp).f_mapping;
-            let last = start + cached as bindings::loff_t - 1;
-            let error = bindings::filemap_write_and_wait_range(mapping, start, last);
-            if error != 0 {
-                // What was done directly is where it is. The error is met again by who writes the
-                // rest.
-                (*iocb).ki_pos = start;
-                return if direct > 0 { direct } else { error as isize };
-            }
-            let page = |position: bindings::loff_t| (position >> PAGE_SHIFT) as usize;
-            bindings::invalidate_mapping_pages(mapping, page(start), page(last));
-            bindings::rust_mpage_helper_generic_write_sync(iocb, direct + cached)
-        }
+        let shape = position | request.alignment();
+        let flags = match shape & !(u64::MAX << inode.block_bits()) {
+            0 => 0,
+            _ => bindings::IOMAP_DIO_FORCE_WAIT,
+        };
+        request.transfer::<I, A>(flags)
     }
 }
 
-const DIRECT: c_int = bindings::IOCB_DIRECT as c_int;
+/// Brings what has got into the cache, `cached` bytes from `start` on after `direct` bytes that did
+/// not, out of it and to the device. Returns how many bytes are there in all, or an error if none
+/// are.
+fn bring_out<I: InodeType>(
+    request: &mut Request<'_, I>,
+    start: u64,
+    direct: usize,
+    cached: usize,
+) -> isize {
+    if cached == 0 {
+        return direct as isize;
+    }
+    let range = start..=start + cached as u64 - 1;
+    if let Err(error) = request.bring_out(range) {
+        // What was done directly is where it is. The error is met again by who writes the rest.
+        request.set_position(start);
+        return match direct {
+            0 => error.to_errno() as isize,
+            _ => direct as isize,
+        };
+    }
+    request.sync_written(direct + cached)
+}
 
 /// For who may not wait: try again, and wait.
 const fn would_wait() -> isize {

@@ -138,7 +138,8 @@ where
         map: *mut bindings::iomap,
         _source: *mut bindings::iomap,
     ) -> c_int {
-        // SAFETY: By the safety requirements; the caller keeps the inode.
+        // SAFETY: iomap asks on account of an open file, which keeps its inode, and that is one of
+        // `A` by the safety requirements.
         let inode = unsafe { A::Inode::from_raw(raw) };
         let intent = match flags & bindings::IOMAP_WRITE {
             0 => Intent::Read,
@@ -166,7 +167,7 @@ where
                 true => bindings::IOMAP_F_DIRTY as u16,
                 false => 0,
             };
-            // SAFETY: The place is the caller's.
+            // SAFETY: The place is valid, and nobody else's: iomap calls this to have it filled.
             unsafe {
                 (*map).type_ = kind as u16;
                 (*map).flags = flags;

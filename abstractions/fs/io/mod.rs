@@ -2,13 +2,15 @@
 
 //! The room of the bytes of open files.
 //!
-//! - [`write_iter`]: writing, through the page cache; [`direct`]: reading and writing past it, with
-//!   what iomap is told in [`direct_map`]; [`seek`]: finding data and holes.
+//! - [`request`]: what the VFS asks for; [`write_iter`]: writing, through the page cache;
+//!   [`direct`]: reading and writing past it, with what iomap is told in [`direct_map`]; [`seek`]:
+//!   finding data and holes.
 //!
-//! May use: `inode`, `operations`.
+//! May use: `inode`, `mounted`, `operations`.
 
 mod direct;
 mod direct_map;
+mod request;
 mod seek;
 mod write_iter;
 

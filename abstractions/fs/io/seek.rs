@@ -15,6 +15,7 @@
 use crate::{
     abstractions::{
         fs::{
+            inode::SharedLock,
             AddressSpaceWriteOperations,
             Inode,
             InodeType, //
@@ -101,20 +102,22 @@ where
             // SAFETY: The arguments are passed on.
             _ => return unsafe { bindings::generic_file_llseek(file, offset, whence) },
         };
-        // SAFETY: The file is open, and keeps its inode, whose mapping has the table of `A`; the
-        // lock is released. The filesystem of an open file is mounted.
-        unsafe {
-            let raw = (*file).f_inode;
-            bindings::rust_mpage_helper_inode_lock_shared(raw);
-            let found = Self::find(A::Inode::from_raw(raw), wanted, offset);
-            bindings::rust_mpage_helper_inode_unlock_shared(raw);
-            match found {
+        // SAFETY: An open file keeps its inode; that is one of `A`, by the safety requirements.
+        let inode = unsafe { A::Inode::from_raw((*file).f_inode) };
+        let lock = SharedLock::new(inode.as_ref());
+        // SAFETY: Regular files with the table of `A` have no folios with buffer_heads.
+        let found = unsafe { Self::find(inode, wanted, offset) };
+        drop(lock);
+        match found {
+            // SAFETY:
+            // - the file is open by the safety requirements;
+            // - its filesystem is mounted as long, and so the superblock valid.
+            Ok(at) => unsafe {
+                let most = (*(*(*file).f_inode).i_sb).s_maxbytes;
                 // In the file, so it fits.
-                Ok(at) => {
-                    bindings::vfs_setpos(file, at as bindings::loff_t, (*(*raw).i_sb).s_maxbytes)
-                }
-                Err(error) => error.to_errno().into(),
-            }
+                bindings::vfs_setpos(file, at as bindings::loff_t, most)
+            },
+            Err(error) => error.to_errno().into(),
         }
     }
 

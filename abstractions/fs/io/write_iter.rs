@@ -12,24 +12,22 @@
 //!
 //! Left out: direct I/O, which is in `direct.rs`.
 
+use super::request::Request;
 use crate::{
     abstractions::{
         fs::{
+            inode::ExclusiveLock,
             AddressSpaceWriteOperations,
             Called,
             ExclusiveInode,
-            Inode,
-            InodeType, //
+            Inode, //
         },
         mm::FileWrites, //
     },
     bindings, //
 };
 use core::marker::PhantomData;
-use kernel::{
-    error::to_result,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// How files are written to whose pages are an `A`.
 pub(in crate::abstractions::fs) struct WriteVTable<A>(PhantomData<A>);
@@ -50,79 +48,57 @@ where
     A::Writes: FileWrites<Inode = A::Inode>,
 {
     /// C: `generic_file_write_iter()`, but for `IOCB_DIRECT`.
-    ///
-    /// # Safety
-    ///
-    /// `iocb` must be a request of the VFS to write to an open file whose mapping has the table of
-    /// `A`, and `from` what is written.
-    pub(in crate::abstractions::fs) unsafe fn write_iter(
-        iocb: *mut bindings::kiocb,
-        from: *mut bindings::iov_iter,
-    ) -> isize {
-        // SAFETY: By the safety requirements; the lock is released below.
-        unsafe {
-            if (*iocb).ki_flags & bindings::RUST_MPAGE_IOCB_NOWAIT != 0 {
-                // As ext4: a write into the cache may have to wait anywhere.
-                return -(bindings::EOPNOTSUPP as isize);
-            }
-            let inode = (*(*(*iocb).ki_filp).f_mapping).host;
-            bindings::rust_mpage_helper_inode_lock(inode);
-            let mut result = bindings::generic_write_checks(iocb, from);
-            if result > 0 {
-                let written = to_result(bindings::kiocb_modified(iocb))
-                    .and_then(|()| Self::write(iocb, from));
-                result = written.map_or_else(|error| error.to_errno() as isize, |len| len as isize);
-            }
-            bindings::rust_mpage_helper_inode_unlock(inode);
-            if result > 0 {
-                result = bindings::rust_mpage_helper_generic_write_sync(iocb, result);
-            }
-            result
+    pub(super) fn write_iter(mut request: Request<'_, A::Inode>) -> isize {
+        if request.may_not_wait() {
+            // As ext4: a write into the cache may have to wait anywhere.
+            return -(bindings::EOPNOTSUPP as isize);
         }
+        let lock = ExclusiveLock::new(request.inode());
+        let written = Self::check_and_write(&mut request, &lock);
+        drop(lock);
+        match written {
+            Ok(0) => 0,
+            Ok(written) => request.sync_written(written),
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    fn check_and_write(
+        request: &mut Request<'_, A::Inode>,
+        lock: &ExclusiveLock<'_, A::Inode>,
+    ) -> Result<usize> {
+        if request.check_write(lock)? == 0 {
+            return Ok(0);
+        }
+        request.note_change(lock)?;
+        Self::write(request, lock)
     }
 
     /// Writes as much as can be; an error is one only if that is nothing. What was made ready
     /// behind the end of the file for nothing is taken back.
-    ///
-    /// # Safety
-    ///
-    /// As of [`Self::write_iter`], and `i_rwsem` of the inode must be held.
-    pub(in crate::abstractions::fs) unsafe fn write(
-        iocb: *mut bindings::kiocb,
-        from: *mut bindings::iov_iter,
+    pub(super) fn write(
+        request: &mut Request<'_, A::Inode>,
+        lock: &ExclusiveLock<'_, A::Inode>,
     ) -> Result<usize> {
-        // SAFETY: The mapping's host has the table of `A`, and is in use by the caller, who has its
-        // `i_rwsem`. It is no directory.
-        let (mapping, inode) = unsafe {
-            let mapping = (*(*iocb).ki_filp).f_mapping;
-            (
-                mapping,
-                ExclusiveInode::new(A::Inode::from_raw((*mapping).host)),
-            )
-        };
+        let inode = lock.exclusive();
         let plain: &Inode = inode.inode().as_ref();
         let before = plain.size();
-        // SAFETY: The request is the caller's. The VFS passes positions that are not negative.
-        let (pos, flags) = unsafe { ((*iocb).ki_pos as u64, (*iocb).ki_flags) };
-        let drops_behind = flags & bindings::RUST_MPAGE_IOCB_DONTCACHE != 0;
+        let pos = request.position();
         let mut progress = Progress {
             pos,
             written: 0,
             ready: pos,
         };
-        // SAFETY: As this function's.
-        let result = unsafe { Self::perform(mapping, &inode, from, &mut progress, drops_behind) };
+        let result = Self::perform(request, &inode, &mut progress);
         let size = plain.size();
         if size != before {
             plain.mark_dirty();
         }
         if result.is_err() && progress.ready > size {
-            // SAFETY: The inode is valid, and its size cannot change: `i_rwsem` is held.
-            unsafe { bindings::truncate_pagecache((*mapping).host, size as bindings::loff_t) };
+            inode.drop_pages_beyond_end();
             A::cut_beyond_end(inode.inode());
         }
-        // SAFETY: As above.
-        unsafe { (*iocb).ki_pos += progress.written as bindings::loff_t };
+        request.set_position(progress.pos);
         match progress.written {
             0 => result.map(|()| 0),
             written => Ok(written),
@@ -130,27 +106,20 @@ where
     }
 
     /// Writes folio after folio. C: `generic_perform_write()`.
-    ///
-    /// # Safety
-    ///
-    /// `mapping` must be that of `inode`, and the rest as of [`Self::write`].
-    unsafe fn perform(
-        mapping: *mut bindings::address_space,
+    fn perform(
+        request: &mut Request<'_, A::Inode>,
         inode: &ExclusiveInode<'_, A::Inode>,
-        from: *mut bindings::iov_iter,
         progress: &mut Progress,
-        drops_behind: bool,
     ) -> Result {
+        let drops_behind = request.drops_behind();
         // What was not copied in one go is tried in smaller pieces.
         let mut most = usize::MAX;
         loop {
-            // SAFETY: The iterator is valid and the caller's.
-            let left = unsafe { bindings::rust_mpage_helper_iov_iter_count(from) };
+            let left = request.left();
             if left == 0 {
                 return Ok(());
             }
-            // SAFETY: Only looks at this task.
-            if unsafe { bindings::rust_mpage_helper_fatal_signal_pending() } {
+            if fatal_signal_pending() {
                 return Err(EINTR);
             }
             let len = left.min(most);
@@ -160,29 +129,24 @@ where
             progress.ready = progress.ready.max(progress.pos + len as u64);
             let mut folio = begun?;
             let was_dirty = folio.is_dirty();
-            // SAFETY: The iterator is valid, a source, and the caller's.
-            let copy = unsafe { folio.copy_from(from) };
+            let copy = request.copy_to(&mut folio);
             let copied = copy.copied();
             let counts = A::Writes::end(copy);
             drop(folio);
             if !was_dirty {
                 // For pages that have become dirty, as it asks to be called; C calls it for all.
-                // SAFETY: The mapping is valid, and no folio locked.
-                unsafe { bindings::balance_dirty_pages_ratelimited(mapping) };
+                request.balance_dirty();
             }
-            // SAFETY: So many more bytes were copied than count.
-            unsafe {
-                if counts < copied {
-                    bindings::iov_iter_revert(from, copied - counts);
-                }
-                bindings::rust_mpage_helper_cond_resched();
+            if counts < copied {
+                request.revert(copied - counts);
             }
+            cond_resched();
             progress.pos += counts as u64;
             progress.written += counts;
             most = match (counts, copied) {
                 (0, 0) => {
-                    // SAFETY: The iterator is valid; no folio is locked.
-                    if unsafe { bindings::fault_in_iov_iter_readable(from, len) } == len {
+                    // No folio is locked.
+                    if request.fault_in(len) == len {
                         return Err(EFAULT);
                     }
                     usize::MAX
@@ -192,4 +156,18 @@ where
             };
         }
     }
+}
+
+/// Whether the current task is being killed. C: `fatal_signal_pending()`.
+#[inline]
+fn fatal_signal_pending() -> bool {
+    // SAFETY: Only looks at this task.
+    unsafe { bindings::rust_mpage_helper_fatal_signal_pending() }
+}
+
+/// Lets others run, if it is time. May sleep. C: `cond_resched()`.
+#[inline]
+fn cond_resched() {
+    // SAFETY: May be called where one may sleep.
+    unsafe { bindings::rust_mpage_helper_cond_resched() }
 }

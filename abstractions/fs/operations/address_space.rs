@@ -12,6 +12,7 @@ use crate::{
     abstractions::{
         fs::{
             ExclusiveInode,
+            Inode,
             InodeType, //
         },
         mm::{
@@ -258,14 +259,16 @@ where
         folio: *mut bindings::folio,
         _gfp: bindings::gfp_t,
     ) -> bool {
-        // SAFETY: A locked folio stays in its mapping, whose host has this table and is in use. The
-        // buffers of a folio without any are nothing to be freed.
-        unsafe {
-            let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
-            let inode = A::Inode::from_raw((*mapping).host);
-            let has_buffers = Folio::from_raw(folio).has_private();
-            !inode.has_unwritten_pages() && (!has_buffers || bindings::try_to_free_buffers(folio))
+        // SAFETY: A locked folio stays in its mapping, and mm locks it for the call.
+        let folio = unsafe { Folio::from_raw(folio) };
+        // SAFETY: The mapping has this table, whose inodes are an `A::Inode`, and as long as it has
+        // a folio its host is in use.
+        let inode = unsafe { A::Inode::from_raw(folio.host()) };
+        if inode.has_unwritten_pages() {
+            return false;
         }
+        // SAFETY: The folio is locked, not under writeback, and what is private of it is buffers.
+        !folio.has_private() || unsafe { bindings::try_to_free_buffers(folio.as_raw()) }
     }
 
     /// # Safety
@@ -293,8 +296,7 @@ where
                 0
             }
             Err(error) => {
-                // SAFETY: As this function's.
-                unsafe { Self::write_failed(mapping, pos as u64 + u64::from(len)) };
+                Self::write_failed(&inode, pos as u64 + u64::from(len));
                 error.to_errno()
             }
         }
@@ -306,41 +308,36 @@ where
     /// `write_begin_callback`.
     unsafe extern "C" fn write_end_callback(
         _iocb: *const bindings::kiocb,
-        mapping: *mut bindings::address_space,
+        _mapping: *mut bindings::address_space,
         pos: bindings::loff_t,
         len: c_uint,
         copied: c_uint,
         folio: *mut bindings::folio,
         fsdata: *mut c_void,
     ) -> c_int {
-        // SAFETY: The folio and `fsdata` are what `write_begin_callback` made them, which has given
-        // locks and references away; the rest is what the VFS has done. The mapping's host has this
-        // table.
+        // SAFETY:
+        // - the folio is what `write_begin_callback` made it, and so not at address 0;
+        // - it and `fsdata` come from `BegunWrite::into_raw()` there, for a write of the mapping's
+        //   host, which has this table and whose `i_rwsem` is held still;
+        // - so many bytes were asked for there, and copied since, as the VFS says.
         let write = unsafe {
             let folio = NonNull::new_unchecked(folio);
             EndedWrite::from_raw(folio, fsdata.cast(), (pos as u64, len, copied))
         };
+        let inode = write.inode();
         let written = A::Writes::end(write);
         if written < len {
-            // SAFETY: As this function's.
-            unsafe { Self::write_failed(mapping, pos as u64 + u64::from(len)) };
+            Self::write_failed(&inode, pos as u64 + u64::from(len));
         }
         written as c_int
     }
 
     /// A write up to file position `end` has failed or came short.
-    ///
-    /// # Safety
-    ///
-    /// `mapping` must have this table, and its host's `i_rwsem` must be held.
-    unsafe fn write_failed(mapping: *mut bindings::address_space, end: u64) {
-        // SAFETY: By the safety requirements.
-        let inode = unsafe { A::Inode::from_raw((*mapping).host) };
-        let size = inode.as_ref().size();
-        if end > size {
-            // SAFETY: The inode is valid, and its size cannot change: `i_rwsem` is held.
-            unsafe { bindings::truncate_pagecache((*mapping).host, size as bindings::loff_t) };
-            A::cut_beyond_end(inode);
+    fn write_failed(inode: &ExclusiveInode<'_, A::Inode>, end: u64) {
+        let plain: &Inode = inode.inode().as_ref();
+        if end > plain.size() {
+            inode.drop_pages_beyond_end();
+            A::cut_beyond_end(inode.inode());
         }
     }
 }

@@ -176,14 +176,16 @@ impl<I: InodeOperations> InodeVTable<I> {
         request_mask: u32,
         _query_flags: c_uint,
     ) -> c_int {
-        // SAFETY: The path has a positive dentry, whose inode has this table, and `stat` is the
-        // caller's.
+        // SAFETY:
+        // - the path is the caller's for the call, and its dentry positive and one of the table's
+        //   filesystem;
+        // - `stat` is the caller's, for this operation to fill;
+        // - `idmap` is that of the path's mount, and the inode is in use.
         unsafe {
-            let raw = (*(*path).dentry).d_inode;
-            let inode = FsInode::<I::FileSystem>::from_raw(raw);
+            let inode = FsInode::<I::FileSystem>::of_dentry((*path).dentry);
             (*stat).attributes |= u64::from(I::attributes(inode).0);
             (*stat).attributes_mask |= u64::from(I::ATTRIBUTES.0);
-            bindings::generic_fillattr(idmap, request_mask, raw, stat);
+            bindings::generic_fillattr(idmap, request_mask, inode.as_raw(), stat);
             (*stat).blocks += I::sectors_to_come(inode);
         }
         0
@@ -211,8 +213,9 @@ impl<I: FileOperations> FileVTable<I> {
         start: u64,
         len: u64,
     ) -> c_int {
-        // SAFETY: The inode has this table and is referenced by the caller; the information is the
-        // caller's.
+        // SAFETY:
+        // - the caller has the file open, and so the inode in use, which has this table;
+        // - the information is the caller's, for this operation to fill.
         let (inode, mut request) = unsafe {
             (
                 FsInode::<I::FileSystem>::from_raw(raw),
@@ -256,7 +259,10 @@ pub(super) unsafe extern "C" fn open_callback(
     inode: *mut bindings::inode,
     file: *mut bindings::file,
 ) -> c_int {
-    // SAFETY: The file is not shared yet; the arguments are passed on.
+    // SAFETY:
+    // - nobody else has the file yet, which is being opened: its mode is this operation's to
+    //   change;
+    // - the inode is that of the file, and in use.
     unsafe {
         (*file).f_mode |=
             bindings::RUST_MPAGE_FMODE_CAN_ODIRECT | bindings::RUST_MPAGE_FMODE_NOWAIT;
@@ -269,7 +275,7 @@ pub(super) unsafe extern "C" fn open_callback(
 /// # Safety
 ///
 /// Called by the VFS with a request to read an open file.
-pub(in crate::abstractions::fs) unsafe extern "C" fn read_iter_callback(
+unsafe extern "C" fn read_iter_callback(
     iocb: *mut bindings::kiocb,
     to: *mut bindings::iov_iter,
 ) -> isize {

@@ -27,16 +27,15 @@ pub use self::fiemap::{
     ExtentFlags,
     FiemapRequest, //
 };
-pub(super) use self::inode::{
-    read_iter_callback,
-    FileVTable,
-    InodeVTable,
-    REGULAR_FILE, //
-};
 pub use self::inode::{
     FileOperations,
     InodeOperations,
     StatAttributes, //
+};
+pub(super) use self::inode::{
+    FileVTable,
+    InodeVTable,
+    REGULAR_FILE, //
 };
 pub use self::ioctl::IoctlOperations;
 pub(super) use self::ioctl::IoctlVTable;
