@@ -196,23 +196,21 @@ impl<I: WritableInode> WritableVTable<I> {
         attr: *mut bindings::iattr,
     ) -> c_int {
         from_result(|| {
-            // SAFETY: By the safety requirements; the arguments are passed on.
-            let (raw, valid, size, mode) = unsafe {
+            // SAFETY:
+            // - the dentry is positive, of the table's filesystem, and the caller's until this
+            //   returns;
+            // - `notify_change()` is called with the inode's `i_rwsem` held exclusively.
+            let inode = unsafe { HeldInode::new(FsInode::<I::FileSystem>::of_dentry(dentry)) };
+            let raw = inode.as_raw();
+            // SAFETY:
+            // - these are the arguments of `setattr`, which `setattr_prepare()` takes first;
+            // - the inode is held, and the attributes are prepared, for `dquot_transfer()`;
+            // - the attributes are the caller's, who does not change them meanwhile.
+            let (valid, size, mode) = unsafe {
                 to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
-                to_result(bindings::rust_mpage_helper_dquot_setattr(
-                    idmap,
-                    (*dentry).d_inode,
-                    attr,
-                ))?;
-                (
-                    (*dentry).d_inode,
-                    (*attr).ia_valid,
-                    (*attr).ia_size,
-                    (*attr).ia_mode,
-                )
+                to_result(bindings::rust_mpage_helper_dquot_setattr(idmap, raw, attr))?;
+                ((*attr).ia_valid, (*attr).ia_size, (*attr).ia_mode)
             };
-            // SAFETY: The inode has this table, and its `i_rwsem` is held exclusively.
-            let inode = unsafe { HeldInode::new(FsInode::<I::FileSystem>::from_raw(raw)) };
             if valid & bindings::ATTR_SIZE != 0 {
                 let size = u64::try_from(size).map_err(|_| EINVAL)?;
                 if size != inode.size() {
@@ -245,8 +243,9 @@ impl<I: WritableInode> WritableVTable<I> {
         dentry: *mut bindings::dentry,
         attr: *mut bindings::file_kattr,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
-        let flags = I::file_flags(unsafe { FsInode::from_raw((*dentry).d_inode) });
+        // SAFETY: The dentry is positive, of the table's filesystem, and the caller's until this
+        // returns.
+        let flags = I::file_flags(unsafe { FsInode::of_dentry(dentry) });
         // SAFETY: The attributes are the caller's.
         unsafe { bindings::fileattr_fill_flags(attr, flags) };
         0
@@ -268,11 +267,14 @@ impl<I: WritableInode> WritableVTable<I> {
             if unsafe { bindings::rust_mpage_helper_fileattr_has_fsx(attr) } {
                 return Err(EOPNOTSUPP);
             }
-            // SAFETY: The inode has this table, and its `i_rwsem` is held exclusively; the
-            // attributes are the caller's.
+            // SAFETY:
+            // - the dentry is positive, of the table's filesystem, and the caller's until this
+            //   returns;
+            // - `vfs_fileattr_set()` has locked its inode exclusively;
+            // - the attributes are the caller's.
             let (inode, flags) = unsafe {
                 (
-                    HeldInode::new(FsInode::<I::FileSystem>::from_raw((*dentry).d_inode)),
+                    HeldInode::new(FsInode::<I::FileSystem>::of_dentry(dentry)),
                     bindings::rust_mpage_helper_fileattr_flags(attr),
                 )
             };
@@ -336,8 +338,12 @@ where
         request_mask: u32,
         query_flags: c_uint,
     ) -> c_int {
-        // SAFETY: The arguments are passed on. The path has a positive dentry, whose filesystem is
-        // on a device, and `stat` is the caller's.
+        // SAFETY:
+        // - a path has a valid dentry, and that a superblock, for the call;
+        // - the superblock of a filesystem of `I` has a device, which is open while it is mounted,
+        //   and so has its sizes;
+        // - `stat` is the caller's, for this operation to fill;
+        // - the last is called as this function is, for an inode of the same filesystem.
         unsafe {
             if request_mask & bindings::STATX_DIOALIGN != 0 {
                 let device = (*(*(*path).dentry).d_sb).s_bdev;
@@ -353,7 +359,10 @@ where
     ///
     /// Called by the VFS for a file with this table that is being mapped.
     unsafe extern "C" fn mmap_prepare_callback(desc: *mut bindings::vm_area_desc) -> c_int {
-        // SAFETY: The argument is passed on, and is this operation's to change.
+        // SAFETY:
+        // - the description is the caller's, of a file that is being mapped, for the call;
+        // - this operation may say what the mapping does, and faults in files with this table are
+        //   for `FAULTS`.
         unsafe {
             let error = bindings::generic_file_mmap_prepare(desc);
             if error == 0 {
@@ -370,11 +379,10 @@ where
         inode: *mut bindings::inode,
         file: *mut bindings::file,
     ) -> c_int {
-        // SAFETY: The file is valid, and its inode has this table.
-        unsafe {
-            if (*file).f_mode & bindings::RUST_MPAGE_FMODE_WRITE != 0 {
-                I::release_writer(FsInode::from_raw(inode));
-            }
+        // SAFETY: The file is valid until this returns, and nobody uses it any more.
+        if unsafe { (*file).f_mode } & bindings::RUST_MPAGE_FMODE_WRITE != 0 {
+            // SAFETY: The file keeps its inode until this returns, and that has this table.
+            I::release_writer(unsafe { FsInode::from_raw(inode) });
         }
         0
     }

@@ -56,30 +56,28 @@ impl<W: FileWrites> FaultVTable<W> {
     unsafe extern "C" fn page_mkwrite_callback(
         fault: *mut bindings::vm_fault,
     ) -> bindings::vm_fault_t {
-        // SAFETY: The fault, its mapping and its page are valid for the call.
-        let (file, folio) = unsafe {
-            let vma = (*fault).__bindgen_anon_1.vma;
-            (
-                (*vma).vm_file,
-                bindings::rust_mpage_helper_page_folio((*fault).page),
-            )
+        // SAFETY:
+        // - the fault is valid for the call, and so are its mapping, which is one of a file, and
+        //   its page, which it has a reference to;
+        // - the mapping keeps the file open.
+        let (file, folio, page) = unsafe {
+            let place = (*fault).__bindgen_anon_1;
+            let folio = bindings::rust_mpage_helper_page_folio((*fault).page);
+            ((*place.vma).vm_file, folio, place.pgoff)
         };
-        // SAFETY: A mapped file has an inode, of `W::Inode`, with a superblock and a mapping. The
-        // locks are released below in reverse order.
-        unsafe {
-            let inode = (*file).f_inode;
-            bindings::rust_mpage_helper_sb_start_pagefault((*inode).i_sb);
-            bindings::file_update_time(file);
-            bindings::rust_mpage_helper_filemap_invalidate_lock_shared((*inode).i_mapping);
-            let page = (*fault).__bindgen_anon_1.pgoff;
-            let result = Self::make_writable(inode, folio, page);
-            bindings::rust_mpage_helper_filemap_invalidate_unlock_shared((*inode).i_mapping);
-            bindings::rust_mpage_helper_sb_end_pagefault((*inode).i_sb);
-            match result {
-                Ok(Writable::Yes) => bindings::vm_fault_reason_VM_FAULT_LOCKED,
-                Ok(Writable::LookAgain) => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
-                Err(error) => bindings::rust_mpage_helper_vmf_fs_error(error.to_errno()),
-            }
+        // SAFETY: An open file keeps its inode; one that is mapped with this table has one of
+        // `W::Inode`.
+        let inode = unsafe { W::Inode::from_raw((*file).f_inode) };
+        // SAFETY: The mapping keeps the file open, and the inode is the file's.
+        let held = unsafe { HeldPages::new(file, inode.as_ref()) };
+        // SAFETY: The fault has a reference to the folio until this returns.
+        let result = unsafe { Self::make_writable(inode, folio, page) };
+        drop(held);
+        match result {
+            Ok(Writable::Yes) => bindings::vm_fault_reason_VM_FAULT_LOCKED,
+            Ok(Writable::LookAgain) => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+            // SAFETY: Only converts the number.
+            Err(error) => unsafe { bindings::rust_mpage_helper_vmf_fs_error(error.to_errno()) },
         }
     }
 
@@ -95,30 +93,31 @@ impl<W: FileWrites> FaultVTable<W> {
     ///
     /// # Safety
     ///
-    /// `inode` must be one of `W::Inode`, and in use, and the folio referenced.
+    /// The folio must be referenced.
     unsafe fn make_writable(
-        inode: *mut bindings::inode,
+        inode: &W::Inode,
         folio: *mut bindings::folio,
         page: usize,
     ) -> Result<Writable> {
-        // SAFETY: As this function's, for all of them.
-        unsafe {
-            let mut stored = Self::lock(inode, folio, page)?;
-            if stored.is_large() && W::has_hole(&stored)? {
-                if !stored.can_go() {
-                    stored.write_out();
-                    stored = Self::lock(inode, folio, page)?;
-                }
-                if stored.can_go() {
-                    stored.give_way_to_page(page)?;
-                    return Ok(Writable::LookAgain);
-                }
+        // SAFETY: The folio is referenced by the safety requirements.
+        let mut stored = unsafe { Self::lock(inode, folio, page)? };
+        if stored.is_large() && W::has_hole(&stored)? {
+            if !stored.can_go() {
+                stored.write_out();
+                // SAFETY: As above, still.
+                stored = unsafe { Self::lock(inode, folio, page)? };
             }
-            W::give_blocks(&stored)?;
-            bindings::folio_wait_stable(stored.as_raw());
-            // The lock is the fault's.
-            let _ = ManuallyDrop::new(stored);
+            if stored.can_go() {
+                // SAFETY: As just tested.
+                unsafe { stored.give_way_to_page(page)? };
+                return Ok(Writable::LookAgain);
+            }
         }
+        W::give_blocks(&stored)?;
+        // SAFETY: The folio is locked, and so in its mapping.
+        unsafe { bindings::folio_wait_stable(stored.as_raw()) };
+        // The lock is the fault's.
+        let _ = ManuallyDrop::new(stored);
         Ok(Writable::Yes)
     }
 
@@ -131,30 +130,76 @@ impl<W: FileWrites> FaultVTable<W> {
     /// # Safety
     ///
     /// As of [`Self::make_writable`].
-    unsafe fn lock<'f>(
-        inode: *mut bindings::inode,
+    unsafe fn lock(
+        inode: &W::Inode,
         folio: *mut bindings::folio,
         page: usize,
-    ) -> Result<StoredFolio<'f, W::Inode>> {
+    ) -> Result<StoredFolio<'_, W::Inode>> {
         let folio = NonNull::new(folio).ok_or(EFAULT)?;
-        // SAFETY: By the safety requirements. Once the folio is locked its mapping stays what it
-        // is.
-        let (folio, size) = unsafe {
+        let plain: &Inode = inode.as_ref();
+        // SAFETY:
+        // - the folio is referenced by the safety requirements, and so may be locked, and its lock
+        //   released, which is ours then;
+        // - once it is locked its mapping stays what it is;
+        // - the inode is in use, and keeps its mapping.
+        unsafe {
             bindings::rust_mpage_helper_folio_lock(folio.as_ptr());
             let mapping = (*folio.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping;
-            if mapping != (*inode).i_mapping {
+            if mapping != (*plain.as_raw()).i_mapping {
                 bindings::folio_unlock(folio.as_ptr());
                 return Err(EFAULT);
             }
-            // INVARIANT: Locked, in the mapping of `inode`, and the fault keeps both.
-            let folio = StoredFolio::<'f, W::Inode>(folio, PhantomData);
-            (folio, Inode::from_raw(inode).size())
-        };
+        }
+        // INVARIANT: Locked, and in the mapping of `inode`, which is in use.
+        let folio = StoredFolio(folio, PhantomData);
         // A large folio stays if the file is cut inside of it.
-        if (page as u64) << PAGE_SHIFT >= size {
+        if (page as u64) << PAGE_SHIFT >= plain.size() {
             return Err(EFAULT);
         }
         Ok(folio)
+    }
+}
+
+/// Nobody freezes the filesystem of an inode, or takes pages out of its file.
+///
+/// # Invariants
+///
+/// This value owns a page fault of the superblock, and `invalidate_lock` of the mapping, shared.
+struct HeldPages<'i>(&'i Inode);
+
+impl<'i> HeldPages<'i> {
+    /// Waits for both. In between the file's times are set.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be open, and `inode` its inode.
+    unsafe fn new(file: *mut bindings::file, inode: &'i Inode) -> Self {
+        let raw = inode.as_raw();
+        // SAFETY:
+        // - the inode is in use, and so its superblock is mounted: a page fault may begin, which
+        //   `drop` ends;
+        // - the file is open by the safety requirements, and the filesystem not frozen any more;
+        // - the inode keeps its mapping, whose lock `drop` releases.
+        unsafe {
+            bindings::rust_mpage_helper_sb_start_pagefault((*raw).i_sb);
+            bindings::file_update_time(file);
+            bindings::rust_mpage_helper_filemap_invalidate_lock_shared((*raw).i_mapping);
+        }
+        // INVARIANT: Just above.
+        Self(inode)
+    }
+}
+
+impl Drop for HeldPages<'_> {
+    fn drop(&mut self) {
+        let raw = self.0.as_raw();
+        // SAFETY:
+        // - the lock is ours by the type invariants;
+        // - the page fault is ours by the type invariants, and ends when nothing is locked in it.
+        unsafe {
+            bindings::rust_mpage_helper_filemap_invalidate_unlock_shared((*raw).i_mapping);
+            bindings::rust_mpage_helper_sb_end_pagefault((*raw).i_sb);
+        }
     }
 }
 
@@ -172,6 +217,7 @@ enum Writable {
 ///
 /// The folio is locked and this value owns the lock, which also keeps the folio in its mapping. The
 /// mapping's host is an inode of `I` that is in use for `'f`.
+#[must_use = "the folio is unlocked"]
 pub struct StoredFolio<'f, I>(pub(super) NonNull<bindings::folio>, PhantomData<&'f I>);
 
 impl<'f, I: InodeType> StoredFolio<'f, I> {

@@ -191,7 +191,11 @@ impl Folio {
     /// The caller must have locked the folio, whose mapping has no folios with buffers, and must
     /// not use bits of it any more.
     pub(super) unsafe fn detach(&self) {
-        // SAFETY: By the safety requirements. What is freed is what `attach` has allocated.
+        // SAFETY:
+        // - the folio is locked by the safety requirements, so its private word is ours to take;
+        // - a word with this tag is the address of what `attach` has allocated, and with it taken
+        //   nobody finds that any more;
+        // - nobody uses the bits any more, by the safety requirements.
         unsafe {
             let word = bindings::rust_mpage_helper_folio_detach_private(self.as_raw()) as usize;
             if word & TAGS == OUTSIDE {

@@ -101,9 +101,12 @@ impl<I: InodeType> StoredFolio<'_, I> {
     pub(super) unsafe fn give_way_to_page(self, page: usize) -> Result {
         let mapping = self.mapping();
         let folio = ManuallyDrop::new(self).as_raw();
-        // SAFETY: The folio is locked and in the mapping, and nothing is lost with it by the safety
-        // requirements. It stays valid until the lock, which is ours, is released. The mapping's
-        // own operation reads the page; the reference is ours.
+        // SAFETY:
+        // - the folio is locked and in the mapping, and nothing is lost with it by the safety
+        //   requirements, so it may be removed;
+        // - the lock is ours to release, and keeps the folio valid until then;
+        // - the mapping is valid, for its file is mapped, and reads with its own operation;
+        // - the reference to what has been read is ours to give back.
         unsafe {
             let removed = to_result(bindings::generic_error_remove_folio(mapping, folio));
             bindings::folio_unlock(folio);
@@ -167,18 +170,22 @@ impl<I: InodeType> LockedFolio<'_, I> {
         let first = self.position() / PAGE_SIZE as u64;
         let pages = u64::from(self.pages());
         let folio = ManuallyDrop::new(self).as_raw();
-        // SAFETY: The folio is locked and in the mapping, and nothing is lost with it by the
-        // safety requirements. It stays valid until the lock, which is ours, is released.
+        // SAFETY:
+        // - the folio is locked and in the mapping, and nothing is lost with it by the safety
+        //   requirements, so it may be removed;
+        // - the lock is ours to release, and keeps the folio valid until then.
         unsafe {
             let removed = to_result(bindings::generic_error_remove_folio(mapping, folio));
             bindings::folio_unlock(folio);
             removed?;
         }
         // SAFETY: The mapping's host is valid by the safety requirements.
-        let size = unsafe { ptr::addr_of!((*(*mapping).host).i_size).read_volatile() }.max(0);
-        let end = (first + pages).min((size as u64).div_ceil(PAGE_SIZE as u64));
+        let size = unsafe { Inode::from_raw((*mapping).host) }.size();
+        let end = (first + pages).min(size.div_ceil(PAGE_SIZE as u64));
         for index in first..end {
-            // SAFETY: The mapping is valid, and `read` suits it by the safety requirements.
+            // SAFETY:
+            // - the mapping is valid by the safety requirements;
+            // - `read` is sound to call for its folios by the safety requirements.
             let page = from_err_ptr(unsafe {
                 bindings::read_cache_folio(mapping, index as usize, Some(read), ptr::null_mut())
             });

@@ -81,7 +81,12 @@ pub(in crate::abstractions::fs) unsafe fn init_data<T: FileSystem>(
     inode: *mut bindings::inode,
     data: impl PinInit<T::InodeData, Error>,
 ) -> Result {
-    // SAFETY: By the safety requirements. Slab objects do not move, so the data is pinned.
+    // SAFETY:
+    // - the inode comes from `T`'s cache by the safety requirements, and so is that of a slot;
+    // - the place for the data is valid, and nobody uses it, for it is not initialised and nobody
+    //   else uses the inode;
+    // - slab objects do not move, so the data is pinned;
+    // - the flag is ours to set: others only read it, in one piece.
     unsafe {
         let slot = Slot::<T>::of(inode);
         compat::raw_try_init(ptr::addr_of_mut!((*slot).data).cast(), data)?;
@@ -98,7 +103,9 @@ pub(in crate::abstractions::fs) unsafe fn init_data<T: FileSystem>(
 ///
 /// `inode` must come from `T`'s inode cache.
 pub(super) unsafe fn is_initialised<T: FileSystem>(inode: *mut bindings::inode) -> bool {
-    // SAFETY: By the safety requirements; the flag is written in one piece.
+    // SAFETY:
+    // - the inode comes from `T`'s cache by the safety requirements, and so is that of a slot;
+    // - the flag is written in one piece, with others reading.
     let initialised = unsafe {
         let slot = Slot::<T>::of(inode);
         ptr::addr_of!((*slot).initialised).read_volatile()

@@ -185,7 +185,11 @@ pub(in crate::abstractions::fs) unsafe fn fill<T: MountableFileSystem>(
     };
     let data = T::fill_super(&mut new, context)?;
 
-    // SAFETY: `sb` is valid and ours.
+    // SAFETY:
+    // - `sb` is valid, and nobody else uses it yet, by the safety requirements: its fields are this
+    //   function's to set;
+    // - the tables are those of `T`, whose data is set in front of them;
+    // - quota is set up in front of the first use of the superblock, for one of `T`.
     unsafe {
         (*sb).s_fs_info = data.into_foreign();
         match &T::ACCESS {

@@ -369,7 +369,10 @@ impl<T: WritableFileSystem> WriteVTable<T> {
         sb: *mut bindings::super_block,
         control: *mut bindings::shrink_control,
     ) -> c_long {
-        // SAFETY: By the safety requirements.
+        // SAFETY:
+        // - the superblock is one of `T` that is mounted until the call is over, by the safety
+        //   requirements;
+        // - the control is the caller's, who does not change it meanwhile.
         let (sb, most) = unsafe { (SuperBlock::from_raw(sb), (*control).nr_to_scan) };
         T::unwritten(sb).give_up_written(most) as c_long
     }

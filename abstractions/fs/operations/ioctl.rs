@@ -127,7 +127,7 @@ impl<I: IoctlOperations> IoctlVTable<I> {
         argument: usize,
     ) -> c_long {
         match Command::of::<c_long>(number) {
-            // SAFETY: By the safety requirements.
+            // SAFETY: The VFS keeps the file open for the call.
             Some(command) => result(unsafe { Self::answer(file, command, argument) }),
             None => ENOTTY.to_errno() as c_long,
         }
@@ -145,7 +145,9 @@ impl<I: IoctlOperations> IoctlVTable<I> {
         argument: usize,
     ) -> c_long {
         match Command::of::<i32>(number) {
-            // SAFETY: By the safety requirements; the argument is converted only.
+            // SAFETY:
+            // - the helper converts a number, whatever it is;
+            // - the VFS keeps the file open for the call.
             Some(command) => result(unsafe {
                 let argument = bindings::rust_mpage_helper_compat_ptr(argument);
                 Self::answer(file, command, argument)
@@ -166,7 +168,7 @@ impl<I: IoctlOperations> IoctlVTable<I> {
         match command {
             Command::GetVersion => argument.writer().write(&inode.generation()),
             Command::SetVersion => {
-                // SAFETY: By the safety requirements.
+                // SAFETY: The file is open by the safety requirements.
                 unsafe { Self::check_owner(file, EPERM)? };
                 // SAFETY: The file is open until this returns.
                 let _access = unsafe { WriteAccess::new(file)? };
@@ -182,7 +184,7 @@ impl<I: IoctlOperations> IoctlVTable<I> {
                 if !I::can_reserve_blocks(inode) {
                     return Err(ENOTTY);
                 }
-                // SAFETY: By the safety requirements.
+                // SAFETY: The file is open by the safety requirements.
                 unsafe { Self::check_owner(file, EACCES)? };
                 let blocks = argument.reader().read::<u32>()?;
                 // SAFETY: The file is open until this returns.
@@ -199,7 +201,9 @@ impl<I: IoctlOperations> IoctlVTable<I> {
     ///
     /// `file` must be an open file.
     unsafe fn check_owner(file: *mut bindings::file, error: Error) -> Result {
-        // SAFETY: By the safety requirements; the file keeps its mount and its inode.
+        // SAFETY:
+        // - an open file has a mount, and that its map of owners;
+        // - it keeps its inode, too, which is looked at with that map.
         let may = unsafe {
             let idmap = bindings::rust_mpage_helper_file_mnt_idmap(file);
             bindings::inode_owner_or_capable(idmap, (*file).f_inode)

@@ -99,8 +99,10 @@ impl Place<'_> {
     /// `buffer` must be null, or valid for writes of `size` bytes that nobody else uses for `'a`.
     unsafe fn new<'a>(buffer: *mut u8, size: usize) -> Place<'a> {
         let bytes = (!buffer.is_null()).then(|| {
-            // SAFETY: By the safety requirements. What is not initialised is not read: the slice is
-            // only written to.
+            // SAFETY:
+            // - so many bytes may be written there by the safety requirements;
+            // - they are initialised by that, and nobody else uses them for `'a`, so that they may
+            //   be a slice.
             unsafe {
                 ptr::write_bytes(buffer, 0, size);
                 core::slice::from_raw_parts_mut(buffer, size)
@@ -229,12 +231,12 @@ unsafe extern "C" fn list_callback<X: XattrOperations>(
     buffer: *mut u8,
     size: usize,
 ) -> isize {
-    // SAFETY: The dentry is positive, and of a filesystem with this table, so its inode is an
-    // initialised one of that filesystem, which the dentry keeps. The place is the caller's for the
-    // call, and as large as it says.
+    // SAFETY:
+    // - the dentry is positive, of the table's filesystem, and the caller's until this returns;
+    // - the place is the caller's for the call, and as large as it says.
     let (inode, place) = unsafe {
         (
-            FsInode::<X::FileSystem>::from_raw((*dentry).d_inode),
+            FsInode::<X::FileSystem>::of_dentry(dentry),
             Place::new(buffer, size),
         )
     };
@@ -268,7 +270,11 @@ impl<N: XattrNamespace> HandlerVTable<N> {
         buffer: *mut c_void,
         size: usize,
     ) -> c_int {
-        // SAFETY: By the safety requirements.
+        // SAFETY:
+        // - the inode is one of the handler's filesystem, and in use for the call: the VFS has a
+        //   dentry of it;
+        // - the name ends with a NUL, and is the caller's for the call;
+        // - the place is the caller's for the call, and as large as it says.
         let (inode, name, place) = unsafe {
             (
                 FsInode::from_raw(inode),
@@ -297,7 +303,12 @@ impl<N: XattrNamespace> HandlerVTable<N> {
         size: usize,
         flags: c_int,
     ) -> c_int {
-        // SAFETY: By the safety requirements; the caller does not change the value meanwhile.
+        // SAFETY:
+        // - the inode is one of the handler's filesystem, and in use for the call: the VFS has a
+        //   dentry of it;
+        // - the name ends with a NUL, and is the caller's for the call;
+        // - the value is as long as it says, and the kernel's copy of what the program has: nobody
+        //   changes it during the call.
         let (inode, name, value) = unsafe {
             (
                 FsInode::from_raw(inode),

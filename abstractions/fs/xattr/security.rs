@@ -66,13 +66,13 @@ unsafe extern "C" fn init_callback<N: XattrNamespace>(
     attributes: *const bindings::xattr,
     _data: *mut c_void,
 ) -> c_int {
-    // SAFETY: By the safety requirements.
+    // SAFETY: Who makes an inode of the filesystem has it in use for the call.
     let inode = unsafe { FsInode::from_raw(inode) };
     from_result(|| {
         let mut set = |name: &CStr, value: &[u8]| {
             N::set(inode, name.to_bytes(), Some(value), SetMode::default())
         };
-        // SAFETY: By the safety requirements.
+        // SAFETY: Such an array is what `security_inode_init_security()` calls this with.
         unsafe { for_each(attributes, &mut set) }.map(|()| 0)
     })
 }
@@ -89,8 +89,11 @@ unsafe fn for_each(
 ) -> Result {
     let mut next = attributes;
     loop {
-        // SAFETY: `next` is in the array, since the last one that was passed had a name; the rest
-        // is by the safety requirements.
+        // SAFETY:
+        // - `next` is in the array, since the last one that was passed had a name;
+        // - a name ends with a NUL by the safety requirements, if there is one;
+        // - a value is as long as it says by the safety requirements, and one of no bytes is not
+        //   looked at.
         let (name, value) = unsafe {
             if (*next).name.is_null() {
                 return Ok(());
