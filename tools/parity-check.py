@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Check that every test that Documentation/parity.rst names exists.
+"""Check that every test that Documentation/parity.rst names exists, and that it names
+every case that must not compile.
 
 A test is named as it reports itself: ``suite.test`` for a KUnit test,
 ``file.test`` for an end-to-end test, ``file.class.test`` for one of the host, and
@@ -76,8 +77,10 @@ def rows():
 
 
 def main():
+    refused = set(refused_cases())
     known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests(), *host_tests(),
-             *unit_tests(), *refused_cases()}
+             *unit_tests(), *refused}
+    named = set()
     bad = 0
     seen = set()
     for identifier, state, tests in rows():
@@ -92,6 +95,11 @@ def main():
             print(f"parity.rst: {identifier}: claimed, but no test is named", file=sys.stderr)
             bad += 1
         bad += len(missing)
+        named.update(tests)
+    # A type that refuses something is a promise to who writes a filesystem.
+    for case in sorted(refused - named):
+        print(f"parity.rst: no row names {case}", file=sys.stderr)
+        bad += 1
     return 1 if bad else 0
 
 
