@@ -12,6 +12,7 @@ import disks
 import ext2disk
 import sides
 import sysapi
+import writers
 from lowlevel import error_of
 from runner import timeout
 
@@ -107,10 +108,7 @@ def _fill(root):
     """Write until there is no block left, and remove it."""
     path = os.path.join(root, "large")
     with open(path, "wb", 0) as file:
-        while error_of(file.write, bytes(65536))[1] != errno.ENOSPC:
-            pass
-        while error_of(file.write, bytes(1024))[1] != errno.ENOSPC:
-            pass
+        writers.fill(file.fileno(), (1 << 16, 1024))
     assert os.statvfs(root).f_bfree == 0
     os.unlink(path)
 
