@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Modules for kernels without an option that the bindings depend on."""
+"""The room for modules of kernels without an option that the bindings depend on. May use
+build, and what is beside the rooms."""
