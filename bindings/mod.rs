@@ -5,7 +5,7 @@
 //! A type has one identity: everything the kernel's bindings know in full is re-exported from
 //! there, and only what they lack (`struct buffer_head`, our helpers) is generated here.
 //!
-//! Nothing outside `abstractions` and `abi` uses this module.
+//! Nothing outside `abstractions`, `abi` and `compat` uses this module.
 
 #![allow(
     clippy::all,
