@@ -70,7 +70,8 @@ pub(super) fn write_blocks<F: FileSystem, T>(
         for buffer in items.iter().filter_map(|item| item.block.as_ref()) {
             if last.replace(buffer.number()) != Some(buffer.number()) {
                 sb.rescue(buffer);
-                sb.start_write(buffer);
+                // Who waits for it below hears of an error.
+                let _ = sb.start_write(buffer);
             }
         }
     });

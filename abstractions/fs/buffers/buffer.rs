@@ -60,7 +60,7 @@ impl Buffer {
     /// # Safety
     ///
     /// The type invariants must hold for `head`, and the reference must be the caller's.
-    pub(super) unsafe fn from_raw(head: *mut bindings::buffer_head) -> Self {
+    pub(in crate::abstractions::fs) unsafe fn from_raw(head: *mut bindings::buffer_head) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
             // SAFETY: The buffer is valid, so it is not null.

@@ -30,7 +30,7 @@ impl Buffer {
     }
 
     /// Sets bits of its state. What it was before.
-    pub(super) fn set_state(&self, bits: usize) -> usize {
+    pub(in crate::abstractions::fs) fn set_state(&self, bits: usize) -> usize {
         self.update_state(|state| Some(state | bits))
             .unwrap_or_else(|state| state)
     }

@@ -117,10 +117,14 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Begins to write a block of the filesystem if it is dirty; a write that is on its way is
     /// waited for first. C: `write_dirty_buffer()`.
-    pub fn start_write(&self, buffer: &Buffer) {
-        if self.owns(buffer) {
-            buffer.start_write();
+    ///
+    /// Fails with `EXDEV` if the block is another filesystem's.
+    pub fn start_write(&self, buffer: &Buffer) -> Result {
+        if !self.owns(buffer) {
+            return Err(EXDEV);
         }
+        buffer.start_write();
+        Ok(())
     }
 
     /// A metadata block is dirty because a write of it has failed.
@@ -195,7 +199,8 @@ impl<T: FileSystem> SuperBlock<T> {
             plugged(|| {
                 sweep.over(usize::MAX, |buffer| {
                     self.rescue_silently(buffer);
-                    self.start_write(buffer);
+                    // It is one of this filesystem's.
+                    let _ = self.start_write(buffer);
                 })
             });
             // One that fails is dirty again.

@@ -12,6 +12,7 @@
 mod file_system;
 pub(super) mod message;
 mod metadata;
+mod metadata_tests;
 mod super_block;
 mod super_flags;
 mod tables;
