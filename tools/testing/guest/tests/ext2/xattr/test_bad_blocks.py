@@ -5,10 +5,13 @@ never read past; the rest of the filesystem is as it was.
 
 import errno
 import os
+import re
 import struct
 
 import attributes
 import disks
+import programs
+import writers
 from lowlevel import error_of
 from runner import timeout
 from workload import acl
@@ -71,9 +74,16 @@ def _refused(path, what):
         assert number == errno.EUCLEAN, f"{what}: {name}: {number}"
 
 
-@timeout(120)
+def _said_of(lines, ino):
+    """What the log has of the block of attributes of an inode."""
+    return [line for line in lines
+            if f"inode {ino}: the block of its extended attributes" in line]
+
+
+@timeout(150)
 def test_corrupt_blocks(ctx):
-    """Each field, one after the other."""
+    """Each field, one after the other, on a mount of its own: the messages of one are limited
+    in rate."""
     disk, numbers = _make(ctx)
     with open(disk.path, "r+b") as file:
         for case, (patches, _) in _CASES.items():
@@ -81,21 +91,22 @@ def test_corrupt_blocks(ctx):
             for at, data in patches:
                 file.seek(attributes.offset_of(disk.path, block) + at)
                 file.write(data)
-    disk.mount("acl,user_xattr,errors=continue")
-    for case, (path, ino) in numbers.items():
-        if case == "pointers":
-            continue
+    for case, (_, says) in _CASES.items():
+        path, ino = numbers[case]
+        disk.mount("acl,user_xattr,errors=continue")
         path = disk.where(os.path.basename(path))
         log = len(ctx.kernel_log())
         _refused(path, case)
-        lines = [line for line in ctx.kernel_log()[log:]
-                 if f"inode {ino}: the block of its extended attributes" in line]
-        says = _CASES[case][1].split("|")
-        assert not lines or any(text in lines[0] for text in says), (case, lines)
+        lines = _said_of(ctx.kernel_log()[log:], ino)
+        assert lines, f"{case}: the log says nothing: {ctx.kernel_log()[log:]}"
+        assert all(any(text in line for text in says.split("|")) for line in lines), \
+            f"{case}: {lines}"
         # the file itself is all right
         with open(path, "ab") as file:
             file.write(b"1")
         os.unlink(path)
+        disk.umount()
+    disk.mount("acl,user_xattr,errors=continue")
     assert os.getxattr(disk.where("good"), "user.a") == _VALUE
     os.setxattr(disk.where("good"), "user.b", b"1")
     disk.umount()
@@ -120,6 +131,21 @@ def test_said_in_the_log(ctx):
     assert attributes.superblock(disk.path)["state"] & 2
 
 
+def _point(disk, ino, block):
+    """Has an inode of an unmounted disk say that this is its block of attributes."""
+    with open(disk.path, "r+b") as file:
+        file.seek(attributes.pointer_at(disk.path, ino))
+        file.write(struct.pack("<I", block))
+
+
+def _only_lost(ctx, disk, ino, block):
+    """e2fsck finds a block that nobody has, which a deleted inode had, and nothing else."""
+    _point(disk, ino, 0)
+    status, text = disks.fsck(ctx, disk.path, "-fn")
+    found = re.search(r"Block bitmap differences: (.*)", text)
+    assert status == 4 and found and found[1].split() == [f"-{block}"], text
+
+
 @timeout(60)
 def test_pointers(ctx):
     """A block of attributes outside, or one of the filesystem's own: not read, and not
@@ -129,21 +155,89 @@ def test_pointers(ctx):
     kept = attributes.block_of(disk.path, ino)
     table = _first_table(disk.path)
     for block in (0xFFFFFFFF, attributes.superblock(disk.path)["blocks"], 1, 2, table):
-        with open(disk.path, "r+b") as file:
-            file.seek(attributes.pointer_at(disk.path, ino))
-            file.write(struct.pack("<I", block))
+        _point(disk, ino, block)
         disk.mount("acl,user_xattr,errors=continue")
         _refused(disk.where(name), f"block {block}")
         disk.umount()
     disk.mount("user_xattr,errors=continue")
     os.unlink(disk.where(name))
     disk.umount()
-    # e2fsck finds the block that nobody has, and nothing else
-    with open(disk.path, "r+b") as file:
-        file.seek(attributes.pointer_at(disk.path, ino))
-        file.write(bytes(4))
-    status, text = disks.fsck(ctx, disk.path, "-fn")
-    assert status == 4 and f"-{kept}" in text, text
+    _only_lost(ctx, disk, ino, kept)
+
+
+_LONG = 20_000  # bytes of a file, so that it has an indirect block
+
+
+def _own_blocks(ctx, disk, name):
+    """{what: its number} of the first block of a file's data, and its indirect block."""
+    debugfs = programs.local(ctx, "debugfs")
+    text = ctx.run(*debugfs, "-R", f"stat {name}", disk.path)
+    found = {"data": int(ctx.run(*debugfs, "-R", f"bmap {name} 0", disk.path)),
+             "indirect": int(re.search(r"\(IND\):(\d+)", text)[1])}
+    assert all(found.values()), text
+    return found
+
+
+@timeout(90)
+def test_loops(ctx):
+    """A block of attributes that is the file's own, of its data or the indirect one: named,
+    not written to, and not freed twice with the file."""
+    disk, numbers = _make(ctx)
+    name, ino = os.path.basename(numbers["pointers"][0]), numbers["pointers"][1]
+    kept = attributes.block_of(disk.path, ino)
+    disk.mount()
+    with open(disk.where(name), "wb") as file:
+        file.write(writers.content(3, 0, _LONG))
+    disk.umount()
+    for what, block in _own_blocks(ctx, disk, name).items():
+        _point(disk, ino, block)
+        with open(disk.path, "rb") as file:
+            file.seek(attributes.offset_of(disk.path, block))
+            before = file.read(_SIZE)
+        disk.mount("acl,user_xattr,errors=continue")
+        log = len(ctx.kernel_log())
+        _refused(disk.where(name), what)
+        lines = _said_of(ctx.kernel_log()[log:], ino)
+        assert lines and all(f", {block}, is none" in line for line in lines), (what, lines)
+        writers.check(disk.where(name), 3, _LONG)
+        disk.umount()
+        with open(disk.path, "rb") as file:
+            file.seek(attributes.offset_of(disk.path, block))
+            assert file.read(_SIZE) == before, f"{what}: block {block} was written to"
+    disk.mount("user_xattr,errors=continue")
+    os.unlink(disk.where(name))
+    disk.umount()
+    _only_lost(ctx, disk, ino, kept)
+
+
+@timeout(90)
+def test_loop_that_makes_sense(ctx):
+    """The same, where the data is a block of attributes: read as such, until one of the two
+    frees it. That the other finds it free is said, and no block is freed but that."""
+    disk, numbers = _make(ctx)
+    name, ino = os.path.basename(numbers["pointers"][0]), numbers["pointers"][1]
+    kept = attributes.block_of(disk.path, ino)
+    with open(disk.path, "rb") as file:
+        file.seek(attributes.offset_of(disk.path, kept))
+        data = file.read(_SIZE)
+    disk.mount()
+    with open(disk.where(name), "wb") as file:
+        file.write(data + writers.content(3, _SIZE, _LONG))
+    disk.umount()
+    block = _own_blocks(ctx, disk, name)["data"]
+    _point(disk, ino, block)
+    disk.mount("user_xattr,errors=continue")
+    assert os.getxattr(disk.where(name), "user.a") == _VALUE
+    log = len(ctx.kernel_log())
+    os.unlink(disk.where(name))
+    disks.sync(disk.point)
+    said = ctx.kernel_log()[log:]
+    assert any("rust_ext2" in line and "error" in line and str(block) in line
+               for line in said), said
+    with open(disk.where("good"), "ab") as file:
+        file.write(b"1")
+    disk.umount()
+    _only_lost(ctx, disk, ino, kept)
 
 
 def _set_owners(path, block, count):
