@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Broken images whose files have extended attributes, and whose owners are counted (E9,
-E13, E14): each case of test_hostile.py that can be mounted, with everything done to the
-attributes of each file, and with quota turned on, used and turned off.
+E13, E14): each case of test_hostile.py that can be mounted, and its sweep, with everything
+done to the attributes of each file, and with quota turned on, used and turned off.
 
 Each call works or says what is wrong; the attributes of a file beside them stay what
 they were, what is metadata is not given out, umount works, and e2fsck can repair what
@@ -16,7 +16,7 @@ import disks
 import quotas
 import sides
 import test_hostile
-from runner import timeout
+from runner import long, timeout
 from workload import acl
 
 FINE = {*broken.FINE, errno.ENODATA, errno.EOPNOTSUPP, errno.ENOSPC, errno.EEXIST,
@@ -125,21 +125,63 @@ def _run(ctx, prepare, calls, options, table):
         assert status in (0, 1), f"{status}\n{text}"
 
 
+def _sweep(ctx, prepare, calls, options):
+    """Metadata changed at random; that may be the sound file's, too, and then e2fsck, which
+    has only that to repair, does not get it back either."""
+    broken.begin(ctx)
+    bench = broken.Bench(ctx, _ok, FINE | {errno.ENODEV, errno.EOVERFLOW}, options, prepare)
+
+    def kept_by_e2fsck(patches, before):
+        bench.damage(patches)
+        if disks.fsck(ctx, bench.disk.path, "-fy")[0] not in (0, 1):
+            return False
+        bench.disk.mount("user_xattr")
+        kept = bench.sound() == before
+        bench.disk.umount()
+        return kept
+
+    def run(name, patches):
+        result = bench.run(name, patches, calls)
+        if result is None:
+            return None
+        before, found, after = result
+        status, text = disks.fsck(ctx, bench.disk.path, "-fy")
+        if status not in (0, 1):
+            found.append(f"{name}: e2fsck: {status}\n{text}")
+        if before is not None and after != before and kept_by_e2fsck(patches, before):
+            found.append(f"{name}: the sound file is not what it was")
+        return found
+
+    assert run("sound", []) == []
+    sweep = sides.manifest(ctx, "hostile")["sweep"]
+    seen, wrong = broken.each(
+        {f"seed {seed}": patches for seed, patches in sweep.items()}, run)
+    assert seen > len(sweep) // 3, f"only {seen} of {len(sweep)} could be mounted"
+    assert not wrong, "\n".join(wrong)
+
+
+# prepare(disk), calls(disk), mount options
+_ATTRIBUTES = (lambda disk: _give_attributes(disk.point),
+               lambda disk: _attribute_calls(disk.point), "acl,user_xattr")
+
+
+def _prepare_quota(disk):
+    quotas.turn_on(disk)
+    quotas.turn_off(disk)
+    os.setxattr(disk.where("ok"), "user.shared", SHARED)
+
+
+_QUOTA = (_prepare_quota, _quota_calls, "usrquota,grpquota,user_xattr")
+
+
 def _attributes(ctx, *tables):
-    _run(ctx, lambda disk: _give_attributes(disk.point),
-         lambda disk: _attribute_calls(disk.point), "acl,user_xattr",
+    _run(ctx, *_ATTRIBUTES,
          {name: expect for table in tables for name, expect in table.items()})
 
 
 def _quota(ctx, *tables):
     quotas.load(ctx)
-
-    def prepare(disk):
-        quotas.turn_on(disk)
-        quotas.turn_off(disk)
-        os.setxattr(disk.where("ok"), "user.shared", SHARED)
-
-    _run(ctx, prepare, _quota_calls, "usrquota,grpquota,user_xattr",
+    _run(ctx, *_QUOTA,
          {name: expect for table in tables for name, expect in table.items()})
 
 
@@ -189,3 +231,18 @@ def test_quota_blocks(ctx):
 def test_quota_directories(ctx):
     """Directories."""
     _quota(ctx, test_hostile.DIRECTORIES)
+
+
+@long
+@timeout(1800)
+def test_attributes_sweep(ctx):
+    """Metadata changed at random."""
+    _sweep(ctx, *_ATTRIBUTES)
+
+
+@long
+@timeout(1800)
+def test_quota_sweep(ctx):
+    """Metadata changed at random."""
+    quotas.load(ctx)
+    _sweep(ctx, *_QUOTA)
