@@ -21,7 +21,8 @@ finally:
 class Workload(unittest.TestCase):
     def run_some(self, seed):
         """Operations of a workload of which all work."""
-        work, found = workload.Workload(seed, 1024), []
+        work = workload.Workload(seed, 1024, workload.IOCTLS | workload.ATTRIBUTES)
+        found = []
         for _ in range(400):
             op = work.next()
             found.append(op)

@@ -56,7 +56,7 @@ class Twins:
         self._options = options
         self._disks = [disks.Disk(ctx, image, disks.C_FSTYPE), disks.Disk(ctx, image)]
         self._actors = [ops.Actor(""), ops.Actor("")]
-        self._work = workload.Workload(seed, size, more)
+        self._work = workload.Workload(seed, size, {**workload.IOCTLS, **(more or {})})
         self._slack = 2.0
         self._mapped = False
         self._log = []

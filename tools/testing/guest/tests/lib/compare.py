@@ -3,7 +3,7 @@
 
 Compared: names in the order of the directory, with their cookies and types;
 every field of stat(2) but the inode's number and the device; which names are one
-inode; extended attributes; targets of symbolic links; where in a file there are blocks; contents, byte
+inode; the flags of chattr(1); extended attributes; targets of symbolic links; where in a file there are blocks; contents, byte
 by byte; counts of statfs(2).
 
 Inode and block numbers are policy (the first directories go to groups chosen by
@@ -11,11 +11,14 @@ chance) and are not compared. Times may differ by as much as the one filesystem
 was later than the other when the change was made: `slack`, in seconds.
 """
 
+import fcntl
 import os
 import stat
+import struct
 
 import lowlevel
 
+_GETFLAGS = 0x80086601
 CHUNK = 1 << 18
 SPARSE = 4 << 20  # holes of bigger files are read at their edges only
 
@@ -123,6 +126,22 @@ def attributes(path):
         return error.errno
 
 
+def flags(fd):
+    """FS_IOC_GETFLAGS of an open file."""
+    return struct.unpack("<I", fcntl.ioctl(fd, _GETFLAGS, bytes(4)))[0]
+
+
+def _flags_of(path):
+    """The flags of a file or directory; what it says if it has none."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOATIME)
+    try:
+        return flags(fd)
+    except OSError as error:
+        return error.errno
+    finally:
+        os.close(fd)
+
+
 def _listing(path):
     return [(entry.name, entry.kind, entry.cookie)
             for entry in lowlevel.list_directory(path)]
@@ -171,6 +190,10 @@ class _Comparison:
         modes = [stat.S_IFMT(info.st_mode) for info in infos]
         if modes[0] != modes[1]:
             return False
+        if modes[0] in (stat.S_IFREG, stat.S_IFDIR) and first[0] == path:
+            marks = [_flags_of(entry) for entry in paths]
+            if marks[0] != marks[1]:
+                self.found.append(f"/{path}: flags {marks[0]:#x} and {marks[1]:#x}")
         if modes[0] == stat.S_IFREG and first[0] == path:
             what = same_bytes(*paths)
             if what:

@@ -16,6 +16,7 @@ import mmap
 import os
 import random
 import stat
+import struct
 import zlib
 
 import compare
@@ -25,6 +26,8 @@ import sysapi
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 RENAME_WHITEOUT = 4
+_SETFLAGS = 0x40086602
+_GETVERSION, _SETVERSION = 0x80087601, 0x40087602
 
 
 def data(seed, length):
@@ -91,8 +94,8 @@ class Actor:
                                 lambda fd: os.pwrite(fd, area, offset))
 
     def op_read_direct(self, name, offset, length):
-        """As far as the time of access goes, nothing: C ext2 forgets that for direct
-        reads, and rust_ext2, whose reads are not direct, does not."""
+        """Without the time of access, which rust_ext2 sets for direct reads, too, and C ext2
+        forgets."""
         with mmap.mmap(-1, length) as area:
             count = self._opened(name, os.O_RDONLY | os.O_DIRECT | os.O_NOATIME,
                                  lambda fd: os.preadv(fd, [area], offset))
@@ -263,11 +266,32 @@ class Actor:
     def op_list_attributes(self, name):
         return sorted(os.listxattr(self.path(name), follow_symlinks=False))
 
-    def op_version(self, name):
+    # ioctl(2)
+
+    def op_get_flags(self, name):
         """FS_IOC_GETFLAGS: a new file has its directory's inheritable flags."""
+        return self._opened(name, os.O_RDONLY, compare.flags)
+
+    def op_set_flags(self, name, flags):
+        """FS_IOC_SETFLAGS; what they are then."""
 
         def call(fd):
-            return fcntl.ioctl(fd, 0x80086601, bytes(8))
+            fcntl.ioctl(fd, _SETFLAGS, struct.pack("<I", flags))
+            return compare.flags(fd)
+
+        return self._opened(name, os.O_RDONLY, call)
+
+    def op_get_version(self, name):
+        """FS_IOC_GETVERSION; that of a new inode is chance."""
+        return self._opened(name, os.O_RDONLY, lambda fd: struct.unpack(
+            "<I", fcntl.ioctl(fd, _GETVERSION, bytes(4)))[0])
+
+    def op_set_version(self, name, version):
+        """FS_IOC_SETVERSION; what it is then."""
+
+        def call(fd):
+            fcntl.ioctl(fd, _SETVERSION, struct.pack("<I", version))
+            return struct.unpack("<I", fcntl.ioctl(fd, _GETVERSION, bytes(4)))[0]
 
         return self._opened(name, os.O_RDONLY, call)
 

@@ -29,7 +29,9 @@ _WEIGHTS = {
 }
 
 
-# added to those, where attributes are what it is about
+# added to those, of ext2 only: flags and versions
+IOCTLS = {"get_flags": 2, "set_flags": 6, "set_version": 2}
+# and where attributes are what it is about
 ATTRIBUTES = {
     "set_attribute": 40, "remove_attribute": 14, "get_attribute": 6,
     "list_attributes": 8, "set_list": 25, "remove_list": 8,
@@ -37,6 +39,10 @@ ATTRIBUTES = {
 _NAMES = ("user.a", "user.b", "user.name", "user." + "n" * 100, "trusted.t",
           "security.s", "user.", "other.x")
 _LISTS = ("system.posix_acl_access", "system.posix_acl_default")
+# of FS_IOC_SETFLAGS: writes are waited for, no times of access, not for dump(8), changes of
+# a directory are waited for, a directory at the top, and none
+_FLAGS = (0x8, 0x80, 0x40, 0x10000, 0x20000, 0, 0)
+_IMMUTABLE, _APPEND = 0x10, 0x20
 
 
 def acl(*entries):
@@ -125,24 +131,24 @@ class Workload:
 
     # operations
 
-    def _any(self):
+    def _owner(self):
         return self._some("file", "file", "dir", "dir", "link", "node")
 
     def _set_attribute(self):
         rng = self._rng
         length = rng.choice((0, 1, 3, 8, 60, 300, self._block // 2, self._block - 60,
                              self._block, self._block + 1))
-        return ("set_attribute", self._any(), rng.choice(_NAMES), length, rng.randrange(3),
+        return ("set_attribute", self._owner(), rng.choice(_NAMES), length, rng.randrange(3),
                 rng.choice((0, 0, 0, os.XATTR_CREATE, os.XATTR_REPLACE)))
 
     def _remove_attribute(self):
-        return ("remove_attribute", self._any(), self._rng.choice(_NAMES))
+        return ("remove_attribute", self._owner(), self._rng.choice(_NAMES))
 
     def _get_attribute(self):
-        return ("get_attribute", self._any(), self._rng.choice(_NAMES + _LISTS))
+        return ("get_attribute", self._owner(), self._rng.choice(_NAMES + _LISTS))
 
     def _list_attributes(self):
-        return ("list_attributes", self._any())
+        return ("list_attributes", self._owner())
 
     def _set_list(self):
         rng = self._rng
@@ -153,11 +159,11 @@ class Workload:
         if rng.random() < 0.05:
             entries.pop()
         order = (1, 2, 4, 8, 16, 32)
-        return ("set_list", self._any(), rng.choice(_LISTS),
+        return ("set_list", self._owner(), rng.choice(_LISTS),
                 acl(*sorted(entries, key=lambda entry: order.index(entry[0]))))
 
     def _remove_list(self):
-        return ("remove_attribute", self._any(), self._rng.choice(_LISTS))
+        return ("remove_attribute", self._owner(), self._rng.choice(_LISTS))
 
     def _create(self):
         return ("create", self._fresh(), self._rng.choice((0o644, 0o600, 0o777, 0o4755)))
@@ -321,6 +327,34 @@ class Workload:
                                -1, -86_400)) * 10**9 + rng.choice((0, 999_999_999))
                    for _ in range(2)]
         return ("utime", self._some("file", "dir", "dir", "link", "node"), *moments)
+
+    def _get_flags(self):
+        return ("get_flags", self._some("file", "dir"))
+
+    def _set_flags(self):
+        """With flags that forbid something follows what they forbid, and their end."""
+        rng = self._rng
+        name, flags = self._some("file", "dir"), rng.choice(_FLAGS) | rng.choice(_FLAGS)
+        if rng.random() < 0.3 and self._kinds.get(name) and name:
+            below = os.path.join(name, f"i{self._count}")
+            self._queue = rng.sample([
+                ("write", name, self._offset(name), self._length(), self._seed()),
+                ("append", name, self._length(), self._seed()),
+                ("truncate", name, self._offset(name)), ("utime", name, 10**18, 10**18),
+                ("chmod", name, 0o640), ("link", name, self._fresh()),
+                ("rename", name, self._fresh()), ("get_flags", name),
+                ("create", below, 0o644), ("mkdir", below, 0o755), ("unlink", below),
+                ("drop_caches",)], 5) + [("set_flags", name, flags)]
+            flags |= rng.choice((_IMMUTABLE, _APPEND, _IMMUTABLE | _APPEND))
+        return ("set_flags", name, flags)
+
+    def _set_version(self):
+        """One that is known can be asked for afterwards."""
+        name = self._some("file", "dir")
+        self._queue = [self._rng.choice((
+            ("fsync", name), ("sync",), ("drop_caches",), ("mount_again",))),
+                       ("get_version", name)]
+        return ("set_version", name, self._rng.choice((0, 1, 2**31, 2**32 - 1, self._count)))
 
     def _many(self):
         """A directory that grows beyond a block, and has names taken out."""

@@ -26,6 +26,7 @@ from quotas import GROUP, USER
 from runner import timeout
 
 WHO, TEAM = 1000, 2000
+OPTIONS = quotas.OPTIONS + ",acl"
 _GETFLAGS, _SETFLAGS = 0x80086601, 0x40086602
 IN_USE = 0x90  # immutable, and no times of access
 _DISK_WIDE = ("drop_caches", "remount", "mount_again", "compare")
@@ -34,7 +35,7 @@ _VALID = 1
 
 def _pair(ctx, image):
     quotas.load(ctx)
-    twins = pair.Pair(ctx, image, quotas.OPTIONS)
+    twins = pair.Pair(ctx, image, OPTIONS)
     for disk in twins.disks:
         os.chmod(disk.point, 0o777)
         quotas.turn_on(disk)
@@ -59,7 +60,7 @@ def _finish(twins):
     one, two = twins.disks
     one.fstype, two.fstype = two.fstype, one.fstype
     for disk in twins.disks:
-        disk.mount(quotas.OPTIONS)
+        disk.mount(OPTIONS)
         quotas.turn_on(disk)
         assert quotas.usage(disk) == before, f"{disk}: another usage after a mount"
         quotas.check(disk)
@@ -69,7 +70,7 @@ def _finish(twins):
 def _churn(ctx, image, size, seed, count):
     seed = ctx.seed(seed)
     with _pair(ctx, image) as twins:
-        work = workload.Workload(seed, size)
+        work = workload.Workload(seed, size, workload.IOCTLS | workload.ATTRIBUTES)
         chance = random.Random(seed)
         for number in range(count):
             op = work.next()
@@ -94,16 +95,16 @@ def _churn(ctx, image, size, seed, count):
         _finish(twins)
 
 
-@timeout(120)
+@timeout(240)
 def test_twins_1k(ctx):
-    """A random workload with changes of owners, 1 KiB blocks."""
-    _churn(ctx, "blank-1k", 1024, 15, 200)
+    """A random workload with attributes, lists and changes of owners, 1 KiB blocks."""
+    _churn(ctx, "blank-1k", 1024, 15, 300)
 
 
-@timeout(120)
+@timeout(240)
 def test_twins_4k(ctx):
     """The same with 4 KiB blocks."""
-    _churn(ctx, "blank-4k", 4096, 16, 200)
+    _churn(ctx, "blank-4k", 4096, 16, 300)
 
 
 def _limits(twins, kind, number, **limits):
