@@ -5,17 +5,21 @@ The same is asked of C ext2 and of the filesystem under test, by the owner, by a
 user, on a read-only mount, of every kind of file, with pointers that lead nowhere.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import struct
+import subprocess
 
 import compare
 import disks
 import ext2disk
 import lowlevel
 import pair
+import programs
 import sysapi
+from runner import timeout
 from sysapi import libc
 
 GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
@@ -27,6 +31,8 @@ UNKNOWN = 0x800866F1
 COMMANDS = {"flags": (GETFLAGS, SETFLAGS), "version": (GETVERSION, SETVERSION),
             "reserved": (GETRSVSZ, SETRSVSZ)}
 IMMUTABLE, APPEND = 0x10, 0x20
+SYNC, NODUMP, NOATIME = 0x8, 0x40, 0x80
+LINUX_IMMUTABLE = 9  # the capability
 NOWHERE = 1
 
 
@@ -133,6 +139,119 @@ def test_answers(ctx):
     assert want[("another", "file", "version", "set")] == "EPERM"
     assert want[("another", "file", "reserved", "set")] == "EACCES"
     assert want[("read-only", "file", "version")] == "EROFS"
+
+
+def _who_may(disk):
+    """{question: answer} about the flags that need a capability: of the owner, of somebody
+    else, of root with it and without it."""
+    found, path = {}, disk.where("file")
+
+    def note(who):
+        for there in (0, IMMUTABLE, APPEND, IMMUTABLE | APPEND):
+            for flags in (0, NODUMP, IMMUTABLE, APPEND, APPEND | NOATIME,
+                          IMMUTABLE | SYNC, IMMUTABLE | APPEND | NODUMP):
+                assert _ask(path, SETFLAGS, there) == there
+                with who[1]():
+                    answer = _ask(path, SETFLAGS, flags)
+                found[who[0], there, flags] = answer, _ask(path, GETFLAGS)
+        assert _ask(path, SETFLAGS, 0) == 0
+
+    for who in (("owner", lambda: pair.user(1)), ("another", lambda: pair.user(2)),
+                ("root without it", lambda: pair.without(LINUX_IMMUTABLE)),
+                ("root", contextlib.nullcontext)):
+        note(who)
+    return found
+
+
+def test_who_may_set_flags(ctx):
+    """Immutable and append-only are set and cleared by who has CAP_LINUX_IMMUTABLE, be he
+    root or the owner; the other flags by the owner, also while those are set."""
+    answers = []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk = disks.Disk(ctx, "blank-1k", fstype).mount()
+        _fill(disk)
+        answers.append(_who_may(disk))
+        disk.finish()
+    want, got = answers
+    wrong = {key: (got[key], answer) for key, answer in want.items() if got[key] != answer}
+    assert not wrong, "here and in C:\n" + "\n".join(map(str, wrong.items()))
+    for (who, there, flags), answer in got.items():
+        allowed = who == "root" or (who != "another" and not
+                                    (there ^ flags) & (IMMUTABLE | APPEND))
+        assert answer == ((flags, flags) if allowed else ("EPERM", there)), \
+            (who, there, flags, answer)
+
+
+def _letters(ctx, *paths):
+    """What lsattr(1) shows of files."""
+    told = ctx.run(*programs.local(ctx, "lsattr"), "-d", *paths)
+    return ["".join(sorted(line.split()[0].replace("-", ""))) for line in told.splitlines()]
+
+
+def _chattr(ctx, who, *words):
+    """The exit status of chattr(1) that somebody runs."""
+    return subprocess.run(
+        [*programs.local(ctx, "chattr"), *words], check=False, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, user=who, group=who, extra_groups=[]).returncode
+
+
+_STEPS = {
+    "file": ((1, "+i"), (1, "+a"), (1, "+dA"), (2, "-d"), (0, "+i"), (1, "-i"), (1, "+S"),
+             (0, "=aS"), (1, "-a"), (1, "-S"), (0, "-a"), (1, "=AdS")),
+    "folder": ((1, "+i"), (0, "+ai"), (1, "-a"), (0, "-ai"), (1, "+T"), (1, "=AdDS")),
+}
+
+
+def _by_chattr(ctx, disk):
+    """What is set by root and by the owner, and what is refused then: a list."""
+    found = []
+    for name, steps in _STEPS.items():
+        path = disk.where(name)
+        for who, word in steps:
+            status = _chattr(ctx, who, word, path)
+            found.append((name, who, word, status, _ask(path, GETFLAGS)))
+    path = disk.where("file")
+    for word, call, *args in (("+i", os.utime, (1, 1)), ("+a", os.chmod, 0o700),
+                              ("-i", os.rename, path + "-moved")):
+        assert _chattr(ctx, 0, word, path) == 0
+        found.append((word, lowlevel.error_of(call, path, *args)[1]))
+    assert _chattr(ctx, 0, "-a", path) == 0
+    with open(disk.where("folder/below"), "wb"):
+        pass
+    os.mkdir(disk.where("folder/inside"))
+    assert _chattr(ctx, 1, "-v", "77", path) == 0
+    found.append(ctx.run(*programs.local(ctx, "lsattr"), "-v", path).split()[:1])
+    return found
+
+
+@timeout(200)
+def test_programs(ctx):
+    """chattr(1) and lsattr(1) of Debian, by root and by the owner; the other driver tells
+    and heeds what was set."""
+    answers, shown = [], []
+    for fstype, other in ((disks.C_FSTYPE, ctx.fstype), (ctx.fstype, disks.C_FSTYPE)):
+        disk = disks.Disk(ctx, "blank-1k", fstype).mount()
+        _fill(disk)
+        answers.append(_by_chattr(ctx, disk))
+        assert _chattr(ctx, 0, "=ia", disk.where("empty")) == 0
+        disk.umount()
+        disk.mount(fstype=other)
+        names = ("file", "folder", "folder/below", "folder/inside", "empty")
+        shown.append(_letters(ctx, *map(disk.where, names)))
+        for call, *args in ((os.unlink,), (os.chmod, 0o600), (os.truncate, 0)):
+            number = lowlevel.error_of(call, disk.where("empty"), *args)[1]
+            assert number == errno.EPERM, (call, number)
+        disk.finish()
+    assert answers[0] == answers[1], f"in C {answers[0]}\nhere {answers[1]}"
+    assert shown[0] == shown[1] == ["ASd", "ADSd", "ASd", "ADSd", "ai"], shown
+    mine = NODUMP | NOATIME
+    assert answers[1][:7] == [
+        ("file", 1, "+i", 1, 0), ("file", 1, "+a", 1, 0), ("file", 1, "+dA", 0, mine),
+        ("file", 2, "-d", 1, mine), ("file", 0, "+i", 0, mine | IMMUTABLE),
+        ("file", 1, "-i", 1, mine | IMMUTABLE),
+        ("file", 1, "+S", 0, mine | IMMUTABLE | SYNC)], answers[1]
+    assert answers[1][-4:] == [("+i", errno.EPERM), ("+a", errno.EPERM),
+                               ("-i", errno.EPERM), ["77"]], answers[1]
 
 
 def test_versions_are_generations(ctx):
