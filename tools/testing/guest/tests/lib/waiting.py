@@ -12,14 +12,19 @@ import dm
 PATIENCE = 20  # seconds, in which is over what does not wait
 
 
+def in_front_of(ctx, disk):
+    """A device in front of a disk that can be suspended."""
+    ctx.load("dm-mod")
+    table = [(0, dm.sectors(disk.device), "linear", f"{disk.device} 0")]
+    device = dm.Device(f"waiting-{os.getpid()}-{os.path.basename(disk.path)}", table)
+    ctx.afterwards(device.remove)
+    return device
+
+
 def held_up(ctx, image):
     """A disk, and a device in front of it that can be suspended."""
-    ctx.load("dm-mod")
     disk = disks.Disk(ctx, image)
-    table = [(0, dm.sectors(disk.device), "linear", f"{disk.device} 0")]
-    device = dm.Device(f"waiting-{os.getpid()}-{image}", table)
-    ctx.afterwards(device.remove)
-    return disk, device
+    return disk, in_front_of(ctx, disk)
 
 
 def until(is_so, otherwise):

@@ -14,6 +14,7 @@ import random
 import struct
 
 import aio
+import directly
 import disks
 import ext2disk
 import faults
@@ -34,35 +35,12 @@ def _rust_only(ctx, why):
         ctx.skip(f"C ext2: {why}")
 
 
-def _area(length, fill=0):
-    """Memory that begins with a page, full of one byte or of what is given."""
-    area = mmap.mmap(-1, max(length, 1))
-    if length:
-        area[:] = fill if isinstance(fill, bytes) else bytes([fill]) * length
-    return area
-
-
 def _open(disk, name, flags=0):
     return os.open(disk.where(name), os.O_RDWR | os.O_CREAT | flags, 0o644)
 
 
 def _direct(disk, name, flags=0):
     return _open(disk, name, os.O_DIRECT | flags)
-
-
-def _read(fd, offset, length):
-    """Read directly."""
-    area = _area(length)
-    with memoryview(area)[:length] as view:
-        found = os.preadv(fd, [view], offset)
-        return bytes(view[:found])
-
-
-def _write(fd, offset, data):
-    """Write directly."""
-    area = _area(len(data), bytes(data))
-    with memoryview(area)[:len(data)] as view:
-        return os.pwritev(fd, [view], offset)
 
 
 def _cached(fd, length):
@@ -120,15 +98,15 @@ def _answers(disk):
     for what, offset, length in _requests(block):
         cached = _fill(disk, what, block)
         fd = _direct(disk, what)
-        _note(found, (what, "read"), _read, fd, offset, length)
-        _note(found, (what, "write"), _write, fd, offset, b"w" * length)
+        _note(found, (what, "read"), directly.read, fd, offset, length)
+        _note(found, (what, "write"), directly.write, fd, offset, b"w" * length)
         _note(found, (what, "size"), os.lseek, fd, 0, os.SEEK_END)
-        _note(found, (what, "read again"), _read, fd, offset & -512, (length + 1023) & -512)
+        _note(found, (what, "read again"), directly.read, fd, offset & -512, (length + 1023) & -512)
         _note(found, (what, "cached"), os.pread, cached, 70 * block, 0)
         os.close(fd)
         os.close(cached)
     fd = _direct(disk, "aligned")
-    area = _area(8 * PAGE, 5)
+    area = directly.area(8 * PAGE, 5)
     with memoryview(area) as view:
         vectors = {"pages": [view[:PAGE], view[2 * PAGE:4 * PAGE]],
                    "sectors": [view[512:1024], view[PAGE:PAGE + 512]],
@@ -143,11 +121,11 @@ def _answers(disk):
         libc.pread(fd, 4096, 512, mapped.ctypes.c_long(0))))
     _note(found, "no memory, written", lambda: sysapi.check(
         libc.pwrite(fd, 4096, 512, mapped.ctypes.c_long(0))))
-    _note(found, "negative", _read, fd, -512, 512)
+    _note(found, "negative", directly.read, fd, -512, 512)
     os.close(fd)
     fd = _direct(disk, "appended", os.O_APPEND)
     for length in (block, 512, 3 * block, 100, block):
-        _note(found, "append", _write, fd, 0, b"a" * length)
+        _note(found, "append", directly.write, fd, 0, b"a" * length)
         _note(found, "append, size", os.lseek, fd, 0, os.SEEK_END)
     os.close(fd)
     return found
@@ -205,23 +183,23 @@ def _recorded(ctx, disk):
     os.close(_fill(disk, "file", block))
     os.ftruncate(fd, 300 * block)
     for at in range(40, 300):
-        os.pwrite(fd, _area(block, at % 256), at * block)
+        os.pwrite(fd, directly.area(block, at % 256), at * block)
     os.close(fd)
     disk.umount()
     disk.mount()  # short runs that were found while it grew are forgotten
     fd = _direct(disk, "file")
-    _read(fd, 0, 300 * block)  # the indirect blocks are in memory
+    directly.read(fd, 0, 300 * block)  # the indirect blocks are in memory
     found = {}
     with ctx.record(disk.device) as io:
         for offset, length in ((0, block), (block, 512), (0, 10 * block),
                                (8 * block, 9 * block), (11 * block, 2 * block),
                                (0, 300 * block), (290 * block, 30 * block)):
             io.take()
-            _read(fd, offset, length)
+            directly.read(fd, offset, length)
             found["read", offset, length] = io.take()[0]
         for offset, length in ((0, block), (block, 512), (0, 10 * block),
                                (50 * block, 250 * block)):
-            _write(fd, offset, b"n" * length)
+            directly.write(fd, offset, b"n" * length)
             found["write", offset, length] = io.take()[0]
     assert _cached(fd, 300 * block) == 0, f"{disk}: pages are in memory"
     os.close(fd)
@@ -273,7 +251,7 @@ class Model:
     def op_write_directly(self):
         start, length = self._range(self._rng.choice((512, 1024, 4096)))
         data = self._rng.randbytes(length)
-        assert _write(self._direct, start, data) == length
+        assert directly.write(self._direct, start, data) == length
         self._stored(start, data)
 
     def op_read(self):
@@ -282,7 +260,7 @@ class Model:
 
     def op_read_directly(self):
         start, length = self._range(512)
-        assert _read(self._direct, start, length) == self._want[start:start + length]
+        assert directly.read(self._direct, start, length) == self._want[start:start + length]
 
     def op_store(self):
         if not self._want:
@@ -341,20 +319,20 @@ def test_errors_of_the_device(ctx):
     right afterwards."""
     disk = disks.Disk(ctx, "blank-4k").mount()
     fd = _direct(disk, "file")
-    _write(fd, 0, b"o" * 4 * PAGE)
+    directly.write(fd, 0, b"o" * 4 * PAGE)
     os.fsync(fd)
-    _read(fd, 0, PAGE)
+    directly.read(fd, 0, PAGE)
     with aio.Requests() as requests:
         with faults.requests_fail(ctx, disk.device):
-            assert lowlevel.error_of(_read, fd, 0, PAGE)[1] == errno.EIO
-            assert lowlevel.error_of(_read, fd, 0, 4 * PAGE)[1] == errno.EIO
-            assert lowlevel.error_of(_write, fd, 0, b"n" * PAGE)[1] == errno.EIO
-            reading = requests.read(fd, _area(PAGE), 0)
+            assert lowlevel.error_of(directly.read, fd, 0, PAGE)[1] == errno.EIO
+            assert lowlevel.error_of(directly.read, fd, 0, 4 * PAGE)[1] == errno.EIO
+            assert lowlevel.error_of(directly.write, fd, 0, b"n" * PAGE)[1] == errno.EIO
+            reading = requests.read(fd, directly.area(PAGE), 0)
             assert requests.ended(1) == {reading: -errno.EIO}
-            writing = requests.write(fd, _area(PAGE, 7), PAGE)
+            writing = requests.write(fd, directly.area(PAGE, 7), PAGE)
             assert requests.ended(1) == {writing: -errno.EIO}
-        assert _read(fd, 0, 8 * PAGE) == b"o" * 4 * PAGE
-        assert _write(fd, PAGE, b"n" * PAGE) == PAGE
+        assert directly.read(fd, 0, 8 * PAGE) == b"o" * 4 * PAGE
+        assert directly.write(fd, PAGE, b"n" * PAGE) == PAGE
     with open(disk.where("file"), "rb") as file:
         assert file.read()[PAGE:2 * PAGE] == b"n" * PAGE
     os.close(fd)
@@ -367,10 +345,10 @@ def test_nobody_waits(ctx):
     disk, device = waiting.held_up(ctx, "blank-4k")
     disk.mount(device=device.path)
     fd = _direct(disk, "file")
-    _write(fd, 0, b"o" * 64 * PAGE)
+    directly.write(fd, 0, b"o" * 64 * PAGE)
     os.fsync(fd)
-    _read(fd, 0, 64 * PAGE)
-    area, other = _area(4 * PAGE), _area(4 * PAGE, b"n" * 4 * PAGE)
+    directly.read(fd, 0, 64 * PAGE)
+    area, other = directly.area(4 * PAGE), directly.area(4 * PAGE, b"n" * 4 * PAGE)
     with aio.Requests() as requests:
         with device.suspended():
             reading = requests.read(fd, area, 0)
@@ -380,7 +358,7 @@ def test_nobody_waits(ctx):
         assert requests.ended(2) == {reading: 4 * PAGE, writing: 4 * PAGE}
         cutting.result()
         assert bytes(area) == b"o" * 4 * PAGE
-    assert _read(fd, 19 * PAGE, 9 * PAGE) == b"o" * PAGE + b"n" * 2 * PAGE
+    assert directly.read(fd, 19 * PAGE, 9 * PAGE) == b"o" * PAGE + b"n" * 2 * PAGE
     os.close(fd)
     disk.finish()
 
@@ -410,7 +388,7 @@ def test_store_to_a_hole_while_somebody_reads(ctx):
         assert page.load(0, 8) == bytes(8)
         os.pwrite(cached, b"d" * PAGE, 0)
         with device.suspended():
-            reading = waiting.Task(lambda: found.append(_read(fd, 0, 4 * PAGE)))
+            reading = waiting.Task(lambda: found.append(directly.read(fd, 0, 4 * PAGE)))
             assert reading.falls_asleep(), reading  # until the first page is written
             page.store(100, b"stored")
         reading.result()
@@ -443,7 +421,7 @@ def test_synchronous(ctx):
             os.pwrite(fd, b"c" * 512, 0)
             os.fsync(fd)
             direct = _direct(disk, name, flags)
-            assert _write(direct, 512, b"d" * 512) == 512
+            assert directly.write(direct, 512, b"d" * 512) == 512
             assert _on_disk(disk, os.fstat(fd).st_ino)[0] == 1024
             os.close(direct)
             os.close(fd)
@@ -451,7 +429,7 @@ def test_synchronous(ctx):
             fd = _open(disk, name)
             os.pwrite(fd, b"c" * 3 * 4096, 0)
             direct = _direct(disk, name, flags)
-            assert _write(direct, 4096, b"d" * 4096) == 4096
+            assert directly.write(direct, 4096, b"d" * 4096) == 4096
             size, pointers = _on_disk(disk, os.fstat(fd).st_ino)
             assert size == 3 * 4096 and pointers[1] == lowlevel.fibmap(fd, 1), (size, pointers)
             os.close(direct)
@@ -476,11 +454,11 @@ def test_alignment(ctx):
         device = ctx.loop(disk.path, read_only=False, sector_size=sector)
         disk.mount(device=device)
         fd = _direct(disk, "file")
-        _write(fd, 0, b"o" * PAGE)
+        directly.write(fd, 0, b"o" * PAGE)
         memory, offset = _alignment(disk.where("file"))
         assert offset == sector and memory <= sector, (sector, memory, offset)
         assert _alignment(disk.point) is None
-        assert _read(fd, sector, PAGE) == b"o" * (PAGE - sector)
-        assert lowlevel.error_of(_read, fd, sector // 2, PAGE)[1] == errno.EINVAL
+        assert directly.read(fd, sector, PAGE) == b"o" * (PAGE - sector)
+        assert lowlevel.error_of(directly.read, fd, sector // 2, PAGE)[1] == errno.EINVAL
         os.close(fd)
         disk.umount()

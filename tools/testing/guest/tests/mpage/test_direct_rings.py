@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Requests of io_uring(7): nobody waits for them, not even a thread of the kernel."""
+
+import errno
+import fcntl
+import mmap
+import os
+import time
+
+import directly
+import disks
+import uring
+import waiting
+from runner import timeout
+
+PAGE = mmap.PAGESIZE
+_LOOP_SET_DIRECT_IO = 0x4C08
+
+
+def _held_up_queue(ctx, disk):
+    """A device that takes requests and does none of them while another is suspended, on
+    which it is. That other one would itself refuse what may not wait."""
+    below = waiting.in_front_of(ctx, disk)
+    device = ctx.loop(below.path, read_only=False)
+    fd = os.open(device, os.O_RDWR)
+    fcntl.ioctl(fd, _LOOP_SET_DIRECT_IO, 1)
+    os.close(fd)
+    return device, below
+
+
+def _by_ring(ctx, fstype):
+    """Requests while the device does nothing: which threads of the kernel wait then."""
+    disk = disks.Disk(ctx, "blank-4k", fstype)
+    device, below = _held_up_queue(ctx, disk)
+    disk.mount(device=device)
+    fd = os.open(disk.where("file"), os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o644)
+    directly.write(fd, 0, b"o" * 64 * PAGE)
+    os.fsync(fd)
+    assert directly.read(fd, 0, 64 * PAGE) == b"o" * 64 * PAGE
+    assert not uring.workers()
+    area, other = directly.area(4 * PAGE), directly.area(4 * PAGE, b"n" * 4 * PAGE)
+    with uring.Ring() as ring:
+        with below.suspended():
+            reading = ring.read(fd, area, 0)
+            writing = ring.write(fd, other, 20 * PAGE)
+            time.sleep(0.3)
+            assert ring.ended(0) == {}, "done by a device that does nothing"
+            threads = uring.workers()
+        assert ring.ended(2) == {reading: 4 * PAGE, writing: 4 * PAGE}
+        assert bytes(area) == b"o" * 4 * PAGE
+        failing = ring.read(fd, directly.area(PAGE), 100)
+        assert ring.ended(1) == {failing: -errno.EINVAL}
+    assert directly.read(fd, 19 * PAGE, 6 * PAGE) == b"o" * PAGE + b"n" * 4 * PAGE + b"o" * PAGE
+    os.close(fd)
+    disk.finish()
+    return threads
+
+
+@timeout(120)
+def test_rings(ctx):
+    """Requests are under way when io_uring_enter(2) returns, and no thread waits for them;
+    in C one does for each."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2: a thread waits")
+    assert _by_ring(ctx, disks.C_FSTYPE), "nobody waits in C, so this test sees nothing"
+    threads = _by_ring(ctx, ctx.fstype)
+    assert not threads, f"somebody waits: {threads}"
