@@ -198,6 +198,29 @@ def test_posix_4k(ctx):
     _posix(ctx, "blank-4k")
 
 
+@long
+@timeout(3000)
+def test_posix_lists(ctx):
+    """In a directory with a default list, which is heeded in place of the umask: the same
+    tests pass and fail as on C ext2, of which some expect a umask."""
+    words, plain = programs.local(ctx, "pjdfstest"), _posix_config(ctx, "false")
+    found = []
+    for fstype in dict.fromkeys((disks.C_FSTYPE, ctx.fstype)):
+        disk = disks.Disk(ctx, "blank-1k", fstype).mount(OPTIONS)
+        folder = disk.where("folder")
+        os.mkdir(folder)
+        os.chmod(folder, 0o777)
+        os.setxattr(folder, DEFAULT, LIST)
+        ended = programs.all_at_once(ctx, _posix_commands(words, plain, folder), ctx.tmp)
+        found.append({name: _summary(name, *answer) for name, answer in ended.items()})
+        disk.finish()
+    for name, want in found[0].items():
+        assert found[-1][name] == want, f"{name}: {found[-1][name]}, in C {want}"
+    passed = sum(counts[2] for counts, _ in found[0].values())
+    ctx.log(f"{passed} passed, failed: {[bad for _, bad in found[0].values() if bad]}")
+    assert passed > 300, f"only {passed} tests passed in C"
+
+
 _FIO = """
 [global]
 directory={point}
