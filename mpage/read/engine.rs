@@ -305,7 +305,7 @@ impl<'i, M: MapSource> Reader<'i, M> {
     }
 
     #[cold]
-    pub(super) fn read_through_buffers(
+    fn read_through_buffers(
         &mut self,
         folio: LockedFolio<'_, M::Inode>,
         reason: Fallback,

@@ -8,7 +8,6 @@
 //! C counterpart: `block_read_full_folio()`, which leaves out buffers that are uptodate.
 
 use super::{
-    counters::Fallback,
     engine::Reader,
     plan::{
         FolioPlan,
@@ -31,7 +30,10 @@ use crate::{
 use core::ops::Range;
 use kernel::{
     error::{
-        code::EIO,
+        code::{
+            EIO,
+            ENOMEM, //
+        },
         Result, //
     },
     page::PAGE_SHIFT, //
@@ -51,10 +53,7 @@ impl<M: MapSource> Reader<'_, M> {
         let blocks = (folio.size() >> bits) as u32;
         let request = first + ((u64::from(pages_left) << PAGE_SHIFT) >> bits);
         self.sink.flush();
-        let mut split = match SplitReader::new(folio) {
-            Ok(split) => split,
-            Err(folio) => return self.read_through_buffers(folio, Fallback::NoMemory),
-        };
+        let mut split = SplitReader::new(folio).map_err(|_folio| ENOMEM)?;
         self.sink.tally.folios += 1;
         self.sink.tally.split_folios += 1;
         let mut at = 0;

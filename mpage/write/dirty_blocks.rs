@@ -12,7 +12,6 @@
 //! C counterpart: `__block_write_full_folio()`.
 
 use super::{
-    counters::Fallback,
     engine::Writer,
     plan::{
         after_error,
@@ -48,7 +47,10 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::error::{
-    code::EIO,
+    code::{
+        EIO,
+        ENOMEM, //
+    },
     Error,
     Result, //
 };
@@ -124,10 +126,8 @@ impl<'i, M: MapSource> Writer<'i, M> {
                 let Some(earlier) = held.replace(run) else {
                     continue;
                 };
-                target = match self.split(target) {
-                    Ok(split) => split,
-                    Err(folio) => return self.write_through_buffers(folio, Fallback::NoMemory),
-                };
+                // Without memory to write it it stays dirty.
+                target = self.split(target).map_err(|_folio| ENOMEM)?;
                 progress.issued = earlier.span.end();
                 target.write(&mut self.sink, request, earlier);
             }

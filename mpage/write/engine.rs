@@ -441,7 +441,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
     }
 
     #[cold]
-    pub(super) fn write_through_buffers(
+    fn write_through_buffers(
         &mut self,
         folio: DirtyFolio<'i, M::Inode>,
         reason: Fallback,
