@@ -15,6 +15,10 @@ use kernel::{
 
 /// A set of numbers.
 ///
+/// The last run, which is the one that grows, is no field of its own, but in memory with the
+/// others: all that joins, cuts and divides runs would have two cases. It costs a file an
+/// allocation when it is first promised something, and a reference for each append.
+///
 /// # Invariants
 ///
 /// No run is empty; they are in order, and between two of them a number is missing. `len` is how
