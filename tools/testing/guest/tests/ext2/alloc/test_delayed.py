@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Blocks that get their places when they are written (N1): what is promised is what
+"""Blocks that get their places when they are written (B11): what is promised is what
 the file will have, nobody else gets it, and it comes back if it is not needed.
 
 C ext2 does not delay, so most of this is about the filesystem under test alone; that
