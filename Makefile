@@ -7,7 +7,7 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
 export KDIR KDIR_CHECKED KSRC KSRC_7_2 LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
-export FSTYPE FS PROFILE CELLS RW KERNEL XFSTESTS ARCH V
+export FSTYPE MOUNT_OPTIONS FS PROFILE CELLS RW KERNEL XFSTESTS ARCH V
 export RUST_MPAGE_CACHE
 
 rmp = @PYTHONPATH=$(TESTING) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m rmp
@@ -55,6 +55,7 @@ help:
 	@echo '  RUSTC=   BINDGEN=   paths of the tools'
 	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'
 	@echo '  FSTYPE=  ext2 takes the C filesystem, to compare (run, test)'
+	@echo '  MOUNT_OPTIONS=   what rust_ext2 is mounted with besides, such as nodelalloc (test)'
 	@echo '  SECONDS= SEED=   of the tests that work by chance (test);'
 	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'

@@ -3,6 +3,8 @@
 
     ctx.tmp                 an empty directory on tmpfs, gone after the test
     ctx.fstype              the filesystem under test ("rust_ext2")
+    ctx.mount_options       what the user wants it to be mounted with besides, a text
+                            (MOUNT_OPTIONS=); disks.Disk heeds it
     ctx.image(name)         path of an image that the host made, read-only
     ctx.copy(name)          path of a writable copy of it in ctx.tmp
     ctx.loop(path, ...)     a loop device over a file, detached after the test
@@ -129,6 +131,7 @@ class Context:
         self.tmp = tmp
         self.seconds = seconds
         self.fstype = job.get("fstype", "rust_ext2")
+        self.mount_options = job.get("mount_options", "")
         self.messages = []
         self.allowed = []
         self._kmsg = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)

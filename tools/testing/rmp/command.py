@@ -19,7 +19,7 @@ _OURS = (
     "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS",
     "MAKE_TERMOUT", "MAKE_TERMERR", "KDIR", "KDIR_CHECKED", "KSRC", "KSRC_7_2", "LLVM",
     "RUSTC", "BINDGEN", "IMAGE", "TESTS", "SECONDS", "SEED", "ACCEL", "FSTYPE", "FS",
-    "PROFILE", "CELLS", "RW", "KERNEL", "XFSTESTS", "ARCH", "V", "O", "M",
+    "MOUNT_OPTIONS", "PROFILE", "CELLS", "RW", "KERNEL", "XFSTESTS", "ARCH", "V", "O", "M",
 )
 
 _ERROR = re.compile(r"^error(\[E\d+\])?:|\b(fatal )?error: ")

@@ -55,6 +55,7 @@ class Settings:
         self.arch = os.environ.get("ARCH", "")
         self.rw = os.environ.get("RW", "")
         self.fstype = os.environ.get("FSTYPE", "") or "rust_ext2"
+        self.mount_options = os.environ.get("MOUNT_OPTIONS", "")
         self.jobs = os.cpu_count() or 1
         self.testing = self.top / "tools" / "testing"
 
@@ -72,6 +73,9 @@ class Settings:
         for name, text in (("SECONDS", self.seconds), ("SEED", self.seed)):
             if text and not re.fullmatch("[1-9][0-9]{0,8}", text):
                 raise ui.Fail(f"{name}={text}: it is a number, from 1 on")
+        if not re.fullmatch("([a-z0-9_=]+(,[a-z0-9_=]+)*)?", self.mount_options):
+            raise ui.Fail(f"MOUNT_OPTIONS={self.mount_options}: it is mount options, "
+                          "with commas between them")
         if self.rw not in ("", "0", "1", "in-place"):
             raise ui.Fail(f"RW={self.rw}: it is 0, 1 or in-place")
         if self.kernel not in ("", "debian", "rt"):

@@ -25,6 +25,13 @@ class Numbers(unittest.TestCase):
             with self.assertRaises(ui.Fail):
                 self.check(SEED=text)
 
+    def test_mount_options(self):
+        for text in ("", "nodelalloc", "nodelalloc,resuid=5"):
+            self.assertEqual(self.check(MOUNT_OPTIONS=text).mount_options, text)
+        for text in (",", "nodelalloc,", "a b", "a'b"):
+            with self.assertRaises(ui.Fail):
+                self.check(MOUNT_OPTIONS=text)
+
 
 class Commands(unittest.TestCase):
     def check(self, word, **variables):

@@ -198,6 +198,7 @@ class Session:
             names = [name for name in names if name not in KUNIT_MODULES]
         fields = {
             "trees": self._prepared.trees(machine), "fstype": self._settings.fstype,
+            "mount_options": self._settings.mount_options,
             "modules": [{"name": name} for name in names],
             "image_disk": "/dev/vda",
             "tools": [machine.share(name, self._guests.folders[name])

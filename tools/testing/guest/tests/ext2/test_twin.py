@@ -51,9 +51,9 @@ def superblock(path):
 class Twins:
     """The two disks and what has been done to both."""
 
-    def __init__(self, ctx, image, options, seed, size, more=None):
+    def __init__(self, ctx, image, options, seed, size, more=None, at_once=False):
         self._ctx = ctx
-        self._options = options
+        self._options, self._at_once = options, at_once
         self._disks = [disks.Disk(ctx, image, disks.C_FSTYPE), disks.Disk(ctx, image)]
         self._actors = [ops.Actor(""), ops.Actor("")]
         self._work = workload.Workload(seed, size, {**workload.IOCTLS, **(more or {})})
@@ -65,9 +65,14 @@ class Twins:
 
     # mounting
 
+    def _options_of(self, disk):
+        if self._at_once:
+            return disks.at_once(disk.fstype, self._options)
+        return self._options
+
     def _mount(self):
         for disk, actor in zip(self._disks, self._actors):
-            disk.mount(self._options, flags=MS_STRICTATIME)
+            disk.mount(self._options_of(disk), flags=MS_STRICTATIME)
             actor.root = disk.point
 
     def _umount(self):
@@ -156,9 +161,9 @@ class Twins:
         """Read-only and back, if nothing is open for writing."""
         for disk, actor in zip(self._disks, self._actors):
             actor.close()
-            disk.remount(MS_RDONLY | MS_STRICTATIME, self._options)
+            disk.remount(MS_RDONLY | MS_STRICTATIME, self._options_of(disk))
             self._refuses(disk)
-            disk.remount(MS_STRICTATIME, self._options)
+            disk.remount(MS_STRICTATIME, self._options_of(disk))
         self._mapped = False
 
     def _refuses(self, disk):
@@ -231,12 +236,12 @@ def no_flusher(every="0"):
             file.write(before)
 
 
-def run(ctx, image, block_size, options="", seed=SEED, more=None):
-    """Rounds for ctx.seconds, one at least."""
+def run(ctx, image, block_size, options="", seed=SEED, **more):
+    """Rounds for ctx.seconds, one at least; `more` is for the twins."""
     seed = ctx.seed(seed)
     ctx.log(f"SEED={seed}")
     end = time.monotonic() + ctx.seconds
-    twins = Twins(ctx, image, options, seed, block_size, more)
+    twins = Twins(ctx, image, options, seed, block_size, **more)
     try:
         with no_flusher():
             while time.monotonic() < end or not twins.count:
@@ -259,6 +264,13 @@ def test_workload_1k(ctx):
 def test_workload_4k(ctx):
     """4 KiB blocks."""
     run(ctx, "blank-4k", 4096)
+
+
+@timed(15)
+@timeout(200)
+def test_workload_at_once(ctx):
+    """Blocks that files have as soon as they are written to, 1 KiB."""
+    run(ctx, "blank-1k", 1024, at_once=True)
 
 
 @timed(15)

@@ -67,6 +67,14 @@ def at_once(fstype, options=""):
     return ",".join(filter(None, (options, "nodelalloc")))
 
 
+def delays(ctx):
+    """For tests that are about delayed allocation: there is some."""
+    if ctx.fstype == C_FSTYPE:
+        ctx.skip("C ext2 does not delay")
+    if "nodelalloc" in ctx.mount_options.split(","):
+        ctx.skip("MOUNT_OPTIONS= says that nothing is delayed")
+
+
 class Disk:
     """One writable copy of an image: `path` is the file, `device` the loop."""
 
@@ -83,8 +91,11 @@ class Disk:
 
     def mount(self, options="", fstype=None, device=None, flags=0):
         """Mount read-write, with another driver or through another device if
-        one is named."""
+        one is named. With what the user wants besides (MOUNT_OPTIONS=), in front of the
+        test's own options, of which the last counts."""
         self.fstype = fstype or self.fstype
+        if self.fstype == self._ctx.fstype != C_FSTYPE:
+            options = ",".join(filter(None, (self._ctx.mount_options, options)))
         self._drivers.add(self.fstype)
         load(self._ctx, self.fstype)
         self.point = self._ctx.mount(device or self.device, self.fstype, options,

@@ -26,11 +26,6 @@ from sysapi import MS_RDONLY, check, libc
 from test_write_errors import Faulty
 
 
-def _delays(ctx):
-    if ctx.fstype == disks.C_FSTYPE:
-        ctx.skip("C ext2 does not delay")
-
-
 def _counts(disk, fd):
     """(512-byte units of the file, free blocks)."""
     return os.fstat(fd).st_blocks, os.statvfs(disk.point).f_bfree
@@ -47,7 +42,7 @@ def _edges(block):
 def _exact(ctx, image):
     """Writes into holes, in this order and the other: the counts do not change when the
     blocks get their places, and are what they were when the file is gone."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, image).mount()
     before = os.statvfs(disk.point).f_bfree
     block = os.statvfs(disk.point).f_bsize
@@ -89,7 +84,7 @@ def test_exact_4k(ctx):
 def test_an_array_stays_for_what_is_promised(ctx):
     """A truncation that leaves nothing on the disk behind an indirect block, but a
     promise: the file keeps it, and the counts are right."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount()
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
     for first in (12, 12 + 256, 12 + 256 + 5 * 256):
@@ -164,7 +159,7 @@ def _writes_to_groups(ctx, options):
 def test_short_lived_contents_cost_no_group(ctx):
     """What is written to files and cut off before it is written back: neither a bitmap nor a
     descriptor goes to the disk. (With a new file they do: it takes an inode.)"""
-    _delays(ctx)
+    disks.delays(ctx)
     assert all(_writes_to_groups(ctx, "nodelalloc")), "they are not where the test looks"
     assert _writes_to_groups(ctx, "") == [0, 0]
 
@@ -172,7 +167,7 @@ def test_short_lived_contents_cost_no_group(ctx):
 def test_short_lived_files_cost_nothing(ctx):
     """Written and deleted before it is written back: no block bitmap goes to the disk,
     and nothing of the megabyte."""
-    _delays(ctx)
+    disks.delays(ctx)
     hit, sectors = _writes_to_bitmaps(ctx, "nodelalloc")
     assert hit, "the bitmaps are not where the test looks"
     hit, sectors = _writes_to_bitmaps(ctx, "")
@@ -192,7 +187,7 @@ def _fill(path, seed):
 def test_nobody_else_gets_what_is_promised(ctx):
     """The disk is full of promises: directories and links get nothing, and all that was
     accepted can be written."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount()
     names = [f"f{number}" for number in range(4)]
     for number, name in enumerate(names[:3]):
@@ -218,7 +213,7 @@ def _as_user(path):
 def test_the_flusher_takes_nothing_from_the_reserve(ctx):
     """What a user was promised was not reserved, whoever writes it; and what could be
     promised is there for it."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "full-1k").mount()
     os.chmod(disk.point, 0o777)
     info = os.statvfs(disk.point)
@@ -236,7 +231,7 @@ def test_the_flusher_takes_nothing_from_the_reserve(ctx):
 def test_asked_where_it_is(ctx):
     """FIBMAP and fiemap of what has just been written name places, with what was
     written on the device."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-4k").mount()
     for name, ask in (("fibmap", lambda fd: lowlevel.fibmap(fd, 20)),
                       ("fiemap", lambda fd: lowlevel.fiemap(fd, 20 * 4096, 4096)[0][1] // 4096
@@ -253,7 +248,7 @@ def test_asked_where_it_is(ctx):
 
 def test_given_up(ctx):
     """Cut, deleted, and written over in the cache: the promises are what is left."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount()
     free = os.statvfs(disk.point).f_bfree
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
@@ -270,7 +265,7 @@ def test_given_up(ctx):
 
 def test_remounted(ctx):
     """nodelalloc and back, with promises; synchronous, and read-only."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount()
     for number, options in enumerate(("nodelalloc", "delalloc", "sync", "async")):
         writers.make(disk.where(f"f{number}"), number, 300_000, sync=False)
@@ -344,7 +339,7 @@ def test_replaced_by_name(ctx):
 def test_replaced_by_truncation(ctx):
     """A file that was cut to nothing and written anew goes to the disk when it is
     closed, long before it would be written back."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-4k").mount()
     path = disk.where("document")
     writers.make(path, _OLD, _SIZE)
@@ -371,7 +366,7 @@ def _start_write(fd, offset, length):
 def test_pieces_are_written_out_of_the_middle(ctx):
     """Pages in the middle of what has been promised are written, so that it comes in
     more and more runs: what is left is promised still when another file fills the disk."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount()
     size = 6_000_000
     writers.make(disk.where("f"), 1, size, sync=False)
@@ -393,7 +388,7 @@ def test_pieces_are_written_out_of_the_middle(ctx):
 def test_given_up_at_writeback(ctx):
     """No bitmap can be read when the data is to be written: fsync says so, nothing is
     promised to it any more, and what is written later shows nothing of the disk."""
-    _delays(ctx)
+    disks.delays(ctx)
     ctx.allow_log("I/O error|lost (a|)sync page write|rust_ext2 .*error|Buffer I/O error")
     faulty = Faulty(ctx, "blank-1k")
     disk = faulty.disk
@@ -459,7 +454,7 @@ def _write_back(path, seed, seconds):
 def test_cut_beside_writeback(ctx):
     """A file is written, cut and made larger while others have pages of it written: no
     block behind the end gets a place, and nothing of the disk is seen."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k")
     writers.stain(disk)
     disk.mount()

@@ -24,11 +24,6 @@ BLOCK = 1024
 PAGE = 4096
 
 
-def _delays(ctx):
-    if ctx.fstype == disks.C_FSTYPE:
-        ctx.skip("C ext2 does not delay")
-
-
 def _counts(disk, fd):
     """(512-byte units of the file, free blocks)."""
     return os.fstat(fd).st_blocks, os.statvfs(disk.point).f_bfree
@@ -41,7 +36,7 @@ def _new(disk, name):
 def test_short_copy_beside_promised_blocks(ctx):
     """The source of a write ends: no block that was not copied to is promised, in front
     of what is, behind it and between, and none gets a place with it."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k")
     writers.stain(disk)
     disk.mount()
@@ -112,7 +107,7 @@ def test_memory_fails_at_each_allocation(ctx):
     """A write of pages into a hole, beside what has been promised and away from it, of
     which one allocation after the other fails: what it says it has written is there, it
     has promised that and nothing else, and nothing is promised to nobody in the end."""
-    _delays(ctx)
+    disks.delays(ctx)
     if not os.path.exists("/proc/self/fail-nth"):
         ctx.skip("the kernel has no CONFIG_FAULT_INJECTION")
     disk = disks.Disk(ctx, "blank-1k").mount()
@@ -156,7 +151,7 @@ def _store(path, seed, size, progress):
 def test_mapped_writers_on_a_full_disk(ctx):
     """Several store to mapped holes until there is no block left, which is a SIGBUS for
     each: all that was stored before is on the disk."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount()
     room = os.statvfs(disk.point).f_bavail * BLOCK
     writers.make(disk.where("filler"), 9, room - 3_000_000, sync=False)
@@ -179,7 +174,7 @@ def test_mapped_writers_on_a_full_disk(ctx):
 def test_dirty_before_the_promise_is_kept(ctx):
     """What has been promised is dirty while the tree is locked that the promise is kept in:
     else writeback of its neighbour could give it a place, and a sync find nothing to write."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-4k").mount()
     fd = _new(disk, "f")
     os.ftruncate(fd, 40 * PAGE)
@@ -250,7 +245,7 @@ def _pieces_in_all(ctx, options):
 def test_arrays_are_in_front(ctx):
     """The arrays of pointers that a file will need before it is written lie in front of its
     blocks, which are in one piece; without delay one lies between each 256."""
-    _delays(ctx)
+    disks.delays(ctx)
     # the pointers in the inode are to blocks in front of the arrays; and where it begins depends
     # on who writes it, so that it may go on in the next group
     assert max(_pieces_in_all(ctx, "delalloc")) <= 4
@@ -260,7 +255,7 @@ def test_arrays_are_in_front(ctx):
 def test_files_side_by_side_are_in_one_piece(ctx):
     """Four files that grow in turns before they are written back, and what they are in
     in C, where each keeps a window of blocks."""
-    _delays(ctx)
+    disks.delays(ctx)
     ours = _grow_side_by_side(ctx, ctx.fstype)
     # the pointers come in arrays of 12 and of 1024, and groups have 1024 blocks
     assert ours <= 5, ours

@@ -26,11 +26,6 @@ from test_write_errors import Faulty
 _OLD, _NEW = 41, 42
 
 
-def _delays(ctx):
-    if ctx.fstype == disks.C_FSTYPE:
-        ctx.skip("C ext2 does not delay")
-
-
 def _start_write(fd, offset, length):
     """sync_file_range(2): these pages are written, and waited for, and nothing else."""
     check(libc.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(length), 7))
@@ -44,7 +39,7 @@ def _store(fd, page):
 def test_read_only_after_an_error(ctx):
     """errors=remount-ro: who has a file open still may write where there are blocks, but
     not to a hole, which could never get any."""
-    _delays(ctx)
+    disks.delays(ctx)
     for option in ("delalloc", "nodelalloc"):
         disk = disks.Disk(ctx, "namespace-counts").mount(f"errors=remount-ro,{option}")
         fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
@@ -90,7 +85,7 @@ def _appended(path):
 def test_replaced_by_name(ctx):
     """What is renamed over another, and the directory synced: all of it is there after a
     power cut, whatever of it had been written before."""
-    _delays(ctx)
+    disks.delays(ctx)
     for image, make in (("blank-4k", _written_in_part), ("blank-1k", _appended)):
         disk = disks.Disk(ctx, image)
         logged = writelog.Logged(ctx, disk)
@@ -127,7 +122,7 @@ def _has_image(disk, offset, length, seed=_NEW):
 def test_synced_in_part(ctx):
     """One page of a run has been written, so that all of it has places: who syncs that page
     again, and with it the inode, has all of the run written; but not for ever."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
     size = 12 * 4096
     with disturb.tuned(dirty_writeback_centisecs=0):
@@ -180,7 +175,7 @@ def test_replaced_by_truncation(ctx):
     """A file that was cut to nothing, written anew and closed: when a neighbour in the
     inode table is synced it has its size and its blocks; and not only if no other writer
     has closed it before."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
     path, size = disk.where("document"), 30_000
     writers.make(path, _OLD, size)
@@ -209,7 +204,7 @@ def test_replaced_by_truncation(ctx):
 def test_counted_once(ctx):
     """stat(2), while blocks get their places and an indirect block that leads to them is
     waited for: each is counted once."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk, device = waiting.held_up(ctx, "blank-1k")
     disk.mount("delalloc", device=device.path)
     fd = os.open(disk.where("f"), os.O_CREAT | os.O_RDWR, 0o644)
@@ -232,7 +227,7 @@ def test_counted_once(ctx):
 def test_nothing_is_reserved_for_closed_files(ctx):
     """Small files that are written back when they have been closed: they lie side by side,
     and not a window apart."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
     paths = [disk.where(f"f{number}") for number in range(40)]
     for path in paths:
@@ -250,7 +245,7 @@ def test_nothing_is_reserved_for_closed_files(ctx):
 
 def test_a_bitmap_cannot_be_read(ctx):
     """The bitmap of the group that a file would grow in: it gets its places in another."""
-    _delays(ctx)
+    disks.delays(ctx)
     ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
     faulty = Faulty(ctx, "blank-4k")
     disk = faulty.disk.mount("errors=continue,delalloc", device=faulty.device.path)
@@ -275,7 +270,7 @@ def test_a_bitmap_cannot_be_read(ctx):
 def test_put_off_when_it_became_read_only(ctx):
     """The flusher has given a file its places and put its inode off, and then an error makes
     the filesystem read-only: the inode is stored when it goes, with all that it leads to."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "namespace-counts").mount("errors=remount-ro,delalloc")
     path, size = disk.where("f"), 100_000
     writers.make(path, _NEW, 0)
@@ -306,7 +301,7 @@ def _freeze(point, thaw):
 def test_closed_while_it_is_frozen(ctx):
     """A file that was cut to nothing and written anew is closed while the filesystem is
     frozen: nothing is changed for it in memory that the device would get."""
-    _delays(ctx)
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "blank-4k").mount("delalloc")
     path = disk.where("document")
     writers.make(path, _OLD, 30_000)
@@ -338,7 +333,7 @@ def test_what_no_bitmap_says_is_free_is_not_promised(ctx):
     """A group's bitmap cannot be read: when that has been found, its free blocks are not
     free, and what is written until the disk is full is written all of it. They come back
     once, when it can be read and all others are full."""
-    _delays(ctx)
+    disks.delays(ctx)
     ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
     faulty = Faulty(ctx, "blank-4k")
     disk = faulty.disk.mount("errors=continue,delalloc", device=faulty.device.path)

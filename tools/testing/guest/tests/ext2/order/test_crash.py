@@ -111,5 +111,5 @@ def test_every_cut_1k(ctx):
 @long
 @timeout(7200)
 def test_every_cut_4k(ctx):
-    """A cut at every write, 4 KiB blocks."""
-    _cuts(ctx, "tiny-4k", None, 120)
+    """A cut at every write, 4 KiB blocks, which files have as soon as they are written to."""
+    _cuts(ctx, "tiny-4k", None, 120, disks.at_once(ctx.fstype))
