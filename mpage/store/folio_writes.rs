@@ -2,7 +2,8 @@
 
 //! Writes to regular files, whose folios have no buffer_heads.
 //!
-//! A write asks the mapper for all the blocks that it touches in its folio; not of a folio of one
+//! A write asks the mapper for all the blocks that it touches in its folio, and of the next folio
+//! again: Documentation/design.rst says why no answer is kept. It does not ask of a folio of one
 //! block that is dirty, which has been asked about. Of the blocks at its two ends, what it does not
 //! cover is made valid first: read, or zero if the block is fresh or behind the end of the file.
 //! One write has only blocks whose contents on the disk are the file's, or only fresh ones; where
