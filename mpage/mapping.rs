@@ -165,11 +165,14 @@ pub trait BlockMapper: Copy + Default + 'static {
     /// where the file has nothing the answer is a hole. It covers `at` and should be as long as is
     /// known without further I/O.
     ///
-    /// May sleep and read metadata. The caller holds folio locks of the file.
+    /// May sleep and read metadata. Who goes through the page cache holds the lock of the folio
+    /// with `at`, and perhaps those of others of the file. Who does not holds none, but `i_rwsem`,
+    /// at least shared: direct reads, `SEEK_HOLE` and `SEEK_DATA`. What the filesystem itself asks
+    /// from `bmap` and `fiemap` is with what these hold.
     ///
     /// # Errors
     ///
-    /// Any; it reaches the reader of the folio.
+    /// Any; it reaches the reader of the folio, or who has asked.
     fn lookup<'i>(
         &self,
         inode: &'i Self::Inode,
@@ -196,7 +199,10 @@ pub trait BlockMapper: Copy + Default + 'static {
     }
 
     /// As [`lookup_to_overwrite`](Self::lookup_to_overwrite), if the answer is known without
-    /// waiting for the device or for somebody else. The caller holds `i_rwsem`, perhaps shared.
+    /// waiting for the device or for somebody else. The caller holds `i_rwsem`: perhaps shared, for
+    /// requests that may not wait; exclusively, and the locks of the folio with `at` and perhaps of
+    /// that with the old end of the file, in [`Backer::back_at_once`](crate::Backer::back_at_once).
+    /// So it locks no folio.
     ///
     /// Left as it is where nothing is known without looking: who asks comes again, and waits.
     fn recall<'i>(
@@ -215,8 +221,10 @@ pub trait BlockMapper: Copy + Default + 'static {
     /// them are, or none.
     ///
     /// May sleep, read and change metadata. The caller holds the lock of the folio with `at`, and
-    /// writes all blocks of the answer that are fresh, or zeroes them: nobody sees what was in them
-    /// before. Memory that is allocated in here is not reclaimed from filesystems.
+    /// perhaps that of the folio with the old end of the file; in a write `i_rwsem` exclusively, at
+    /// a fault `invalidate_lock` shared, in writeback neither. It writes all blocks of the answer
+    /// that are fresh, or zeroes them: nobody sees what was in them before. Memory that is
+    /// allocated in here is not reclaimed from filesystems.
     ///
     /// Left as it is, for a filesystem that is only read.
     ///
@@ -237,7 +245,9 @@ pub trait BlockMapper: Copy + Default + 'static {
     /// What was to be written to these blocks is given up, or they are no part of the file any
     /// more. For a filesystem that has promised them places, see [`Backer`](crate::Backer).
     ///
-    /// The caller holds the lock of the folio that they are in.
+    /// The caller holds the lock of the folio that they are in. Truncation holds `i_rwsem` and
+    /// `invalidate_lock` exclusively besides; memory that fails, and writeback that gives data up,
+    /// neither.
     fn forget(&self, inode: &Self::Inode, blocks: Range<u64>) {
         let _ = (inode, blocks);
     }

@@ -42,7 +42,10 @@ pub trait Backer: 'static {
     /// is about to fill them: all that have a place have had it, or none; and all that have been
     /// promised were so before, or none.
     ///
-    /// As [`BlockMapper::allocate`] otherwise.
+    /// As [`BlockMapper::allocate`] otherwise, and called with the locks that a write or a fault
+    /// holds there; never by writeback. What the promise itself keeps locked until it is kept or
+    /// dropped is inside of these, and meanwhile nothing is waited for but memory that is copied
+    /// from, if it is there.
     ///
     /// # Errors
     ///
@@ -61,7 +64,8 @@ pub trait Backer: 'static {
     /// are in the file, at least in part.
     ///
     /// For who writes in small pieces, for each of which this is called: nothing is waited for, and
-    /// no memory allocated.
+    /// no memory allocated. Called by `write(2)` alone: `i_rwsem` is held exclusively, and the lock
+    /// of the folio with `at`, and perhaps that of the folio with the old end of the file.
     #[inline]
     fn back_at_once<'i>(
         inode: &'i <Self::Mapper as BlockMapper>::Inode,
@@ -78,6 +82,8 @@ pub trait Backer: 'static {
 
     /// The first `blocks` of the promised blocks have been filled. They become dirty before the
     /// folio is unlocked; the rest of the promise comes back.
+    ///
+    /// Called with the locks that were held when the promise was made, and cannot fail.
     fn keep(promise: Self::Promise<'_>, blocks: BlockCount);
 }
 

@@ -46,13 +46,24 @@ pub trait AddressSpaceOperations: 'static {
     type Inode: InodeType;
 
     /// Starts the read of one folio, which is unlocked when the read ends.
+    ///
+    /// Called with the folio locked and in the cache, and, by `read(2)` and faults,
+    /// `invalidate_lock` shared; who reads a page by `read_mapping_folio()` holds what he likes,
+    /// and not that lock.
     fn read_folio(folio: LockedFolio<'_, Self::Inode>) -> Result;
 
     /// Starts reads of the folios of a request.
+    ///
+    /// Called with `invalidate_lock` shared and all folios of the request locked, which are in the
+    /// cache and not uptodate. The caller may have other locks of the filesystem, such as `i_rwsem`
+    /// of a directory.
     fn readahead(request: Readahead<'_, Self::Inode>);
 
     /// The number on the device of the file's block number `block`, in the filesystem's blocks;
     /// `None` for a hole.
+    ///
+    /// Called without folio locks: by `FIBMAP` with no lock at all, by `swapon(2)` with `i_rwsem`
+    /// held exclusively.
     fn bmap(inode: &Self::Inode, block: u64) -> Result<Option<u64>>;
 }
 
@@ -64,12 +75,17 @@ pub trait AddressSpaceWriteOperations: AddressSpaceOperations {
     type Writes: 'static;
 
     /// Writes the dirty folios of a request.
+    ///
+    /// Called without folio locks. The flusher and `sync(2)` hold `s_umount` at most; `fsync(2)`
+    /// holds nothing; who has the pages of a file written before doing something else with it, such
+    /// as direct I/O, holds its `i_rwsem`, and the first store to a page of a large folio
+    /// `invalidate_lock` shared. So neither of these is taken here.
     fn writepages(request: WritebackControl<'_, Self::Inode>) -> Result;
 
     /// A write has failed or came short that was to move the end of the file: blocks behind the
     /// end are to be cut. The page cache behind it is empty already. C: `ext2_write_failed()`.
     ///
-    /// Called with `i_rwsem` held and without folio locks.
+    /// Called with `i_rwsem` held exclusively and without folio locks.
     fn cut_beyond_end(inode: &Self::Inode);
 }
 

@@ -36,36 +36,43 @@ pub struct BegunSync {
 pub trait WritableInode: InodeOperations {
     /// Sets the size in bytes, which is another than the inode's. C: `ext2_setsize()`.
     ///
-    /// Called for inodes of any type; `EINVAL` for those whose size cannot be set.
+    /// Called for inodes of any type; `EINVAL` for those whose size cannot be set. `i_rwsem` is
+    /// held exclusively, and nothing inside of it.
     fn set_size(inode: &ExclusiveInode<'_, FsInode<Self::FileSystem>>, size: u64) -> Result;
 
-    /// Takes note of a mode that the inode gets. Returns that which
-    /// is to be in effect, of the same type, and without permissions that `mode` has not.
+    /// Takes note of a mode that the inode gets. Returns that which is to be in effect, of the same
+    /// type, and without permissions that `mode` has not. `i_rwsem` is held exclusively.
     fn set_mode(inode: HeldInode<'_, Self::FileSystem>, mode: u16) -> u16;
 
     /// Writes what of the inode and its metadata has been brought to its blocks, and waits for it.
     /// Cheap where all of it has been written. C: `sync_inode_metadata`.
+    ///
+    /// Called by `fsync(2)` without locks, and with `i_rwsem` held exclusively where an access
+    /// control list is set and the inode is synchronous.
     fn sync_metadata(inode: &FsInode<Self::FileSystem>) -> Result;
 
     /// Whether [`sync_metadata`](Self::sync_metadata) would write or wait for what leads to the
-    /// data.
+    /// data. Direct writes ask, with `i_rwsem` held exclusively, and may
+    /// not wait: so nothing is waited for.
     fn has_unsynced_metadata(inode: &FsInode<Self::FileSystem>) -> bool;
 
     /// Brings the names of the inode, and those that lead to them, to the device, as far as they
-    /// are new. The inode is there. `fsync(2)` calls it.
+    /// are new. The inode is there. `fsync(2)` calls it, without locks.
     fn sync_names(inode: &FsInode<Self::FileSystem>) -> Result;
 
-    /// Whether there is nothing for [`sync_names`](Self::sync_names) to do.
+    /// Whether there is nothing for [`sync_names`](Self::sync_names) to do. Called as
+    /// [`has_unsynced_metadata`](Self::has_unsynced_metadata).
     fn names_are_synced(inode: &FsInode<Self::FileSystem>) -> bool;
 
-    /// What is to be known before a part of a file is synced. Nothing of a directory.
+    /// What is to be known before a part of a file is synced. Nothing of a directory. Called
+    /// without locks: what is written to the file meanwhile is for the next sync.
     fn begin_sync(inode: &FsInode<Self::FileSystem>) -> BegunSync {
         let _ = inode;
         BegunSync::default()
     }
 
     /// All of the file has been synced, `mark` having been told by [`begin_sync`](Self::begin_sync)
-    /// before.
+    /// before. Called without locks.
     fn end_whole_sync(inode: &FsInode<Self::FileSystem>, mark: u64) {
         let _ = (inode, mark);
     }
@@ -77,17 +84,22 @@ pub trait WritableInode: InodeOperations {
         let _ = inode;
     }
 
-    /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories.
+    /// The flags that `chattr(1)` knows, `FS_*_FL`. Asked of files and directories, without locks,
+    /// or, by who is about to set them, with `i_rwsem` held exclusively.
     fn file_flags(inode: &FsInode<Self::FileSystem>) -> u32;
 
     /// Sets these flags, of which those that cannot be set are ignored. The VFS has checked that
-    /// the user may, and marks the inode to be written.
+    /// the user may, and marks the inode to be written. `i_rwsem` is held exclusively.
     fn set_file_flags(inode: HeldInode<'_, Self::FileSystem>, flags: u32) -> Result;
 }
 
 /// What a regular file can do that can be written to.
 pub trait WritableFile: FileOperations + IoctlOperations {
     /// An open file that could be written to is closed. Others may be open still.
+    ///
+    /// Called without locks, when the last reference of the open file goes: by `close(2)`, on the
+    /// way back to a program, at the end of a process. Others may write to the file meanwhile, and
+    /// the filesystem may be frozen.
     fn release_writer(inode: &FsInode<Self::FileSystem>);
 }
 
