@@ -13,7 +13,7 @@
 //! forgets what was promised for them.
 //!
 //! So the disk is full for who writes, and never at writeback; a file that is gone before it is
-//! written costs nothing; and the blocks of one that grew in small pieces are in a row.
+//! written takes no block; and the blocks of one that grew in small pieces are in a row.
 //!
 //! Blocks get their places at once with the mount option `nodelalloc`, where writes are
 //! synchronous, with quota, when the filesystem is nearly full, and in a file with very many holes
