@@ -3,6 +3,17 @@
 
 import os
 
+import disks
+import writers
+
+
+def stained(ctx, image):
+    """A disk, mounted, of which no free block is zero: whatever is seen in a file that nobody
+    has written is seen."""
+    disk = disks.Disk(ctx, image)
+    writers.stain(disk)
+    return disk.mount()
+
 
 def open_file(disk, name="file"):
     """To read and to write, made if need be."""

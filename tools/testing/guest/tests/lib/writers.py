@@ -77,7 +77,7 @@ def stain(disk, device=None):
     """Leave no free block of a disk, which is not mounted, with what could be pointers."""
     path = disk.mount(device=device).where("stain")
     with open(path, "wb", 0) as file:
-        fill(file.fileno(), (1 << 16, 4096))
+        fill(file.fileno(), (1 << 20, 4096))
         os.fsync(file.fileno())
     os.unlink(path)
     disk.umount()

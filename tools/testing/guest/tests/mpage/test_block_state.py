@@ -16,13 +16,14 @@ import disks
 import disturb
 import mapped
 import waiting
-from contents import forget, open_file, same, same_on_disk
+from contents import forget, open_file, same, same_on_disk, stained
 from lowlevel import fibmap
 from runner import timeout
 from sysapi import libc
 
 PAGE = mapped.SIZE
 BLOCK = 1024
+LARGE = 2 << 20
 GARBAGE = b"\xa5garbage" * 128
 TRACING = "/sys/kernel/tracing"
 # what makes, or works on, the buffer_heads of a file's pages
@@ -33,21 +34,9 @@ BUFFERS = ("block_write_begin", "__block_write_begin", "block_page_mkwrite",
 libc.mmap.restype = ctypes.c_void_p
 
 
-def _disk(ctx, image="blank-1k"):
-    """A disk whose free blocks are full of garbage."""
-    disk = disks.Disk(ctx, image).mount()
-    with open(disk.where("garbage"), "wb", 0) as file, contextlib.suppress(OSError):
-        while file.write(GARBAGE * 64):
-            pass
-    disks.sync(disk.point)
-    os.unlink(disk.where("garbage"))
-    disks.sync(disk.point)
-    return disk
-
-
 def test_rest_of_a_page_is_read(ctx):
     """Blocks of a page that is not in memory are written; the others are read."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     for written in range(1, 16):
         fd = open_file(disk, f"file{written}")
         want = bytearray(b"o" * PAGE)
@@ -67,7 +56,7 @@ def test_rest_of_a_page_is_read(ctx):
 def test_part_of_a_block(ctx):
     """A write that covers no block wholly, at each end, of blocks that are there, of
     holes, and behind the end."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     for name, size in (("data", 2 * PAGE), ("hole", 0), ("tail", 3 * BLOCK + 100)):
         for at, length in ((0, 1), (100, 50), (1000, 100), (BLOCK + 1, 2 * BLOCK),
                            (3 * BLOCK + 7, BLOCK), (PAGE - 5, 10)):
@@ -89,7 +78,7 @@ def test_part_of_a_block(ctx):
 def test_block_of_a_page_is_written(ctx):
     """One block of a page that is in memory is stored to and synced: no other block is
     written."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
     os.pwrite(fd, b"o" * 4 * PAGE, 0)
     os.fsync(fd)
@@ -107,7 +96,7 @@ def test_block_of_a_page_is_written(ctx):
 
 def test_some_blocks_in_one_go(ctx):
     """Dirty blocks with clean ones between them are written by themselves."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
     want = bytearray(b"o" * PAGE)
     os.pwrite(fd, want, 0)
@@ -128,7 +117,7 @@ def test_some_blocks_in_one_go(ctx):
 
 def test_store_through_a_mapping(ctx):
     """A store to a page of which one block is dirty is written, wherever it was."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
     want = bytearray(b"o" * PAGE)
     os.pwrite(fd, want, 0)
@@ -149,7 +138,7 @@ def test_store_through_a_mapping(ctx):
 
 def test_truncate_down_and_up(ctx):
     """What was cut off is zero, and has no blocks."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     for stored in (False, True):
         for end in (BLOCK, BLOCK + 500, 3 * BLOCK):
             fd = open_file(disk, f"file-{stored}-{end}")
@@ -176,7 +165,7 @@ def test_what_has_a_place_is_written(ctx):
     fare."""
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C may give the last block to zeros behind the end")
-    disk = _disk(ctx, "blank-1k")
+    disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
     os.pwrite(fd, b"o" * 500, 0)
     os.fsync(fd)
@@ -205,7 +194,7 @@ def test_blocks_behind_the_end(ctx):
     """A file has blocks behind its end, with garbage, as a crash leaves them. When it
     grows there are zeros, in memory and on the disk. C shows the garbage."""
     for how in ("write", "truncate"):
-        disk = _disk(ctx)
+        disk = stained(ctx, "blank-1k")
         fd = open_file(disk)
         os.pwrite(fd, GARBAGE * 4, 0)
         os.fsync(fd)
@@ -230,7 +219,7 @@ def test_blocks_behind_the_end(ctx):
 def test_short_copy(ctx):
     """The source ends in the middle of a write: what was not copied is what it was, or
     zero, and never what was on the disk."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     edge = mapped.edge()
     for name in ("new", "old", "hole"):
         for at, given in ((0, 100), (500, 1500), (0, 2 * BLOCK), (BLOCK, 3 * BLOCK - 1),
@@ -257,7 +246,7 @@ def test_short_copy(ctx):
 
 def test_source_is_the_destination(ctx):
     """A file is written from a mapping of itself that is not in memory."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
     want = bytes(range(256)) * 32
     os.pwrite(fd, want, 0)
@@ -276,7 +265,7 @@ def test_source_is_the_destination(ctx):
 @timeout(200)
 def test_pages_are_moved(ctx):
     """Memory is compacted while some blocks of pages are valid and some dirty."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
     count = 256
     want = bytearray(b"o" * count * PAGE)
@@ -344,6 +333,21 @@ def test_no_buffer_heads(ctx):
             os.ftruncate(fd, 70_000)
             forget(fd)
             os.pread(fd, 70_000, 0)
+            # and in large folios, with holes and without, in one run on the disk and in several
+            os.pwrite(fd, b"l" * LARGE, 100)
+            os.pwrite(fd, b"n" * 5000, LARGE // 2 + 700)
+            os.fdatasync(fd)
+            with mapped.Page(fd, 300) as page:
+                page.store(2000, b"m")
+            os.pwrite(fd, b"s" * 3000, 3 * LARGE)
+            os.pwrite(fd, b"s" * 3000, 2 * LARGE + 9000)
+            forget(fd)
+            os.pread(fd, 4 * LARGE, 0)
+            with mapped.Page(fd, 2 * LARGE // PAGE + 20) as page:
+                page.store(5, b"m")
+            os.ftruncate(fd, LARGE // 2 + 1234)
+            os.ftruncate(fd, 2 * LARGE)
+            forget(fd)
         called = {name: count for name, count in counts.items() if count}
         if ctx.fstype == disks.C_FSTYPE:
             assert called, "the probes see nothing"

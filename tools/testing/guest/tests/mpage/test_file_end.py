@@ -5,6 +5,9 @@ of other filesystems.
 
 C ext2 fails here: with 4 KiB blocks it zeroes nothing, with smaller ones only what
 is in memory.
+
+What is free on the disk is full of garbage before each test, so that holes and blocks
+that were not filled are seen, too.
 """
 
 import ctypes
@@ -18,6 +21,8 @@ import time
 import disks
 import dm
 import mapped
+import writers
+from contents import stained
 from lowlevel import error_of, fibmap
 from runner import timeout
 from sysapi import libc
@@ -145,7 +150,7 @@ def _differ(what, got, want):
 
 
 def _every_way(ctx, image):
-    disk = disks.Disk(ctx, image).mount()
+    disk = stained(ctx, image)
     wanted, wrong = {}, []
     for size in _SIZES:
         for spoil in _SPOILT:
@@ -190,7 +195,7 @@ def test_every_way_4k(ctx):
 
 def test_last_block_is_a_hole(ctx):
     """A file that ends in a hole takes no block for it when it grows."""
-    disk = disks.Disk(ctx, "blank-1k").mount()
+    disk = stained(ctx, "blank-1k")
     for grow in (_write_far, _truncate_far):
         fd = os.open(disk.where(f"hole{grow.__name__}"), os.O_RDWR | os.O_CREAT, 0o644)
         os.ftruncate(fd, 1500)
@@ -266,7 +271,7 @@ class _Model:
 
 
 def _at_random(ctx, image, steps=250):
-    disk = disks.Disk(ctx, image).mount()
+    disk = stained(ctx, image)
     seed = ctx.seed(363)
     rng = random.Random(seed)
     fd = os.open(disk.where("file"), os.O_RDWR | os.O_CREAT, 0o644)
@@ -313,7 +318,7 @@ def test_at_random_4k(ctx):
 def test_large_folios(ctx):
     """Pages that were brought in large folios, when the filesystem was read-only."""
     for image in ("blank-1k", "blank-4k"):
-        disk = disks.Disk(ctx, image).mount()
+        disk = stained(ctx, image)
         # readahead makes no folio that is longer than the file
         size = (1 << 20) - 3000
         want = (bytes(range(1, 252)) * 4200)[:size]
@@ -354,7 +359,7 @@ def test_large_folios(ctx):
 def test_nothing_written(ctx):
     """A write behind the end whose bytes cannot be had leaves the file as it is. In
     C it grows."""
-    disk = disks.Disk(ctx, "blank-4k").mount()
+    disk = stained(ctx, "blank-4k")
     fd = os.open(disk.where("file"), os.O_RDWR | os.O_CREAT, 0o644)
     os.pwrite(fd, b"x" * 1000, 0)
     _stored(disk, fd)
@@ -378,7 +383,7 @@ def test_store_while_a_write_waits(ctx):
     """A write behind the end waits for the page that it copies from; what is stored
     meanwhile is behind the end still, and not in the file later."""
     ctx.load("dm-mod")
-    disk = disks.Disk(ctx, "blank-4k").mount()
+    disk = stained(ctx, "blank-4k")
     source = disks.Disk(ctx, "blank-4k", disks.C_FSTYPE)
     device = dm.Device(f"source-{os.getpid()}", [
         (0, dm.sectors(source.device), "linear", f"{source.device} 0")])
@@ -418,6 +423,7 @@ def test_bad_last_block(ctx):
     knows, and does when the device is well again."""
     ctx.load("dm-mod")
     disk = disks.Disk(ctx, "blank-4k")
+    writers.stain(disk)
     sectors = dm.sectors(disk.device)
     linear = [(0, sectors, "linear", f"{disk.device} 0")]
     device = dm.Device(f"bad-{os.getpid()}", linear)

@@ -20,27 +20,14 @@ import dm
 import mapped
 import waiting
 import writers
-from contents import forget, open_file, same, same_on_disk
+from contents import forget, open_file, same, same_on_disk, stained
 from lowlevel import error_of, fibmap
 from runner import timeout
 from sysapi import MS_RDONLY, libc
 
 PAGE = mapped.SIZE
 LARGE = 2 << 20
-GARBAGE = b"\xa5garbage" * 512
 IMAGES = ("large-1k", "large-4k")
-
-
-def _disk(ctx, image):
-    """A disk whose first free blocks are full of garbage."""
-    disk = disks.Disk(ctx, image).mount()
-    with open(disk.where("garbage"), "wb", 0) as file:
-        for _ in range(8 << 20 >> 16):
-            file.write(GARBAGE * 16)
-    disks.sync(disk.point)
-    os.unlink(disk.where("garbage"))
-    disks.sync(disk.point)
-    return disk
 
 
 def _is_large(fd, index):
@@ -72,7 +59,7 @@ def test_one_write_makes_large_folios(ctx):
     """A long write, into a file that can be mapped and written: folios are large, and
     what is read back is what was written."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         want = os.urandom(LARGE + 5000)
         os.pwrite(fd, want, 0)
@@ -85,7 +72,7 @@ def test_one_write_makes_large_folios(ctx):
 def test_appends_make_large_folios(ctx):
     """Who appends in small pieces gets larger folios as the file grows."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         want = os.urandom(LARGE)
         for at in range(0, LARGE, 3000):
@@ -100,7 +87,7 @@ def test_appends_make_large_folios(ctx):
 def test_rewrite_4k_of_2m_folio_writes_4k(ctx):
     """Of a folio of 2 MiB in memory one page is written: so much reaches the disk."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         want = bytearray(os.urandom(LARGE))
         os.pwrite(fd, want, 0)
@@ -122,7 +109,7 @@ def test_mmap_store_in_cold_file_writes_a_page(ctx):
     """One store into a mapped file that is not in memory reads what a fault reads, and
     writes a page."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         want = bytearray(os.urandom(2 * LARGE))
         os.pwrite(fd, want, 0)
@@ -142,7 +129,7 @@ def test_mmap_store_in_cold_file_writes_a_page(ctx):
 def test_fsync_per_append_bytes(ctx):
     """Each of many appends with fsync writes its own bytes, rounded to blocks."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         block = os.statvfs(disk.point).f_bsize
         fd = open_file(disk)
         want = b""
@@ -166,7 +153,7 @@ def test_sparse_mmap_in_large_folio_blocks(ctx):
     """A sparse file has been read into large folios. A store to one page gives blocks to
     that page, and not to 2 MiB."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         os.ftruncate(fd, 4 * LARGE)
         with open(disk.where("file"), "rb", 0) as file:
@@ -192,7 +179,7 @@ def test_truncate_in_dirty_large_folio(ctx):
     """A file is cut in the middle of a large folio that is dirty, and grows again: what
     was cut off is zero, and has no blocks."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         block = os.statvfs(disk.point).f_bsize
         for number, end in enumerate((1, 5000, LARGE // 2, LARGE // 2 + 1500, LARGE - 1)):
             for synced in (False, True):
@@ -216,7 +203,7 @@ def test_remount_read_write(ctx):
     """Large folios of a file that was read while nobody could write are written to as any
     others."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         want = bytearray(LARGE)
         os.ftruncate(fd, LARGE)
@@ -279,7 +266,7 @@ def _at_random(ctx, fd, steps, between):
 def test_at_random_with_few_large_folios(ctx):
     """Most folios cannot be had as large as they are wanted."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         with disturb.few_large_folios():
             _at_random(ctx, fd, 150, lambda step: None)
@@ -299,7 +286,7 @@ def test_at_random_while_folios_move(ctx):
             disturb.reclaim()
 
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         fd = open_file(disk)
         _at_random(ctx, fd, 150, between)
         os.close(fd)
@@ -309,7 +296,7 @@ def test_at_random_while_folios_move(ctx):
 def test_write_and_truncate_race(ctx):
     """One process writes back all the time what two others write and cut."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
 
         def change(name, seed):
             chance = random.Random(seed)
@@ -341,7 +328,7 @@ def test_pinned_page_is_written_again(ctx):
         _, source = waiting.held_up(ctx, "blank-4k")
         with open(source.path, "rb") as raw:
             first = raw.read(PAGE)
-        target = _disk(ctx, image)
+        target = stained(ctx, image)
         fd = open_file(target)
         want = bytearray(b"o" * LARGE)
         os.pwrite(fd, want, 0)
@@ -367,7 +354,7 @@ def test_pinned_page_is_written_again(ctx):
 
 def test_no_memory_behind_a_source(ctx):
     """A write of what cannot be read says so, and comes to an end."""
-    disk = _disk(ctx, "large-4k")
+    disk = stained(ctx, "large-4k")
     fd = open_file(disk)
     with mapped.Page(fd, 0) as page:
         # behind the end of the file
@@ -383,7 +370,7 @@ def test_scattered_large_folio(ctx):
     """Every other block of 2 MiB is there; one write fills the holes between, and a store
     to a mapping dirties all."""
     for image in IMAGES:
-        disk = _disk(ctx, image)
+        disk = stained(ctx, image)
         block = os.statvfs(disk.point).f_bsize
         fd = open_file(disk)
         want = bytearray(LARGE)
@@ -410,6 +397,7 @@ def test_bad_indirect_block_in_a_large_folio(ctx):
     them is written, and the write says how much that is; then the error."""
     ctx.load("dm-mod")
     disk = disks.Disk(ctx, "large-1k")
+    writers.stain(disk)
     linear = [(0, dm.sectors(disk.device), "linear", f"{disk.device} 0")]
     device = dm.Device(f"bad-{os.getpid()}", linear)
     ctx.afterwards(device.remove)
@@ -453,9 +441,9 @@ def test_bad_indirect_block_in_a_large_folio(ctx):
 def test_store_finds_half_a_page(ctx):
     """A store to a hole on a disk with fewer free blocks than the page takes: a signal,
     zeros, and a sound filesystem."""
-    disk = disks.Disk(ctx, "blank-1k").mount()
+    disk = stained(ctx, "blank-1k")
     with open(disk.where("full"), "wb", 0) as file:
-        writers.fill(file.fileno(), (65536, 1024), lambda at, size: GARBAGE[:8] * (size // 8))
+        writers.fill(file.fileno(), (65536, 1024), writers.ones)
         size = os.fstat(file.fileno()).st_size
         os.fsync(file.fileno())
         os.ftruncate(file.fileno(), size - 2 * 1024)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Stores through mappings into large folios, and what can go wrong beside them (B2, B4)."""
+"""Stores through mappings into large folios, and what can go wrong beside them (B2, B4).
+
+What is free on the disk is full of garbage before each test, so that whatever is
+seen that nobody has written is seen.
+"""
 
 import contextlib
 import os
@@ -8,7 +12,7 @@ import disks
 import dm
 import mapped
 import writers
-from contents import forget, open_file
+from contents import forget, open_file, stained
 from lowlevel import error_of, fibmap
 
 PAGE = mapped.SIZE
@@ -28,7 +32,7 @@ def test_store_to_what_is_there_on_a_full_disk(ctx):
     more, whether the folio is clean, has been written, or is dirty."""
     for image in ("blank-1k", "blank-4k"):
         for kind in ("written", "dirty"):
-            disk = disks.Disk(ctx, image).mount()
+            disk = stained(ctx, image)
             fd = open_file(disk)
             os.ftruncate(fd, LARGE)
             forget(fd)
@@ -61,7 +65,7 @@ def test_growth_gives_no_blocks_to_what_was_dirty(ctx):
     file ends inside of it, at the end of a page or not. When the file grows nothing behind
     the old end has blocks. In C pages behind the end are gone."""
     for image in IMAGES:
-        disk = disks.Disk(ctx, image).mount()
+        disk = stained(ctx, image)
         block = os.statvfs(disk.point).f_bsize
         for number, (end, cut) in enumerate(((LARGE // 2, True), (LARGE // 2 + 700, True),
                                              (LARGE // 2 + PAGE, False))):
@@ -93,6 +97,7 @@ def test_bad_sector_beside_what_was_written(ctx):
     synced. All others but the bad one can be read still."""
     ctx.load("dm-mod")
     disk = disks.Disk(ctx, "large-4k")
+    writers.stain(disk)
     linear = [(0, dm.sectors(disk.device), "linear", f"{disk.device} 0")]
     device = dm.Device(f"sector-{os.getpid()}", linear)
     ctx.afterwards(device.remove)
@@ -133,7 +138,7 @@ def test_the_rest_of_a_large_folio_is_read(ctx):
     """Behind an end that is not in memory a long write makes a large folio, without the
     blocks in front of it. Who reads these reads no others from the disk. In C they are a
     page."""
-    disk = disks.Disk(ctx, "large-1k").mount()
+    disk = stained(ctx, "large-1k")
     block = os.statvfs(disk.point).f_bsize
     fd = open_file(disk)
     want = os.urandom(LARGE + 3 * block)
