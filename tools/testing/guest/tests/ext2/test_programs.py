@@ -7,13 +7,15 @@ what it says; nothing else may fail. The disks are checked by e2fsck afterwards.
 """
 
 import contextlib
+import itertools
 import os
 import re
+import time
 
 import disks
 import disturb
 import programs
-from runner import long, parallel, timed, timeout
+from runner import by_chance, long, parallel, timed, timeout
 from workload import acl
 
 OPTIONS = "acl,user_xattr"
@@ -47,9 +49,8 @@ copy_file_range = 2
 """
 
 
-def _with_lists(ctx, image, options=""):
-    """A mounted disk; what is made in it inherits an access control list."""
-    disk = disks.Disk(ctx, image)
+def _with_lists(disk, options=""):
+    """The disk, mounted; what is made in it inherits an access control list."""
     disk.mount(",".join(filter(None, (OPTIONS, options))))
     os.setxattr(disk.point, DEFAULT, LIST)
     return disk
@@ -63,11 +64,14 @@ def _finish(disk, inherited):
 
 
 def _fsx(ctx, image, operations, disturbed=False, options=""):
-    """Side by side: a small file, one that reaches the double indirect block."""
     seed = ctx.seed(42)
     ctx.log(f"SEED={seed}")
+    _fsx_on(ctx, _with_lists(disks.Disk(ctx, image), options), operations, disturbed, seed)
+
+
+def _fsx_on(ctx, disk, operations, disturbed, seed):
+    """Side by side: a small file, one that reaches the double indirect block."""
     words = programs.local(ctx, "fsx")
-    disk = _with_lists(ctx, image, options)
     commands = {}
     for name, length, largest in (("small", 70_000, 20_000), ("large", 700_000, 65_536)):
         config = os.path.join(ctx.tmp, name + ".toml")
@@ -109,12 +113,25 @@ def test_fsx_disturbed(ctx):
 
 
 @long
-@timeout(7200)
+@timed(1200)
+@timeout(1200)
 def test_fsx_long(ctx):
-    """fsx for long, all block sizes, undisturbed and disturbed."""
-    for disturbed in (False, True):
-        for image in ("blank-1k", "blank-2k", "blank-4k"):
-            _fsx(ctx, image, 20_000, disturbed)
+    """fsx for as long as is asked for, all block sizes in turns, undisturbed and disturbed,
+    each time with the next seed."""
+    seed = ctx.seed(by_chance())
+    ctx.log(f"SEED={seed}")
+    end = time.monotonic() + ctx.seconds
+    images = [disks.Disk(ctx, image) for image in ("blank-1k", "blank-2k", "blank-4k")]
+    for turn in itertools.count():
+        for disk in images:
+            _with_lists(disk)
+            for name in os.listdir(disk.point):
+                if name != "lost+found":
+                    os.unlink(disk.where(name))
+            _fsx_on(ctx, disk, 500, turn % 2 == 1, seed)
+            seed += 1
+            if time.monotonic() >= end:
+                return
 
 
 _POSIX = """
@@ -267,7 +284,7 @@ bs=4k
 def _fio(ctx, image, size):
     seed = ctx.seed(42)
     fio = ctx.tool("fio")
-    disk = _with_lists(ctx, image)
+    disk = _with_lists(disks.Disk(ctx, image))
     config = os.path.join(ctx.tmp, "fio.ini")
     with open(config, "w", encoding="ascii") as file:
         file.write(_FIO.format(point=disk.point, size=size, seed=seed))
@@ -312,7 +329,7 @@ def _stress(ctx, image, seconds, stressors):
     stress = ctx.tool("stress-ng")
     there = ctx.run(stress, "--stressors").split()
     stressors = [name for name in stressors if name in there or name not in _NEW]
-    disk = _with_lists(ctx, image)
+    disk = _with_lists(disks.Disk(ctx, image))
     words = [stress, "--temp-path", disk.point, "--verify", "--timeout", seconds,
              "--mmap-bytes", "1m", "--mmap-file", "--msync-bytes", "1m",
              "--seek-size", "2m", "--dirdeep-inodes", "100", "--dentries", "200",
