@@ -5,6 +5,7 @@ and what files are in that grow side by side, beside C ext2.
 
 import contextlib
 import ctypes
+import errno
 import mmap
 import os
 import signal
@@ -17,6 +18,7 @@ import disturb
 import lowlevel
 import mapped
 import writers
+from contents import same, same_on_disk, stained
 from runner import parallel, timeout
 from sysapi import libc
 
@@ -67,6 +69,45 @@ def test_short_copy_beside_promised_blocks(ctx):
     disk.finish()
 
 
+@timeout(200)
+def test_failed_rewrite_keeps_delayed_data(ctx):
+    """A write that begins in what has been promised, and is not on the disk, fails or comes
+    short: what was written before is there still, in memory and on the disk, and is promised
+    as it was; and what is behind the end has what was copied and no more."""
+    disks.delays(ctx)
+    edge = mapped.edge()
+    for image in ("blank-1k", "blank-4k"):
+        disk = stained(ctx, image)
+        fd = _new(disk, "f")
+        want = bytearray(writers.content(3, 0, 9 * PAGE + 300))
+        os.pwrite(fd, want, 0)
+        promised = _counts(disk, fd)
+        for at, given in ((0, 0), (PAGE + 100, 0), (3 * PAGE + 100, 50), (2 * PAGE + 7, PAGE),
+                          (5 * PAGE - 1, 3), (6 * PAGE, BLOCK), (8 * PAGE, 0), (9 * PAGE + 299, 0)):
+            done = libc.pwrite(fd, ctypes.c_void_p(edge - given), ctypes.c_size_t(2 * PAGE),
+                               ctypes.c_long(at))
+            if given:
+                assert 0 < done <= given, (image, at, done)
+                want[at:at + done] = b"c" * done
+            else:
+                assert (done, ctypes.get_errno()) == (-1, errno.EFAULT), (image, at, done)
+            same(fd, want)
+            assert _counts(disk, fd) == promised, (image, at)
+        # begins in what has been promised, and goes on behind the end
+        done = libc.pwrite(fd, ctypes.c_void_p(edge - 2000), ctypes.c_size_t(3 * PAGE),
+                           ctypes.c_long(9 * PAGE + 200))
+        assert 0 < done <= 2000, (image, done)
+        want[9 * PAGE + 200:] = b"c" * done
+        want.extend(writers.content(3, len(want), max(0, 9 * PAGE + 300 - len(want))))
+        same(fd, want)
+        promised = _counts(disk, fd)
+        os.fsync(fd)
+        assert _counts(disk, fd) == promised, image
+        same_on_disk(fd, want)
+        os.close(fd)
+        disk.finish()
+
+
 @contextlib.contextmanager
 def _failing(number):
     """Allocation `number` of this thread from now on fails; whether it came to that."""
@@ -98,6 +139,23 @@ def _memory_may_fail():
         yield
 
 
+def _can_fail(ctx):
+    if not os.path.exists("/proc/self/fail-nth"):
+        ctx.skip("the kernel has no CONFIG_FAULT_INJECTION")
+
+
+def _fail_each(ctx, fails, least=4):
+    """Call fails(number) for one allocation after the other, until there are no more."""
+    with _memory_may_fail():
+        for number in range(1, 100):
+            if not fails(number):
+                break
+        else:
+            raise AssertionError("there is no end of allocations")
+    ctx.log(f"{number - 1} allocations failed")
+    assert number > least, f"only {number - 1} allocations failed"
+
+
 def _write(fd, at, data):
     return libc.pwrite(fd, data, ctypes.c_size_t(len(data)), ctypes.c_long(at))
 
@@ -108,19 +166,18 @@ def test_memory_fails_at_each_allocation(ctx):
     which one allocation after the other fails: what it says it has written is there, it
     has promised that and nothing else, and nothing is promised to nobody in the end."""
     disks.delays(ctx)
-    if not os.path.exists("/proc/self/fail-nth"):
-        ctx.skip("the kernel has no CONFIG_FAULT_INJECTION")
-    disk = disks.Disk(ctx, "blank-1k").mount()
+    _can_fail(ctx)
     data = b"m" * (3 * PAGE - 100)
-    failed = 0
-    with _memory_may_fail():
-        for number in range(1, 60):
+    for image in ("blank-1k", "blank-4k"):
+        disk = stained(ctx, image)
+
+        def fails(number):
+            """A write of which allocation `number` fails; whether it came to that."""
             fd = _new(disk, f"f{number}")
             os.pwrite(fd, b"b" * BLOCK, 299 * BLOCK)
             for at in (300 * BLOCK, 10 * PAGE):
                 with _failing(number) as came:
                     done = _write(fd, at, data)
-                failed += came[0]
                 assert done in (-1, len(data)) or 0 < done < len(data), done
             promised = _counts(disk, fd)
             os.fsync(fd)
@@ -128,12 +185,80 @@ def test_memory_fails_at_each_allocation(ctx):
             if done > 0:
                 assert os.pread(fd, done, at) == data[:done]
             os.close(fd)
-            if not came[0]:
-                break
-    assert failed > 5, f"only {failed} allocations failed"
-    assert not came[0], "there is no end of allocations"
-    ctx.log(f"{failed} allocations")
-    disk.finish()
+            return came[0]
+
+        _fail_each(ctx, fails)
+        disk.finish()
+
+
+@timeout(200)
+def test_memory_fails_in_a_rewrite(ctx):
+    """A write begins in what has been promised and goes on behind the end, and one allocation
+    after the other fails: what was written before is there, and what the write says it has
+    written, in memory and on the disk."""
+    disks.delays(ctx)
+    _can_fail(ctx)
+    before, data = writers.content(5, 0, 2 * PAGE + 300), b"m" * 3 * PAGE
+    for image in ("blank-1k", "blank-4k"):
+        disk = stained(ctx, image)
+
+        def fails(number):
+            fd = _new(disk, f"f{number}")
+            os.pwrite(fd, before, 0)
+            with _failing(number) as came:
+                done = max(0, _write(fd, PAGE + 100, data))
+            want = before[:PAGE + 100] + data[:done] + before[PAGE + 100 + done:]
+            same(fd, want)
+            promised = _counts(disk, fd)
+            os.fsync(fd)
+            assert _counts(disk, fd) == promised, (image, number)
+            same_on_disk(fd, want)
+            os.close(fd)
+            return came[0]
+
+        _fail_each(ctx, fails, 1)
+        disk.finish()
+
+
+@timeout(200)
+def test_memory_fails_at_a_fault(ctx):
+    """The first store to a page of a hole, of which one allocation after the other fails: the
+    fault comes again, and the page has been promised its blocks, once, and is on the disk as
+    it was stored to."""
+    disks.delays(ctx)
+    _can_fail(ctx)
+    ctx.allow_log("VM_FAULT_OOM")
+    for image in ("blank-1k", "blank-4k"):
+        disk = stained(ctx, image)
+        block = os.statvfs(disk.point).f_bsize
+
+        def fails(number):
+            fd = _new(disk, f"f{number}")
+            os.ftruncate(fd, 200 * PAGE)
+            want = bytearray(200 * PAGE)
+            # beside what has been promised, and behind an array that is missing
+            os.pwrite(fd, b"b" * PAGE, 100 * PAGE)
+            want[100 * PAGE:101 * PAGE] = b"b" * PAGE
+            came = []
+            for index in (101, 3):
+                with mapped.Page(fd, index) as page:
+                    page.load(0, 1)
+                    with _failing(number) as now:
+                        page.store(17, b"stored")
+                want[index * PAGE + 17:index * PAGE + 23] = b"stored"
+                came += now
+            # with 1 KiB blocks page 3 is behind an array, and pages 100 and 101 are behind two
+            taken = 3 * PAGE // block + (3 if block == BLOCK else 1)
+            promised = _counts(disk, fd)
+            assert promised[0] * 512 == taken * block, (image, number, promised)
+            os.fsync(fd)
+            assert _counts(disk, fd) == promised, (image, number)
+            same_on_disk(fd, bytes(want))
+            os.close(fd)
+            return any(came)
+
+        _fail_each(ctx, fails, 1)
+        disk.finish()
 
 
 def _store(path, seed, size, progress):
