@@ -133,17 +133,18 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Brings them to the medium.
+    /// Brings them to the medium. No write is on its way any more when it fails: the blocks may be
+    /// somebody else's then.
     fn write_leaves(&self, leaves: &Leaves) -> Result {
         let sb = self.inode.super_block();
         plugged(|| {
             for buffer in &leaves.buffers {
-                sb.start_write(buffer);
+                // What waits for it below hears of an error.
+                let _ = sb.start_write(buffer);
             }
         });
-        for buffer in &leaves.buffers {
-            sb.sync_buffer(buffer)?;
-        }
+        let writes = leaves.buffers.iter().map(|buffer| sb.sync_buffer(buffer));
+        writes.fold(Ok(()), Result::and)?;
         sb.device().flush()
     }
 

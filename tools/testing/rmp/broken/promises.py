@@ -49,12 +49,12 @@ ALL = (
         "order.branches.leaves",
         "the indirect blocks that a promised run needs are there before what leads to them",
         (("ext2/map/leaves.rs", "        sb.device().flush()\n", "        Ok(())\n"),),
-        ("order.flushes_of_an_append",)),
+        ("flushes.of_an_append",)),
     Broken(
         "order.branches.together",
         "they are flushed together",
         (("ext2/map/leaves.rs", "        if count < 2 {", "        if count < u32::MAX {"),),
-        ("order.flushes_of_an_append",)),
+        ("flushes.of_an_append",)),
     Broken(
         "order.branches.first_block",
         "the first block of a directory is on the medium before its inode leads to it",
@@ -240,7 +240,7 @@ ALL = (
         (("ext2/inode/write.rs",
           "pass == Pass::Many && !sb.is_read_only() && puts_off(inode, branches)",
           "pass == Pass::Many && sb.is_read_only() && puts_off(inode, branches)"),),
-        ("order.flushes_of_a_sync",)),
+        ("flushes.of_a_sync",)),
     Broken(
         "order.put_off.sync",
         "a sync does not end before what was put off is stored",
