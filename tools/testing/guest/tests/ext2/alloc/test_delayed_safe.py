@@ -113,7 +113,8 @@ def test_replaced_by_name(ctx):
         ctx.umount(point)
 
 
-def _has_image(disk, offset, length, seed=_NEW):
+def has_image(disk, offset, length, seed=_NEW):
+    """Whether the disk has these bytes of the file of a seed, anywhere."""
     want = writers.content(seed, offset, length)
     with open(disk.path, "rb") as image:
         return want in image.read()
@@ -131,16 +132,16 @@ def test_synced_in_part(ctx):
                 lambda path: _store_and_sync(path, 3))):
             path = disk.where(f"f{number}")
             _written_in_part(path)
-            assert not _has_image(disk, size - 4096, 4096), "it is written already"
+            assert not has_image(disk, size - 4096, 4096), "it is written already"
             again(path)
-            assert _has_image(disk, size - 4096, 4096), f"{number}: the rest is not written"
+            assert has_image(disk, size - 4096, 4096), f"{number}: the rest is not written"
             # and when nothing of that has got its place meanwhile, that page alone, or what
             # is in one folio with it
             again(path)
             with open(path, "r+b", 0) as file:
                 os.pwrite(file.fileno(), writers.content(_OLD, size - 4096, 4096), size - 4096)
             again(path)
-            assert not _has_image(disk, size - 4096, 4096, _OLD), f"{number}: all is written"
+            assert not has_image(disk, size - 4096, 4096, _OLD), f"{number}: all is written"
             os.unlink(path)
             disks.sync(disk.point)
             _wipe(disk, size)
@@ -171,6 +172,15 @@ def _store_and_sync(path, page):
     os.close(fd)
 
 
+def sync_neighbour(path, time):
+    """Has the block of the inode table written in which the inode is. Of the inode itself
+    something has to be written for that: its times."""
+    fd = os.open(path, os.O_WRONLY)
+    os.utime(fd, (time, time))
+    os.fsync(fd)
+    os.close(fd)
+
+
 def test_replaced_by_truncation(ctx):
     """A file that was cut to nothing, written anew and closed: when a neighbour in the
     inode table is synced it has its size and its blocks; and not only if no other writer
@@ -188,11 +198,8 @@ def test_replaced_by_truncation(ctx):
                 if others:
                     os.close(other)
                 file.write(writers.content(_NEW, 0, size))
-            waiting.until(lambda: _has_image(disk, 4 * 4096, 4096), "it is not written")
-            fd = os.open(disk.where("neighbour"), os.O_WRONLY)
-            os.utime(fd, (others, others))  # or there is nothing of it to be written
-            os.fsync(fd)
-            os.close(fd)
+            waiting.until(lambda: has_image(disk, 4 * 4096, 4096), "it is not written")
+            sync_neighbour(disk.where("neighbour"), others)
             assert ext2disk.inode_size(disk.path, number) == size, (
                 others, ext2disk.inode_size(disk.path, number))
             assert all(ext2disk.inode_pointers(disk.path, number)[:8])
@@ -279,7 +286,7 @@ def test_put_off_when_it_became_read_only(ctx):
     with disturb.tuned(dirty_expire_centisecs=300, dirty_writeback_centisecs=100):
         with open(path, "r+b", 0) as file:
             file.write(writers.content(_NEW, 0, size))
-        waiting.until(lambda: _has_image(disk, 4096, 4096), "it is not written")
+        waiting.until(lambda: has_image(disk, 4096, 4096), "it is not written")
         with disturb.tuned(dirty_writeback_centisecs=0):
             assert error_of(os.mkdir, disk.where("one/new"))[1] == errno.EUCLEAN
             assert os.statvfs(disk.point).f_flag & os.ST_RDONLY
