@@ -386,4 +386,25 @@ ALL = (
           "        let from = (position - start) as u32;\n",
           "        let from = (position - start) as u32 & !31;\n"),),
         ("index.many_names",)),
+    Broken(
+        "delayed.size_ahead_of_blocks",
+        "where the size of a file is ahead of its blocks after a crash there are zeros",
+        (("ext2/map/delay.rs",
+          "sb.data().delays_allocation() && inode::is_regular(inode)",
+          "sb.data().delays_allocation() && !inode::is_regular(inode)"),),
+        ("delayed_cuts.size_ahead_of_blocks",)),
+    Broken(
+        "delayed.replaced_by_truncation",
+        "the inode of a file that was written anew is where its neighbours are when it is closed",
+        (("ext2/inode/replaced.rs",
+          "if let Some(_change) = inode.start_change() {",
+          "if let Some(_change) = inode.start_change().filter(|_| inode.size() == 0) {"),),
+        ("delayed_cuts.cut_behind_truncation",)),
+    Broken(
+        "delayed.swapped_to",
+        "who asks where blocks are has them given out, and written, first",
+        (("ext2/file.rs",
+          "        inode::write_delayed(inode)?;\n        let mapping = Mapper.lookup(",
+          "        let mapping = Mapper.lookup("),),
+        ("swap.swap", "delayed.asked_where_it_is")),
 )
