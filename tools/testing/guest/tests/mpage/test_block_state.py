@@ -360,7 +360,7 @@ def test_no_buffer_heads(ctx):
 def test_page_pinned_to_be_read(ctx):
     """A device writes from a mapped page of a file with holes: the page is pinned, and of what
     is written to it meanwhile only that gets blocks."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     _, device = waiting.held_up(ctx, "blank-4k")
     raw = os.open(device.path, os.O_RDWR | os.O_DIRECT)
     for name, is_dirty in (("clean", False), ("dirty", True)):
@@ -397,7 +397,7 @@ def test_page_pinned_to_be_read(ctx):
 def test_page_pinned_to_be_written(ctx):
     """A device reads into a mapped page, which is dirty as a whole and written back meanwhile:
     what comes is not lost because another block of the page has been made dirty."""
-    disk = _disk(ctx)
+    disk = stained(ctx, "blank-1k")
     _, device = waiting.held_up(ctx, "blank-4k")
     with open(device.path, "rb") as file:
         first = file.read(BLOCK)

@@ -395,7 +395,7 @@ def _fill_bitmaps(path):
 def test_errors_of_one_folio(ctx):
     """Of the blocks of one folio some are behind an array that cannot be read, and for others
     the disk is full: the first are given up, and the others written when there is room."""
-    _delays(ctx)
+    disks.delays(ctx)
     ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
     block, edge = 1024, 12 + 256
     # behind the array that is there, and, next to them, behind the doubly indirect block; and
