@@ -197,5 +197,5 @@ def check(settings, chain, guest=True):
         why = " Packages are installed on Debian bookworm (amd64) only."
     width = max(len(entry.what) for entry in missing)
     lines = [f"  {entry.what:<{width}}  {entry.remedy}" for entry in missing]
-    raise ui.Fail(f"missing here:\n" + "\n".join(lines) + "\n" +
+    raise ui.Fail("missing here:\n" + "\n".join(lines) + "\n" +
                   f"Nothing was done.{why}")

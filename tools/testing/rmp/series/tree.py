@@ -5,7 +5,6 @@ Its files are links of those of the source, which nobody writes to: git and the 
 replace files and never change them.
 """
 
-import shutil
 
 from .. import cache, command, ui
 from . import patches

@@ -27,14 +27,6 @@ def held_up(ctx, image):
     return disk, in_front_of(ctx, disk)
 
 
-def until(is_so, otherwise):
-    """Waits for what comes to be so, or fails with a text."""
-    end = time.monotonic() + 3 * PATIENCE
-    while not is_so():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.1)
-
-
 def _state(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
@@ -58,7 +50,7 @@ def falls_asleep(pid):
 
 def until(is_so, what):
     """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + 3 * PATIENCE
     while not is_so():
         assert time.monotonic() < end, f"it is not so: {what}"
         time.sleep(0.01)

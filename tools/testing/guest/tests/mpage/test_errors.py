@@ -3,7 +3,6 @@
 the reader gets EIO, others do not, and a device that works again is read again.
 """
 
-import contextlib
 import errno
 import fcntl
 import mmap
