@@ -33,7 +33,7 @@ impl Count {
     }
 
     /// Adds to it, on this processor. For any context.
-    #[inline(always)]
+    #[inline]
     pub fn add(&self, amount: u64) {
         if amount != 0 {
             // SAFETY: There is such a count by the type invariants.

@@ -290,7 +290,7 @@ pub trait MapSource: Sealed + Copy {
 impl<M: BlockMapper> MapSource for M {
     type Inode = M::Inode;
 
-    #[inline(always)]
+    #[inline]
     fn map<'i>(
         &self,
         inode: &'i M::Inode,
@@ -301,7 +301,7 @@ impl<M: BlockMapper> MapSource for M {
         self.lookup(inode, at, max)
     }
 
-    #[inline(always)]
+    #[inline]
     fn map_for_write<'i>(
         &self,
         inode: &'i M::Inode,
@@ -354,7 +354,7 @@ impl<M: BlockMapper> BlockSource for M {
 }
 
 /// Any inode type gives the plain inode.
-#[inline(always)]
+#[inline]
 pub(super) fn plain<I: InodeType>(inode: &I) -> &Inode {
     inode.as_ref()
 }

@@ -106,7 +106,7 @@ impl<D: Copy> Window<D> {
     }
 
     /// The file has `size` bytes now.
-    #[inline(always)]
+    #[inline]
     pub(super) fn set_size(&mut self, size: u64, block_bits: u32) {
         self.file_end = Self::new(size, block_bits).file_end;
     }
@@ -120,7 +120,7 @@ impl<D: Copy> Window<D> {
 
     /// Behind the last block that may be asked about, for the sake of the folio that ends in front
     /// of block `folio_end` of a request that ends in front of block `request_end`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn ask_end(&self, folio_end: u64, request_end: u64) -> u64 {
         request_end.max(folio_end).min(self.file_end)
     }
@@ -131,7 +131,7 @@ impl<D: Copy> Window<D> {
     /// # Errors
     ///
     /// What `lookup` says; `EIO` if its answer makes no sense.
-    #[inline(always)]
+    #[inline]
     pub(super) fn look_at(
         &mut self,
         folio: Range<u64>,
@@ -147,7 +147,7 @@ impl<D: Copy> Window<D> {
     }
 
     /// Asks about `block` and those behind it, up to `end`, and keeps the answer.
-    #[inline(always)]
+    #[inline]
     pub(super) fn ask(
         &mut self,
         block: u64,
@@ -173,7 +173,7 @@ impl<D: Copy> Window<D> {
 
     /// What the folio of the `blocks` file blocks from `first` on is, if the last answer says so of
     /// all of it: nothing is to be planned then.
-    #[inline(always)]
+    #[inline]
     pub(super) fn whole(&self, first: u64, blocks: u32) -> Option<Whole<D>> {
         let placed = self.cached.as_ref()?;
         let left = placed.covers(first)?;

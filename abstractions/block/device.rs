@@ -29,7 +29,7 @@ impl Sector {
 
     /// The first sector of a block of `1 << block_bits` bytes. `None` if no device can have it, or
     /// blocks are smaller than sectors.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn of_block(block: u64, block_bits: u32) -> Option<Self> {
         let shift = block_bits.checked_sub(Self::SHIFT)?;
         let sector = block.checked_shl(shift)?;
@@ -38,7 +38,7 @@ impl Sector {
 
     /// The sector that is behind so many whole sectors' bytes from this one on; what is less than a
     /// sector of them does not count.
-    #[inline(always)]
+    #[inline]
     pub(super) fn advanced_by(self, bytes: u32) -> Self {
         Self(self.0.wrapping_add(u64::from(bytes >> Self::SHIFT)))
     }
@@ -65,20 +65,20 @@ impl BlockDevice {
     /// # Safety
     ///
     /// `ptr` must point to a valid `struct block_device` that stays open for `'a`.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn from_raw<'a>(ptr: *mut bindings::block_device) -> &'a Self {
         // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
         unsafe { &*ptr.cast() }
     }
 
     /// The C pointer.
-    #[inline(always)]
+    #[inline]
     pub fn as_raw(&self) -> *mut bindings::block_device {
         self.0.get()
     }
 
     /// The size in whole sectors; 0 while the driver has set none. C: `bdev_nr_sectors()`.
-    #[inline(always)]
+    #[inline]
     pub fn sectors(&self) -> u64 {
         // SAFETY: The device is valid by the type invariants; C reads this field without a lock.
         unsafe { ptr::addr_of!((*self.as_raw()).bd_nr_sectors).read_volatile() }
@@ -183,7 +183,7 @@ impl WriteErrors {
 }
 
 impl PartialEq for BlockDevice {
-    #[inline(always)]
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         ptr::eq(self, other)
     }

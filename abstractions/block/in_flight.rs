@@ -19,14 +19,14 @@ use kernel::time::{
 };
 
 /// A bio is about to be submitted.
-#[inline(always)]
+#[inline]
 pub(super) fn begin() {
     // SAFETY: May be called in any context.
     unsafe { bindings::rust_mpage_helper_bio_begins() }
 }
 
 /// The bio's completion has nothing left to do.
-#[inline(always)]
+#[inline]
 pub(super) fn end() {
     // SAFETY: May be called in any context.
     unsafe { bindings::rust_mpage_helper_bio_ended() }

@@ -77,19 +77,19 @@ impl<'d> WriteBio<'d> {
     }
 
     /// The device that this bio writes to.
-    #[inline(always)]
+    #[inline]
     pub fn device(&self) -> &'d BlockDevice {
         self.0.device()
     }
 
     /// The sector behind the last one that this bio writes.
-    #[inline(always)]
+    #[inline]
     pub fn end(&self) -> Sector {
         self.0.end()
     }
 
     /// Bytes that this bio writes.
-    #[inline(always)]
+    #[inline]
     pub fn bytes(&self) -> u32 {
         self.0.bytes()
     }

@@ -88,25 +88,25 @@ impl Folio {
     /// # Safety
     ///
     /// For `'a`, `ptr` must point to a folio that the type invariants hold for.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn from_raw<'a>(ptr: *mut bindings::folio) -> &'a Self {
         // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
         unsafe { &*ptr.cast() }
     }
 
     /// The C pointer.
-    #[inline(always)]
+    #[inline]
     pub fn as_raw(&self) -> *mut bindings::folio {
         self.0.get()
     }
 
-    #[inline(always)]
+    #[inline]
     fn head(&self) -> *mut bindings::folio__bindgen_ty_1__bindgen_ty_1 {
         // SAFETY: Only computes the address of the first page's fields, in a valid folio.
         unsafe { ptr::addr_of_mut!((*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1) }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn flag(&self, bit: bindings::pageflags) -> bool {
         // SAFETY: The folio is valid. Other bits may change at any time, as in C's test_bit().
         let flags = unsafe { ptr::addr_of!((*self.head()).flags.f).read_volatile() };
@@ -114,7 +114,7 @@ impl Folio {
     }
 
     /// The folio's size as a base-2 logarithm of pages. C: `folio_order()`.
-    #[inline(always)]
+    #[inline]
     pub fn order(&self) -> u32 {
         if !self.flag(bindings::pageflags_PG_head) {
             return 0;
@@ -127,19 +127,19 @@ impl Folio {
     }
 
     /// The folio's size in bytes. C: `folio_size()`.
-    #[inline(always)]
+    #[inline]
     pub fn size(&self) -> usize {
         PAGE_SIZE << self.order()
     }
 
     /// The folio's size in pages. C: `folio_nr_pages()`.
-    #[inline(always)]
+    #[inline]
     pub fn pages(&self) -> u32 {
         1 << self.order()
     }
 
     /// The folio's position in its file, in bytes. C: `folio_pos()`.
-    #[inline(always)]
+    #[inline]
     pub fn position(&self) -> u64 {
         // SAFETY: The index does not change while the folio is in its mapping.
         let index = unsafe { ptr::addr_of!((*self.head()).__bindgen_anon_2.index).read() };
@@ -153,7 +153,7 @@ impl Folio {
     }
 
     /// The whole folio as a range.
-    #[inline(always)]
+    #[inline]
     pub fn whole(&self) -> ByteRange {
         ByteRange {
             start: 0,
@@ -163,20 +163,20 @@ impl Folio {
 
     /// Whether the contents are valid. C: `folio_test_uptodate()`, without its barrier: enough to
     /// decide whether a read is due, not to look at the bytes.
-    #[inline(always)]
+    #[inline]
     pub fn is_uptodate(&self) -> bool {
         self.flag(bindings::pageflags_PG_uptodate)
     }
 
     /// The place of the folio's private data. What is there is said in `folio_state`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn private_field(&self) -> *mut *mut c_void {
         // SAFETY: Only computes the address of a field, in a valid folio.
         unsafe { ptr::addr_of_mut!((*self.head()).__bindgen_anon_3.private) }
     }
 
     /// The order of the mapping's smallest folios. C: `mapping_min_folio_order()`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn min_order(&self) -> u32 {
         const MIN: u32 = bindings::mapping_flags_AS_FOLIO_ORDER_MIN;
         const BITS: u32 = bindings::mapping_flags_AS_FOLIO_ORDER_MAX - MIN;
@@ -186,21 +186,21 @@ impl Folio {
     }
 
     /// The mapping that the folio is in.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: The mapping does not change while the folio is in it.
         unsafe { ptr::addr_of!((*self.head()).mapping).read() }
     }
 
     /// The inode whose mapping the folio is in.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn host(&self) -> *mut bindings::inode {
         // SAFETY: The mapping is valid, and its host, by the type invariants.
         unsafe { (*self.mapping()).host }
     }
 
     /// The allocation flags that the mapping allows. C: `mapping_gfp_mask()`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn mapping_gfp(&self) -> bindings::gfp_t {
         // SAFETY: The mapping is valid by the type invariants; the mask is set once.
         unsafe { (*self.mapping()).gfp_mask }
@@ -228,14 +228,14 @@ impl<'f, I: InodeType> LockedFolio<'f, I> {
     /// # Safety
     ///
     /// The type invariants must hold, and the caller must own the lock and use it no more.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn from_raw(ptr: *mut bindings::folio) -> Self {
         // SAFETY: A valid folio is not at address 0. INVARIANT: By the safety requirements.
         Self(unsafe { NonNull::new_unchecked(ptr) }, PhantomData)
     }
 
     /// The inode whose mapping the folio is in.
-    #[inline(always)]
+    #[inline]
     pub fn inode(&self) -> &'f I {
         // SAFETY: The host is one of `I`, and in use for that long, by the type invariants.
         unsafe { I::from_raw(self.host()) }
@@ -281,7 +281,7 @@ impl<I> LockedFolio<'_, I> {
 
     /// Notes that every block of the folio has a place on the disk.
     /// C: `folio_set_mappedtodisk()`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn set_mapped_to_disk(&self) {
         // SAFETY: The folio is valid; the flag is set atomically.
         unsafe { bindings::rust_mpage_helper_folio_set_mappedtodisk(self.as_raw()) };
@@ -321,7 +321,7 @@ impl<I> LockedFolio<'_, I> {
 impl<I> Deref for LockedFolio<'_, I> {
     type Target = Folio;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Folio {
         // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
         unsafe { Folio::from_raw(self.0.as_ptr()) }

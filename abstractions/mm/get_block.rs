@@ -115,7 +115,7 @@ impl<I: InodeType> GetBlockFn<I> {
     ///
     /// `function` must be sound to call, in process context, with any inode of `I`, any block, a
     /// zeroed buffer_head and `create` 0 or 1.
-    #[inline(always)]
+    #[inline]
     pub const unsafe fn new(function: bindings::get_block_t) -> Self {
         // INVARIANT: By the safety requirements.
         Self(function, PhantomData)
@@ -128,7 +128,7 @@ impl<I: InodeType> GetBlockFn<I> {
     }
 
     /// The C function.
-    #[inline(always)]
+    #[inline]
     pub fn as_raw(self) -> bindings::get_block_t {
         self.0
     }

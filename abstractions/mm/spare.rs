@@ -118,7 +118,7 @@ impl<T: Copy + FromZeros> SpareSlice<T> {
 impl<T: Copy> Deref for SpareSlice<T> {
     type Target = [T];
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &[T] {
         // SAFETY: The values are there and initialised by the type invariants.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
@@ -126,7 +126,7 @@ impl<T: Copy> Deref for SpareSlice<T> {
 }
 
 impl<T: Copy> DerefMut for SpareSlice<T> {
-    #[inline(always)]
+    #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: As above; who has `self` mutably has the values, too.
         unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }

@@ -356,7 +356,7 @@ impl<'w, I> DirtyFolio<'w, I> {
 impl<I> Deref for DirtyFolio<'_, I> {
     type Target = Folio;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Folio {
         // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
         unsafe { Folio::from_raw(self.folio.as_ptr()) }
@@ -428,7 +428,7 @@ impl<'w, I> StartedFolio<'w, I> {
 impl<I> Deref for StartedFolio<'_, I> {
     type Target = Folio;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Folio {
         // SAFETY: By the type invariants the folio is locked, and so stays in its mapping.
         unsafe { Folio::from_raw(self.folio.as_ptr()) }

@@ -62,7 +62,7 @@ impl WritingFolio {
 impl Deref for WritingFolio {
     type Target = Folio;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Folio {
         // SAFETY: By the type invariants the folio stays in its mapping.
         unsafe { Folio::from_raw(self.0.as_ptr()) }

@@ -22,7 +22,7 @@ pub(crate) enum PointerArray {
 
 impl PointerArray {
     /// Pointer number `index`, or `None` beyond the last.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn get(&self, inode: &Ext2Inode, index: u32) -> Option<u32> {
         match self {
             Self::Inode => inode.data().pointer(index),

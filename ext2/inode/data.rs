@@ -193,7 +193,7 @@ impl InodeData {
     }
 
     /// Pointer number `index`, or `None` beyond the last.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn pointer(&self, index: u32) -> Option<u32> {
         Some(self.pointers.get(index as usize)?.load(Acquire))
     }
@@ -223,14 +223,14 @@ impl InodeData {
     }
 
     /// How many cuts there were, to be asked before looking at the tree.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn cuts(&self) -> Cuts {
         self.cuts.now()
     }
 
     /// Whether there were cuts since [`Self::cuts`] gave `cuts`: what was seen may be another
     /// file's.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn has_been_cut_since(&self, cuts: Cuts) -> bool {
         self.cuts.has_changed_since(cuts)
     }

@@ -33,7 +33,7 @@ pub(crate) struct Cuts(u64);
 
 impl Cuts {
     /// As a number, to be kept.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn number(self) -> u64 {
         self.0
     }
@@ -49,13 +49,13 @@ impl CutCount {
     }
 
     /// How many there were, to be asked before looking at the tree.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn now(&self) -> Cuts {
         Cuts(self.0.load(Acquire))
     }
 
     /// Whether there were any since [`Self::now`] gave `cuts`; asked after looking at the tree.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn has_changed_since(&self, cuts: Cuts) -> bool {
         // What was read of the tree was read before this.
         smp_mb(Read);

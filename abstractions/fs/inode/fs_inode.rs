@@ -46,14 +46,14 @@ pub struct FsInode<T>(InodeView<T>);
 impl<T> Deref for FsInode<T> {
     type Target = InodeView<T>;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &InodeView<T> {
         &self.0
     }
 }
 
 impl<T> AsRef<Inode> for FsInode<T> {
-    #[inline(always)]
+    #[inline]
     fn as_ref(&self) -> &Inode {
         &self.0
     }
@@ -61,7 +61,7 @@ impl<T> AsRef<Inode> for FsInode<T> {
 
 // SAFETY: `FsInode` is a transparent wrapper of `InodeView`, and so of `Inode`.
 unsafe impl<T: FileSystem> InodeType for FsInode<T> {
-    #[inline(always)]
+    #[inline]
     unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
         // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
         unsafe { &*ptr.cast() }

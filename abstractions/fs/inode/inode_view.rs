@@ -46,7 +46,7 @@ unsafe impl<T: FileSystem> Sync for InodeView<T> {}
 impl<T> Deref for InodeView<T> {
     type Target = Inode;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &Inode {
         &self.inode
     }
@@ -54,7 +54,7 @@ impl<T> Deref for InodeView<T> {
 
 impl<T: FileSystem> InodeView<T> {
     /// The filesystem's data of the inode.
-    #[inline(always)]
+    #[inline]
     pub fn data(&self) -> &T::InodeData {
         // SAFETY: By the type invariants, the inode is the field of a slot whose data is
         // initialised.
@@ -62,7 +62,7 @@ impl<T: FileSystem> InodeView<T> {
     }
 
     /// The superblock.
-    #[inline(always)]
+    #[inline]
     pub fn super_block(&self) -> &SuperBlock<T> {
         // SAFETY: By the type invariants.
         unsafe { SuperBlock::from_raw((*self.as_raw()).i_sb) }

@@ -64,7 +64,7 @@ impl<T: FileSystem> Slot<T> {
     /// # Safety
     ///
     /// `inode` must have been allocated by [`InodeCache::alloc`] of `T`.
-    #[inline(always)]
+    #[inline]
     pub(in crate::abstractions::fs) unsafe fn of(inode: *mut bindings::inode) -> *mut Self {
         // SAFETY: The inode is the field of a slot by the safety requirements.
         unsafe { inode.byte_sub(offset_of!(Self, inode)).cast() }

@@ -84,7 +84,7 @@ impl<'a, I: InodeType> Request<'a, I> {
     ///
     /// The arguments must be those of `read_iter` or `write_iter` of a regular file that is an `I`,
     /// and the caller must not use them while the value lives, which is not longer than the call.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn from_raw(
         iocb: *mut bindings::kiocb,
         iter: *mut bindings::iov_iter,
@@ -108,7 +108,7 @@ impl<'a, I: InodeType> Request<'a, I> {
     }
 
     /// The file's inode.
-    #[inline(always)]
+    #[inline]
     pub(super) fn inode(&self) -> &'a I {
         self.inode
     }
@@ -122,14 +122,14 @@ impl<'a, I: InodeType> Request<'a, I> {
         unsafe { (*self.plain().as_raw()).i_mapping }
     }
 
-    #[inline(always)]
+    #[inline]
     fn flags(&self) -> c_int {
         // SAFETY: The request is ours by the type invariants.
         unsafe { (*self.iocb).ki_flags }
     }
 
     /// Whether it is to be done directly. C: `IOCB_DIRECT`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn is_direct(&self) -> bool {
         self.flags() & DIRECT != 0
     }
@@ -210,7 +210,7 @@ impl<'a, I: InodeType> Request<'a, I> {
 
     /// Reads through the page cache, after `done` bytes that were not. Returns what the VFS is
     /// told. C: `filemap_read()`.
-    #[inline(always)]
+    #[inline]
     pub(super) fn read_cached(self, done: usize) -> isize {
         // SAFETY: Request and memory are ours by the type invariants.
         unsafe { bindings::filemap_read(self.iocb, self.iter, done as isize) }

@@ -37,7 +37,7 @@ pub struct SuperBlock<T> {
 impl<T> Deref for SuperBlock<T> {
     type Target = AnySuperBlock;
 
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &AnySuperBlock {
         &self.sb
     }
@@ -49,14 +49,14 @@ impl<T: FileSystem> SuperBlock<T> {
     /// # Safety
     ///
     /// For `'a`, `ptr` must point to a superblock that the type invariants hold for.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn from_raw<'a>(ptr: *mut bindings::super_block) -> &'a Self {
         // SAFETY: By the safety requirements; `Self` is a transparent wrapper.
         unsafe { &*ptr.cast() }
     }
 
     /// The filesystem's data.
-    #[inline(always)]
+    #[inline]
     pub fn data(&self) -> &T::Data {
         // SAFETY: By the type invariants, `s_fs_info` is a box of `T::Data` that stays.
         unsafe { &*(*self.as_raw()).s_fs_info.cast::<T::Data>() }
@@ -72,7 +72,7 @@ impl<T: FileSystem> SuperBlock<T> {
     ///
     /// Inlined always: objtool knows of `panic()` that it does not return, and of no function of
     /// ours.
-    #[inline(always)]
+    #[inline]
     pub fn panic(&self) -> ! {
         message::panic(T::NAME, self.id())
     }

@@ -189,7 +189,7 @@ impl<A: AddressSpaceOperations> AddressSpaceVTable<A> {
     }
 
     /// Reads a folio of a mapping with this table.
-    #[inline(always)]
+    #[inline]
     fn read(folio: LockedFolio<'_, A::Inode>) -> Result<c_int> {
         A::read_folio(folio).map(|()| 0)
     }

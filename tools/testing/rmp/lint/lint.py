@@ -10,8 +10,8 @@ import sys
 from .. import command, ui
 from ..build import modules
 from ..build.built import Built
-from . import (comments, layers, options, readme, refused, rooms, rustrules, siblings,
-               unused)
+from . import (comments, inlined, layers, options, readme, refused, rooms, rustrules,
+               siblings, unused)
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
@@ -141,6 +141,7 @@ def main(settings):
         bad |= _show("rust beside C", rustrules.complaints(settings.top, paths))
         bad |= _show("layers", layers.complaints(settings.top, paths))
         bad |= _show("comments", comments.complaints(texts(settings.top, paths)))
+        bad |= _show("inlined", inlined.complaints(texts(settings.top, paths)))
         bad |= _show("unused", unused.complaints(texts(settings.top, paths)))
         bad |= _show("readme", readme.complaints(
             (settings.top / "README.md").read_text(encoding="utf-8"),
