@@ -27,6 +27,7 @@ static const fop_flags_t RUST_MPAGE_FOP_BUFFER_RASYNC = FOP_BUFFER_RASYNC;
 static const fop_flags_t RUST_MPAGE_FOP_DONTCACHE = FOP_DONTCACHE;
 static const int RUST_MPAGE_IOCB_NOWAIT = IOCB_NOWAIT;
 static const int RUST_MPAGE_IOCB_DONTCACHE = IOCB_DONTCACHE;
+static const int RUST_MPAGE_IOCB_DSYNC = IOCB_DSYNC;
 static const unsigned int RUST_MPAGE_O_LARGEFILE = O_LARGEFILE;
 static const unsigned long RUST_MPAGE_SB_RDONLY = SB_RDONLY;
 static const unsigned long RUST_MPAGE_SB_SILENT = SB_SILENT;

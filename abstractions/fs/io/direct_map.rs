@@ -108,10 +108,11 @@ impl Question {
     }
 }
 
-/// What iomap is told of files that are an `I`, with the pages `A`.
-pub(super) struct DirectMap<I, A>(PhantomData<(I, A)>);
+/// What iomap is told of files that are an `I`, with the pages `A`, on account of requests that
+/// have what they write brought to the medium if `SYNCS`.
+pub(super) struct DirectMap<I, A, const SYNCS: bool>(PhantomData<(I, A)>);
 
-impl<I, A> DirectMap<I, A>
+impl<I, A, const SYNCS: bool> DirectMap<I, A, SYNCS>
 where
     I: WritableFile,
     A: AddressSpaceWriteOperations<Inode = FsInode<I::FileSystem>>,
@@ -162,7 +163,8 @@ where
                 Some((device, start)) => (device, start.checked_mul(1 << bits).ok_or(EIO)?),
                 None => (inode.device(), u64::MAX),
             };
-            let flags = match intent == Intent::Overwrite && !Self::is_synced(inode) {
+            // Nobody else asks.
+            let flags = match SYNCS && intent == Intent::Overwrite && !Self::is_synced(inode) {
                 // A flush of the data alone would not be enough for O_DSYNC.
                 true => bindings::IOMAP_F_DIRTY as u16,
                 false => 0,

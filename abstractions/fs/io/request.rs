@@ -277,6 +277,11 @@ impl<'a, I: InodeType> Request<'a, I> {
 
 /// Who does it directly knows where the file's blocks are: `A` does, whose files are an `F`.
 impl<T: FileSystem> Request<'_, FsInode<T>> {
+    /// Whether what is written is to be on the medium when it is over. C: `iocb_is_dsync()`.
+    fn syncs(&self) -> bool {
+        self.flags() & bindings::RUST_MPAGE_IOCB_DSYNC != 0 || self.inode().is_sync()
+    }
+
     /// Does it directly. C: `iomap_dio_rw()`.
     pub(super) fn transfer<F, A>(self, flags: u32) -> Direct<Self>
     where
@@ -284,6 +289,10 @@ impl<T: FileSystem> Request<'_, FsInode<T>> {
         A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
         A::Writes: FileWrites<Inode = FsInode<T>>,
     {
+        let operations = match self.syncs() {
+            true => DirectMap::<F, A, true>::OPERATIONS,
+            false => DirectMap::<F, A, false>::OPERATIONS,
+        };
         // SAFETY:
         // - request and memory are ours by the type invariants, and not used any more unless the
         //   call says that it is over, for `after` drops `self` then;
@@ -292,7 +301,7 @@ impl<T: FileSystem> Request<'_, FsInode<T>> {
             bindings::iomap_dio_rw(
                 self.iocb,
                 self.iter,
-                DirectMap::<F, A>::OPERATIONS,
+                operations,
                 ptr::null(),
                 flags,
                 ptr::null_mut(),
@@ -317,7 +326,7 @@ impl<T: FileSystem> Request<'_, FsInode<T>> {
             bindings::rust_mpage_helper_iomap_dio_read_simple(
                 self.iocb,
                 self.iter,
-                Some(DirectMap::<F, A>::begin_callback),
+                Some(DirectMap::<F, A, false>::begin_callback),
             )
         };
         self.after(done)
