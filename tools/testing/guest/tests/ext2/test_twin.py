@@ -161,9 +161,12 @@ class Twins:
         """Read-only and back, if nothing is open for writing."""
         for disk, actor in zip(self._disks, self._actors):
             actor.close()
-            disk.remount(MS_RDONLY | MS_STRICTATIME, self._options_of(disk))
+            # a remount leaves it as it is, and the VFS refuses it in the text
+            options = ",".join(option for option in self._options_of(disk).split(",")
+                               if option != "dirsync")
+            disk.remount(MS_RDONLY | MS_STRICTATIME, options)
             self._refuses(disk)
-            disk.remount(MS_STRICTATIME, self._options_of(disk))
+            disk.remount(MS_STRICTATIME, options)
         self._mapped = False
 
     def _refuses(self, disk):
