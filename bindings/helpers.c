@@ -238,15 +238,19 @@ __helper int rust_mpage_helper_folio_lock_killable(struct folio *folio)
 	return folio_lock_killable(folio);
 }
 
-/* Makes what is in memory of a file dirty; what is not uptodate has no contents. */
-__helper void rust_mpage_helper_dirty_mapping(struct address_space *mapping)
+/*
+ * Makes what is in memory of some pages of a file dirty; what is not uptodate
+ * has no contents.
+ */
+__helper void rust_mpage_helper_dirty_pages(struct address_space *mapping,
+					    pgoff_t first, pgoff_t last)
 {
 	struct folio_batch batch;
-	pgoff_t index = 0;
+	pgoff_t index = first;
 	unsigned int i;
 
 	folio_batch_init(&batch);
-	while (filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
+	while (filemap_get_folios(mapping, &index, last, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++) {
 			if (folio_test_uptodate(batch.folios[i]))
 				folio_mark_dirty_lock(batch.folios[i]);

@@ -97,7 +97,8 @@ rust_mpage_helper_get_folio_to_write(struct address_space *mapping,
 void rust_mpage_helper_bio_may_drop(struct bio *bio, struct folio *folio);
 /* The folio of a mapping with a page, locked; NULL if it is not in the cache */
 int rust_mpage_helper_folio_lock_killable(struct folio *folio);
-void rust_mpage_helper_dirty_mapping(struct address_space *mapping);
+void rust_mpage_helper_dirty_pages(struct address_space *mapping,
+				   pgoff_t first, pgoff_t last);
 struct folio *
 rust_mpage_helper_get_cached_folio(struct address_space *mapping,
 				   pgoff_t index);

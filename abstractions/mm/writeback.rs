@@ -33,7 +33,10 @@ use crate::{
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
-    ops::Deref,
+    ops::{
+        Deref,
+        Range, //
+    },
     ptr::{
         self,
         NonNull, //
@@ -164,18 +167,35 @@ impl<'a, I> WritebackControl<'a, I> {
 
     /// Behind the last byte of the file that the request is about.
     pub fn range_end(&self) -> u64 {
+        self.range().end
+    }
+
+    /// The bytes of the file that the request is about.
+    pub fn range(&self) -> Range<u64> {
         let wbc = self.as_raw();
         // SAFETY: The request is valid by the type invariants.
-        let (cyclic, end) = unsafe {
+        let (cyclic, start, end) = unsafe {
             (
                 bindings::writeback_control::range_cyclic_raw(wbc),
+                (*wbc).range_start,
                 (*wbc).range_end,
             )
         };
         if cyclic != 0 {
-            u64::MAX
+            0..u64::MAX
         } else {
-            (end as u64).saturating_add(1)
+            start as u64..(end as u64).saturating_add(1)
+        }
+    }
+
+    /// The same request, for one who may have to go over the pages once more.
+    pub fn again(&mut self) -> WritebackControl<'_, I> {
+        // INVARIANT: As of `self`, which nobody uses meanwhile.
+        WritebackControl {
+            wbc: self.wbc,
+            mapping: self.mapping,
+            inode: self.inode,
+            _request: PhantomData,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::{
 use core::ptr;
 use kernel::{
     error::to_result,
+    page::PAGE_SIZE,
     prelude::*,
     sync::atomic::Release, //
 };
@@ -103,11 +104,16 @@ impl<T: FileSystem> FsInode<T> {
             return Err(EINVAL);
         }
         let errors = self.see_errors();
-        // SAFETY: The inode and its mapping are valid.
-        unsafe { bindings::rust_mpage_helper_dirty_mapping(self.mapping()) };
+        self.dirty_pages(0, usize::MAX);
         self.write_and_wait()?;
         self.written().store(errors, Release);
         Ok(())
+    }
+
+    /// Makes pages `first` to `last` dirty that are in memory and have contents. They have blocks.
+    fn dirty_pages(&self, first: usize, last: usize) {
+        // SAFETY: The inode and its mapping are valid.
+        unsafe { bindings::rust_mpage_helper_dirty_pages(self.mapping(), first, last) };
     }
 }
 
@@ -153,6 +159,35 @@ impl<T: FileSystem> FsInode<T> {
         }
     }
 
+    /// Begins to write page `index` of a directory, if it is dirty, so that it can be waited for
+    /// with others by [`write_page`](Self::write_page), which also tells of errors.
+    /// C: `filemap_fdatawrite_range()`.
+    pub fn start_page(&self, index: u64) {
+        if let Some((start, end)) = bytes_of_page(index) {
+            // SAFETY: The inode is valid. An error is kept in the mapping.
+            unsafe { bindings::filemap_fdatawrite_range(self.mapping(), start, end) };
+        }
+    }
+
+    /// Writes page `index` of a directory, if it is dirty or may be one that could not be written
+    /// before, and waits for it. Of the other pages none is.
+    ///
+    /// Fails with `EINVAL` for what is no directory, and with the error of the write.
+    pub fn write_page(&self, index: u64) -> Result {
+        if !self.is_directory() {
+            return Err(EINVAL);
+        }
+        let (start, end) = bytes_of_page(index).ok_or(EINVAL)?;
+        // SAFETY: The inode is valid, and so is its mapping.
+        let write =
+            || unsafe { bindings::filemap_write_and_wait_range(self.mapping(), start, end) };
+        if to_result(write()).is_ok() && !self.has_unwritten_pages() {
+            return Ok(());
+        }
+        self.dirty_pages(index as usize, index as usize);
+        to_result(write())
+    }
+
     /// Begins to write the dirty pages. C: `filemap_flush()`.
     pub fn start_write(&self) {
         // SAFETY: The inode is valid, and so is its mapping. An error is kept in the mapping.
@@ -186,4 +221,11 @@ impl<T: FileSystem> FsInode<T> {
         // SAFETY: The list is initialised with the inode.
         unsafe { bindings::mmb_has_buffers(self.metadata()) }
     }
+}
+
+/// The first byte of page `index` and its last, if a file can have it.
+fn bytes_of_page(index: u64) -> Option<(bindings::loff_t, bindings::loff_t)> {
+    let start = index.checked_mul(PAGE_SIZE as u64)?;
+    let last = start.checked_add(PAGE_SIZE as u64 - 1)?;
+    Some((start.try_into().ok()?, last.try_into().ok()?))
 }
