@@ -14,7 +14,8 @@ use crate::{
         File,
         Names,
         PageCache,
-        Targets, //
+        Targets,
+        Written, //
     },
     map::{
         truncate,
@@ -41,7 +42,8 @@ use rust_mpage::{
     mm::{
         LockedFolio,
         Readahead,
-        WritebackControl, //
+        WritebackControl,
+        WritebackReason, //
     },
     BlockCount,
     BlockMapper,
@@ -134,19 +136,23 @@ impl WriteBuffered for Targets {
 }
 
 impl WriteBuffered for Names {
-    fn write(request: WritebackControl<'_, Ext2Inode>) -> Result {
-        let inode = request.inode();
-        // Of the last time.
-        inode::report_unwritten(inode);
-        rust_mpage::writepages_with(Mapper, request, |_, folio| {
-            let settled = inode::settle_names(inode);
-            inode.data().set_held_back(settled.is_err());
-            match settled {
-                Ok(()) => Hooked::Declined(folio),
-                // The folio stays dirty.
-                Err(error) => Hooked::Handled(Err(error)),
-            }
-        })
+    fn write(mut request: WritebackControl<'_, Ext2Inode>) -> Result {
+        let is_waited_for = matches!(request.reason(), WritebackReason::Integrity);
+
+        inode::write_pages(
+            request.inode(),
+            request.range(),
+            is_waited_for,
+            |may_be_written| {
+                rust_mpage::writepages_with(Mapper, request.again(), |_, folio| {
+                    let start = folio.position();
+                    match may_be_written(start..start + folio.size() as u64) {
+                        Written::Now => Hooked::Declined(folio),
+                        Written::Later(result) => Hooked::Handled(result),
+                    }
+                })
+            },
+        )
     }
 }
 

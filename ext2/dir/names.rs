@@ -34,6 +34,7 @@ use crate::{
         mode, //
     },
     inode::{
+        self,
         first_block,
         Directory,
         DirectoryPages,
@@ -175,6 +176,7 @@ impl NamespaceOperations for Directory {
         let goes = links::check(dir, Subdirectory::Goes)?;
         let kept = KeptLinks::new(victim.inode(), links::of_last_name(&victim))?;
         let kept_in_parent = KeptLinks::new(dir.inode(), 1)?;
+        inode::settle_moved(&victim)?;
         remove_name(dir, name, &victim)?;
         // While the disk has the directory it has its `..`, too.
         if victim.data().is_on_disk() {

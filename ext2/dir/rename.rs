@@ -8,7 +8,8 @@
 //! what it has done.
 //!
 //! A crash leaves the old name or the new one. It can leave both if they are in different blocks,
-//! as no two blocks are written at once. A directory that moves has both names on the medium when
+//! as no two blocks are written at once: the one with the old name is written later than the other,
+//! see [`moved`](crate::order::moved). A directory that moves has both names on the medium when
 //! its `..` changes there, and loses the old one there before the new one can go: with one name
 //! only, it never has the `..` of the other.
 //!
@@ -46,7 +47,10 @@ use crate::{
     },
     mount::Ext2, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
 use rust_mpage::fs::{
     Rename,
     RenameDirectories,
@@ -101,7 +105,11 @@ struct Links {
 /// is empty.
 fn check_links(request: &mut Request<'_>) -> Result<Links> {
     let empty = match &request.target {
-        Some(RenameTarget::Directory(victim)) => Some(write::check_empty(victim.as_locked())?),
+        Some(RenameTarget::Directory(victim)) => {
+            let empty = write::check_empty(victim.as_locked())?;
+            inode::settle_moved(victim)?;
+            Some(empty)
+        }
         Some(RenameTarget::File(_)) | None => None,
     };
     let mut links = Links {
@@ -219,15 +227,20 @@ fn change_entries(request: &mut Request<'_>, kept: &mut Kept<'_>) -> Result<OldN
     Ok(changes.keep())
 }
 
+/// Whether something on the disk is replaced that has no other name.
+fn deletes(request: &Request<'_>) -> bool {
+    request.target.as_ref().is_some_and(|target| {
+        let target = target.inode();
+        target.nlink() <= links::of_last_name(target) && target.data().is_on_disk()
+    })
+}
+
 /// If something on the disk is replaced that has no other name, brings the new name to the medium:
 /// a crash leaves the old contents or the new ones.
 fn bring_replacement(request: &mut Request<'_>) -> Result {
-    match &request.target {
-        Some(target) if target.inode().nlink() > links::of_last_name(target.inode()) => Ok(()),
-        Some(target) if target.inode().data().is_on_disk() => {
-            write::bring_to_medium(new_of(&mut request.directories))
-        }
-        _ => Ok(()),
+    match deletes(request) {
+        true => write::bring_to_medium(new_of(&mut request.directories)),
+        false => Ok(()),
     }
 }
 
@@ -308,7 +321,7 @@ fn move_name<'a>(
     // The disk may have both.
     kept.source.keep(1);
     let placed = plan.commit(new_of(&mut request.directories))?;
-    match remove_old_name(request, old, parent) {
+    match remove_old_name(request, old, placed.page(), parent) {
         Ok(removed) => Ok(Changes {
             placed,
             removed: Some(removed),
@@ -320,11 +333,13 @@ fn move_name<'a>(
     }
 }
 
-/// Removes the old name, after the new one, and `..`, are on the medium if the disk may have the
-/// old one; of a directory that moves, on the medium, too.
+/// Removes the old name. If the disk may have it, it goes from there only after the new one is
+/// there. Of a directory that moves, the new one and `..` are brought to the medium before, and the
+/// removal, too.
 fn remove_old_name(
     request: &mut Request<'_>,
     old: Place,
+    new_page: u64,
     parent: Option<Place>,
 ) -> Result<Removed> {
     let source = request.source.inode();
@@ -338,7 +353,9 @@ fn remove_old_name(
             });
         }
     }
-    write::bring_to_medium(new_of(&mut request.directories))?;
+    if parent.is_some() || !waits_for_new_name(request, old, new_page)? {
+        write::bring_to_medium(new_of(&mut request.directories))?;
+    }
     let parent = change_parent(request, parent)?;
     let moves = parent.is_some();
     let removed = match write::remove(old_of(&mut request.directories), old) {
@@ -359,6 +376,21 @@ fn remove_old_name(
             Err(error)
         }
         Some(Ok(())) | None => Ok(removed),
+    }
+}
+
+/// Has the page of the old name wait for that of the new one, unless that has to be on the medium
+/// at once, or nothing can wait for it now. Whether it does.
+fn waits_for_new_name(request: &mut Request<'_>, old: Place, new_page: u64) -> Result<bool> {
+    if deletes(request) {
+        return Ok(false);
+    }
+    let old_page = old.position >> PAGE_SHIFT;
+    match &request.directories {
+        RenameDirectories::Same(dir) => inode::page_waits(dir, old_page, dir, new_page),
+        RenameDirectories::Different { old, new } => {
+            inode::page_waits(old, old_page, new, new_page)
+        }
     }
 }
 

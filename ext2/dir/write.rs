@@ -81,6 +81,11 @@ pub(crate) struct Change<'n> {
 }
 
 impl Change<'_> {
+    /// Which page of the directory was changed.
+    pub(crate) fn page(&self) -> u64 {
+        self.page >> PAGE_SHIFT
+    }
+
     /// Leaves it at that.
     pub(crate) fn keep(self) {}
 

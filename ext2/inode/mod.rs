@@ -62,9 +62,12 @@ pub(crate) use self::{
         set_mode, //
     },
     name_order::{
+        page_waits,
         report_unwritten,
-        settle_names,
-        sync_names, //
+        settle_moved,
+        sync_names,
+        write_pages,
+        Written, //
     },
     ordered::KeptLinks,
     place::{

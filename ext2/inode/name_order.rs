@@ -3,7 +3,8 @@
 //! Names and inodes reach the disk in the order that they have to: what a directory's pages wait
 //! for, and what `fsync(2)` brings along.
 //!
-//! Locks: as [`names`](crate::order::names) and [`removals`](crate::order::removals).
+//! Locks: as [`names`](crate::order::names), [`moved`](crate::order::moved) and
+//! [`removals`](crate::order::removals).
 
 #![deny(unsafe_code)]
 
@@ -11,7 +12,13 @@ use super::{
     data::Ext2Inode,
     first_block, //
 };
+use crate::order::moves::Page;
+use core::ops::Range;
 use kernel::{
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sync::atomic::Acquire, //
 };
@@ -27,7 +34,7 @@ pub(crate) fn report_unwritten(dir: &Ext2Inode) {
 /// names in it lead to: no other name comes into it.
 ///
 /// Fails with `EIO` if one cannot be written.
-pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
+fn settle_names(dir: &Ext2Inode) -> Result {
     let sb = dir.super_block();
 
     first_block::settle(dir)?;
@@ -36,6 +43,100 @@ pub(crate) fn settle_names(dir: &Ext2Inode) -> Result {
         0 => Ok(()),
         _ => sb.data().order.names.settle(sb, batch, dir.number() as u32),
     }
+}
+
+/// Has page `index` of a directory, which is about to lose a name, wait for page `new` of the
+/// directory `into`, which has got it. Whether it does; else the new name has to be brought to the
+/// medium before. Both directories are locked exclusively.
+///
+/// Fails with `ENOMEM`.
+pub(crate) fn page_waits(dir: &Ext2Inode, index: u64, into: &Ext2Inode, new: u64) -> Result<bool> {
+    let page = |dir: &Ext2Inode, index| Page {
+        directory: dir.number() as u32,
+        index,
+    };
+    // What leads to it has to be there, too.
+    if into.data().new_names().is_some() {
+        return Ok(false);
+    }
+    let sb = dir.super_block();
+    sb.data()
+        .order
+        .moved
+        .add(sb, page(dir, index), page(into, new))
+}
+
+/// Has a directory wait for no name that has moved from it: it is about to go.
+///
+/// Fails with `EIO` if such a name cannot be brought to the medium.
+pub(crate) fn settle_moved(dir: &Ext2Inode) -> Result {
+    settle_moved_in(dir, &(0..u64::MAX))
+}
+
+/// As [`settle_moved`], of some pages.
+fn settle_moved_in(dir: &Ext2Inode, pages: &Range<u64>) -> Result {
+    let sb = dir.super_block();
+    let moved = &sb.data().order.moved;
+
+    moved.settle(sb, dir.number() as u32, pages)
+}
+
+/// Calls `write`, which writes dirty pages of a directory, `bytes` of it, and does so until none of
+/// them is left that waits for a name that has moved from it, if somebody waits for the pages.
+/// `write` asks for each page, with its folio locked, whether it may be written: the error to leave
+/// it with if not.
+pub(crate) fn write_pages(
+    dir: &Ext2Inode,
+    bytes: Range<u64>,
+    is_waited_for: bool,
+    mut write: impl FnMut(&mut dyn FnMut(Range<u64>) -> Written) -> Result,
+) -> Result {
+    let moved = &dir.super_block().data().order.moved;
+    let number = dir.number() as u32;
+    let all = pages_of(bytes);
+    let mut hurry = None;
+    let mut result = Ok(());
+
+    // Of the last time.
+    report_unwritten(dir);
+    loop {
+        let settled = settle_moved_in(dir, &all);
+        let mut is_left = false;
+        let mut is_held_back = false;
+        let written = write(&mut |folio| {
+            let waits = moved.waits(number, &pages_of(folio));
+            is_left |= waits;
+            let may = match waits {
+                true => Written::Later(settled),
+                false => match settle_names(dir) {
+                    Ok(()) => Written::Now,
+                    Err(error) => Written::Later(Err(error)),
+                },
+            };
+            is_held_back |= matches!(may, Written::Later(Err(_)));
+            may
+        });
+        dir.data().set_held_back(is_held_back);
+        result = result.and(written);
+        if !is_left || !is_waited_for || settled.is_err() {
+            return result;
+        }
+        // Names have moved meanwhile: those that come now do not.
+        hurry.get_or_insert_with(|| moved.hurry());
+    }
+}
+
+/// Whether a page may be written.
+pub(crate) enum Written {
+    /// It may.
+    Now,
+    /// It stays dirty, which is an error or not.
+    Later(Result),
+}
+
+/// The pages with some bytes.
+fn pages_of(bytes: Range<u64>) -> Range<u64> {
+    bytes.start >> PAGE_SHIFT..bytes.end.div_ceil(PAGE_SIZE as u64)
 }
 
 /// Brings the names of an inode that may not be on the disk there, and those of the directories

@@ -23,6 +23,7 @@ use crate::{
             Settled, //
         },
         kept_links,
+        moved::MovedNames,
         ordered::Ordered,
         removals::Removals, //
     },
@@ -43,6 +44,10 @@ pub(crate) type KeptLinks<'i> = kept_links::KeptLinks<'i, Ext2>;
 impl Ordered for Ext2 {
     fn branches(sb: &SuperBlock<Self>) -> &FreshBranches {
         &sb.data().order.branches
+    }
+
+    fn moved(sb: &SuperBlock<Self>) -> &MovedNames {
+        &sb.data().order.moved
     }
 
     fn removals(sb: &SuperBlock<Self>) -> &Removals {

@@ -27,10 +27,13 @@ use kernel::{
     prelude::*,
     static_lock_class, //
 };
-use rust_mpage::fs::{
-    Buffer,
-    Cached,
-    SuperBlock, //
+use rust_mpage::{
+    fs::{
+        Buffer,
+        Cached,
+        SuperBlock, //
+    },
+    mm::without_fs_reclaim, //
 };
 
 /// An inode that has a name, or one more.
@@ -103,6 +106,34 @@ impl NewNames {
         }
         self.batches.settle(batch, |names| write(sb, names))
     }
+}
+
+/// Brings the images of directories, which are in order, to the medium, with the pointers to all of
+/// their blocks that are there. The numbers of those that could not be written, in order.
+///
+/// Fails with `ENOMEM`.
+pub(super) fn write_images<F: Ordered>(
+    sb: &SuperBlock<F>,
+    directories: &[u32],
+) -> Result<KVVec<u32>> {
+    let len = directories.len();
+    let mut images = without_fs_reclaim(|| KVVec::with_capacity(len, GFP_KERNEL))?;
+    let mut failed = without_fs_reclaim(|| KVVec::with_capacity(len, GFP_KERNEL))?;
+    for &directory in directories {
+        let image = Named {
+            inode: directory,
+            directory,
+        };
+        // There is memory.
+        let _ = images.push_within_capacity(NewName::new(image, None));
+    }
+    write(sb, &mut images);
+    for image in images.iter() {
+        // There is memory.
+        let _ = failed.push_within_capacity(image.what.inode);
+    }
+    sort_by_key(&mut failed, |&number| number);
+    Ok(failed)
 }
 
 /// Stores the images of inodes, and writes them.

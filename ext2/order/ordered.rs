@@ -9,6 +9,7 @@ use super::{
         FreshBranches,
         Settled, //
     },
+    moved::MovedNames,
     removals::Removals, //
 };
 use kernel::{
@@ -27,6 +28,9 @@ use rust_mpage::fs::{
 pub(crate) trait Ordered: WritableFileSystem {
     /// Its branches that wait.
     fn branches(sb: &SuperBlock<Self>) -> &FreshBranches;
+
+    /// Its names that have moved.
+    fn moved(sb: &SuperBlock<Self>) -> &MovedNames;
 
     /// Its names that wait to be gone.
     fn removals(sb: &SuperBlock<Self>) -> &Removals;

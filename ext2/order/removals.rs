@@ -145,12 +145,13 @@ impl Removals {
     /// A directory leaves memory. If its pages could not be written nobody will know that later; if
     /// it is deleted it is written as an inode without blocks.
     pub(crate) fn directory_goes<F: Ordered>(&self, directory: &FsInode<F>) {
+        let number = directory.number() as u32;
+        let waits = F::moved(directory.super_block()).directory_goes(number);
         if self.is_empty() {
             return;
         }
-        let number = directory.number() as u32;
         let is_deleted = directory.nlink() == 0;
-        let is_held_back = F::is_held_back(directory);
+        let is_held_back = waits || F::is_held_back(directory);
         let mut records = self.records.lock();
         records.set_stuck(number, |record| {
             !is_deleted && (record.is_stuck || is_held_back || directory.has_unwritten_pages())

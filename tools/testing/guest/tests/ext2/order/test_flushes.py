@@ -107,3 +107,48 @@ def test_of_an_append(ctx):
             file.write(data)
         text = disks.fsck(ctx, path, "-fn")[1]
         assert not BAD.search(text), f"cut after entry {number}\n{text}"
+
+
+def _moved(ctx, image, move):
+    """How often the device is flushed until 300 files that are on the disk have moved, and all is
+    on the disk again."""
+    disk = disks.Disk(ctx, image)
+    disk.mount()
+    for folder in "ab":
+        os.mkdir(disk.where(folder))
+        for number in range(300):
+            with open(disk.where(f"{folder}/{folder}{number}"), "wb"):
+                pass
+    disk.umount()
+    logged = writelog.Logged(ctx, disk)
+    disk.mount(device=logged.device.path)
+    with disturb.tuned(dirty_writeback_centisecs=0):
+        for number in range(300):
+            move(disk, number)
+        logged.mark("moved")
+        disks.sync(disk.point)
+    disk.umount()
+    replay = logged.end()
+    disk.check()
+    at = next(number for number, entry in enumerate(replay.entries) if entry.mark == "moved")
+    before = sum(entry.is_flush for entry in replay.entries[:at])
+    after = sum(entry.is_flush for entry in replay.entries[at:])
+    ctx.log(f"{image}: {before} flushes, {after} for the sync")
+    return before, after
+
+
+@timeout(240)
+def test_of_moves(ctx):
+    """300 files that are on the disk move to another directory, or get longer names in theirs, for
+    which others make room: nothing waits for the device before somebody syncs."""
+    def to_another(disk, number):
+        os.rename(disk.where(f"a/a{number}"), disk.where(f"b/c{number}"))
+
+    def in_the_same(disk, number):
+        os.rename(disk.where(f"a/a{number}"), disk.where(f"a/a{number}" + "x" * 100))
+
+    for image in ("blank-1k", "blank-4k"):
+        for move in (to_another, in_the_same):
+            before, after = _moved(ctx, image, move)
+            # the mark of the log is one
+            assert before <= 12 and after <= 8, f"{image}, {move.__name__}: {before}, {after}"
