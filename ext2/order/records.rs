@@ -44,7 +44,7 @@ pub(super) struct Record {
     pub(super) inode: u32,
     /// The number of the directory.
     pub(super) directory: u32,
-    /// How many; 0 for `NO_INODE`.
+    /// How many; 0 for `NO_INODE`, and when they have been given up.
     pub(super) links: u32,
     /// When the last was.
     pub(super) serial: u64,
@@ -217,6 +217,27 @@ impl Records {
         }
     }
 
+    /// The links of one have been given up. It is in the list until that is
+    /// [swept](Self::retain_changes): to take each out would move all that are behind it.
+    pub(super) fn give_up(&mut self, record: &Record) {
+        let at = self.list.binary_search_by_key(&record.key(), Record::key);
+        if let Some(record) = at.ok().and_then(|at| self.list.get_mut(at)) {
+            let links = core::mem::take(&mut record.links);
+            if !record.is_stuck {
+                self.links -= u64::from(links);
+            }
+        }
+    }
+
+    /// Keeps, of the changes of directories, those for which `keep` says so, and none whose links
+    /// have been given up.
+    pub(super) fn retain_changes(&mut self, keep: impl Fn(&Record) -> bool) {
+        self.list.retain(|record| match record.inode {
+            NO_INODE => keep(record),
+            _ => record.links != 0,
+        });
+    }
+
     /// Forgets one.
     pub(super) fn remove(&mut self, record: &Record) {
         if let Ok(at) = self
@@ -305,6 +326,29 @@ mod tests {
             Some((30, 2))
         );
         assert!(records.next((30, 3), u64::MAX).is_none());
+        Ok(())
+    }
+
+    /// One whose links have been given up is there until the list is swept, with none; and if it
+    /// has got some again meanwhile, it stays.
+    #[test]
+    fn links_are_given_up_in_place() -> Result {
+        let mut records = some()?;
+        let serial = records.serial;
+
+        for key in [(12, 2), (12, 40), (30, 2)] {
+            let record = records.next(key, serial).ok_or(EINVAL)?;
+            records.give_up(&record);
+            assert_eq!(records.find(key).map(|record| record.links), Some(0));
+        }
+        assert_eq!((records.links, records.list.len()), (0, 4));
+        records.reserve()?;
+        records.add(record(12, 40, 3));
+        records.reserved -= 1;
+        assert_eq!((records.links_of(12), records.links), (Some(3), 3));
+        records.retain_changes(|_| false);
+        assert_eq!(records.list.len(), 1);
+        assert!(records.has((12, 40)) && records.links_of(30).is_none());
         Ok(())
     }
 

@@ -205,8 +205,8 @@ impl Removals {
         }
     }
 
-    /// Forgets changes of directories, but for those that could not be written, and those that
-    /// links are kept for.
+    /// Forgets the records whose links have been given up, and changes of directories, but for those
+    /// that could not be written, and those that links are kept for.
     fn forget_changes(&self, unwritten: &[u32], serial: u64) -> Result {
         let mut records = self.records.lock();
         let records = &mut *records;
@@ -218,9 +218,8 @@ impl Removals {
             let _ = needed.push_within_capacity(record.directory);
         }
         sort_by_key(&mut needed, |&needed| needed);
-        records.list.retain(|record| {
-            record.inode != NO_INODE
-                || record.serial > serial
+        records.retain_changes(|record| {
+            record.serial > serial
                 || record.is_stuck
                 || unwritten.binary_search(&record.directory).is_ok()
                 || needed.binary_search(&record.directory).is_ok()
@@ -385,8 +384,7 @@ impl Removals {
             Cached::Absent => F::take_links(buffer, offset, record.links)?,
             Cached::Busy => return Ok(false),
         }
-        records.remove(record);
-        self.publish(&records);
+        records.give_up(record);
         Ok(true)
     }
 }
