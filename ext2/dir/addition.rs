@@ -94,6 +94,7 @@ impl<'n> New<'n, '_> {
         }
         let blocks = u32::try_from(dir.size() >> format.block_size.bits()).map_err(|_| EFBIG)?;
         let units = Units::of_room(needed);
+        let room = &dir.inode().data().room;
 
         loop {
             let block = match index.first_room(units, blocks) {
@@ -106,9 +107,12 @@ impl<'n> New<'n, '_> {
             let start = position & !(PAGE_SIZE as u64 - 1);
             let page = dir.page(start >> PAGE_SHIFT)?;
             let within = (position - start) as u32;
-            let edit = insertion::insert_in_block(format, &page, within, self.name, self.target)
+            let from = (room.begin_in(position, needed) - start) as u32;
+            let edit = insertion::insert_in_block(format, &page, from, self.name, self.target)
                 .map_err(|error| self.error(error, start))?;
             if let Some(edit) = edit {
+                let entry = start + u64::from(edit.range().start);
+                room.found_in(position, entry, needed);
                 return Ok(Some((start, edit)));
             }
             // It had room when that was noted, which other entries have taken since.

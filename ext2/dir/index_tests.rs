@@ -45,6 +45,7 @@ mod tests {
             Name,
             Units, //
         },
+        inode::room::Room,
     };
     use core::cell::Cell;
     use rust_mpage::mm::SpareSlice;
@@ -99,6 +100,7 @@ mod tests {
         format: DirFormat,
         bytes: KVec<u8>,
         contents: Contents,
+        room: Room,
         memory: Failing,
         /// Which bits of hashes are used.
         mask: u32,
@@ -130,6 +132,7 @@ mod tests {
                 format,
                 bytes,
                 contents: Contents::new(),
+                room: Room::new(),
                 memory,
                 mask,
             })
@@ -169,6 +172,7 @@ mod tests {
                 self.bytes.resize(to, 0, GFP_KERNEL)?;
             }
             let format = self.format;
+            self.room.changes(from as u64);
             edit.apply(self.bytes.get_mut(from..to).ok_or(EINVAL)?)
                 .ok_or(EINVAL)?;
             let bytes = self.bytes.get(from..to).ok_or(EINVAL)?;
@@ -190,8 +194,13 @@ mod tests {
                 let start = (block << bits) & !(PAGE - 1);
                 let within = (block << bits) - start;
                 let page = self.page(start);
-                let edit = insert_in_block(self.format, page, within, name, TARGET);
+                let position = u64::from(block << bits);
+                let bytes = rec_len_for(name.len() as u8);
+                let from = self.room.begin_in(position, bytes) as u32 - start;
+                let edit = insert_in_block(self.format, page, from, name, TARGET);
                 if let Some(edit) = edit.map_err(|_| EINVAL)? {
+                    let entry = u64::from(start + edit.range().start);
+                    self.room.found_in(position, entry, bytes);
                     return Ok(Some((start, edit)));
                 }
                 let room = room_of(self.format, page, within);

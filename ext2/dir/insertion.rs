@@ -140,18 +140,19 @@ pub(crate) fn insert<'n>(
     Ok(range.map(|range| new.in_new_block(range)))
 }
 
-/// As [`insert`], in the block at byte `start`, with no look at names.
+/// As [`insert`], in one block from the entry on that starts at byte `from`, with no look at names.
 pub(crate) fn insert_in_block<'n>(
     format: DirFormat,
     bytes: &[u8],
-    start: u32,
+    from: u32,
     name: &'n [u8],
     target: Target,
 ) -> Result<Option<Edit<'n>>, AddError> {
     let new = New::of(format, name, target)?;
-    let end = start.saturating_add(format.block_size.bytes()) as usize;
-    let bytes = bytes.get(..end).ok_or(nothing_at(start))?;
-    let mut entries = Entries::starting_at(format, bytes, start);
+    let size = format.block_size.bytes();
+    let end = (from & !(size - 1)).saturating_add(size) as usize;
+    let bytes = bytes.get(..end).ok_or(nothing_at(from))?;
+    let mut entries = Entries::from_entry(format, bytes, from);
     while let Some(entry) =
         entries.next_that(|header, _| header.inode == 0 || header.slack() >= new.needed)
     {

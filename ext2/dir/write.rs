@@ -178,7 +178,7 @@ impl<'n> Plan<'n> {
         let mut removal = Err(EIO);
 
         self.note(dir)?;
-        dir.data().room.changes(self.page >> PAGE_SHIFT);
+        dir.data().room.changes(self.page);
         let mut step = InStep::new(dir.inode());
         let mut apply = |bytes: &mut [u8], edit: &Edit<'_>| {
             let range = edit.range();
@@ -361,7 +361,7 @@ fn apply_if(
     let mut step = InStep::new(dir.inode());
     let mut done = Err(EIO);
 
-    dir.data().room.changes(page >> PAGE_SHIFT);
+    dir.data().room.changes(range_of(page, edit).start);
     let result = dir.change(range_of(page, edit), |bytes| {
         done = match wanted() {
             true => edit.apply(bytes).ok_or(EIO).map(|()| true),

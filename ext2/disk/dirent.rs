@@ -265,6 +265,16 @@ impl<'a> Entries<'a> {
         }
     }
 
+    /// As [`new`](Self::new), from the entry on that starts at byte `at`, as the caller knows.
+    pub(crate) fn from_entry(format: DirFormat, bytes: &'a [u8], at: u32) -> Self {
+        Self {
+            bytes,
+            format,
+            next: at,
+            from: at,
+        }
+    }
+
     /// Checks the entry at `self.next`, with `rest` being the bytes from there to the block's end.
     ///
     /// In the loops over it, so that an entry need not be put together to be passed over.

@@ -35,7 +35,7 @@ mod ordered;
 mod place;
 mod read;
 mod replaced;
-mod room;
+pub(crate) mod room;
 pub(crate) mod tree;
 mod write;
 
