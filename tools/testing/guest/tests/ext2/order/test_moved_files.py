@@ -7,10 +7,13 @@ import contextlib
 import errno
 import os
 import random
+import threading
+import time
 
 import disks
 import disturb
 import ext2disk
+import waiting
 import writelog
 from lowlevel import error_of
 from runner import long, timeout
@@ -22,6 +25,12 @@ from test_twin import no_flusher
 FOLDERS = ("a", "b", "c")
 FILES = range(1001, 1025)
 LONG = "x" * 190  # four names are in a block of 1 KiB, so that a few blocks are many pages
+
+
+def _sync(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
 
 
 def _filled(point, names=40):
@@ -93,9 +102,7 @@ class _Moving:
         os.rmdir(self._path(name))
 
     def _sync(self, name):
-        fd = os.open(self._path(name), os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
+        _sync(self._path(name))
 
     def step(self):
         way = self._rng.randrange(20)
@@ -231,9 +238,7 @@ def _one(ctx, way, order):
         way(move)
         # each of them alone, as far as it can be
         for folder in order:
-            fd = os.open(disk.where(folder), os.O_RDONLY)
-            os.fsync(fd)
-            os.close(fd)
+            _sync(disk.where(folder))
         disk.umount()
     replay = logged.end()
     disk.check()
@@ -242,6 +247,54 @@ def _one(ctx, way, order):
         what = f"{way.__name__}, synced {order}, cut after entry {number}"
         found = {serial_of(name) for name in look(ctx, disk, data, what)}
         assert found == {str(serial) for serial in serials.values()}, f"{what}: {found}"
+
+
+@timeout(200)
+def test_while_they_are_synced(ctx):
+    """Files move out of a directory that somebody else syncs all the time: names go from a page
+    between what it waits for and its being written."""
+    disk = disks.Disk(ctx, "tiny-1k")
+    disk.mount()
+    serials = range(1001, 1101)
+    for folder in "ab":
+        os.mkdir(disk.where(folder))
+    for serial in serials:
+        name = disk.where(f"a/file-{serial}")
+        with open(name, "wb"):
+            pass
+        os.chown(name, serial, serial)
+    disk.umount()
+    logged = writelog.Logged(ctx, disk)
+    with no_flusher():
+        disk.mount(device=logged.device.path)
+        # what leads to b is on the medium
+        _sync(disk.where("b"))
+        moved = threading.Event()
+        rounds = []
+        syncing = waiting.Task(_sync_until, moved, disk.where("a"), rounds)
+        for serial in serials:
+            os.rename(disk.where(f"a/file-{serial}"), disk.where(f"b/file-{serial}"))
+            time.sleep(0.01)
+        moved.set()
+        syncing.result()
+        disk.umount()
+    replay = logged.end()
+    disk.check()
+    writes = replay.writes()
+    ctx.log(f"synced {len(rounds)} times, {len(writes)} writes")
+    assert len(rounds) > 5
+    for number in writes[::max(1, len(writes) // 60)]:
+        data, _ = replay.at(number + 1, lambda other, number=number: other != number)
+        what = f"cut after entry {number}"
+        lost = {str(serial) for serial in serials} - \
+            {serial_of(name) for name in look(ctx, disk, data, what)}
+        assert not lost, f"{what}: without a name: {sorted(lost)}"
+
+
+def _sync_until(event, path, rounds):
+    while not event.is_set():
+        _sync(path)
+        rounds.append(time.monotonic())
 
 
 def _names(path, number):

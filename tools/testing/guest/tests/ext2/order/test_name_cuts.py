@@ -282,13 +282,18 @@ def test_growing_directory(ctx):
 @timeout(200)
 def test_one_block_at_once(ctx):
     """A name that is in one block with the one that it becomes: a power cut leaves one of
-    the two."""
+    the two, also where each change of a directory is written."""
+    for options in ("", "dirsync"):
+        _one_block(ctx, options)
+
+
+def _one_block(ctx, options):
     disk = disks.Disk(ctx, "tiny-4k").mount()
     with open(disk.where("a" * 20), "wb"):
         pass
     disk.umount()
     logged = writelog.Logged(ctx, disk)
-    disk.mount(device=logged.device.path)
+    disk.mount(options=options, device=logged.device.path)
     names = [letter * length for letter, length in zip("abcdef", (20, 3, 100, 30, 8, 20))]
     for old, new in zip(names, names[1:]):
         os.rename(disk.where(old), disk.where(new))

@@ -375,7 +375,11 @@ def test_replacing_keeps_contents(ctx):
             file.write(b"n" * 5000)
             os.fsync(file.fileno())
         os.rename(path, os.path.join(disk.point, name))
-        # which writes the inodes near it, and takes what was freed
+        # all inodes, and no directory
+        device = os.open(logged.device.path, os.O_RDONLY)
+        os.fsync(device)
+        os.close(device)
+        # which takes what was freed
         with open(os.path.join(disk.point, "d", "other"), "ab", 0) as file:
             file.write(b"x" * 9000)
             os.fsync(file.fileno())
