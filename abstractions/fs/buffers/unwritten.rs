@@ -248,12 +248,26 @@ fn release_if_written(buffer: &Buffer) -> bool {
     buffer.update_state(release).is_ok()
 }
 
+impl Unwritten {
+    /// Gives all up, written or not: who they are of is unmounted. They are not to outlive it,
+    /// wherever the filesystem keeps this.
+    pub(in crate::abstractions::fs) fn give_up_all(&self) {
+        // Those that somebody looks at are in the queue again when he has.
+        let _sweeping = self.sweeping.lock();
+        let mut queue = self.queue.lock().take();
+        let mut given_up = 0;
+
+        while let Some(buffer) = queue.pop() {
+            buffer.clear_state(KEPT);
+            given_up += 1;
+        }
+        self.count.fetch_sub(given_up, Relaxed);
+    }
+}
+
 #[pinned_drop]
 impl PinnedDrop for Unwritten {
     fn drop(self: Pin<&mut Self>) {
-        let mut queue = self.queue.lock();
-        while let Some(buffer) = queue.pop() {
-            buffer.clear_state(KEPT);
-        }
+        self.give_up_all();
     }
 }

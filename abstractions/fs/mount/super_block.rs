@@ -245,6 +245,8 @@ unsafe fn mount_root<T: MountableFileSystem>(sb: *mut bindings::super_block) -> 
 ///
 /// `sb` must be valid and have the data of `T`; nobody may use it any more.
 unsafe fn drop_data<T: FileSystem>(sb: *mut bindings::super_block) {
+    // SAFETY: By the safety requirements; not used below.
+    T::unwritten(unsafe { SuperBlock::from_raw(sb) }).give_up_all();
     // SAFETY: `s_fs_info` was set from a box in `fill` and is reset here, so this happens once.
     unsafe {
         let data = (*sb).s_fs_info;

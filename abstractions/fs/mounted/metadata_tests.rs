@@ -88,4 +88,21 @@ mod tests {
         assert_eq!(state, FAILED);
         Ok(())
     }
+
+    /// Blocks that are kept have the mark of it, and a reference, no longer than their filesystem is
+    /// mounted.
+    #[test]
+    fn what_is_kept_is_given_up_in_the_end() -> Result {
+        let mut left = None;
+        let state = with_another_s_block(DIRTY, |sb, block| {
+            let unwritten = Unmounted::unwritten(sb);
+            unwritten.keep(block);
+            let kept = (unwritten.count(), block.state() & !DIRTY != 0);
+            unwritten.give_up_all();
+            left = Some((kept, unwritten.count()));
+        })?;
+        assert_eq!(left, Some(((1, true), 0)));
+        assert_eq!(state, DIRTY);
+        Ok(())
+    }
 }
