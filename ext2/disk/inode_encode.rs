@@ -126,8 +126,8 @@ impl InodeImage {
     }
 
     /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of
-    /// attributes if [`ATTRIBUTES_ROOT`] is. The size of a directory ends before them: it has no
-    /// holes.
+    /// attributes if [`ATTRIBUTES_ROOT`] is. The size of a directory ends before them, or where it
+    /// does in `raw` if [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no holes.
     pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
             self.file_acl = raw.file_acl.get();

@@ -70,6 +70,7 @@ pub(crate) use self::structures::{
     INODE_POINTERS,
     LINK_MAX,
     NAME_LEN,
+    SIZE_ROOT,
     SUPER_MAGIC,
     SUPER_UNIT, //
 };

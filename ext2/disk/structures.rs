@@ -209,6 +209,9 @@ pub(crate) const INODE_POINTERS: usize = 15;
 /// after them.
 pub(crate) const ATTRIBUTES_ROOT: u32 = INODE_POINTERS as u32;
 
+/// And for the size of a directory, which is not to be on the disk before the last pointers are.
+pub(crate) const SIZE_ROOT: u32 = ATTRIBUTES_ROOT + 1;
+
 /// The superblock: 1024 bytes, `struct ext2_super_block`.
 ///
 /// Revision 0 ends after `def_resgid`; what follows is then not to be used.

@@ -6,7 +6,10 @@
 
 #![deny(unsafe_code)]
 
-use crate::disk::INODE_POINTERS;
+use crate::disk::{
+    INODE_POINTERS,
+    SIZE_ROOT, //
+};
 use kernel::prelude::*;
 
 /// What of an inode is only of interest to the disk.
@@ -34,7 +37,9 @@ pub(crate) struct DiskOnly {
     /// The names that the inode has got in memory.
     pub(crate) names: GivenNames,
     /// For each pointer, and [`ATTRIBUTES_ROOT`](crate::disk::ATTRIBUTES_ROOT), its bit if no image
-    /// has been stored that has it and the block that it leads to may not be on disk.
+    /// has been stored that has it and the block that it leads to may not be on disk. And
+    /// [`SIZE_ROOT`] if that is so of arrays of a directory, which the disk has, and the pointers
+    /// that they got last.
     pub(crate) fresh: u32,
     /// The batch of [`branches`](crate::order::branches) that the image waits for with these.
     pub(crate) fresh_batch: u64,
@@ -110,11 +115,11 @@ impl DiskOnly {
     }
 
     /// Which of the pointers of an image, that to its block of attributes among them, have to wait,
-    /// as bits.
+    /// and whether its size has to, as bits.
     pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS], attributes: u32) -> u32 {
         let all = Iterator::chain(pointers.iter(), [&attributes]);
         let bits = (0u32..).zip(all).filter(|(_, &pointer)| pointer != 0);
-        bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh
+        bits.fold(1 << SIZE_ROOT, |bits, (root, _)| bits | 1 << root) & self.fresh
     }
 }
 
@@ -136,6 +141,15 @@ mod tests {
         pointers[2] = 9;
         pointers[3] = 9;
         assert_eq!(disk.waiting(&pointers, 0), 1 << 2);
+    }
+
+    #[test]
+    fn a_size_waits_with_any_pointers() {
+        let disk = DiskOnly {
+            fresh: 1 << SIZE_ROOT | 1 << 2,
+            ..DiskOnly::default()
+        };
+        assert_eq!(disk.waiting(&[0; INODE_POINTERS], 0), 1 << SIZE_ROOT);
     }
 
     #[test]

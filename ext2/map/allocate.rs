@@ -208,6 +208,7 @@ impl<'a> Request<'a> {
             .set_all(self.inode, self.path.offset(level), run)
             .inspect_err(|_| self.take_back(run, promised))?;
         array.mark_dirty(self.inode);
+        fresh::note_pointers(self.inode, array);
         Ok(self.given(tree, run, level))
     }
 
@@ -312,6 +313,7 @@ impl<'a> Request<'a> {
             missing.array.set(inode, index, block)?;
         }
         missing.array.mark_dirty(inode);
+        fresh::note_pointers(inode, &missing.array);
         Ok(())
     }
 

@@ -18,8 +18,14 @@
 #![deny(unsafe_code)]
 
 use crate::{
-    disk::run::Run,
-    inode::Ext2Inode,
+    disk::{
+        run::Run,
+        SIZE_ROOT, //
+    },
+    inode::{
+        array::PointerArray,
+        Ext2Inode, //
+    },
     tree::{
         branch::{
             Branch,
@@ -82,6 +88,31 @@ pub(super) fn initialise(
         sb.device().flush()?;
     }
     Ok(())
+}
+
+/// Has the size of a directory not be on the disk before the pointers that `array` has got just now,
+/// if that is not the inode's own: the directory would have a hole, and what is in the page before
+/// could not be read until e2fsck has been there.
+pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) {
+    let PointerArray::Indirect(buffer) = array else {
+        return;
+    };
+    if !inode.is_directory() {
+        return;
+    }
+    let sb = inode.super_block();
+    let number = inode.number() as u32;
+    let branches = &sb.data().order.branches;
+    match branches.add(sb, number, Some(buffer)) {
+        Ok(batch) => {
+            let settled = branches.settled_of(number);
+            inode.data().note_fresh(SIZE_ROOT, batch, settled);
+        }
+        // There is no memory to wait later. What fails is dirty still, and in the log.
+        Err(_) => {
+            let _ = sb.sync_buffer(buffer).and_then(|()| sb.device().flush());
+        }
+    }
 }
 
 /// Writes a block, and waits for it.

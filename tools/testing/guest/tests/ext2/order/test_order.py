@@ -145,10 +145,14 @@ def look(ctx, disk, data, what, also=lambda point: None):
     assert_parents(text, what)
     assert set(HOLE.findall(text)) <= set(ZERO.findall(text)), f"{what}\n{text}"
     point = ctx.mount(path, disk.fstype)
+
+    def unreadable(error):
+        raise AssertionError(f"{what}: {error}\n{text}")
+
     names = set()
     links = {}
     try:
-        for folder, below, _ in os.walk(point):
+        for folder, below, _ in os.walk(point, onerror=unreadable):
             info = os.lstat(folder)
             assert info.st_nlink >= 2 + len(below), \
                 f"{what}: {folder}: {info.st_nlink} links, and {below}\n{text}"
