@@ -178,7 +178,7 @@ def test_have_a_name_at_every_cut(ctx):
     _at_cuts(ctx, 600, 0)
 
 
-@timeout(200)
+@timeout(400)
 def test_one_by_one(ctx):
     """What is most likely to go wrong, each by itself and at every cut: to and fro, in a ring, on
     from where it has just come, and out of a directory that goes then."""
