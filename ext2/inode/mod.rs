@@ -10,7 +10,7 @@
 //! - [`place`]: where it is in the inode table; [`read`], [`write`]: from there, and to there;
 //! - [`first_block`]: that of a directory or symbolic link, before anything leads to it;
 //! - [`name_order`]: names and inodes reach the disk in the order that they have to; [`ordered`]:
-//!   what `order` asks of inodes for that;
+//!   what `order` asks of inodes for that, and [`way`], what leads to a page;
 //! - [`replaced`]: files that take the place of others;
 //! - [`attribute_pointer`]: its block of extended attributes; [`attributes`], [`modes`]: what those
 //!   in the inode itself leave of its mode.
@@ -37,6 +37,7 @@ mod read;
 mod replaced;
 pub(crate) mod room;
 pub(crate) mod tree;
+mod way;
 mod write;
 
 pub(crate) use self::{

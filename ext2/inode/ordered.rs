@@ -9,6 +9,7 @@
 use super::{
     data::Ext2Inode,
     place,
+    way,
     write, //
 };
 use crate::{
@@ -100,6 +101,10 @@ impl Ordered for Ext2 {
 
     fn give_up_links(inode: &InodeView<Self>, links: u32) {
         inode.data().give_up_links(links)
+    }
+
+    fn sync_way(directory: &Ext2Inode, index: u64) -> Result {
+        way::sync(directory, index)
     }
 
     fn is_held_back(inode: &Ext2Inode) -> bool {

@@ -219,7 +219,7 @@ impl Drop for Hurry<'_> {
 }
 
 /// Brings pages of directories, which are in order and do not wait, to the medium, and what leads to
-/// them: the images of these directories. Those that could not be, in order.
+/// them: arrays of pointers, and the images of these directories. Those that could not be, in order.
 ///
 /// Fails with `ENOMEM`.
 fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> {
@@ -256,11 +256,14 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> 
     Ok(all)
 }
 
-/// Writes a page of a directory. Of one that has left memory it was written before, unless it is
-/// deleted: then the names in it have gone.
+/// Writes a page of a directory, and the arrays of pointers that lead to it. Of one that has left
+/// memory they were written before, unless it is deleted: then the names in it have gone.
 fn write_page<F: Ordered>(sb: &SuperBlock<F>, page: Page) -> Result {
     match directory_of(sb, page)? {
-        Some(directory) => directory.write_page(page.index),
+        Some(directory) => {
+            directory.write_page(page.index)?;
+            F::sync_way(&directory, page.index)
+        }
         None if F::removals(sb).is_stuck(page.directory) => Err(EIO),
         None => Ok(()),
     }

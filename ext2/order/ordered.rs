@@ -66,6 +66,9 @@ pub(crate) trait Ordered: WritableFileSystem {
     /// So many of them are given up.
     fn give_up_links(inode: &InodeView<Self>, links: u32);
 
+    /// Brings the arrays of pointers that lead to page `index` of a directory to the device.
+    fn sync_way(directory: &FsInode<Self>, index: u64) -> Result;
+
     /// Whether names of it are kept back from the disk.
     fn is_held_back(inode: &FsInode<Self>) -> bool;
 

@@ -209,10 +209,28 @@ def test_one_by_one(ctx):
             _one(ctx, way, order)
 
 
-def _one(ctx, way, order):
+@timeout(200)
+def test_behind_an_array(ctx):
+    """A new block of the directory has the new name, and an array of pointers that is on the disk
+    leads to it: with 60 names 15 blocks are full, of which 12 are in the inode."""
+    def to_another(move):
+        move("a", "b", 1001)
+
+    def in_one_directory(move):
+        os.unlink(os.path.join(move.point, "a", f"filler30{LONG}"))
+        move("a", "b", 1001)
+        move("b", "a", 1002)
+        move("c", "c", 1003)
+
+    for way in (to_another, in_one_directory):
+        for order in ("abc", "cba"):
+            _one(ctx, way, order, names=59)
+
+
+def _one(ctx, way, order, names=20):
     disk = disks.Disk(ctx, "tiny-1k")
     disk.mount()
-    _filled(disk.point, 20)
+    _filled(disk.point, names)
     os.mkdir(disk.where("d"))
     serials = {"a": 1001, "b": 1002, "c": 1003, "d": 1004}
     for folder, serial in serials.items():
