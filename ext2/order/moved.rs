@@ -129,22 +129,18 @@ impl MovedNames {
         if !self.waits(directory, pages) {
             return Ok(());
         }
-        let has_failed = self.settle_all(sb, || !self.waits(directory, pages))?;
-        match has_failed && self.waits(directory, pages) {
+        self.settle_all(sb, || !self.waits(directory, pages))?;
+        match self.moves.lock().has_failed(directory, pages) {
             true => Err(EIO),
             false => Ok(()),
         }
     }
 
-    /// As [`settle`](Self::settle), of all, unless others do what is needed, as `is_done` says.
-    /// Whether some could not be written.
-    fn settle_all<F: Ordered>(
-        &self,
-        sb: &SuperBlock<F>,
-        is_done: impl Fn() -> bool,
-    ) -> Result<bool> {
+    /// As [`settle`](Self::settle), of all, unless others do what is needed, as `is_done` says. What
+    /// could not be written still waits.
+    fn settle_all<F: Ordered>(&self, sb: &SuperBlock<F>, is_done: impl Fn() -> bool) -> Result {
         let Some(_turn) = self.take_turn(is_done) else {
-            return Ok(false);
+            return Ok(());
         };
         let (pages, serial) = self.moves.lock().awaited()?;
         let failed = write(sb, &pages)?;
@@ -152,7 +148,7 @@ impl MovedNames {
         let mut moves = self.moves.lock();
         moves.settle(serial, &failed);
         self.publish(&moves);
-        Ok(!failed.is_empty())
+        Ok(())
     }
 
     /// Waits until nobody else writes. `None` if `is_done` said so before.

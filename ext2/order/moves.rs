@@ -42,6 +42,8 @@ struct Move {
     new: Page,
     /// When the last of them has.
     serial: u64,
+    /// The new page could not be written the last time.
+    has_failed: bool,
 }
 
 /// All that has not been settled.
@@ -70,6 +72,12 @@ impl Moves {
         list.any(|one| one.old.is_in(directory, pages))
     }
 
+    /// Whether one of these pages waits for one that could not be written the last time.
+    pub(super) fn has_failed(&self, directory: u32, pages: &Range<u64>) -> bool {
+        let mut list = self.list.iter();
+        list.any(|one| one.has_failed && one.old.is_in(directory, pages))
+    }
+
     /// Whether `old` can wait for `new` now.
     pub(super) fn can_add(&self, old: Page, new: Page) -> bool {
         let mut list = self.list.iter();
@@ -85,7 +93,12 @@ impl Moves {
         match list.find(|one| one.old == old && one.new == new) {
             Some(one) => one.serial = serial,
             None => without_fs_reclaim(|| {
-                let one = Move { old, new, serial };
+                let one = Move {
+                    old,
+                    new,
+                    serial,
+                    has_failed: false,
+                };
                 self.list.push(one, GFP_KERNEL)
             })?,
         }
@@ -111,8 +124,11 @@ impl Moves {
     /// Forgets the moves up to number `serial`: their new pages are on the medium, but for
     /// `failed`, which are in order.
     pub(super) fn settle(&mut self, serial: u64, failed: &[Page]) {
+        for one in self.list.iter_mut() {
+            one.has_failed = failed.binary_search(&one.new).is_ok();
+        }
         self.list
-            .retain(|one| one.serial > serial || failed.binary_search(&one.new).is_ok());
+            .retain(|one| one.serial > serial || one.has_failed);
     }
 
     /// The pages of a directory are not written any more.
@@ -165,7 +181,13 @@ mod tests {
         assert_eq!(&pages[..], [C]);
         moves.settle(serial, &[C]);
         assert!(moves.waits(2, &(0..1)));
-        moves.settle(serial, &[]);
+        // What waits for another since then has not failed.
+        let other = page(30, 0);
+        moves.add(other, B)?;
+        moves.settle(serial, &[C]);
+        assert!(moves.has_failed(2, &(0..1)) && !moves.has_failed(2, &(1..u64::MAX)));
+        assert!(moves.waits(30, &(0..1)) && !moves.has_failed(30, &(0..1)));
+        moves.settle(serial + 1, &[]);
         assert_eq!(moves.len(), 0);
         Ok(())
     }
