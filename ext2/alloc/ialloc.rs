@@ -175,7 +175,10 @@ fn claim_settled(dir: &Ext2Inode, kind: Kind) -> Result<Claimed> {
     // The group may have filled up since.
     for group in Iterator::chain(first..groups, 0..first) {
         let bitmap = inode_bitmap(sb, group)?;
-        let is_free = |index| !data.order.removals.has(group * per_group + index + 1);
+        let is_free = |index: u32| {
+            let ino = group * per_group + index + 1;
+            !data.order.removals.has(ino) && !data.order.moved.is_awaited(ino)
+        };
         let Some(index) = claim_first_that(&bitmap, 0, per_group, is_free) else {
             continue;
         };

@@ -116,6 +116,14 @@ impl MovedNames {
         !self.is_empty() && self.moves.lock().waits(directory, pages)
     }
 
+    /// Whether pages wait for one of a directory, or of one that is gone and had this number. It is
+    /// not used again: who makes a directory may have to write those pages, and they would wait
+    /// until it is made.
+    #[inline]
+    pub(crate) fn is_awaited(&self, directory: u32) -> bool {
+        !self.is_empty() && self.moves.lock().is_awaited(directory)
+    }
+
     /// Has these pages of a directory wait no more, but for what moves meanwhile: brings what all
     /// wait for to the medium. No folio of a directory is locked.
     ///

@@ -78,6 +78,11 @@ impl Moves {
         list.any(|one| one.has_failed && one.old.is_in(directory, pages))
     }
 
+    /// Whether a page of a directory is waited for.
+    pub(super) fn is_awaited(&self, directory: u32) -> bool {
+        self.list.iter().any(|one| one.new.directory == directory)
+    }
+
     /// Whether `old` can wait for `new` now.
     pub(super) fn can_add(&self, old: Page, new: Page) -> bool {
         let mut list = self.list.iter();
@@ -198,9 +203,10 @@ mod tests {
 
         moves.add(A, C)?;
         moves.forget(12);
-        assert_eq!(moves.len(), 1);
+        // It is waited for all the same.
+        assert!(moves.len() == 1 && moves.is_awaited(12) && !moves.is_awaited(2));
         moves.forget(2);
-        assert_eq!(moves.len(), 0);
+        assert!(moves.len() == 0 && !moves.is_awaited(12));
         Ok(())
     }
 
