@@ -101,7 +101,8 @@ impl MovedNames {
             let _ = self.settle_all(sb, || self.moves.lock().can_add(old, new));
         }
         let mut moves = self.moves.lock();
-        if !moves.can_add(old, new) {
+        // Who hurries finds all that have been added before, and none is later.
+        if self.urgent.load(Acquire) != 0 || !moves.can_add(old, new) {
             return Ok(false);
         }
         moves.add(old, new)?;
