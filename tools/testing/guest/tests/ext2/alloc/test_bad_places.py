@@ -5,6 +5,7 @@ and nothing that was accepted is lost; what else was in the row stays free for o
 C ext2 writes what leads to blocks when it likes, and loses what a bad place led to.
 """
 
+import contextlib
 import errno
 import os
 import struct
@@ -68,8 +69,9 @@ def _end(ctx, faulty, lost):
     assert sorted(found) == sorted(lost), (found, lost)
 
 
-def _grown(ctx, options, bad=()):
-    """A file grows by three arrays of pointers, and these blocks are bad: the arrays."""
+def _grown(ctx, options, bad=(), size=_SIZE, once=None):
+    """A file grows by some arrays of pointers, and these blocks are bad, or one is once: the
+    arrays."""
     faulty = _begin(ctx, options)
     disk = faulty.disk
     path = disk.where("f")
@@ -78,21 +80,27 @@ def _grown(ctx, options, bad=()):
         _write(fd, 0, _THERE)
         os.fsync(fd)
         faulty.bad(*bad)
-        _write(fd, _THERE, _SIZE)
-        os.fsync(fd)
+        _write(fd, _THERE, size)
+        with contextlib.ExitStack() as stack:
+            if once:
+                # nobody has the last block of the disk
+                last = os.path.getsize(disk.path) // _BLOCK - 1
+                stack.enter_context(faulty.fails(once, 1, last))
+            os.fsync(fd)
         number = os.fstat(fd).st_ino
         os.close(fd)
         ctx.drop_caches()
-        writers.check(path, _SEED, _SIZE)
+        writers.check(path, _SEED, size)
         blocks = os.stat(path).st_blocks
     arrays = _arrays(disk, number)
-    assert len(arrays) == 4, arrays
+    assert len(arrays) == 1 - (_THERE - size) // (256 * _BLOCK), arrays
     assert not set(arrays) & set(bad), (arrays, bad)
-    # data, arrays, and the doubly indirect block
-    assert blocks == (_SIZE // _BLOCK + 5 + 1) * 2, blocks
+    # data, arrays, the indirect and the doubly indirect block
+    assert blocks == (size // _BLOCK + len(arrays) + 2) * 2, blocks
     if bad:
         _end(ctx, faulty, bad)
     else:
+        faulty.good()
         faulty.end()
         disk.check()
     return arrays[1:]
@@ -113,6 +121,20 @@ def test_array_at_once(ctx):
     places = _grown(ctx, "nodelalloc")
     _grown(ctx, "nodelalloc", [places[0]])
     _grown(ctx, "nodelalloc", [places[1], places[1] + 1])
+
+
+@timeout(300)
+def test_one_of_many_arrays(ctx):
+    """Of 17 arrays that are made together one has a bad place, the first, one in between or the
+    last; or two have that are next to each other. Or one has a place that is bad once: then no
+    place is given up."""
+    size = _THERE + (16 * 256 + 100) * _BLOCK
+    places = _grown(ctx, "delalloc", size=size)
+    assert places == list(range(places[0], places[0] + 17)), f"not together: {places}"
+    for bad in ((0,), (8,), (16,), (3, 4)):
+        _grown(ctx, "delalloc", [places[number] for number in bad], size)
+    for once in (0, 8, 16):
+        assert _grown(ctx, "delalloc", (), size, places[once]) == places
 
 
 @timeout(120)
