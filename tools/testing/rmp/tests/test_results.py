@@ -5,7 +5,7 @@ import contextlib
 import io
 import unittest
 
-from rmp.tests import labels, outcome, powercut, solo
+from rmp.tests import labels, outcome, powercut, solo, testrun
 
 
 class Told(unittest.TestCase):
@@ -20,6 +20,17 @@ class Told(unittest.TestCase):
             self.assertEqual(results.close("logs", 2), 0)
         self.assertEqual(told.getvalue().splitlines()[-2:], [
             "1 passed, 0 failed, 1 skipped", "guests booted again: 2"])
+
+
+class ByName(unittest.TestCase):
+    """Tests with a kernel of their own do not have the checked one built and booted."""
+
+    def test_who_needs_the_checked_kernel(self):
+        for patterns in ([], ["twin"], ["debian.built", "twin"], ["rust_ext2_tree"], ["^mount"]):
+            self.assertTrue(testrun.checked_wanted(patterns), patterns)
+        for patterns in (["debian.*"], ["^debian\\."], ["inkernel"], ["^without.QUOTA$"],
+                         ["compat", "^inkernel.root"]):
+            self.assertFalse(testrun.checked_wanted(patterns), patterns)
 
 
 class Console(unittest.TestCase):
