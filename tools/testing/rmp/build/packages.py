@@ -41,6 +41,8 @@ _XFSTESTS = ("xfsprogs", "attr", "acl", "bc", "quota", "gawk", "perl", "psmisc",
 _XFSTESTS_NEEDS = {"xfs_io": "xfsprogs", "bc": "bc", "perl": "perl", "awk": "gawk"}
 # the kernel's documentation is made with these
 _DOCUMENTS = {"python3-sphinx": "sphinx-build", "python3-yaml": "", "groff-base": "groff"}
+# versions of symbols are made of debugging information
+_VERSIONS = ["libdw-dev"]
 _SOURCE = {"debian-archive-keyring": "", "dpkg": "dpkg-deb"}
 
 
@@ -98,6 +100,11 @@ def install_for_htmldocs(settings):
     for package, program in _DOCUMENTS.items():
         if program:
             need(settings, package, program)
+
+
+def install_for_versions(settings):
+    """What the kernel's gendwarfksyms is built with."""
+    _install_missing(settings, _VERSIONS)
 
 
 def _install_missing(settings, names):

@@ -38,7 +38,7 @@ MAX_BOOTS = 8
 MEMORY = 4        # GiB, of each guest
 IMAGE_DISK_SIZE = "1G"  # most of it is a hole
 # what the names begin with of tests that have kernels of their own
-OWN_KERNELS = ("debian", "inkernel", "compat", "without")
+OWN_KERNELS = ("debian", "inkernel", "compat", "with")
 # what the names of our KUnit suites begin with
 SUITES = "rust_"
 # these are nothing but KUnit suites

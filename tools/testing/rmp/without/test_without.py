@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 """Kernels without an option, and what modules may need of them."""
 
+import re
 import unittest
 
+from rmp.build import modules
 from rmp.lint import options
+from rmp.settings import TOP
 from rmp.without import tests
+
+_GUARD = re.compile(r"cfg\((?:not\()?CONFIG_(\w+)|^#if(?:n?def| \(?!?defined\(| \(?!?IS_ENABLED\()"
+                    r" ?CONFIG_(\w+)", re.M)
+# off in the lean kernel anyway, and on in another that is tested on
+_NOT_LEAN = {"FAILSLAB", "FAULT_INJECTION", "KUNIT", "LOCKDEP"}
+
+
+def guarded(text):
+    """The options that code is there with, or without."""
+    return {first or second for first, second in _GUARD.findall(text)}
 
 
 class Options(unittest.TestCase):
@@ -19,6 +32,21 @@ class Options(unittest.TestCase):
     def test_what_lint_takes_away_from_the_bindings_is_here(self):
         # that is not there in any of our kernels
         self.assertLessEqual(set(options.OFF) - {"EXPORTFS_BLOCK_OPS"}, set(tests.OPTIONS))
+
+    def test_what_guards(self):
+        self.assertEqual(guarded("#[cfg(CONFIG_A)]\n    #[cfg(not(CONFIG_B))]\n#ifdef CONFIG_C\n"
+                                 "#if IS_ENABLED(CONFIG_D)\n// CONFIG_E\n"), set("ABCD"))
+
+    def test_what_the_code_asks_for_is_here(self):
+        asked = {option for path in modules.sources(TOP) if path.endswith((".rs", ".c", ".h"))
+                 for option in guarded((TOP / path).read_text(encoding="utf-8"))}
+        self.assertLessEqual(asked - _NOT_LEAN - {"MODULES"}, set(tests.OPTIONS))
+        self.assertLessEqual(_NOT_LEAN, asked)
+
+    def test_symbols_without_a_version(self):
+        symvers = ("0x00000000\t_Ra\tm\tEXPORT_SYMBOL_GPL\t\n"
+                   "0x1234abcd\t_Rb\tm\tEXPORT_SYMBOL_GPL\t\n")
+        self.assertEqual(tests.without_version(symvers), ["_Ra"])
 
     def test_what_is_needed_and_gone_is_missing(self):
         known = {"a", "b", "c"}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests without.*: the modules are built for the lean kernel without one option that
-the bindings depend on, for each of them, and without all of them. Long, by name only.
+the bindings depend on, for each of them, and without all of them; with.MODVERSIONS: with
+versions of symbols. Long, by name only.
 
 A kernel is prepared for each as for external modules, with its own rust/, and not built:
 nothing that the modules need may be in what the option takes away.
@@ -11,7 +12,7 @@ import subprocess
 import time
 
 from .. import command, ui
-from ..build import kernel, modules
+from ..build import kernel, modules, packages
 from ..build.built import Built
 from ..cache import Cache, remove
 
@@ -19,19 +20,27 @@ from ..cache import Cache, remove
 OPTIONS = {
     "CGROUP_WRITEBACK": (["BLK_CGROUP"], []),
     "COMPAT": (["IA32_EMULATION"], []),
+    "DEBUG_FS": (["BLK_DEV_IO_TRACE"], ["fs/debugfs/file.o", "fs/debugfs/inode.o"]),
     "FILE_LOCKING": ([], ["fs/locks.o"]),
     "FS_MBCACHE": (["EXT2_FS", "EXT4_FS"], ["fs/mbcache.o"]),
     "FS_POSIX_ACL": (["EXT2_FS_POSIX_ACL", "EXT4_FS", "XFS_FS", "FUSE_FS", "9P_FS_POSIX_ACL",
                       "TMPFS_POSIX_ACL"], ["fs/posix_acl.o"]),
+    "LIVEPATCH": ([], ["kernel/livepatch/core.o"]),
     "MIGRATION": (["COMPACTION", "TRANSPARENT_HUGEPAGE"], ["mm/migrate.o"]),
+    "MODULE_UNLOAD": ([], []),
     "MULTIUSER": (["NETWORK_FILESYSTEMS", "FUSE_FS"], []),
     "PRINTK": ([], []),
     "QUOTA": ([], ["fs/quota/dquot.o", "fs/quota/quota.o"]),
+    "SMP": ([], ["kernel/locking/spinlock.o", "lib/percpu_counter.o"]),
     "TRANSPARENT_HUGEPAGE": ([], ["mm/huge_memory.o"]),
 }
 ALL = "all_options"
 NAME = f"without.{ALL}"
-NAMES = (NAME, *(f"without.{option}" for option in OPTIONS))
+VERSIONS = "with.MODVERSIONS"
+NAMES = (NAME, *(f"without.{option}" for option in OPTIONS), VERSIONS)
+# what versions of Rust's symbols are made with
+_VERSIONED = {"CONFIG_DEBUG_INFO_NONE": "n", "CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT": "y",
+              "CONFIG_MODVERSIONS": "y", "CONFIG_GENDWARFKSYMS": "y"}
 _EXPORTED = re.compile(r" __export_symbol_(\w+)$", re.M)
 # what objtool says is about the compiler
 _WRONG = re.compile(r"^(?:warning|error)(?:\[\w+\])?:|: (?:warning|error): (?!objtool: )")
@@ -47,6 +56,12 @@ def missing(needed, known, gone):
     """What modules need that a kernel has not: `known` are the symbols of one with all
     options, of which these are gone."""
     return sorted(needed - known) + sorted(needed & gone)
+
+
+def without_version(symvers):
+    """The symbols of the text of a Module.symvers that have none."""
+    rows = [line.split("\t") for line in symvers.splitlines()]
+    return sorted(row[1] for row in rows if int(row[0], 16) == 0)
 
 
 def _symbols(objects, *flags):
@@ -71,15 +86,16 @@ class _Place:
                      env=dict(self._built.chain.environment(), **env))
 
     def modules(self, name, options):
-        """The modules' folder; what is wrong with it, and with the kernel's options."""
+        """The modules' folder, and what is wrong with it, of a kernel with these options in
+        place of the lean one's."""
         log = self.folder / f"{name}.log"
-        wanted = kernel.wanted(self._settings, "lean") | changed(options)
+        wanted = kernel.wanted(self._settings, "lean") | options
         fragment = self.folder / "wanted.config"
         fragment.write_text(kernel.merged(wanted), encoding="utf-8")
         self._run(f"{name}: configuration", ["alldefconfig"], log,
                   KCONFIG_ALLCONFIG=str(fragment))
         config = (self._build / ".config").read_text(encoding="utf-8")
-        wrong = kernel.check_config({f"CONFIG_{option}": "n" for option in options}, config)
+        wrong = kernel.check_config(options, config)
         if wrong:
             raise ui.Fail("options that did not hold: " + ", ".join(wrong))
         self._run(f"{name}: prepare", ["prepare", "modules_prepare"], log)
@@ -112,19 +128,35 @@ class _Place:
         return missing(needed, known, gone)
 
 
+def _without(place, option):
+    """What is wrong with the modules of a kernel without this one, or without all."""
+    options = list(OPTIONS) if option == ALL else [option]
+    objects, wrong = place.modules(option, changed(options))
+    return wrong + [f"{symbol} is needed" for symbol in place.lacking(objects, options)]
+
+
+def _versioned(place):
+    """What is wrong where each symbol that is exported needs a version."""
+    objects, wrong = place.modules("MODVERSIONS", _VERSIONED)
+    symvers = (objects / "Module.symvers").read_text(encoding="ascii")
+    if "\t_R" not in symvers:
+        wrong.append("no symbol of Rust is exported")
+    return wrong + [f"{symbol} has no version" for symbol in without_version(symvers)]
+
+
 def run(settings, names, outcome):
     """These tests."""
     with settings.cache.locked():
+        if VERSIONS in names:
+            packages.install_for_versions(settings)
         built = Built(settings, "lean")
     with Cache(settings.cache.path / "without").locked():
         place = _Place(settings, built, settings.cache.path / "without")
         for name in names:
             begin = time.monotonic()
-            option = name.partition(".")[2]
-            options = list(OPTIONS) if option == ALL else [option]
             try:
-                objects, wrong = place.modules(option, options)
-                wrong += [f"{symbol} is needed" for symbol in place.lacking(objects, options)]
+                wrong = _versioned(place) if name == VERSIONS else \
+                    _without(place, name.partition(".")[2])
             except ui.Fail as failure:
                 wrong = [str(failure)]
             outcome.add(name, "fail" if wrong else "pass", "\n".join(wrong[:40]),
