@@ -39,7 +39,7 @@ help:
 	@echo '  make deb                 packages for Debian trixie, into deb/ (as root)'
 	@echo '  make series KSRC=...     patches for the tree of a kernel, into series/'
 	@echo '  make kunit               the KUnit suites in such a tree, by kunit.py;'
-	@echo '                           ARCH= one of um, x86_64, arm64, s390'
+	@echo '                           ARCH= one of um, x86_64, arm64, arm64_64k, s390'
 	@echo '  make dropin FS=... KDIR=...   your C filesystem on rust_mpage'
 	@echo '  make lint                clippy, rustfmt, checkpatch and more'
 	@echo '  make doc                 the API documentation, into doc/'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make kunit`: all KUnit suites, built in, by the kernel's own kunit.py, in a tree with
-the series: under User Mode Linux, and on x86_64 in QEMU; ARCH= for one, also others.
+the series: under User Mode Linux, and on x86_64 in QEMU; ARCH= for one, also others. The
+tests kunit.* are that for each. Long, by name only.
 
 What is kept in kunit/ of the cache has a lock of its own, since kernels are built and run
 under it.
@@ -9,6 +10,8 @@ under it.
 import contextlib
 import os
 import re
+import time
+from typing import NamedTuple
 
 from .. import command, ui
 from ..build import ksource, packages
@@ -17,11 +20,29 @@ from ..cache import Cache
 from ..guest import accel
 from . import stages, tree
 
-# what kunit.py is given, and the QEMU that it needs, with its package
-ARCHES = {"um": ([], None), "x86_64": (["--arch", "x86_64"], "qemu-system-x86"),
-          "arm64": (["--arch", "arm64"], "qemu-system-arm"),
-          "s390": (["--arch", "s390"], "qemu-system-misc")}
-_QEMU = {"arm64": "qemu-system-aarch64", "s390": "qemu-system-s390x"}
+
+
+class Processor(NamedTuple):
+    """What kunit.py is given, the QEMU that it needs with its package, and options of the
+    kernel."""
+
+    words: tuple
+    qemu: str = ""
+    package: str = ""
+    options: tuple = ()
+
+
+_ARM64 = Processor(("--arch", "arm64"), "qemu-system-aarch64", "qemu-system-arm")
+ARCHES = {
+    "um": Processor(()),
+    "x86_64": Processor(("--arch", "x86_64"), "qemu-system-x86_64", "qemu-system-x86"),
+    "arm64": _ARM64,
+    # blocks smaller than a page in every test
+    "arm64_64k": _ARM64._replace(options=("CONFIG_ARM64_64K_PAGES=y",)),
+    # the other end first
+    "s390": Processor(("--arch", "s390"), "qemu-system-s390x", "qemu-system-misc"),
+}
+NAMES = tuple(f"kunit.{arch}" for arch in ARCHES)
 DEFAULT = ("um", "x86_64")
 LIMIT = 3600  # seconds for the kernel that runs the suites; kunit.py ends it then
 _SUITE = re.compile(r"^\[\S+\] =+ (rust_\w+) ", re.M)
@@ -56,8 +77,8 @@ class Place:
         """A folder with QEMUs that only emulate."""
         folder = self.folder / "bin"
         folder.mkdir(exist_ok=True)
-        for name in ("qemu-system-x86_64", *_QEMU.values()):
-            found = command.which(name)
+        for name in {arch.qemu for arch in ARCHES.values()}:
+            found = command.which(name) if name else ""
             if found:
                 (folder / name).write_text(_EMULATED.format(qemu=found), encoding="ascii")
                 (folder / name).chmod(0o755)
@@ -70,11 +91,12 @@ class Place:
         """What a kernel's developer types, with these options added to the kunitconfig."""
         words = [word for text in self.chain.make_args()
                  for word in ("--make_options", text)]
-        words += [word for text in options for word in ("--kconfig_add", text)]
+        words += [word for text in (*ARCHES[arch].options, *options)
+                  for word in ("--kconfig_add", text)]
         if what == "run":
             words += ["--timeout", str(LIMIT)]
         return ["./tools/testing/kunit/kunit.py", what, "--kunitconfig", stages.HOME,
-                *ARCHES[arch][0], "--build_dir", str(self.build_folder(arch)),
+                *ARCHES[arch].words, "--build_dir", str(self.build_folder(arch)),
                 "--jobs", str(self._settings.jobs), *words]
 
     def step(self, name, log, *words, **more):
@@ -112,27 +134,49 @@ def options(settings):
     return re.findall(r"^CONFIG_.*", text, re.M)
 
 
-def main(settings):
-    wanted = [settings.arch] if settings.arch else DEFAULT
-    for arch in wanted:
+def need(settings, arches):
+    """What these need, or one line that says what is missing."""
+    for arch in arches:
         if arch not in ARCHES:
             raise ui.Fail(f"ARCH={arch}: it is one of {', '.join(ARCHES)}")
-        if arch in _QEMU:
-            packages.need(settings, ARCHES[arch][1], _QEMU[arch])
+        if ARCHES[arch].qemu:
+            packages.need(settings, ARCHES[arch].package, ARCHES[arch].qemu)
     packages.install(settings, guest=True)
     packages.check(settings, Toolchain(settings), guest=True)
+
+
+def suites(settings, here, arch):
+    """(what to say, whether all is well) of the suites on a processor."""
+    log = here.folder / f"{arch}.log"
+    # so that inkernel.root finds the same kernel
+    more = options(settings) if arch == "x86_64" else ()
+    failed = ""
+    try:
+        here.step(f"kunit.py, {arch}", arch, arch, options=more)
+    except ui.Fail as failure:
+        failed = f"{failure}\n  "
+    told, well = judge(log.read_text(encoding="utf-8", errors="replace"))
+    return f"{failed}{arch}: {told}\n    {os.path.relpath(log)}", well and not failed
+
+
+def run(settings, names, outcome):
+    """The tests kunit.*"""
+    arches = [name.partition(".")[2] for name in names]
+    need(settings, arches)
+    with place(settings) as here:
+        for name, arch in zip(names, arches):
+            begin = time.monotonic()
+            told, well = suites(settings, here, arch)
+            outcome.add(name, "pass" if well else "fail", told, time.monotonic() - begin)
+
+
+def main(settings):
+    wanted = [settings.arch] if settings.arch else DEFAULT
+    need(settings, wanted)
     good = True
     with place(settings) as here:
         for arch in wanted:
-            log = here.folder / f"{arch}.log"
-            # so that inkernel.root finds the same kernel
-            more = options(settings) if arch == "x86_64" else ()
-            try:
-                here.step(f"kunit.py, {arch}", arch, arch, options=more)
-            except ui.Fail as failure:
-                good = False
-                ui.say(f"  {failure}")
-            told, well = judge(log.read_text(encoding="utf-8", errors="replace"))
+            told, well = suites(settings, here, arch)
             good &= well
-            ui.say(f"  {arch}: {told}\n    {os.path.relpath(log)}")
+            ui.say(f"  {told}")
     return 0 if good else 1

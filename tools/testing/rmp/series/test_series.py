@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 from rmp import command, ui
 from rmp.series import kunit, patches, reflow, stages, tests, tree
@@ -210,6 +211,18 @@ class Kunit(unittest.TestCase):
         self.assertFalse(kunit.judge(text.replace("passed: 3", "passed: 2, crashed: 1"))[1])
         self.assertFalse(kunit.judge(text.replace("rust_", "other_"))[1])
         self.assertFalse(kunit.judge("ERROR:root:make failed")[1])
+
+    def test_what_is_typed(self):
+        """Pages of 64 KiB are an option; what a test adds comes behind it."""
+        settings = SimpleNamespace(jobs=2)
+        here = object.__new__(kunit.Place)
+        here._settings, here.folder = settings, Path("/kunit")
+        here.chain = SimpleNamespace(make_args=lambda: ["LLVM=1"])
+        words = " ".join(here.command("arm64_64k", options=["CONFIG_PCI=y"]))
+        self.assertIn(" --arch arm64 --build_dir /kunit/build-arm64_64k ", words)
+        self.assertIn("--kconfig_add CONFIG_ARM64_64K_PAGES=y --kconfig_add CONFIG_PCI=y", words)
+        self.assertNotIn("--arch", here.command("um"))
+        self.assertNotIn("--kconfig_add", here.command("arm64"))
 
     def test_suites_of_modules(self):
         text = ("[   10.0] ok 1 rust_ext2_tree\r\n[   11.5]     ok 1 rust_not_a_suite\n"

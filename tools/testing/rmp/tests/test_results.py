@@ -29,7 +29,7 @@ class ByName(unittest.TestCase):
         for patterns in ([], ["twin"], ["debian.built", "twin"], ["rust_ext2_tree"], ["^mount"]):
             self.assertTrue(testrun.checked_wanted(patterns), patterns)
         for patterns in (["debian.*"], ["^debian\\."], ["inkernel"], ["^without.QUOTA$"],
-                         ["compat", "^inkernel.root"]):
+                         ["compat", "^inkernel.root"], ["kunit.um", "^with\\.arm64"]):
             self.assertFalse(testrun.checked_wanted(patterns), patterns)
 
 

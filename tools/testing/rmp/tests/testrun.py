@@ -25,7 +25,7 @@ from ..guest import accel, guest, logscan
 from ..guest.prepared import Prepared
 from ..images import images
 from ..images import recipes  # pylint: disable=unused-import  # registers them
-from ..series import older
+from ..series import kunit, older
 from ..series import tests as inkernel
 from ..without import tests as without
 from . import ktap, labels, panics, powercut
@@ -38,7 +38,7 @@ MAX_BOOTS = 8
 MEMORY = 4        # GiB, of each guest
 IMAGE_DISK_SIZE = "1G"  # most of it is a hole
 # what the names begin with of tests that have kernels of their own
-OWN_KERNELS = ("debian", "inkernel", "compat", "with")
+OWN_KERNELS = ("debian", "inkernel", "kunit", "compat", "with")
 # what the names of our KUnit suites begin with
 SUITES = "rust_"
 # these are nothing but KUnit suites
@@ -352,6 +352,13 @@ def in_tree(settings, outcome):
         inkernel.run(settings, wanted, outcome)
 
 
+def by_kunit(settings, outcome):
+    """The suites on processors, by kunit.py: by name only."""
+    wanted = [name for name in kunit.NAMES if settings.tests and selected(settings, name)]
+    if wanted:
+        kunit.run(settings, wanted, outcome)
+
+
 def without_options(settings, outcome):
     """The tests of kernels without an option: by name only."""
     wanted = [name for name in without.NAMES if settings.tests and selected(settings, name)]
@@ -376,6 +383,7 @@ def main(settings):
     outcome = Outcome()
     on_debian(settings, outcome)
     in_tree(settings, outcome)
+    by_kunit(settings, outcome)
     without_options(settings, outcome)
     on_older(settings, outcome)
     if not checked_wanted(settings.tests):
