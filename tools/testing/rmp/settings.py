@@ -91,8 +91,9 @@ class Settings:
 
     def check_command(self, word):
         """Refuse what this command would not heed, and might be taken to."""
-        if self.arch and word != "kunit":
-            raise ui.Fail(f"ARCH={self.arch}: it goes with kunit; all else is for x86_64")
+        if self.arch and word not in ("kunit", "modules"):
+            raise ui.Fail(f"ARCH={self.arch}: it goes with kunit and modules; "
+                          "all else is for x86_64")
         heeds = {"": None, "debian": ("run",), "rt": ("test",)}[self.kernel]
         if heeds is not None and word not in heeds:
             raise ui.Fail(f"KERNEL={self.kernel}: it goes with {', '.join(heeds)}")

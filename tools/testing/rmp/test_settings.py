@@ -40,6 +40,7 @@ class Commands(unittest.TestCase):
 
     def test_that_heed_it(self):
         self.check("kunit", ARCH="um")
+        self.check("modules", ARCH="arm64")
         self.check("test", KERNEL="rt")
         self.check("run", KERNEL="debian")
         self.check("lint", ARCH="", KERNEL="")

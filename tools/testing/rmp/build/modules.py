@@ -126,6 +126,8 @@ def make_for(settings, chain, folder):
     argv = ["make", "-C", str(kdir), f"M={folder}"]
     if chain.llvm and _is_clang(kdir):
         argv.append(f"LLVM={chain.llvm}")
+    if settings.arch:
+        argv.append(f"ARCH={settings.arch}")
     argv += [word for word in chain.make_args() if not word.startswith("LLVM=")]
     return [*argv, f"-j{settings.jobs}"]
 

@@ -6,10 +6,11 @@ import pathlib
 import re
 import tempfile
 import unittest
+from types import SimpleNamespace
 from unittest import mock
 
 from rmp import settings
-from rmp.build import doc, dropin, htmldocs, kernel, testtools
+from rmp.build import doc, dropin, htmldocs, kernel, modules, testtools
 
 
 class Config(unittest.TestCase):
@@ -29,6 +30,20 @@ class Config(unittest.TestCase):
         config = config.replace("CONFIG_FS_IOMAP=y", "# CONFIG_FS_IOMAP is not set")
         self.assertEqual(kernel.lacking(config), ["CONFIG_FS_IOMAP"])
         self.assertEqual(kernel.lacking(""), list(kernel.NEEDED))
+
+
+class External(unittest.TestCase):
+    def test_for_another_processor(self):
+        chain = SimpleNamespace(llvm="-22", make_args=lambda: ["LLVM=-22", "RUSTC=rustc"])
+        with tempfile.TemporaryDirectory() as kdir:
+            pathlib.Path(kdir, ".config").write_text("CONFIG_CC_IS_CLANG=y\n", encoding="ascii")
+            own = SimpleNamespace(kdir=pathlib.Path(kdir), arch="arm64", jobs=2)
+            argv = modules.make_for(own, chain, "/here")
+            own.arch = ""
+            native = modules.make_for(own, chain, "/here")
+        self.assertEqual(argv, ["make", "-C", kdir, "M=/here", "LLVM=-22", "ARCH=arm64",
+                                "RUSTC=rustc", "-j2"])
+        self.assertEqual([word for word in argv if word not in native], ["ARCH=arm64"])
 
 
 class Doc(unittest.TestCase):
