@@ -36,6 +36,7 @@ help:
 	@echo '  make bench PROFILE=rust_ext2:random_4k   where those of one cell go'
 	@echo '  make shell [IMAGE=...]   a shell in the guest, modules loaded, disk on /mnt'
 	@echo '  make modules KDIR=...    the modules for your own kernel, in this directory'
+	@echo '                           ARCH=arm64 for a kernel of another processor'
 	@echo '  make deb                 packages for Debian trixie, into deb/ (as root)'
 	@echo '  make series KSRC=...     patches for the tree of a kernel, into series/'
 	@echo '  make kunit               the KUnit suites in such a tree, by kunit.py;'

@@ -48,6 +48,13 @@ class Options(unittest.TestCase):
                    "0x1234abcd\t_Rb\tm\tEXPORT_SYMBOL_GPL\t\n")
         self.assertEqual(tests.without_version(symvers), ["_Ra"])
 
+    def test_objects_of_arm64(self):
+        head = bytearray(b"\x7fELF\2\1\1" + bytes(11) + b"\xb7\0")
+        self.assertTrue(tests.of_arm64(head))
+        head[18] = 0x3e
+        self.assertFalse(tests.of_arm64(head))
+        self.assertFalse(tests.of_arm64(b""))
+
     def test_what_is_needed_and_gone_is_missing(self):
         known = {"a", "b", "c"}
         self.assertEqual(tests.missing({"a", "b"}, known, {"c"}), [])

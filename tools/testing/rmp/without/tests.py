@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests without.*: the modules are built for the lean kernel without one option that
 the bindings depend on, for each of them, and without all of them; with.MODVERSIONS: with
-versions of symbols. Long, by name only.
+versions of symbols; with.arm64: for that processor. Long, by name only.
 
 A kernel is prepared for each as for external modules, with its own rust/, and not built:
 nothing that the modules need may be in what the option takes away.
@@ -37,7 +37,8 @@ OPTIONS = {
 ALL = "all_options"
 NAME = f"without.{ALL}"
 VERSIONS = "with.MODVERSIONS"
-NAMES = (NAME, *(f"without.{option}" for option in OPTIONS), VERSIONS)
+ARM64 = "with.arm64"
+NAMES = (NAME, *(f"without.{option}" for option in OPTIONS), VERSIONS, ARM64)
 # what versions of Rust's symbols are made with
 _VERSIONED = {"CONFIG_DEBUG_INFO_NONE": "n", "CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT": "y",
               "CONFIG_MODVERSIONS": "y", "CONFIG_GENDWARFKSYMS": "y"}
@@ -64,6 +65,11 @@ def without_version(symvers):
     return sorted(row[1] for row in rows if int(row[0], 16) == 0)
 
 
+def of_arm64(head):
+    """Whether a file that begins so is an object of arm64."""
+    return head[:6] == b"\x7fELF\2\1" and head[18:20] == b"\xb7\0"
+
+
 def _symbols(objects, *flags):
     done = subprocess.run(["nm", *flags, *objects], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, check=True, encoding="ascii")
@@ -72,13 +78,14 @@ def _symbols(objects, *flags):
 
 class _Place:
     """without/ of the cache: the build folder of a kernel that changes its options, and
-    that of the modules."""
+    that of the modules. Another processor has a folder of its own in it."""
 
-    def __init__(self, settings, built, folder):
-        self._settings, self._built, self.folder = settings, built, folder
-        self._build = folder / "kernel"
+    def __init__(self, settings, built, folder, arch=""):
+        self._settings, self._built, self.folder = settings, built, folder / arch
+        self._build = self.folder / "kernel"
         self._build.mkdir(parents=True, exist_ok=True)
         self._make = ["make", "-C", built.source, f"O={self._build}",
+                      *([f"ARCH={arch}"] if arch else []),
                       *built.chain.make_args(), f"-j{settings.jobs}"]
 
     def _run(self, what, words, log, **env):
@@ -144,6 +151,16 @@ def _versioned(place):
     return wrong + [f"{symbol} has no version" for symbol in without_version(symvers)]
 
 
+def _arm64(place):
+    """What is wrong with the modules for that processor."""
+    objects, wrong = place.modules("arm64", {})
+    built = sorted(objects.rglob("*.ko"))
+    if not built:
+        wrong.append("no module was built")
+    return wrong + [f"{path.name} is not for arm64" for path in built
+                    if not of_arm64(path.read_bytes())]
+
+
 def run(settings, names, outcome):
     """These tests."""
     with settings.cache.locked():
@@ -151,12 +168,17 @@ def run(settings, names, outcome):
             packages.install_for_versions(settings)
         built = Built(settings, "lean")
     with Cache(settings.cache.path / "without").locked():
-        place = _Place(settings, built, settings.cache.path / "without")
+        folder = settings.cache.path / "without"
+        place = _Place(settings, built, folder)
         for name in names:
             begin = time.monotonic()
             try:
-                wrong = _versioned(place) if name == VERSIONS else \
-                    _without(place, name.partition(".")[2])
+                if name == VERSIONS:
+                    wrong = _versioned(place)
+                elif name == ARM64:
+                    wrong = _arm64(_Place(settings, built, folder, "arm64"))
+                else:
+                    wrong = _without(place, name.partition(".")[2])
             except ui.Fail as failure:
                 wrong = [str(failure)]
             outcome.add(name, "fail" if wrong else "pass", "\n".join(wrong[:40]),
