@@ -4,7 +4,8 @@
 every case that must not compile.
 
 A test is named as it reports itself: ``suite.test`` for a KUnit test,
-``file.test`` for an end-to-end test, ``file.class.test`` for one of the host, and
+``file.test`` for an end-to-end test, ``room.test`` for one that has kernels of its own,
+``file.class.test`` for one of the host, and
 ``refused.name`` for what does not compile (tests/refused/). A row that is claimed must
 name one, and no two rows have one identifier.
 """
@@ -50,6 +51,19 @@ def host_tests():
         yield from re.findall(r'^NAME = "(\w+\.\w+)"', path.read_text(encoding="utf-8"), re.M)
 
 
+def own_kernels():
+    """`room.test` of the tests that have kernels of their own, which rooms of the host's
+    tool make up the names of."""
+    sys.path.insert(0, str(ROOT / "tools/testing"))
+    # pylint: disable=import-outside-toplevel
+    from rmp.debian import tests as debian
+    from rmp.series import kunit, older, tests as inkernel
+    from rmp.without import tests as without
+    yield from (test.NAME for test in debian.ALL)
+    for names in (inkernel.ALL, kunit.NAMES, older.NAMES, without.NAMES):
+        yield from names
+
+
 def unit_tests():
     """`file.class.test` of every test of the host tool, and of what runs in guests."""
     for folder in ("rmp", "guest/unit"):
@@ -79,7 +93,7 @@ def rows():
 def main():
     refused = set(refused_cases())
     known = {*kunit_tests(), *kunit_tests_in_c(), *guest_tests(), *host_tests(),
-             *unit_tests(), *refused}
+             *own_kernels(), *unit_tests(), *refused}
     named = set()
     bad = 0
     seen = set()
