@@ -126,7 +126,7 @@ impl<'i, M: MapSource> Writer<'i, M> {
                 let Some(earlier) = held.replace(run) else {
                     continue;
                 };
-                // Without memory to write it it stays dirty.
+                // What there is no memory to write stays dirty.
                 target = self.split(target).map_err(|_folio| ENOMEM)?;
                 progress.issued = earlier.span.end();
                 target.write(&mut self.sink, request, earlier);
