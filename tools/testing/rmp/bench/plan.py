@@ -86,11 +86,11 @@ READ_CELLS = [
 ]
 WRITE_CELLS = [
     _cell(["write", "new", MIB, 1 << 20], write="write_1m", fsync="fsync"),
-    _cell(["overwrite", "new", MIB, 1 << 20], overwrite="overwrite_1m"),
-    _cell(["overwrite", "new", MIB, 4096], overwrite="overwrite_4k"),
+    _cell(["overwrite", "new", MIB, 1 << 20], "write_1m", overwrite="overwrite_1m"),
+    _cell(["overwrite", "new", MIB, 4096], "write_1m", overwrite="overwrite_4k"),
     _cell(["write", "new4k", MIB, 4096], write="write_4k"),
-    _cell(["write-direct", "new", MIB, 1 << 20], write="dio_write_1m"),
-    _cell(["write-direct", "new", MIB, 4096], write="dio_write_4k"),
+    _cell(["write-direct", "new", MIB, 1 << 20], "write_1m", write="dio_write_1m"),
+    _cell(["write-direct", "new", MIB, 4096], "write_1m", write="dio_write_4k"),
     _cell(["write-direct", "direct", DIRECT_MIB, 1 << 20], write="dio_append_1m"),
     _cell(["write-direct", "direct4k", DIRECT_MIB, 4096], write="dio_append_4k"),
     _cell(["make-small", "small", SMALL_FILES], create="small_write"),

@@ -44,6 +44,17 @@ class Plan(unittest.TestCase):
                 self.assertLessEqual(set(cell["needs"]), before)
                 before.update(cell["names"].values())
 
+    def test_who_uses_what_a_cell_made_needs_it(self):
+        """Asked for alone (CELLS=, PROFILE=), too: else what is measured is making it."""
+        for job, _ in bench.jobs_of_all().values():
+            makers = {}
+            for cell in job["write"]:
+                program, path = cell["run"][:2]
+                before = makers.setdefault(path, set())
+                if before and program != "write":  # which makes it anew
+                    self.assertTrue(before.intersection(cell["needs"]), cell["run"])
+                before.update(cell["names"].values())
+
     def test_every_filesystem_is_in_a_group(self):
         names = [member["name"] for group in plan.groups("/a", "/b")
                  for member in group["members"]]
