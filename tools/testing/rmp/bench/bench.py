@@ -83,6 +83,7 @@ def jobs_of_all():
             job = plan.table(device, block_size)
             boots[f"{device}-{block_size // 1024}k"] = (job, "3G")
         boots.setdefault("growth", (plan.growth(), "5G"))
+        boots.setdefault("twice", (plan.twice(), f"{plan.TWICE_MEMORY_MIB}M"))
         boots.setdefault("many", (plan.many(), "5G"))
     for block_size in (4096, 1024):
         size = f"{block_size // 1024}k"

@@ -24,6 +24,9 @@ CHANGE_NAMES = {
     "append": "4 KiB appended",
 }
 GROWTH_MIB = (16, 64, 256, 1024)
+TWICE_MIB = 1792   # of the file that is twice as large as the memory for it
+TWICE_DEVICE_MIB = 1920
+TWICE_MEMORY_MIB = TWICE_DEVICE_MIB + TWICE_MIB // 2  # the disk is in it
 GROWTH_FILES = (1, 10, 100, 1000, 10000)
 GROWTH_NAMES = (1000, 10_000, 100_000)  # of empty files in one directory
 MOST_WALKED = 10_000  # of those that walk over it
@@ -187,6 +190,17 @@ def growth():
         make.append(["make-small", name, count])
     return {"device": "brd", "block_size": 4096, "device_mib": 1900,
             "read": reads, "write": writes, "make": make, "only": []}
+
+
+def twice():
+    """The job of the boot with a file twice as large as what the guest has of memory
+    beside the disk, which never leaves it."""
+    write = ["write", f"grow{TWICE_MIB}", TWICE_MIB, 1 << 20]
+    return {"device": "brd", "block_size": 4096, "device_mib": TWICE_DEVICE_MIB,
+            "read": [_cell(["read", write[1], 1 << 20, 0], read=f"cold_1m@{TWICE_MIB}")],
+            "write": [_cell(write, write=f"write_1m@{TWICE_MIB}",
+                            fsync=f"fsync@{TWICE_MIB}")],
+            "make": [write], "only": []}
 
 
 def many():

@@ -37,6 +37,13 @@ class Plan(unittest.TestCase):
         job = plan.growth()
         self.assertGreater(job["device_mib"], sum(plan.GROWTH_MIB))
 
+    def test_the_largest_file_is_twice_the_memory_for_it(self):
+        job, memory = bench.jobs_of_all()["twice"]
+        left = int(memory.removesuffix("M")) - job["device_mib"]
+        self.assertGreater(left, 0)
+        for cell in job["write"] + [{"run": words} for words in job["make"]]:
+            self.assertGreaterEqual(cell["run"][2], 2 * left)
+
     def test_what_is_needed_comes_before(self):
         for job, _ in bench.jobs_of_all().values():
             before = set()
