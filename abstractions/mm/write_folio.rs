@@ -196,47 +196,38 @@ impl<'i, I: InodeType> WritePlace<'i, I> {
         backing: Backing,
         promise: Option<P>,
     ) -> Result<WriteFolio<'i, I, P>> {
-        if blocks < self.touched.len() as u32 || !(self.covers_edges() || self.folio.is_uptodate())
-        {
-            return self.ready_in_part(blocks, backing, promise);
-        }
-        // INVARIANT: All blocks are covered, or valid.
+        let all = blocks >= self.touched.len() as u32;
+        let (end, blocks_end) = match all && (self.covers_edges() || self.folio.is_uptodate()) {
+            true => (self.range.end, self.touched.end),
+            false => self.ends_in_part(blocks)?,
+        };
+        // INVARIANT: All blocks are covered, or valid, up to these ends.
         Ok(WriteFolio {
             folio: self.folio,
             _old_end: self.old_end,
-            range: self.range,
-            touched: self.touched,
+            range: self.range.start..end,
+            touched: self.touched.start..blocks_end,
             bits: self.bits,
             backing,
             promise,
         })
     }
 
-    /// As [`Self::ready`], of any blocks.
+    /// Where what can be written ends if the first `blocks` of the touched blocks are ready: in
+    /// bytes, and in blocks. Up to there all blocks are covered, or valid.
+    ///
+    /// Says that only, so that a write that is ready as a whole is not moved through memory.
     #[inline(never)]
-    fn ready_in_part<P>(
-        self,
-        blocks: u32,
-        backing: Backing,
-        promise: Option<P>,
-    ) -> Result<WriteFolio<'i, I, P>> {
+    fn ends_in_part(&self, blocks: u32) -> Result<(usize, u32)> {
         let touched = self.touched();
         let end = touched.start.saturating_add(blocks).min(touched.end);
         let edge = |block| self.covers(block) || self.is_valid(block);
         if end <= touched.start || !edge(touched.start) || !edge(end - 1) {
             return Err(EINVAL);
         }
+        // As just tested; the blocks between these two are covered.
         let last = (end as usize) << self.bits;
-        // INVARIANT: As just tested; the blocks between these two are covered.
-        Ok(WriteFolio {
-            folio: self.folio,
-            _old_end: self.old_end,
-            range: self.range.start..self.range.end.min(last),
-            touched: touched.start..end,
-            bits: self.bits,
-            backing,
-            promise,
-        })
+        Ok((self.range.end.min(last), end))
     }
 
     /// Whether a block is valid.
