@@ -45,6 +45,17 @@ fn halves(pair: u64) -> (u32, u32) {
     }
 }
 
+/// The pair whose words are two more each, as long as there are such.
+#[inline(always)]
+fn two_more(value: u64) -> u64 {
+    const TWO_EACH: u64 = 2 << u32::BITS | 2;
+    if cfg!(target_endian = "little") {
+        return value.wrapping_add(TWO_EACH);
+    }
+    let (first, second) = halves(value);
+    pair(first.wrapping_add(2), second.wrapping_add(2))
+}
+
 /// A range of words: one that is the second of its pair, whole pairs, and one that is the first.
 struct Parts<'p> {
     front: Option<&'p Pair>,
@@ -83,10 +94,12 @@ impl<'p> Parts<'p> {
     }
 }
 
+/// So many pairs are looked at in one go.
+const AT_ONCE: usize = 4;
+
 /// How many words of the range, from the first on, are zero.
 #[inline(always)]
 fn zeros(pairs: &[Pair], words: Range<usize>) -> Option<usize> {
-    const AT_ONCE: usize = 4;
     let parts = Parts::of(pairs, &words)?;
     let mut count = 0;
     if let Some(front) = parts.front {
@@ -120,23 +133,24 @@ fn zeros(pairs: &[Pair], words: Range<usize>) -> Option<usize> {
 /// them.
 #[inline(always)]
 fn ascending_pairs(pairs: &[Pair], next: u64) -> usize {
-    const TWO_EACH: u64 = 2 << u32::BITS | 2;
     let Ok(first) = u32::try_from(next) else {
         return 0;
     };
-    if cfg!(target_endian = "big") {
-        return 0;
-    }
     // So many do not come to an end of the numbers.
     let most = ((u32::MAX - first) / 2) as usize;
+    let pairs = pairs.get(..most).unwrap_or(pairs);
     let mut expected = pair(first, first.wrapping_add(1));
     let mut count = 0;
-    for pair in pairs.iter().take(most) {
-        if pair.load(Relaxed) != expected {
+    for chunk in pairs.chunks_exact(AT_ONCE) {
+        let mut differs = 0;
+        for pair in chunk {
+            differs |= pair.load(Relaxed) ^ expected;
+            expected = two_more(expected);
+        }
+        if differs != 0 {
             break;
         }
-        expected = expected.wrapping_add(TWO_EACH);
-        count += 1;
+        count += AT_ONCE;
     }
     count
 }
@@ -172,23 +186,29 @@ fn ascending(pairs: &[Pair], words: Range<usize>, first: u32) -> Option<usize> {
     Some(count + usize::from(parts.back.is_some_and(last)))
 }
 
-/// Sets the words of the range, which are all there, to `first` and the numbers that follow it.
+/// Sets the words of the range to `first` and the numbers that follow it; [`None`] if there are not
+/// so many words, or numbers, and nothing is changed then.
 #[inline(always)]
-fn set_ascending(parts: &Parts<'_>, first: u32) {
+fn set_ascending(pairs: &[Pair], words: Range<usize>, first: u32) -> Option<()> {
+    let parts = Parts::of(pairs, &words)?;
+    let last = words.len().saturating_sub(1);
+    first.checked_add(u32::try_from(last).ok()?)?;
     let mut next = first;
     if let Some(front) = parts.front {
         let (kept, _) = halves(front.load(Relaxed));
         front.store(pair(kept, next), Relaxed);
         next = next.wrapping_add(1);
     }
+    let mut value = pair(next, next.wrapping_add(1));
     for whole in parts.whole {
-        whole.store(pair(next, next.wrapping_add(1)), Relaxed);
-        next = next.wrapping_add(2);
+        whole.store(value, Relaxed);
+        value = two_more(value);
     }
     if let Some(back) = parts.back {
         let (_, kept) = halves(back.load(Relaxed));
-        back.store(pair(next, kept), Relaxed);
+        back.store(pair(halves(value).0, kept), Relaxed);
     }
+    Some(())
 }
 
 impl Buffer {
@@ -218,12 +238,11 @@ impl Buffer {
     ///
     /// # Errors
     ///
-    /// `EUCLEAN` if the block has not so many; nothing is changed then.
+    /// `EUCLEAN` if the block has not so many, or there are no such numbers; nothing is changed
+    /// then.
     pub fn set_ascending(&self, index: usize, count: usize, first: u32) -> Result {
         let end = index.checked_add(count).ok_or(EUCLEAN)?;
-        let parts = Parts::of(self.pairs(), &(index..end)).ok_or(EUCLEAN)?;
-        set_ascending(&parts, first);
-        Ok(())
+        set_ascending(self.pairs(), index..end, first).ok_or(EUCLEAN)
     }
 }
 
@@ -263,19 +282,21 @@ mod tests {
 
     #[test]
     fn numbers_ascend_until_one_does_not() {
-        const FIRST: u32 = u32::MAX - 12;
-        for end in 0..WORDS {
-            let mut words: [u32; WORDS] = core::array::from_fn(|at| FIRST.wrapping_add(at as u32));
+        for (begin, end) in [u32::MAX - 12, 1000]
+            .into_iter()
+            .flat_map(|begin| (0..WORDS).map(move |end| (begin, end)))
+        {
+            let mut words: [u32; WORDS] = core::array::from_fn(|at| begin.wrapping_add(at as u32));
             words[end] = 7;
             let pairs = block(words);
             for start in 0..=end {
+                // Behind the largest number comes none.
+                let Some(first) = begin.checked_add(start as u32) else {
+                    continue;
+                };
+                let most = (u32::MAX - first) as usize + 1;
                 for len in 0..=WORDS - start {
-                    // Behind the largest number comes none.
-                    let expected = match start < 13 {
-                        true => len.min(end - start).min(13 - start),
-                        false => continue,
-                    };
-                    let first = FIRST + start as u32;
+                    let expected = len.min(end - start).min(most);
                     assert_eq!(ascending(&pairs, start..start + len, first), Some(expected));
                 }
             }
@@ -286,18 +307,19 @@ mod tests {
     fn what_is_set_is_set_and_nothing_else() {
         for start in 0..WORDS {
             for end in start..=WORDS {
-                let pairs = block([99; WORDS]);
-                let parts = Parts::of(&pairs, &(start..end));
-                assert!(parts.is_some());
-                if let Some(parts) = parts {
-                    set_ascending(&parts, 1000);
-                }
-                for at in 0..WORDS {
-                    let expected = match (start..end).contains(&at) {
-                        true => 1000 + (at - start) as u32,
-                        false => 99,
-                    };
-                    assert_eq!(word(&pairs, at), expected);
+                for first in [1000, u32::MAX - WORDS as u32 / 2] {
+                    let pairs = block([99; WORDS]);
+                    // There are so many numbers.
+                    let fits = end - start <= (u32::MAX - first) as usize + 1;
+                    let set = set_ascending(&pairs, start..end, first);
+                    assert_eq!(set.is_some(), fits);
+                    for at in 0..WORDS {
+                        let expected = match fits && (start..end).contains(&at) {
+                            true => first + (at - start) as u32,
+                            false => 99,
+                        };
+                        assert_eq!(word(&pairs, at), expected);
+                    }
                 }
             }
         }
