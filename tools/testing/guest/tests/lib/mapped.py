@@ -47,6 +47,12 @@ class Page:
     def __exit__(self, *_):
         self.close()
 
+    def advise(self, advice):
+        """madvise(2)."""
+        if libc.madvise(ctypes.c_void_p(self.address), ctypes.c_size_t(SIZE), advice):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
     def load(self, start, end):
         return ctypes.string_at(self.address + start, end - start)
 
