@@ -67,11 +67,16 @@ def at_once(fstype, options=""):
     return ",".join(filter(None, (options, "nodelalloc")))
 
 
+def is_at_once(ctx):
+    """Whether MOUNT_OPTIONS= says that nothing is delayed."""
+    return "nodelalloc" in ctx.mount_options.split(",")
+
+
 def delays(ctx):
     """For tests that are about delayed allocation: there is some."""
     if ctx.fstype == C_FSTYPE:
         ctx.skip("C ext2 does not delay")
-    if "nodelalloc" in ctx.mount_options.split(","):
+    if is_at_once(ctx):
         ctx.skip("MOUNT_OPTIONS= says that nothing is delayed")
 
 

@@ -311,7 +311,9 @@ def _has(path, seed):
 @timeout(240)
 def test_replaced_by_name(ctx):
     """A file that was renamed over another, and the directory synced: after a power
-    cut the name leads to all of the old one or to all of the new one."""
+    cut the name leads to all of the old one or to all of the new one. So much is done
+    only where blocks come late; else it is as in C, which waits for no data."""
+    disks.delays(ctx)
     disk = disks.Disk(ctx, "tiny-1k")
     logged = writelog.Logged(ctx, disk)
     disk.mount(device=logged.device.path)
