@@ -152,8 +152,9 @@ def _start_write(fd, offset, length):
 
 def test_while_it_gets_its_place(ctx):
     """A page whose first blocks are on their way to the disk, while its last one waits
-    for a bitmap to get a place: that is data, too."""
-    _rust_only(ctx)
+    for a bitmap to get a place: that is data, too. Only what is delayed waits for that
+    when it is written."""
+    disks.delays(ctx)
     disk, device = waiting.held_up(ctx, "blank-1k")
     disk.mount(device=device.path)
     fd = _open(disk, "file")
