@@ -158,8 +158,8 @@ ALL = (
         "order.removals.number",
         "the number of an inode whose name the disk may have is not given to another",
         (("ext2/alloc/ialloc.rs",
-          "|index| !data.order.removals.has(group * per_group + index + 1)",
-          "|_index| true"),),
+          "            !data.order.removals.has(ino) && !data.order.moved.is_awaited(ino)",
+          "            !data.order.moved.is_awaited(ino)"),),
         ("order.names_1k",)),
     Broken(
         "order.removals.parent",
@@ -206,8 +206,7 @@ ALL = (
           "            directory.start_page(page.index);",
           "            let _ = directory;"),
          (_ORDER + "moved.rs",
-          "            directory.write_page(page.index)?;
-", "")),
+          "            directory.write_page(page.index)?;\n", "")),
         ("moved_files.one_by_one",)),
     Broken(
         "order.branches.size",
