@@ -33,8 +33,8 @@ ALL = (
         "order.branches",
         "an indirect block is on the medium before the image that leads to it is stored",
         (("ext2/inode/disk_only.rs",
-          "bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh",
-          "bits.fold(0, |bits, (root, _)| bits | 1 << root) & self.fresh & 0"),),
+          "bits.fold(1 << SIZE_ROOT, |bits, (root, _)| bits | 1 << root) & self.fresh",
+          "bits.fold(1 << SIZE_ROOT, |bits, (root, _)| bits | 1 << root) & self.fresh & 0"),),
         ("suspended.batch_under_way",)),
     Broken(
         "order.branches.at_once",
@@ -245,7 +245,8 @@ ALL = (
          (_DIR + "rename.rs",
           "    if parent.is_some() || !waits_for_new_name(request, old, new_page)? {\n",
           "    let waits = waits_for_new_name(request, old, new_page)?;\n"
-          "    if matches!(request.directories, RenameDirectories::Different { .. }) && !waits {\n")),
+          "    if matches!(request.directories, RenameDirectories::Different { .. })\n"
+          "        && !waits\n    {\n")),
         ("name_cuts.one_block_at_once",)),
     Broken(
         "order.rename.parent",
