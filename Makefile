@@ -6,6 +6,8 @@ ifeq ($(KERNELRELEASE),)
 PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 TESTING := $(CURDIR)/tools/testing
 
+# as it was typed: a dollar in it is the end of a name
+override TESTS := $(value TESTS)
 export KDIR KDIR_CHECKED KSRC KSRC_7_2 LLVM RUSTC BINDGEN IMAGE TESTS SECONDS SEED ACCEL
 export FSTYPE MOUNT_OPTIONS FS PROFILE CELLS RW KERNEL XFSTESTS ARCH V
 export RUST_MPAGE_CACHE

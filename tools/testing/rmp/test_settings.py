@@ -5,7 +5,7 @@ import os
 import unittest
 from unittest import mock
 
-from rmp import settings, ui
+from rmp import command, settings, ui
 
 
 class Numbers(unittest.TestCase):
@@ -31,6 +31,15 @@ class Numbers(unittest.TestCase):
         for text in (",", "nodelalloc,", "a b", "a'b"):
             with self.assertRaises(ui.Fail):
                 self.check(MOUNT_OPTIONS=text)
+
+
+class Words(unittest.TestCase):
+    def test_make_hands_on_dollars(self):
+        """An end of a name in TESTS= is no variable of make."""
+        for text in ("^a.b$ ^c.d$", "(a|b)$", "^a", ""):
+            told = command.text("make", "-s", "-C", settings.TOP, f"TESTS={text}",
+                                "--eval", "show: ; @printenv TESTS", "show")
+            self.assertEqual(told, text)
 
 
 class Commands(unittest.TestCase):
