@@ -26,6 +26,12 @@ pub(crate) struct Page {
     pub(crate) index: u64,
 }
 
+/// No page: there is no inode of this number.
+const NOBODY: Page = Page {
+    directory: 0,
+    index: 0,
+};
+
 impl Page {
     /// Whether it is one of these pages of a directory.
     fn is_in(self, directory: u32, pages: &Range<u64>) -> bool {
@@ -136,9 +142,14 @@ impl Moves {
             .retain(|one| one.serial > serial || one.has_failed);
     }
 
-    /// The pages of a directory are not written any more.
+    /// The pages of a directory are not written any more. What they have waited for is waited for
+    /// all the same, until it is settled: somebody may be writing it just now, for whom it must not
+    /// begin to wait.
     pub(super) fn forget(&mut self, directory: u32) {
-        self.list.retain(|one| one.old.directory != directory);
+        let of_it = |one: &&mut Move| one.old.directory == directory;
+        for one in self.list.iter_mut().filter(of_it) {
+            one.old = NOBODY;
+        }
     }
 }
 
@@ -203,10 +214,14 @@ mod tests {
 
         moves.add(A, C)?;
         moves.forget(12);
-        // It is waited for all the same.
-        assert!(moves.len() == 1 && moves.is_awaited(12) && !moves.is_awaited(2));
+        assert!(moves.waits(2, &(0..1)) && moves.is_awaited(12) && !moves.is_awaited(2));
         moves.forget(2);
-        assert!(moves.len() == 0 && !moves.is_awaited(12));
+        // Who writes what it waited for may be at it.
+        assert!(!moves.waits(2, &(0..1)) && !moves.can_add(C, B) && moves.can_add(A, B));
+        let (pages, serial) = moves.awaited()?;
+        assert_eq!(&pages[..], [C]);
+        moves.settle(serial, &[]);
+        assert!(moves.len() == 0 && !moves.is_awaited(12) && moves.can_add(C, B));
         Ok(())
     }
 
