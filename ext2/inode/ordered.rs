@@ -24,7 +24,6 @@ use crate::{
             Settled, //
         },
         kept_links,
-        moved::MovedNames,
         ordered::Ordered,
         removals::Removals, //
     },
@@ -45,10 +44,6 @@ pub(crate) type KeptLinks<'i> = kept_links::KeptLinks<'i, Ext2>;
 impl Ordered for Ext2 {
     fn branches(sb: &SuperBlock<Self>) -> &FreshBranches {
         &sb.data().order.branches
-    }
-
-    fn moved(sb: &SuperBlock<Self>) -> &MovedNames {
-        &sb.data().order.moved
     }
 
     fn removals(sb: &SuperBlock<Self>) -> &Removals {
@@ -105,6 +100,11 @@ impl Ordered for Ext2 {
 
     fn sync_way(directory: &Ext2Inode, index: u64) -> Result {
         way::sync(directory, index)
+    }
+
+    fn moves_end(directory: &Ext2Inode) -> bool {
+        let moved = &directory.super_block().data().order.moved;
+        moved.directory_goes(directory.number() as u32)
     }
 
     fn is_held_back(inode: &Ext2Inode) -> bool {

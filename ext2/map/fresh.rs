@@ -90,9 +90,9 @@ pub(super) fn initialise(
     Ok(())
 }
 
-/// Has the size of a directory not be on the disk before the pointers that `array` has got just now,
-/// if that is not the inode's own: the directory would have a hole, and what is in the page before
-/// could not be read until e2fsck has been there.
+/// Has the size of a directory not be on the disk before the pointers that `array` has got just
+/// now, if that is not the inode's own: the directory would have a hole, and what is in the page
+/// before could not be read until e2fsck has been there.
 pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) {
     let PointerArray::Indirect(buffer) = array else {
         return;

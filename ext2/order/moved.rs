@@ -3,8 +3,8 @@
 //! A name that has moved is off the medium where it was only after it is there where it is.
 //!
 //! Who moves a name from a page of a directory to another, of the same directory or not,
-//! [`add`](MovedNames::add)s that when the new name is there and the old one is still: the page with
-//! the old one is then not written before the other is on the medium. Who writes a directory
+//! [`add`](MovedNames::add)s that when the new name is there and the old one is still: the page
+//! with the old one is then not written before the other is on the medium. Who writes a directory
 //! [`settle`](MovedNames::settle)s that before, and leaves a page that [waits](MovedNames::waits)
 //! when it is locked: the name may have moved since. What is settled is all that waits at the time,
 //! with one flush of the device.
@@ -16,11 +16,11 @@
 //! C counterpart: none. C ext2 writes and waits at each change of a directory, and has both names
 //! in memory in between.
 //!
-//! Locks: of those who settle one [writes](MovedNames::take_turn), outside of the lock of a folio of
-//! a directory, inside of `i_rwsem` and of the mutex of [`removals`](crate::order::removals), and
-//! without waiting for who writes an inode: he may be another. These wait, but not if what they need
-//! has been done meanwhile: the one who writes may wait for an inode to be gone, and who takes it
-//! away for one of these. `turn` and inside it `moves` are mutexes for what is in memory.
+//! Locks: of those who settle one [writes](MovedNames::take_turn), outside of the lock of a folio
+//! of a directory, inside of `i_rwsem` and of the mutex of [`removals`](crate::order::removals),
+//! and without waiting for who writes an inode: he may be another. These wait, but not if what they
+//! need has been done meanwhile: the one who writes may wait for an inode to be gone, and who takes
+//! it away for one of these. `turn` and inside it `moves` are mutexes for what is in memory.
 
 #![deny(unsafe_code)]
 
@@ -145,8 +145,8 @@ impl MovedNames {
         }
     }
 
-    /// As [`settle`](Self::settle), of all, unless others do what is needed, as `is_done` says. What
-    /// could not be written still waits.
+    /// As [`settle`](Self::settle), of all, unless others do what is needed, as `is_done` says.
+    /// What could not be written still waits.
     fn settle_all<F: Ordered>(&self, sb: &SuperBlock<F>, is_done: impl Fn() -> bool) -> Result {
         let Some(_turn) = self.take_turn(is_done) else {
             return Ok(());
@@ -181,7 +181,7 @@ impl MovedNames {
 
     /// A directory leaves memory. Whether names may be on the disk that it has lost, and not where
     /// they are now.
-    pub(super) fn directory_goes(&self, directory: u32) -> bool {
+    pub(crate) fn directory_goes(&self, directory: u32) -> bool {
         if self.is_empty() {
             return false;
         }
@@ -223,8 +223,9 @@ impl Drop for Hurry<'_> {
     }
 }
 
-/// Brings pages of directories, which are in order and do not wait, to the medium, and what leads to
-/// them: arrays of pointers, and the images of these directories. Those that could not be, in order.
+/// Brings pages of directories, which are in order and do not wait, to the medium, and what leads
+/// to them: arrays of pointers, and the images of these directories. Those that could not be, in
+/// order.
 ///
 /// Fails with `ENOMEM`.
 fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> {

@@ -248,7 +248,8 @@ mod tests {
         let mut random = Random::new(20);
         let mut moves = Moves::new();
         let mut places = [A; NAMES].map(|_| page(1, 0));
-        // Of each page the names, as bits: in memory, and the writes up to the last flush and since.
+        // Of each page the names, as bits: in memory, and the writes up to the last flush and
+        // since.
         let mut pages = [0u32; PAGES as usize];
         let mut writes: KVec<(usize, u32)> = KVec::new();
         let mut medium = [0u32; PAGES as usize];

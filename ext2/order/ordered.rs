@@ -9,7 +9,6 @@ use super::{
         FreshBranches,
         Settled, //
     },
-    moved::MovedNames,
     removals::Removals, //
 };
 use kernel::{
@@ -28,9 +27,6 @@ use rust_mpage::fs::{
 pub(crate) trait Ordered: WritableFileSystem {
     /// Its branches that wait.
     fn branches(sb: &SuperBlock<Self>) -> &FreshBranches;
-
-    /// Its names that have moved.
-    fn moved(sb: &SuperBlock<Self>) -> &MovedNames;
 
     /// Its names that wait to be gone.
     fn removals(sb: &SuperBlock<Self>) -> &Removals;
@@ -68,6 +64,10 @@ pub(crate) trait Ordered: WritableFileSystem {
 
     /// Brings the arrays of pointers that lead to page `index` of a directory to the device.
     fn sync_way(directory: &FsInode<Self>, index: u64) -> Result;
+
+    /// A directory leaves memory. Whether names may be on the disk that have moved from it, and not
+    /// where they are now.
+    fn moves_end(directory: &FsInode<Self>) -> bool;
 
     /// Whether names of it are kept back from the disk.
     fn is_held_back(inode: &FsInode<Self>) -> bool;

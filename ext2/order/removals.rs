@@ -146,7 +146,7 @@ impl Removals {
     /// it is deleted it is written as an inode without blocks.
     pub(crate) fn directory_goes<F: Ordered>(&self, directory: &FsInode<F>) {
         let number = directory.number() as u32;
-        let waits = F::moved(directory.super_block()).directory_goes(number);
+        let waits = F::moves_end(directory);
         if self.is_empty() {
             return;
         }
@@ -205,8 +205,8 @@ impl Removals {
         }
     }
 
-    /// Forgets the records whose links have been given up, and changes of directories, but for those
-    /// that could not be written, and those that links are kept for.
+    /// Forgets the records whose links have been given up, and changes of directories, but for
+    /// those that could not be written, and those that links are kept for.
     fn forget_changes(&self, unwritten: &[u32], serial: u64) -> Result {
         let mut records = self.records.lock();
         let records = &mut *records;

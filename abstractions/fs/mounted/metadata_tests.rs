@@ -89,8 +89,8 @@ mod tests {
         Ok(())
     }
 
-    /// Blocks that are kept have the mark of it, and a reference, no longer than their filesystem is
-    /// mounted.
+    /// Blocks that are kept have the mark of it, and a reference, no longer than their filesystem
+    /// is mounted.
     #[test]
     fn what_is_kept_is_given_up_in_the_end() -> Result {
         let mut left = None;
