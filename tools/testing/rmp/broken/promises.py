@@ -216,13 +216,6 @@ ALL = (
           "    if inode.is_directory() {\n        return;\n    }\n    let sb"),),
         ("name_cuts.growing_directory",)),
     Broken(
-        "order.rename.number",
-        "the number of a directory that a page waits for is not used again",
-        (("ext2/alloc/ialloc.rs",
-          "            !data.order.removals.has(ino) && !data.order.moved.is_awaited(ino)",
-          "            !data.order.removals.has(ino)"),),
-        ("moved_errors.number_that_is_awaited",)),
-    Broken(
         "order.rename.leaving",
         "a directory that files have left goes after they are on the medium elsewhere",
         ((_DIR + "names.rs",
