@@ -33,6 +33,13 @@ def _sync(path):
     os.close(fd)
 
 
+def _make(path, serial):
+    """A file whose owner says who it is, for look()."""
+    with open(path, "wb"):
+        pass
+    os.chown(path, serial, serial)
+
+
 def _filled(point, names=40):
     """Three directories of some pages, and one file with all those names."""
     os.makedirs(point, exist_ok=True)
@@ -68,9 +75,7 @@ class _Moving:
         _filled(point)
         for serial in FILES:
             name = f"{self._rng.choice(FOLDERS)}/file-{serial}-0-{LONG}"
-            with open(self._path(name), "wb"):
-                pass
-            os.chown(self._path(name), serial, serial)
+            _make(self._path(name), serial)
             self._places[serial] = name
 
     def _move(self, folder, serials):
@@ -234,10 +239,7 @@ def _one(ctx, way, order, names=20):
     os.mkdir(disk.where("d"))
     serials = {"a": 1001, "b": 1002, "c": 1003, "d": 1004}
     for folder, serial in serials.items():
-        name = disk.where(f"{folder}/file-{serial}-{LONG}")
-        with open(name, "wb"):
-            pass
-        os.chown(name, serial, serial)
+        _make(disk.where(f"{folder}/file-{serial}-{LONG}"), serial)
     disk.umount()
     logged = writelog.Logged(ctx, disk)
     with no_flusher():
@@ -277,10 +279,7 @@ def test_while_they_are_synced(ctx):
     for folder in "ab":
         os.mkdir(disk.where(folder))
     for serial in serials:
-        name = disk.where(f"a/file-{serial}")
-        with open(name, "wb"):
-            pass
-        os.chown(name, serial, serial)
+        _make(disk.where(f"a/file-{serial}"), serial)
     disk.umount()
     logged = writelog.Logged(ctx, disk)
     with no_flusher():
