@@ -3,7 +3,9 @@
 //! The arrays of pointers that lead to a page of a directory.
 //!
 //! What a sync of the directory would write is more, and is not known to be written while somebody
-//! else does that: the kernel's `mmb_sync()` waits for what it has found itself only.
+//! else does that: the kernel's `mmb_sync()` waits for what it has found itself only. Nor is it
+//! enough that the size of the directory waits for them, see [`fresh`](crate::map): where an array
+//! cannot be written the image is stored without the new size, and nobody fails.
 //!
 //! Locks: none. Blocks of a directory stay where they are until it is deleted.
 

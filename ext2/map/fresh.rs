@@ -9,6 +9,9 @@
 //! block of a directory is written here, as one without names; only that the device is flushed may
 //! wait.
 //!
+//! The other way round, a directory has its size on the disk only after the pointers behind which
+//! it has grown: it has no holes.
+//!
 //! What is written here and cannot be may get another place, see [`places`](super::places).
 //!
 //! C counterpart: `ext2_alloc_branch()`, which waits for nothing.

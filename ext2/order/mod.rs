@@ -24,9 +24,8 @@
 //! Writing happens in a [`batch`] for all that is waiting, with one flush of the device: what one
 //! inode or directory needs, others will need soon. [`write`] does it, in the order of [`sort`];
 //! [`pending_cuts`] is the list of [`cuts`], [`moves`] that of [`moved`], [`records`] that of
-//! [`removals`], and [`kept_links`]
-//! what others see of it; [`put_off`] counts inodes that are written later, for the sake of
-//! [`branches`].
+//! [`removals`], and [`kept_links`] what others see of it; [`put_off`] counts inodes that are
+//! written later, for the sake of [`branches`].
 //!
 //! C counterpart: none; C ext2 leaves what a crash makes of its order to e2fsck.
 //!
