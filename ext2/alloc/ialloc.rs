@@ -107,7 +107,7 @@ where
         }
     };
     created.mark_dirty();
-    preread(sb, claimed.ino);
+    inode::preread(sb, claimed.ino);
     Ok(created)
 }
 
@@ -280,11 +280,4 @@ fn inode_bitmap(sb: &SuperBlock<Ext2>, group: u32) -> Result<Buffer> {
             fmt!("cannot read the inode bitmap of group {group} in block {block}"),
         )
     })
-}
-
-/// Begins to read the block that a new inode will be written to. C: `ext2_preread_inode()`.
-fn preread(sb: &SuperBlock<Ext2>, ino: u32) {
-    if let Some(block) = inode::table_block(sb, ino) {
-        sb.readahead_block(block.into());
-    }
 }

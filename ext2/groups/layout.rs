@@ -17,10 +17,15 @@ use crate::disk::{
     geometry_error::BadBlocksReason,
     GroupDescriptor, //
 };
+use core::ops::Range;
 use kernel::{
     fmt,
     prelude::*, //
 };
+
+/// How many blocks of an inode table are read at once at most. C: the default of ext4's
+/// `inode_readahead_blks`.
+const TABLE_BLOCKS_AT_ONCE: u32 = 32;
 
 /// Where the parts of a group are, in blocks of the filesystem.
 ///
@@ -116,6 +121,19 @@ impl GroupLayout {
             return None;
         }
         self.inode_table.checked_add(index)
+    }
+
+    /// The blocks that are read with block `index` of the inode table, itself among them: a part of
+    /// the table of at most [`TABLE_BLOCKS_AT_ONCE`] blocks. C:
+    /// `__ext4_get_inode_loc()`, whose parts begin at multiples of as many blocks of the device.
+    pub(crate) fn inode_table_around(&self, index: u32) -> Range<u32> {
+        let first = index - index % TABLE_BLOCKS_AT_ONCE;
+        let end = first
+            .saturating_add(TABLE_BLOCKS_AT_ONCE)
+            .min(self.table_blocks);
+        let block = |index: u32| self.inode_table.saturating_add(index);
+
+        block(first)..block(end)
     }
 
     /// Whether any of the `count` blocks from `start` on is a bitmap or in the inode table.

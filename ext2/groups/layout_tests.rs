@@ -192,4 +192,24 @@ mod group {
         assert!(good > 100);
         Ok(())
     }
+
+    #[test]
+    fn the_inode_table_is_read_by_parts() -> Result {
+        let geometry = geometry_of(&large()).map_err(|e| e.errno())?;
+        let blocks = geometry.inode_table_blocks();
+        let layout = GroupLayout::new(&geometry, 1, &descriptor(33000, 33001, 33002))
+            .map_err(|e| e.errno())?;
+
+        for index in 0..blocks {
+            let around = layout.inode_table_around(index);
+            let first = layout.inode_table_block(index - index % 32);
+            let last = layout.inode_table_block((index / 32 * 32 + 31).min(blocks - 1));
+
+            assert_eq!(Some(around.start), first);
+            assert_eq!(around.end.checked_sub(1), last);
+        }
+        assert!(layout.inode_table_around(blocks).is_empty());
+        assert!(layout.inode_table_around(u32::MAX).is_empty());
+        Ok(())
+    }
 }

@@ -39,6 +39,7 @@ use crate::disk::{
     },
     GroupDescriptor, //
 };
+use core::ops::Range;
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -146,6 +147,13 @@ impl GroupTable {
     pub(crate) fn inode_table_block(&self, location: &InodeLocation) -> Option<u32> {
         self.layout(location.group)?
             .inode_table_block(location.table_block)
+    }
+
+    /// The blocks of the inode table that are read with the one that has an inode.
+    pub(crate) fn inode_table_around(&self, location: &InodeLocation) -> Range<u32> {
+        self.layout(location.group).map_or(0..0, |layout| {
+            layout.inode_table_around(location.table_block)
+        })
     }
 
     /// Whether the group's block bitmap is looked at for the first time.

@@ -12,8 +12,8 @@
 //! Locks: none. What is read ahead is a matter of time only, so of two changes at once one may get
 //! lost.
 //!
-//! C counterpart: none; ext4 reads 32 blocks of the inode table where it needs one, which are those
-//! of neighbours on the disk, whatever their names.
+//! C counterpart: none; ext4 has the neighbours on the disk only, as
+//! [`read_block`](crate::inode::place::read_block) has.
 
 #![deny(unsafe_code)]
 

@@ -73,6 +73,7 @@ pub(crate) use self::{
     ordered::KeptLinks,
     place::{
         check_own,
+        preread,
         table_block, //
     },
     read::{

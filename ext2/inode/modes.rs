@@ -15,7 +15,10 @@ use super::{
         mode_of, //
     },
     data::Ext2Inode,
-    place::place,
+    place::{
+        read_block,
+        InTable, //
+    },
 };
 use crate::{
     disk::{
@@ -75,8 +78,7 @@ fn most_in(dir: &Ext2Inode) -> Result<Result<Option<u16>, Malformed>> {
 
     let sb = dir.super_block();
     let number = u32::try_from(dir.number()).map_err(|_| EUCLEAN)?;
-    let (block, offset) = place(sb, number)?;
-    let buffer = sb.bread(block.into())?;
+    let InTable { buffer, offset, .. } = read_block(sb, number)?;
     let inode_size = sb.data().geometry.inode_size();
     Ok(match list_in_inode(&buffer, offset, inode_size)? {
         Some(list) => most(&list),

@@ -22,7 +22,10 @@ use super::{
         LinkPages,
         PageCache, //
     },
-    place::place, //
+    place::{
+        read_block,
+        InTable, //
+    },
 };
 use crate::{
     disk::{
@@ -72,10 +75,7 @@ pub(crate) fn get(sb: &SuperBlock<Ext2>, ino: u32) -> Result<InodeRef<'_, Ext2>>
 /// Reads inode number `ino` from disk, and looks at its attributes. The inode has the links that it
 /// should have; the image has so many more as is said.
 fn read(sb: &SuperBlock<Ext2>, ino: u32) -> Result<(RawInode, Known, u32)> {
-    let (block, offset) = place(sb, ino)?;
-    let buffer = sb.bread(block.into()).inspect_err(|_| {
-        report::corrupt(sb, fmt!("cannot read inode {ino} in block {block}"));
-    })?;
+    let InTable { buffer, offset, .. } = read_block(sb, ino)?;
     let mut raw = RawInode::new_zeroed();
     let kept = sb.data().order.removals.reading(ino, |kept| {
         buffer

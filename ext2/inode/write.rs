@@ -26,7 +26,9 @@ use super::{
     kinds,
     place::{
         check_own,
-        place, //
+        place,
+        read_block,
+        InTable, //
     },
 };
 use crate::{
@@ -103,10 +105,11 @@ pub(crate) fn store_put_off(inode: &Ext2Inode) {
 pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
     let sb = inode.super_block();
     let number = inode.number() as u32;
-    let (block, offset) = place(sb, number)?;
-    let buffer = sb.bread(block.into()).inspect_err(|_| {
-        report::corrupt(sb, fmt!("cannot read inode {number} in block {block}"));
-    })?;
+    let InTable {
+        buffer,
+        block,
+        offset,
+    } = read_block(sb, number)?;
 
     loop {
         let image = store_image(

@@ -30,6 +30,7 @@ use crate::{
     },
     order::Order, //
 };
+use core::ops::Range;
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -98,6 +99,11 @@ impl Ext2Data {
     /// The block of the inode table that has an inode.
     pub(crate) fn inode_table_block(&self, location: &InodeLocation) -> Option<u32> {
         self.groups.inode_table_block(location)
+    }
+
+    /// The blocks of the inode table that are read with the one that has an inode.
+    pub(crate) fn inode_table_around(&self, location: &InodeLocation) -> Range<u32> {
+        self.groups.inode_table_around(location)
     }
 
     /// Whether any of these blocks, which the geometry says may hold data, is a bitmap or in an

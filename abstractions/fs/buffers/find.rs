@@ -41,9 +41,15 @@ impl Buffer {
     ///
     /// Here what is in memory is right then, and is to be written again: [`Found::Rescued`].
     ///
+    /// `missing` is called before a block is waited for that is not in memory.
+    ///
     /// Fails with `EIO` if the block cannot be read or is not on the device.
     #[inline]
-    pub(in crate::abstractions::fs) fn read(sb: &AnySuperBlock, block: u64) -> Result<Found> {
+    pub(in crate::abstractions::fs) fn read(
+        sb: &AnySuperBlock,
+        block: u64,
+        missing: impl FnOnce(),
+    ) -> Result<Found> {
         // SAFETY: The superblock is valid and has an open device; the block size is the one that
         // the device was set to. sb_getblk() checks the block number.
         let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
@@ -55,6 +61,7 @@ impl Buffer {
         if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
             return Ok(Found::AsIs(buffer));
         }
+        missing();
         buffer.make_valid(Missing::Read)
     }
 

@@ -150,7 +150,7 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
     /// Fails with `EIO` if the block cannot be read or is not on the device.
     pub fn bread(&self, block: u64) -> Result<Buffer> {
         // What failed was an earlier mount's.
-        match Buffer::read(self, block)? {
+        match Buffer::read(self, block, || ())? {
             Found::AsIs(buffer) | Found::Rescued(buffer) => Ok(buffer),
         }
     }

@@ -26,7 +26,10 @@ use crate::{
     },
     bindings, //
 };
-use core::ptr;
+use core::{
+    ops::Range,
+    ptr, //
+};
 use kernel::prelude::*;
 
 /// How often the blocks are tried that cannot be written when the filesystem is unmounted.
@@ -41,7 +44,19 @@ impl<T: FileSystem> SuperBlock<T> {
     /// Fails with `EIO` if the block cannot be read or is not on the device.
     #[inline]
     pub fn bread(&self, block: u64) -> Result<Buffer> {
-        match Buffer::read(self, block)? {
+        self.bread_among(block, block..block)
+    }
+
+    /// As [`Self::bread`]; if the block has to be read, the blocks of `around` that are not in
+    /// memory begin to be read with it, for who will want them soon. C: what
+    /// `__ext4_get_inode_loc()` does around the block of an inode.
+    ///
+    /// Fails as [`Self::bread`]; what becomes of the others is not asked.
+    #[inline]
+    pub fn bread_among(&self, block: u64, around: Range<u64>) -> Result<Buffer> {
+        let begin = || plugged(|| around.for_each(|block| self.readahead_block(block)));
+
+        match Buffer::read(self, block, begin)? {
             Found::AsIs(buffer) => Ok(buffer),
             Found::Rescued(buffer) => {
                 self.note_rescued(&buffer);
