@@ -28,6 +28,8 @@ pub(crate) mod windows;
 #[cfg(CONFIG_KUNIT)]
 mod layout_tests;
 #[cfg(CONFIG_KUNIT)]
+mod room_tests;
+#[cfg(CONFIG_KUNIT)]
 mod search_tests;
 #[cfg(CONFIG_KUNIT)]
 mod test_bitmap;

@@ -21,8 +21,10 @@ use super::{
     },
     windows::{
         BlockAllocInfo,
+        Coming,
         GroupSpan,
         Prepared,
+        Window,
         Windows, //
     },
 };
@@ -139,6 +141,70 @@ pub(crate) fn allocate<S: SearchSpace>(
     }
 }
 
+/// The most groups that [`roomy`] looks at for one size.
+const ROOMY_GROUPS: usize = 64;
+
+/// Where a file may begin of which is known what will be asked for: at `goal`; or, if there is not
+/// so much room in a row between the windows behind it, in the goal's group, or in one after it. C
+/// begins at the goal, and goes on in the next group.
+///
+/// Only windows and counts are asked, no bitmap; `goal` if that finds nothing.
+pub(crate) fn roomy<S: SearchSpace>(space: &S, goal: u32, coming: Coming) -> u32 {
+    // Of a file larger than any room in a group most of a group.
+    let most = space.geometry().blocks_per_group() / 4 * 3;
+
+    roomy_for(space, goal, coming.all())
+        .or_else(|| roomy_for(space, goal, coming.known.into()))
+        .or_else(|| roomy_for(space, goal, most.min(coming.known).into()))
+        .unwrap_or(goal)
+}
+
+/// Where there is room for `blocks` blocks in a row.
+fn roomy_for<S: SearchSpace>(space: &S, goal: u32, blocks: u64) -> Option<u32> {
+    let geometry = space.geometry();
+    let groups = geometry.groups_count();
+    let own = geometry.group_of_block(goal)?;
+    let has_room = |group: u32, from: Option<u32>| {
+        let span = span(geometry, group)?;
+        let from = from.map_or(span.first, u64::from);
+        let has_room = u64::from(space.free_blocks(group)) >= blocks
+            && space.windows().have_room(from, span.last, blocks);
+        has_room.then_some(from as u32)
+    };
+
+    has_room(own, Some(goal)).or_else(|| {
+        Iterator::chain(own..groups, 0..own)
+            .take(ROOMY_GROUPS)
+            .find_map(|group| has_room(group, None))
+    })
+}
+
+/// Gives the file a window in the goal's group, from `goal` on, of which it claims nothing. None if
+/// there is no room for one, or no memory, or the bitmap cannot be had.
+pub(crate) fn reserve<S: SearchSpace>(
+    space: &S,
+    file: &mut BlockAllocInfo,
+    goal: u32,
+) -> Option<Window> {
+    let geometry = space.geometry();
+    let group = geometry.group_of_block(goal)?;
+    let span = span(geometry, group)?;
+    let bitmap = space.block_bitmap(group).ok()?;
+    let goal = (u64::from(goal) - span.first) as u32;
+
+    match space.windows().renew(file, span, &bitmap, Some(goal), 1) {
+        Prepared::Window(window) => Some(window),
+        Prepared::NoRoom | Prepared::NoMemory => None,
+    }
+}
+
+fn span(geometry: &Geometry, group: u32) -> Option<GroupSpan> {
+    Some(GroupSpan {
+        first: geometry.group_first_block(group)?.into(),
+        last: geometry.group_last_block(group)?.into(),
+    })
+}
+
 /// A search that goes on.
 struct Search<'a, S> {
     space: &'a S,
@@ -191,17 +257,7 @@ impl<S: SearchSpace> Search<'_, S> {
 
     /// Tries to claim blocks of one group. C: `ext2_try_to_allocate_with_rsv()`.
     fn in_group(&mut self, group: u32, goal: Option<u32>) -> Result<Option<Found<S::Bitmap>>> {
-        let geometry = self.space.geometry();
-        let (Some(first), Some(last)) = (
-            geometry.group_first_block(group),
-            geometry.group_last_block(group),
-        ) else {
-            return Err(EUCLEAN);
-        };
-        let span = GroupSpan {
-            first: first.into(),
-            last: last.into(),
-        };
+        let span = span(self.space.geometry(), group).ok_or(EUCLEAN)?;
         let bitmap = self.space.block_bitmap(group)?;
 
         let bits = if self.window_size.is_some() {
@@ -214,7 +270,7 @@ impl<S: SearchSpace> Search<'_, S> {
             group,
             bitmap,
             blocks: Run {
-                first: first + bits.first,
+                first: span.first as u32 + bits.first,
                 count: bits.count,
             },
         }))

@@ -8,13 +8,20 @@ use super::{
         is_set,
         Bitmap, //
     },
-    search::SearchSpace,
+    search::{
+        allocate,
+        SearchSpace, //
+    },
     test_workload::{
         Action,
         Digest,
         Workload, //
     },
-    windows::Windows, //
+    windows::{
+        BlockAllocInfo,
+        Windowing,
+        Windows, //
+    },
 };
 use crate::disk::{
     geometry::Geometry,
@@ -22,7 +29,10 @@ use crate::disk::{
         Run,
         Wanted, //
     },
-    test_images::small,
+    test_images::{
+        geometry_of,
+        small, //
+    },
     SuperBlock, //
 };
 use core::cell::Cell;
@@ -45,7 +55,7 @@ pub(crate) fn five_groups() -> SuperBlock {
 }
 
 /// The first bits of each group are for its metadata.
-const METADATA: u32 = 16;
+pub(super) const METADATA: u32 = 16;
 
 /// A filesystem's free space, in memory.
 pub(crate) struct TestSpace {
@@ -152,74 +162,62 @@ impl<'a> SearchSpace for &'a TestSpace {
     }
 }
 
+/// A space of [`five_groups`], of which only the metadata is in use.
+#[inline(never)]
+pub(super) fn space() -> Result<TestSpace> {
+    let space = TestSpace::new(geometry_of(&five_groups()).map_err(|e| e.errno())?)?;
+    for group in 0..GROUPS {
+        for bit in 0..METADATA {
+            let _ = TestGroup(&space, group).claim(bit);
+        }
+    }
+    Ok(space)
+}
+
+/// A file that may have windows.
+#[inline(never)]
+pub(super) fn file() -> BlockAllocInfo {
+    let mut info = BlockAllocInfo::new();
+    info.ensure(Windowing::On);
+    info
+}
+
+/// The first block and the number of blocks of an allocation, (0, 0) without space.
+#[inline(never)]
+pub(super) fn get(
+    space: &TestSpace,
+    info: &mut BlockAllocInfo,
+    goal: u32,
+    count: u32,
+) -> Result<(u32, u32)> {
+    get_wanted(
+        space,
+        info,
+        goal,
+        Wanted {
+            needed: count,
+            most: count,
+        },
+    )
+}
+
+#[inline(never)]
+fn get_wanted(
+    space: &TestSpace,
+    info: &mut BlockAllocInfo,
+    goal: u32,
+    wanted: Wanted,
+) -> Result<(u32, u32)> {
+    match allocate(&space, info, goal, wanted) {
+        Ok(found) => Ok((found.blocks.first, found.blocks.count)),
+        Err(ENOSPC) => Ok((0, 0)),
+        Err(error) => Err(error),
+    }
+}
+
 #[kunit_tests(rust_ext2_block_search)]
 mod block_search {
     use super::*;
-    use crate::{
-        disk::test_images::geometry_of,
-        groups::{
-            bitmap::Bitmap,
-            search::{
-                allocate,
-                SearchSpace, //
-            },
-            windows::{
-                BlockAllocInfo,
-                Windowing, //
-            },
-        },
-    };
-
-    #[inline(never)]
-    fn space() -> Result<TestSpace> {
-        let space = TestSpace::new(geometry_of(&five_groups()).map_err(|e| e.errno())?)?;
-        for group in 0..GROUPS {
-            for bit in 0..METADATA {
-                let _ = TestGroup(&space, group).claim(bit);
-            }
-        }
-        Ok(space)
-    }
-
-    #[inline(never)]
-    fn file() -> BlockAllocInfo {
-        let mut info = BlockAllocInfo::new();
-        info.ensure(Windowing::On);
-        info
-    }
-
-    /// The first block and the number of blocks of an allocation, (0, 0) without space.
-    #[inline(never)]
-    fn get(
-        space: &TestSpace,
-        info: &mut BlockAllocInfo,
-        goal: u32,
-        count: u32,
-    ) -> Result<(u32, u32)> {
-        get_wanted(
-            space,
-            info,
-            goal,
-            Wanted {
-                needed: count,
-                most: count,
-            },
-        )
-    }
-
-    #[inline(never)]
-    fn get_wanted(
-        space: &TestSpace,
-        info: &mut BlockAllocInfo,
-        goal: u32,
-        wanted: Wanted,
-    ) -> Result<(u32, u32)> {
-        match allocate(&space, info, goal, wanted) {
-            Ok(found) => Ok((found.blocks.first, found.blocks.count)),
-            Err(ENOSPC) => Ok((0, 0)),
-            Err(error) => Err(error),
-        }
-    }
 
     /// Allocates `count` blocks behind each other, as far as there are any, up to `most` at a time:
     /// adds them to the digest.
@@ -259,23 +257,6 @@ mod block_search {
         assert_eq!(get(&space, &mut file, 1 + 100, 1)?.0 / GROUP, 2);
         space.unreadable.set(0b11111);
         assert_eq!(get(&space, &mut file, 1 + 100, 1), Err(EIO));
-        Ok(())
-    }
-
-    #[test]
-    fn a_window_has_room_for_what_is_to_come() -> Result {
-        let space = space()?;
-        let mut files = [file(), file(), file(), file()];
-        let [a, b, c, d] = &mut files;
-
-        a.note_coming(300);
-        assert_eq!(get(&space, a, 101, 4)?, (101, 4));
-        assert_eq!(get(&space, b, 101, 4)?, (401, 4));
-        // No further than to the end of the group.
-        c.note_coming(5000);
-        assert_eq!(get(&space, c, 101, 4)?, (409, 4));
-        assert_eq!(get(&space, d, 101, 4)?, (1 + GROUP + METADATA, 4));
-        assert_eq!(get(&space, a, 105, 296)?, (105, 296));
         Ok(())
     }
 

@@ -101,16 +101,36 @@ struct Info {
     goal_size: u32,
     /// Blocks allocated from the window.
     hits: u64,
-    /// So many are about to be asked for, from the next one on.
-    coming: u32,
+    /// What is about to be asked for, from the next one on.
+    coming: Coming,
     last_logical: u32,
     last_physical: u32,
 }
 
-impl Info {
-    /// How many of the blocks that are to come there can be from `from` to `last`.
-    fn coming_in(&self, from: u64, last: u64) -> u64 {
-        u64::from(self.coming).min((last + 1).saturating_sub(from))
+/// How many blocks a file is about to ask for, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Coming {
+    /// So many are known.
+    pub(crate) known: u32,
+    /// And so many more may be after them, since the file is still written to. xfs knows this as
+    /// speculative preallocation, `xfs_iomap_prealloc_size()`.
+    pub(crate) hoped: u32,
+}
+
+impl Coming {
+    /// Those that are known, as far as there can be so many from `from` to `last`.
+    fn known_in(self, from: u64, last: u64) -> u64 {
+        u64::from(self.known).min((last + 1).saturating_sub(from))
+    }
+
+    /// All of them.
+    pub(super) fn all(self) -> u64 {
+        u64::from(self.known) + u64::from(self.hoped)
+    }
+
+    /// As [`Self::known_in`], of all.
+    fn all_in(self, from: u64, last: u64) -> u64 {
+        self.all().min((last + 1).saturating_sub(from))
     }
 }
 
@@ -129,7 +149,7 @@ impl BlockAllocInfo {
                 Windowing::Off => 0,
             },
             hits: 0,
-            coming: 0,
+            coming: Coming::default(),
             last_logical: 0,
             last_physical: 0,
         });
@@ -172,12 +192,11 @@ impl BlockAllocInfo {
         }
     }
 
-    /// So many blocks are known to be asked for, one after the other, from the next one on: the
-    /// window is to have room for them, if there is room in the group. C knows of those that it
-    /// gives at once.
-    pub(crate) fn note_coming(&mut self, blocks: u32) {
+    /// Says what will be asked for from the next block on: the window is to have room for it, if
+    /// there is room in the group. C knows of those that it gives at once.
+    pub(crate) fn note_coming(&mut self, coming: Coming) {
         if let Some(info) = &mut self.info {
-            info.coming = blocks;
+            info.coming = coming;
         }
     }
 
@@ -255,8 +274,11 @@ impl Windows {
                 if let Some(goal) = goal {
                     let goal = group.first + u64::from(goal);
                     let left = window.end - goal + 1;
-                    let wanted = info.coming_in(goal, group.last).max(count.into());
-                    self.extend(info, wanted.saturating_sub(left));
+                    let wanted = match info.coming.known_in(goal, group.last) > left {
+                        true => info.coming.all_in(goal, group.last),
+                        false => 0,
+                    };
+                    self.extend(info, wanted.max(count.into()).saturating_sub(left));
                 }
                 Prepared::Window(info.window.unwrap_or(window))
             }
@@ -337,17 +359,19 @@ impl Windows {
         last: u64,
     ) -> Option<Window> {
         let least = u64::from(info.goal_size.max(1));
-        let coming = info.coming_in(from, last);
+        let known = info.coming.known_in(from, last);
         let mut windows = self.windows.lock();
-        let for_all = match coming > least {
-            true => find_space(&mut windows, from, last, coming),
+        let for_all = match known > least {
+            true => find_whole(&mut windows, from, last, info.coming.all())
+                .map(|start| (start, info.coming.all()))
+                .or_else(|| Some((find_space(&mut windows, from, last, known)?, known))),
             false => None,
         };
         let window = match for_all {
             // What comes then goes on in the next group as it begins in this one.
-            Some(start) => Window {
+            Some((start, blocks)) => Window {
                 start,
-                end: (start + (coming - 1)).min(last).max(start + (least - 1)),
+                end: (start + (blocks - 1)).min(last).max(start + (least - 1)),
             },
             None => {
                 let start = find_space(&mut windows, from, last, least)?;
@@ -386,6 +410,11 @@ impl Windows {
         if let Some(end) = windows.get_mut(&window.start) {
             *end = window.end;
         }
+    }
+
+    /// Whether there are `blocks` blocks in a row from `from` to `last` that are in no window.
+    pub(crate) fn have_room(&self, from: u64, last: u64, blocks: u64) -> bool {
+        find_whole(&mut self.windows.lock(), from, last, blocks).is_some()
     }
 
     /// Whether no file has a window.
@@ -429,6 +458,11 @@ fn find_space(windows: &mut RBTree<u64, u64>, from: u64, last: u64, size: u64) -
         at = at.max(end + 1);
         cursor = next.move_next();
     }
+}
+
+/// As [`find_space`], where all of the blocks are, and none is behind `last`.
+fn find_whole(windows: &mut RBTree<u64, u64>, from: u64, last: u64, size: u64) -> Option<u64> {
+    find_space(windows, from, last, size).filter(|start| start + size <= last + 1)
 }
 
 /// The last block of the last window that starts at `block` or before.

@@ -157,18 +157,19 @@ impl Tree {
         self.array = Some((number, array));
     }
 
-    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, where the
-    /// file goes on: so what it has a window for there begins behind it.
-    pub(crate) fn begin_ahead(&mut self, windows: &Windows) {
+    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, and `more`,
+    /// where the file goes on: so what it has a window for there begins behind it.
+    pub(crate) fn begin_ahead(&mut self, windows: &Windows, more: u32) {
         windows.discard(&mut self.info);
         self.ahead.ensure(Windowing::On);
-        self.ahead.set_goal_size(self.delayed.arrays());
+        self.ahead
+            .set_goal_size(self.delayed.arrays().saturating_add(more));
     }
 
-    /// Gives that window up when no array is promised any more.
+    /// Gives that window up when no array is promised any more, and none `may_come`.
     #[inline]
-    pub(crate) fn end_ahead(&mut self, windows: &Windows) {
-        if self.delayed.arrays() == 0 && self.ahead.window().is_some() {
+    pub(crate) fn end_ahead(&mut self, windows: &Windows, may_come: bool) {
+        if !may_come && self.delayed.arrays() == 0 && self.ahead.window().is_some() {
             windows.discard(&mut self.ahead);
         }
     }

@@ -278,7 +278,7 @@ impl<'a> Request<'a> {
 
     /// Where to look for free blocks first, for a pointer in `array`, which is that at `level`;
     /// `ext2_find_goal()`.
-    fn goal(&self, tree: &Tree, array: &PointerArray, level: usize) -> u32 {
+    fn goal(&self, tree: &mut Tree, array: &PointerArray, level: usize) -> u32 {
         // The size of a file in blocks fits in 32 bits: so does the count of its sectors.
         tree.info.goal_for(self.at as u32).unwrap_or_else(|| {
             let inode = self.inode;
@@ -293,7 +293,7 @@ impl<'a> Request<'a> {
                 .unwrap_or(geometry.first_data_block());
             let coloured = branch::colour(group, geometry.blocks_per_group(), fs::current_pid());
 
-            branch::near(before, array.block(), coloured)
+            branch::near(before, array.block()).unwrap_or_else(|| self.begin(tree, coloured))
         })
     }
 

@@ -16,13 +16,17 @@
 
 #![deny(unsafe_code)]
 
-use super::allocate::Request;
+use super::{
+    allocate::Request,
+    delay, //
+};
 use crate::{
     disk::run::{
         Run,
         Wanted, //
     },
     groups::{
+        search,
         space::Promised,
         windows::BlockAllocInfo, //
     },
@@ -65,9 +69,31 @@ impl Request<'_> {
             if alone || tree.info.window_size().is_none() {
                 return false;
             }
-            tree.begin_ahead(&self.inode.super_block().data().windows);
+            let coming = delay::coming(self.inode, tree, self.at as u32).unwrap_or_default();
+            let more = coming.hoped.div_ceil(self.path.pointers());
+            tree.begin_ahead(&self.inode.super_block().data().windows, more);
         }
         true
+    }
+
+    /// Where the first of a file's blocks is looked for, if it may be anywhere, and `goal` is a
+    /// good place: where all that has been promised has room, and behind the room for its arrays.
+    pub(super) fn begin(&self, tree: &mut Tree, goal: u32) -> u32 {
+        let sb = self.inode.super_block();
+        let Some(coming) = delay::coming(self.inode, tree, self.at as u32) else {
+            return goal;
+        };
+        if tree.delayed.arrays() == 0 || tree.info.window_size().is_none() {
+            return goal;
+        }
+        let goal = search::roomy(sb, goal, coming);
+        // Behind another array they go when that is made.
+        if self.path.depth() > 1 || !self.goes_ahead(tree, false) {
+            return goal;
+        }
+        search::reserve(sb, &mut tree.ahead, goal)
+            .and_then(|window| u32::try_from(window.end + 1).ok())
+            .unwrap_or(goal)
     }
 
     /// Allocates up to `count` arrays side by side in that window.

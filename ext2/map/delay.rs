@@ -44,7 +44,10 @@ use crate::{
         block_size::BlockSize,
         run::Wanted, //
     },
-    groups::space::Promised,
+    groups::{
+        space::Promised,
+        windows::Coming, //
+    },
     inode::{
         self,
         tree::{
@@ -378,8 +381,9 @@ pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
 pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promised<'_>>) {
     let data = inode.super_block().data();
     let count = tree.settle(&data.space, promised);
-    tree.end_ahead(&data.windows);
-    inode.data().delay.set_blocks(count);
+    let delay = &inode.data().delay;
+    tree.end_ahead(&data.windows, !delay.is_closed());
+    delay.set_blocks(count);
 }
 
 /// How many blocks from `at` on get their places together, of `max` that were asked for: of what
@@ -393,6 +397,29 @@ pub(super) fn together(tree: &Tree, at: u32, max: u32) -> u32 {
     }
 }
 
+/// What the file will ask for from block `at` on, if that has been promised: what has been in a row
+/// with it, and, if there is no place for them yet, the arrays of pointers. A file that is still
+/// written to may become twice as long; no more of a group is kept for that than an eighth.
+pub(super) fn coming(inode: &Ext2Inode, tree: &Tree, at: u32) -> Option<Coming> {
+    let delay = &inode.data().delay;
+    if delay.blocks() == 0 {
+        return None;
+    }
+    let run = tree.delayed.run_from(at)?;
+    let arrays = match tree.ahead.window() {
+        Some(_) => 0,
+        None => tree.delayed.arrays(),
+    };
+    let most = inode.super_block().data().geometry.blocks_per_group() / 8;
+    Some(Coming {
+        known: (run.end - at).saturating_add(arrays),
+        hoped: match delay.is_closed() {
+            true => 0,
+            false => run.end.min(most),
+        },
+    })
+}
+
 /// What has been promised of block `at`, and of the arrays of pointers that are missing behind the
 /// pointer at `level` of its path, to be spent on them.
 pub(super) fn promised<'s>(
@@ -402,15 +429,13 @@ pub(super) fn promised<'s>(
     path: &BlockPath,
     level: usize,
 ) -> Option<Promised<'s>> {
+    let coming = coming(inode, tree, at);
+    tree.info.note_coming(coming.unwrap_or_default());
     if inode.data().delay.blocks() == 0 {
-        tree.info.note_coming(0);
         return None;
     }
     let space = &inode.super_block().data().space;
-    let run = tree.delayed.run_from(at);
-    let coming = |run: &Range<u32>| (run.end - at).saturating_add(tree.delayed.arrays());
-    tree.info.note_coming(run.as_ref().map_or(0, coming));
-    if run.is_some() {
+    if coming.is_some() {
         return Some(tree.take_promised(u32::MAX, space));
     }
     let missing = MissingArrays::new(at, path, level);

@@ -234,19 +234,12 @@ impl Branch {
 }
 
 /// A good place for the block that a pointer is to point to, when the file is not written in
-/// sequence; `ext2_find_near()`.
+/// sequence, if anything is near; the first half of `ext2_find_near()`.
 ///
 /// `before` are the pointers before it in its array, the nearest first; `indirect` is the block
-/// that the array is in, unless it is the inode's; `group` is a block of the inode's group.
-pub(crate) fn near(
-    mut before: impl Iterator<Item = u32>,
-    indirect: Option<u32>,
-    group: u32,
-) -> u32 {
-    before
-        .find(|&pointer| pointer != 0)
-        .or(indirect)
-        .unwrap_or(group)
+/// that the array is in, unless it is the inode's.
+pub(crate) fn near(mut before: impl Iterator<Item = u32>, indirect: Option<u32>) -> Option<u32> {
+    before.find(|&pointer| pointer != 0).or(indirect)
 }
 
 /// A block of the group that starts at block `first`, for a file with nothing near: processes that
@@ -447,10 +440,10 @@ mod tests {
 
     #[test]
     fn places_near() {
-        assert_eq!(near([0, 0, 77, 78].into_iter(), Some(5), 9), 77);
-        assert_eq!(near([0, 0].into_iter(), Some(5), 9), 5);
-        assert_eq!(near([0, 0].into_iter(), None, 9), 9);
-        assert_eq!(near([].into_iter(), None, 9), 9);
+        assert_eq!(near([0, 0, 77, 78].into_iter(), Some(5)), Some(77));
+        assert_eq!(near([0, 0].into_iter(), Some(5)), Some(5));
+        assert_eq!(near([0, 0].into_iter(), None), None);
+        assert_eq!(near([].into_iter(), None), None);
         assert_eq!(colour(8193, 8192, 0), 8193);
         assert_eq!(colour(8193, 8192, 17), 8193 + 512);
         assert_eq!(colour(8193, 8192, 31), 8193 + 15 * 512);

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suite for what is kept for files that are known to grow, where C knows of nothing.
+
+use crate::groups::{
+    search,
+    search_tests::{
+        file,
+        get,
+        space,
+        GROUP,
+        METADATA, //
+    },
+    windows::Coming, //
+};
+use kernel::prelude::*;
+
+#[kunit_tests(rust_ext2_room_to_grow)]
+mod tests {
+    use super::*;
+
+    fn known(blocks: u32) -> Coming {
+        Coming {
+            known: blocks,
+            hoped: 0,
+        }
+    }
+
+    #[test]
+    fn a_window_has_room_for_what_is_to_come() -> Result {
+        let space = space()?;
+        let mut files = [file(), file(), file(), file()];
+        let [a, b, c, d] = &mut files;
+
+        a.note_coming(known(300));
+        assert_eq!(get(&space, a, 101, 4)?, (101, 4));
+        assert_eq!(get(&space, b, 101, 4)?, (401, 4));
+        // No further than to the end of the group.
+        c.note_coming(known(5000));
+        assert_eq!(get(&space, c, 101, 4)?, (409, 4));
+        assert_eq!(get(&space, d, 101, 4)?, (1 + GROUP + METADATA, 4));
+        assert_eq!(get(&space, a, 105, 296)?, (105, 296));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_grows_has_room_for_more() -> Result {
+        let space = space()?;
+        let mut files = [file(), file(), file()];
+        let [a, b, c] = &mut files;
+        let coming = |known, hoped| Coming { known, hoped };
+
+        a.note_coming(coming(100, 200));
+        assert_eq!(get(&space, a, 101, 4)?, (101, 4));
+        assert_eq!(get(&space, b, 101, 4)?, (401, 4));
+        // What is hoped for is no reason for another place.
+        c.note_coming(coming(600, 200));
+        assert_eq!(get(&space, c, 101, 4)?, (409, 4));
+        a.note_coming(coming(296, 500));
+        assert_eq!(get(&space, a, 105, 296)?, (105, 296));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_begins_where_it_has_room() -> Result {
+        let space = space()?;
+        let mut files = [file(), file()];
+        let [a, b] = &mut files;
+
+        let roomy = |goal, blocks| search::roomy(&&space, goal, known(blocks));
+
+        assert_eq!(roomy(501, 500), 501);
+        // Not behind the goal, but in its group.
+        assert_eq!(roomy(501, 600), 1);
+        a.note_coming(known(400));
+        assert_eq!(get(&space, a, 501, 1)?, (501, 1));
+        assert_eq!(roomy(101, 400), 101);
+        assert_eq!(roomy(101, 401), 1);
+        assert_eq!(roomy(101, 501), 1 + GROUP);
+        // Larger than a group, and where there is only the last one, which is half as long.
+        assert_eq!(roomy(101, 9000), 1 + GROUP);
+        assert_eq!(roomy(1 + 4 * GROUP + 300, 490), 1 + 4 * GROUP);
+        assert_eq!(roomy(1 + 4 * GROUP + 300, 600), 1 + GROUP);
+        assert_eq!(roomy(1 + 5 * GROUP, 1), 1 + 5 * GROUP);
+
+        // Nobody else gets what is reserved, and of a group without a bitmap nothing is.
+        b.set_goal_size(20);
+        let window = search::reserve(&&space, b, 101).map(|window| (window.start, window.end));
+        assert_eq!(window, Some((101, 120)));
+        assert_eq!(get(&space, &mut file(), 105, 4)?, (121, 4));
+        assert_eq!(get(&space, b, 101, 4)?, (101, 4));
+        space.unreadable.set(0b00001);
+        assert!(search::reserve(&&space, &mut file(), 101).is_none());
+        Ok(())
+    }
+}
