@@ -3,7 +3,7 @@
 //! The room of directories: names in them, and what that does to the links of inodes.
 //!
 //! - [`read`]: looking up names, and reading entries; [`find`]: where a name is; [`pages`]: what
-//!   both look at; [`tables_ahead`]: the inodes of what was listed;
+//!   both look at; [`ahead`]: what is read of the next names that were listed;
 //! - [`edit`]: what is to be changed in the bytes of a directory, pure, and [`insertion`], new
 //!   entries; [`addition`]: where in the directory these go; [`write`]: changing it; [`in_step`]:
 //!   what is known of it changes, too;
@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 mod addition;
+mod ahead;
 mod edit;
 mod find;
 mod in_step;
@@ -26,7 +27,6 @@ mod names;
 mod pages;
 mod read;
 mod rename;
-mod tables_ahead;
 mod write;
 
 #[cfg(CONFIG_KUNIT)]

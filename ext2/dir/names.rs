@@ -15,6 +15,8 @@
 #![deny(unsafe_code)]
 
 use super::{
+    ahead,
+    find::Place,
     links::{
         self,
         Subdirectory, //
@@ -161,8 +163,9 @@ impl NamespaceOperations for Directory {
     /// C: `ext2_unlink()`. A file that is open is deleted when it is closed.
     fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: HeldInode<'_, Ext2>) -> Result {
         let kept = KeptLinks::new(inode.inode(), 1)?;
-        remove_name(dir, name, &inode)?;
+        let place = remove_name(dir, name, &inode)?;
         kept.settle(dir);
+        ahead::note_removed(dir.as_locked(), place);
 
         inode.set_ctime_of(dir);
         links::file_lost_name(inode);
@@ -256,12 +259,12 @@ impl<'i> Spare<'i> {
     }
 }
 
-/// Removes a name of `inode`, whose links are kept, and are to be counted.
-fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result {
+/// Removes a name of `inode`, whose links are kept, and are to be counted. Where it was.
+fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result<Place> {
     dir.super_block().data().order.removals.bound(dir);
     let place = entry_of(dir.as_locked(), name, inode)?;
     write::remove(dir, place)?.keep();
-    Ok(())
+    Ok(place)
 }
 
 /// Makes a directory, but for the link from it to `dir`.

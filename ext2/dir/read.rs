@@ -14,6 +14,7 @@
 #![deny(unsafe_code)]
 
 use super::{
+    ahead,
     find::{
         find, //
     },
@@ -24,7 +25,6 @@ use super::{
         page_of_walk,
         Dir, //
     },
-    tables_ahead,
 };
 use crate::{
     disk::{
@@ -68,7 +68,7 @@ impl DirectoryOperations for Directory {
             return Ok(None);
         };
         let ino = place.inode;
-        tables_ahead::note_looked_up(dir, place);
+        ahead::note_looked_up(dir, place);
         match inode::get(dir.inode().super_block(), ino) {
             Err(error) if error == ESTALE => {
                 report::corrupt(
@@ -94,7 +94,7 @@ impl DirectoryOperations for Directory {
         let result = emit_pages(dir, reader);
 
         if reader.has_emitted() {
-            dir.data().index.listing.listed(from, reader.position());
+            dir.data().index.listed(from, reader.position());
         }
         result
     }

@@ -16,8 +16,11 @@ use kernel::sync::{
 pub(crate) struct KnownNames {
     /// Its index, which is made once and may know nothing.
     index: SetOnce<Arc<Index>>,
-    /// How far it was listed.
-    pub(crate) listing: Listing,
+    /// How far it was listed, and which names were looked up since.
+    pub(crate) listing: Listing<1024>,
+    /// The same of names that were removed. What is needed of an inode that is not in memory yet
+    /// is not known, so this is not as far ahead.
+    pub(crate) removal: Listing<64>,
 }
 
 impl KnownNames {
@@ -25,7 +28,14 @@ impl KnownNames {
         Self {
             index: SetOnce::new(),
             listing: Listing::new(),
+            removal: Listing::new(),
         }
+    }
+
+    /// Notes that a reader has come from one position to another.
+    pub(crate) fn listed(&self, from: u64, to: u64) {
+        self.listing.listed(from, to);
+        self.removal.listed(from, to);
     }
 
     /// The index, if there ever was one.

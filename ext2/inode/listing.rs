@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! How far a directory was listed, and how many of the names that were listed have been looked up
-//! since: how much of the inode table is worth reading ahead.
+//! since, or removed: of how many others it is worth reading ahead what will be needed.
 //!
 //! `ls -l`, `find` and `rsync` list a directory and then ask for each inode. Who only lists it, or
 //! opens a few files, needs no inodes. So each name that is looked up is reason to read ahead those
@@ -25,15 +25,12 @@ use kernel::{
     },
 };
 
-/// The most names that what is read ahead is ahead of those that were looked up.
-const MOST: u32 = 1024;
-
 /// How many names it is ahead for each that was looked up.
 const EACH: u32 = 4;
 
 /// What is known. Positions are in bytes from the start of the directory, which has 32 bits of
-/// them.
-pub(crate) struct Listing {
+/// them. What is read ahead is `MOST` names at most ahead of those that were looked up.
+pub(crate) struct Listing<const MOST: u32> {
     /// Where the last reader has come to.
     end: Atomic<u32>,
     /// Names looked up of those before `end`.
@@ -54,7 +51,7 @@ pub(crate) struct Ahead {
     pub(crate) names: u32,
 }
 
-impl Listing {
+impl<const MOST: u32> Listing<MOST> {
     /// It was not listed.
     pub(crate) const fn new() -> Self {
         Self {
@@ -90,7 +87,7 @@ impl Listing {
         self.found.store(found, Relaxed);
 
         let from = self.ahead.load(Relaxed);
-        let names = wanted(found, self.covered.load(Relaxed));
+        let names = wanted(found, self.covered.load(Relaxed), MOST);
         (from < end && names != 0).then_some(Ahead { from, end, names })
     }
 
@@ -104,9 +101,9 @@ impl Listing {
 }
 
 /// Of how many names inodes are to be read, when `found` were looked up and those of `covered` have
-/// been read: none as long as half of the distance is left.
-fn wanted(found: u32, covered: u32) -> u32 {
-    let distance = found.saturating_mul(EACH).min(MOST);
+/// been read: none as long as half of the distance is left, which is `most` at most.
+fn wanted(found: u32, covered: u32, most: u32) -> u32 {
+    let distance = found.saturating_mul(EACH).min(most);
 
     match covered < found.saturating_add(distance / 2) {
         true => found.saturating_add(distance) - covered,
@@ -117,6 +114,9 @@ fn wanted(found: u32, covered: u32) -> u32 {
 #[kunit_tests(rust_ext2_listing)]
 mod tests {
     use super::*;
+
+    const MOST: u32 = 1024;
+    type Listing = super::Listing<MOST>;
 
     /// Who asks for all has all read, soon many at a time, each before it is asked for.
     #[test]
@@ -191,7 +191,7 @@ mod tests {
         listing.has_read(u32::MAX, u32::MAX - 1);
         listing.found.store(u32::MAX, Relaxed);
         assert_eq!(listing.looked_up(5), None);
-        assert_eq!(wanted(u32::MAX, u32::MAX - 1), 1);
+        assert_eq!(wanted(u32::MAX, u32::MAX - 1, MOST), 1);
         assert_eq!(listing.looked_up(u64::MAX), None);
     }
 }

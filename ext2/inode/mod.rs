@@ -57,7 +57,10 @@ pub(crate) use self::{
         PageCache,
         Targets, //
     },
-    listing::Ahead,
+    listing::{
+        Ahead,
+        Listing, //
+    },
     modes::{
         mode_in,
         set_mode, //
@@ -77,6 +80,7 @@ pub(crate) use self::{
         table_block, //
     },
     read::{
+        arrays_in_memory,
         get,
         vfs_flags, //
     },

@@ -38,6 +38,7 @@ use crate::{
         },
         inode_encode,
         inode_flags,
+        mode,
         RawInode, //
     },
     mount::{
@@ -121,6 +122,32 @@ fn fill<'m>(
         operations(&disk)?,
         InodeData::of(&disk, known, kept, changed),
     )
+}
+
+/// The arrays of pointers that the inode of a file leads to, as the inode table has it, for who
+/// reads ahead; 0 is none. None if that part of the inode table is not in memory.
+pub(crate) fn arrays_in_memory(sb: &SuperBlock<Ext2>, ino: u32) -> Option<[u32; 3]> {
+    let geometry = &sb.data().geometry;
+    let Ok(location) = geometry.inode_location(ino) else {
+        return Some([0; 3]);
+    };
+    let buffer = sb.cached(sb.data().inode_table_block(&location)?.into())?;
+    let mut raw = RawInode::new_zeroed();
+
+    buffer
+        .copy_to(location.offset as usize, raw.as_mut_bytes())
+        .ok()?;
+    if raw.mode.get() & mode::TYPE_MASK != mode::REGULAR {
+        return Some([0; 3]);
+    }
+    let [.., single, double, triple] = raw.block;
+    Some([single, double, triple].map(|block| {
+        let block = block.get();
+        match geometry.check_data_blocks(block, 1) {
+            Ok(()) => block,
+            Err(_) => 0,
+        }
+    }))
 }
 
 fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {

@@ -408,7 +408,7 @@ ALL = (
     Broken(
         "listed",
         "who lists a directory and asks for each inode has the inode table read ahead",
-        ((_DIR + "tables_ahead.rs",
+        ((_DIR + "ahead.rs",
           "            dir.super_block().readahead_block(block.into());\n",
           "            let _ = block;\n"),),
         ("listed_inodes.ahead_1k", "listed_inodes.ahead_4k")),

@@ -143,6 +143,44 @@ def test_not_in_vain(ctx):
     it.disk.finish()
 
 
+def _arrays_read(ctx, image, removed):
+    """Removes some of the files of a directory that was listed, each with an indirect block.
+    (waited for, read ahead): how many of these blocks are read."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 reads nothing ahead")
+    disk = disks.Disk(ctx, image).mount()
+    names = [f"file{number:03d}" for number in range(100)]
+    for name in names:
+        with open(disk.where(name), "wb") as file:
+            file.write(b"x" * 13 * os.statvfs(disk.point).f_bsize)
+    inodes = [os.stat(disk.where(name)).st_ino for name in names]
+    disk.umount()
+    arrays = {ext2disk.inode_pointers(disk.path, inode)[12] for inode in inodes}
+    assert len(arrays) == len(names) and 0 not in arrays
+    per = (1024 << ext2disk.superblock(disk.path)["log_block_size"]) // SECTOR
+    disk.mount()
+    with ctx.record(disk.device) as io:
+        for name in [name for name in os.listdir(disk.point) if name in names][:removed]:
+            os.unlink(disk.where(name))
+        bios = [bio for bio in io.take()[0] if bio.op.startswith("R")]
+    found = [bio for bio in bios if bio.sector // per in arrays]
+    ahead = sum("A" in bio.op for bio in found)
+    disk.finish()
+    return len(found) - ahead, ahead
+
+
+@timeout(200)
+def test_arrays_of_removed(ctx):
+    """Who removes what was listed does not wait for one indirect block after the other; who
+    removes a few files has few read."""
+    for image in ("blank-1k", "blank-4k"):
+        waited, ahead = _arrays_read(ctx, image, 100)
+        ctx.log(f"{image}: {ahead} read ahead, {waited} waited for")
+        assert waited <= 10 and ahead >= 90, (image, waited, ahead)
+        waited, ahead = _arrays_read(ctx, image, 5)
+        assert waited + ahead <= 5 * 5 + 5, (image, waited, ahead)
+
+
 @timeout(200)
 def test_changed_meanwhile(ctx):
     """The directory changes while it is listed and asked for: what is there is found."""

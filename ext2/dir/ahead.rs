@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reads ahead those parts of the inode table that who lists a directory and asks for each inode,
-//! as `ls -l` does, will need next.
+//! Reads ahead what who goes over the names of a directory will need next: who lists it and asks
+//! for each inode, as `ls -l` does, those parts of the inode table; who removes all that was
+//! listed, as `rm -r` does, the arrays of pointers by which the files' blocks are freed.
 //!
-//! How many names that is of is decided in [`Listing`](crate::inode::listing::Listing). The names
-//! are those of pages that have just been listed. The blocks of their inodes are begun to be read
-//! in the order of the disk, so that those side by side are one request; nothing is waited for. Any
-//! number may be in an entry: what is read is a block of an inode table that was checked when
-//! mounting, or nothing.
+//! How many names that is of is decided in [`Listing`]. The names are those of pages that have just
+//! been listed. The blocks are begun to be read in the order of the disk, so that those side by side
+//! are one request; nothing is waited for. Any number may be in an entry: what is read is a block of
+//! an inode table that was checked when mounting, or nothing. What an inode points to may be read
+//! for nothing, too, as it is in the inode table in memory; who wants it later looks for himself.
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 //!
@@ -25,8 +26,10 @@ use super::{
 use crate::{
     disk::dirent::Entries,
     inode::{
+        arrays_in_memory,
         table_block,
-        Ahead, //
+        Ahead,
+        Listing, //
     },
 };
 use kernel::{
@@ -44,21 +47,46 @@ const MOST_BLOCKS: usize = 64;
 /// The most pages that are looked at for names at once.
 const MOST_PAGES: u64 = 16;
 
+/// What is wanted of one name: nothing is 0. None if that cannot be said yet.
+type Wanted = Option<[u32; 3]>;
+
 /// Notes that a name was looked up, and reads ahead the inodes of others if that is worth it.
 #[inline]
 pub(super) fn note_looked_up(dir: Dir<'_>, place: Place) {
-    if let Some(ahead) = dir.data().index.listing.looked_up(place.position) {
-        read(dir, ahead);
+    let listing = &dir.data().index.listing;
+
+    if let Some(ahead) = listing.looked_up(place.position) {
+        let sb = dir.super_block();
+        read(dir, listing, ahead, &|inode| {
+            Some([table_block(sb, inode).unwrap_or(0), 0, 0])
+        });
+    }
+}
+
+/// Notes that a name is about to be removed, and reads ahead what is needed to free the blocks of
+/// others if that is worth it.
+#[inline]
+pub(super) fn note_removed(dir: Dir<'_>, place: Place) {
+    let removal = &dir.data().index.removal;
+
+    if let Some(ahead) = removal.looked_up(place.position) {
+        let sb = dir.super_block();
+        read(dir, removal, ahead, &|inode| arrays_in_memory(sb, inode));
     }
 }
 
 #[cold]
-fn read(dir: Dir<'_>, ahead: Ahead) {
+fn read<const MOST: u32>(
+    dir: Dir<'_>,
+    listing: &Listing<MOST>,
+    ahead: Ahead,
+    wanted: &dyn Fn(u32) -> Wanted,
+) {
     let mut blocks = Blocks::new();
     // Where nothing more can be said about, nobody tries again.
-    let (names, to) = collect(dir, ahead, &mut blocks).unwrap_or((0, ahead.end));
+    let (names, to) = collect(dir, ahead, wanted, &mut blocks).unwrap_or((0, ahead.end));
 
-    dir.data().index.listing.has_read(names, to);
+    listing.has_read(names, to);
     plugged(|| {
         for &block in blocks.in_order() {
             dir.super_block().readahead_block(block.into());
@@ -66,8 +94,13 @@ fn read(dir: Dir<'_>, ahead: Ahead) {
     });
 }
 
-/// Collects the blocks of the inodes of some names. Of how many they are, and where the next is.
-fn collect(dir: Dir<'_>, ahead: Ahead, blocks: &mut Blocks) -> Result<(u32, u32)> {
+/// Collects the blocks that are wanted of some names. Of how many they are, and where the next is.
+fn collect(
+    dir: Dir<'_>,
+    ahead: Ahead,
+    wanted: &dyn Fn(u32) -> Wanted,
+    blocks: &mut Blocks,
+) -> Result<(u32, u32)> {
     let end = u64::from(ahead.end).min(dir.size());
     let first = u64::from(ahead.from) >> PAGE_SHIFT;
     let mut names = 0;
@@ -89,8 +122,7 @@ fn collect(dir: Dir<'_>, ahead: Ahead, blocks: &mut Blocks) -> Result<(u32, u32)
             if names >= ahead.names || start + u64::from(entry.offset) >= end {
                 return Ok((names, at(entry.offset)?));
             }
-            let block = table_block(dir.super_block(), entry.inode);
-            if !block.is_none_or(|block| blocks.add(block)) {
+            if !wanted(entry.inode).is_some_and(|wanted| blocks.add_all(wanted)) {
                 return Ok((names, at(entry.offset)?));
             }
             names += 1;
@@ -111,6 +143,14 @@ impl Blocks {
             numbers: [0; MOST_BLOCKS],
             len: 0,
         }
+    }
+
+    /// Adds those that are not 0. Whether there was room.
+    fn add_all(&mut self, numbers: [u32; 3]) -> bool {
+        numbers
+            .into_iter()
+            .filter(|&number| number != 0)
+            .all(|number| self.add(number))
     }
 
     /// Adds one, if it is not the last that was added. Whether there was room.
@@ -137,7 +177,7 @@ impl Blocks {
     }
 }
 
-#[kunit_tests(rust_ext2_dir_tables_ahead)]
+#[kunit_tests(rust_ext2_dir_ahead)]
 mod tests {
     use super::*;
 
