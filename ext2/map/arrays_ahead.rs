@@ -87,8 +87,10 @@ impl Request<'_> {
             return goal;
         }
         let goal = search::roomy(sb, goal, coming);
-        // Behind another array they go when that is made.
-        if self.path.depth() > 1 || !self.goes_ahead(tree, false) {
+        // One alone is where it is in C, behind the blocks that the inode itself points to, and is
+        // written with them; behind another array they go when that is made.
+        let alone = tree.delayed.arrays() == 1;
+        if self.path.depth() > 1 || !self.goes_ahead(tree, alone) {
             return goal;
         }
         search::reserve(sb, &mut tree.ahead, goal)

@@ -413,6 +413,30 @@ ALL = (
           "            let _ = block;\n"),),
         ("listed_inodes.ahead_1k", "listed_inodes.ahead_4k")),
     Broken(
+        "listed.removed",
+        "who removes what was listed has the arrays of pointers read ahead",
+        (("ext2/dir/names.rs",
+          "        ahead::note_removed(dir.as_locked(), place);\n", "        let _ = place;\n"),),
+        ("listed_inodes.arrays_of_removed",)),
+    Broken(
+        "listed.around",
+        "a block of an inode table is read with those around it",
+        (("ext2/groups/layout.rs",
+          "const TABLE_BLOCKS_AT_ONCE: u32 = 32;", "const TABLE_BLOCKS_AT_ONCE: u32 = 2;"),),
+        ("listed_inodes.not_in_vain",)),
+    Broken(
+        "delayed.room_for_more",
+        "a file that is written while it grows has room behind it for as much again",
+        (("ext2/map/delay.rs",
+          "            false => run.end.min(most),\n", "            false => 0,\n"),),
+        ("delayed_limits.files_that_go_on_growing",)),
+    Broken(
+        "delayed.begins_where_it_has_room",
+        "a file begins where all that has been promised of it has room in a row",
+        (("ext2/map/arrays_ahead.rs",
+          "        let goal = search::roomy(sb, goal, coming);\n", ""),),
+        ("delayed_limits.files_side_by_side_are_in_one_piece",)),
+    Broken(
         "listed.not_in_vain",
         "who asks for a few inodes has few read ahead",
         (("ext2/inode/listing.rs",
