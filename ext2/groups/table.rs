@@ -304,28 +304,24 @@ impl GroupCounts for GroupTable {
 }
 
 /// What the filesystem has in all, approximately, for decisions that are made often.
-#[pin_data]
 pub(crate) struct Counters {
     /// Free blocks.
-    #[pin]
     pub(crate) free_blocks: PercpuCounter,
     /// Free inodes.
-    #[pin]
     pub(crate) free_inodes: PercpuCounter,
     /// Directories.
-    #[pin]
     pub(crate) directories: PercpuCounter,
 }
 
 impl Counters {
     /// Begins with the counts of all groups.
-    pub(crate) fn new(groups: &GroupTable) -> impl PinInit<Self, Error> + '_ {
-        let sum = |count| groups.sum(count) as i64;
-        try_pin_init!(Self {
-            free_blocks <- PercpuCounter::new(sum(GroupCount::FreeBlocks)),
-            free_inodes <- PercpuCounter::new(sum(GroupCount::FreeInodes)),
-            directories <- PercpuCounter::new(sum(GroupCount::Directories)),
-        }? Error)
+    pub(crate) fn new(groups: &GroupTable) -> Result<Self> {
+        let counter = |count| PercpuCounter::new(groups.sum(count) as i64);
+        Ok(Self {
+            free_blocks: counter(GroupCount::FreeBlocks)?,
+            free_inodes: counter(GroupCount::FreeInodes)?,
+            directories: counter(GroupCount::Directories)?,
+        })
     }
 
     /// Takes over the counts of all groups, which somebody else has corrected.

@@ -58,7 +58,6 @@ pub(crate) struct Ext2Data {
     /// How many blocks are free, and promised.
     pub(crate) space: Space,
     /// What is free in all groups, approximately.
-    #[pin]
     pub(crate) counters: Counters,
     /// The windows of files that grow.
     #[pin]

@@ -100,7 +100,7 @@ pub(crate) fn fill(
             geometry,
             reports <- RateLimit::new(),
             space: Space::new(groups.sum(GroupCount::FreeBlocks)),
-            counters <- Counters::new(&groups),
+            counters: Counters::new(&groups)?,
             groups,
             windows <- Windows::new(),
             state <- SuperState::new(buffer, location.offset, &disk),
