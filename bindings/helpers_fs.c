@@ -6,6 +6,7 @@
 
 #include <linux/compat.h>
 #include <linux/highmem.h>
+#include <linux/module.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
 #include "helpers.h"
@@ -23,6 +24,18 @@ __helper void *rust_mpage_helper_alloc_inode_sb(struct super_block *sb,
 						struct kmem_cache *cache)
 {
 	return alloc_inode_sb(sb, cache, GFP_KERNEL);
+}
+
+__helper void
+rust_mpage_helper_get_fs_module(struct file_system_type *type)
+{
+	__module_get(type->owner);
+}
+
+__helper void
+rust_mpage_helper_put_fs_module(struct file_system_type *type)
+{
+	module_put(type->owner);
 }
 
 __helper void rust_mpage_helper_i_uid_write(struct inode *inode, uid_t uid)

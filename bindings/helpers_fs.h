@@ -44,6 +44,10 @@ struct kmem_cache *rust_mpage_helper_inode_cache_create(const char *name,
 void *rust_mpage_helper_alloc_inode_sb(struct super_block *sb,
 				       struct kmem_cache *cache);
 
+/* A reference to the module of a type of filesystems, for who has one; and back */
+void rust_mpage_helper_get_fs_module(struct file_system_type *type);
+void rust_mpage_helper_put_fs_module(struct file_system_type *type);
+
 void rust_mpage_helper_i_uid_write(struct inode *inode, uid_t uid);
 void rust_mpage_helper_i_gid_write(struct inode *inode, gid_t gid);
 void rust_mpage_helper_inode_lock(struct inode *inode);

@@ -105,7 +105,7 @@ pub(crate) fn fill(
             windows <- Windows::new(),
             state <- SuperState::new(buffer, location.offset, &disk),
             order <- Order::new(),
-            attribute_blocks: BlockCache::new(HASH_BITS)?,
+            attribute_blocks: BlockCache::new(sb, HASH_BITS)?,
             unwritten: Unwritten::new()?,
             quota_lock <- QuotaLock::new(),
             next_generation: Atomic::new(fs::random_u32()),

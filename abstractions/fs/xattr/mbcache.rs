@@ -8,10 +8,16 @@
 //! methods are instances for one filesystem each, so that the module of that needs `mbcache.ko`,
 //! and no other does. A kernel without mbcache has an empty cache.
 //!
+//! Memory reclaim calls `mbcache.ko` as long as there is a cache. So each holds the module of its
+//! filesystem, and that holds `mbcache.ko`, until it is dropped: one that is not keeps both.
+//!
 //! Locks: inside, those of mbcache, which do not sleep.
 
 use crate::{
-    abstractions::fs::FileSystem,
+    abstractions::fs::{
+        FileSystem,
+        NewSuperBlock, //
+    },
     bindings, //
 };
 use core::{
@@ -33,9 +39,11 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `cache` is a cache of mbcache, and this value's own; `None` if the kernel has no mbcache.
+/// `cache` is a cache of mbcache, and this value's own; `None` if the kernel has no mbcache. If
+/// there is one, this value owns a reference to the module of `fs_type`, which is part of that.
 pub struct BlockCache<T> {
     cache: Option<NonNull<bindings::mb_cache>>,
+    fs_type: *mut bindings::file_system_type,
     _filesystem: PhantomData<fn() -> T>,
 }
 
@@ -45,20 +53,27 @@ unsafe impl<T> Send for BlockCache<T> {}
 unsafe impl<T> Sync for BlockCache<T> {}
 
 impl<T: FileSystem> BlockCache<T> {
-    /// Makes a cache with `1 << bits` hash chains. Fails with `EINVAL` if these are none, one, or
-    /// more than there are hashes, with `ENOMEM`. C: `mb_cache_create()`, which shifts by that.
-    pub fn new(bits: u32) -> Result<Self> {
+    /// Makes a cache for the filesystem `sb` with `1 << bits` hash chains. Fails with `EINVAL` if
+    /// these are none, one, or more than there are hashes, with `ENOMEM`.
+    /// C: `mb_cache_create()`, which shifts by that.
+    pub fn new(sb: &NewSuperBlock<'_, T>, bits: u32) -> Result<Self> {
         let bits = checked(bits)?;
+        // SAFETY: The superblock is valid, and its type does not change.
+        let fs_type = unsafe { (*sb.as_raw()).s_type };
         let cache = if cfg!(CONFIG_FS_MBCACHE) {
             // SAFETY: May be called from where one may sleep, and with so many bits.
             let cache = unsafe { bindings::mb_cache_create(bits) };
-            Some(NonNull::new(cache).ok_or(ENOMEM)?)
+            let cache = NonNull::new(cache).ok_or(ENOMEM)?;
+            // SAFETY: Who fills a superblock has a reference to its type's module.
+            unsafe { bindings::rust_mpage_helper_get_fs_module(fs_type) };
+            Some(cache)
         } else {
             None
         };
-        // INVARIANT: As made.
+        // INVARIANT: As made, with the reference that was taken with it.
         Ok(Self {
             cache,
+            fs_type,
             _filesystem: PhantomData,
         })
     }
@@ -100,7 +115,9 @@ impl<T: FileSystem> BlockCache<T> {
         while !entry.is_null() {
             // SAFETY: The entry is referenced, and keeps its value.
             if let Some(found) = is_wanted(unsafe { (*entry).e_value }) {
-                // SAFETY: The entry is referenced, and that given up.
+                // SAFETY:
+                // - the cache is valid, and the entry is one of it, and referenced;
+                // - the reference is ours, and given up.
                 unsafe {
                     bindings::mb_cache_entry_touch(cache, entry);
                     Self::put(cache, entry);
@@ -171,6 +188,9 @@ impl<T> Drop for BlockCache<T> {
                 // SAFETY: The cache is this value's own by the type invariants, and nobody can use
                 // it any more.
                 unsafe { bindings::mb_cache_destroy(cache.as_ptr()) };
+                // SAFETY: The reference is ours by the type invariants and given up here. The one
+                // of the mount is there still, and with it this code.
+                unsafe { bindings::rust_mpage_helper_put_fs_module(self.fs_type) };
             }
         }
     }

@@ -6,7 +6,7 @@
 //!   attributes to the disk only; [`security`]: what security modules give new files;
 //! - [`mbcache`]: blocks that hold the same.
 //!
-//! May use: `inode`, `mounted`, `new_inode`, `operations`.
+//! May use: `inode`, `mount`, `mounted`, `new_inode`, `operations`.
 
 mod acl;
 mod attributes;
