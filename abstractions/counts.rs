@@ -24,12 +24,12 @@ impl Count {
     /// How many there are.
     const COUNTS: u32 = bindings::RUST_MPAGE_COUNTS;
 
-    /// Count number `which`; whoever uses it is the only one to do so. For constants: a number that
-    /// there is not does not compile.
-    pub const fn number(which: u32) -> Self {
-        assert!(which < Self::COUNTS);
+    /// Count number `WHICH`; who else uses it adds to the same. A number that there is not does not
+    /// compile.
+    pub const fn number<const WHICH: u32>() -> Self {
+        const { assert!(WHICH < Self::COUNTS) };
         // INVARIANT: Just checked.
-        Self(which)
+        Self(WHICH)
     }
 
     /// Adds to it, on this processor. For any context.
@@ -59,8 +59,8 @@ mod tests {
     use super::*;
 
     /// Nobody else's.
-    static MINE: Count = Count::number(Count::COUNTS - 1);
-    static NEIGHBOUR: Count = Count::number(Count::COUNTS - 2);
+    static MINE: Count = Count::number::<{ Count::COUNTS - 1 }>();
+    static NEIGHBOUR: Count = Count::number::<{ Count::COUNTS - 2 }>();
 
     #[test]
     fn a_count_has_what_was_added_to_it() {

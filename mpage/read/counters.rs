@@ -45,16 +45,16 @@ struct Totals {
 
 /// Counts 0 to 9; [`write::counters`](crate::mpage::write::counters) has the next.
 static READ: Totals = Totals {
-    bios: Count::number(0),
-    bytes: Count::number(1),
-    folios: Count::number(2),
-    hole_folios: Count::number(3),
-    split_folios: Count::number(4),
-    failed_folios: Count::number(5),
-    mapper_calls: Count::number(6),
-    fallback_buffers: Count::number(7),
-    fallback_filled: Count::number(8),
-    fallback_no_memory: Count::number(9),
+    bios: Count::number::<0>(),
+    bytes: Count::number::<1>(),
+    folios: Count::number::<2>(),
+    hole_folios: Count::number::<3>(),
+    split_folios: Count::number::<4>(),
+    failed_folios: Count::number::<5>(),
+    mapper_calls: Count::number::<6>(),
+    fallback_buffers: Count::number::<7>(),
+    fallback_filled: Count::number::<8>(),
+    fallback_no_memory: Count::number::<9>(),
 };
 
 /// What one call has counted; added to [`READ`] when it is dropped.

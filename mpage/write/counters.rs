@@ -36,18 +36,18 @@ struct Totals {
 
 /// Counts 10 to 21; [`read::counters`](crate::mpage::read::counters) has those before.
 static WRITE: Totals = Totals {
-    bios: Count::number(10),
-    bytes: Count::number(11),
-    folios: Count::number(12),
-    split_folios: Count::number(13),
-    failed_folios: Count::number(14),
-    redirtied_folios: Count::number(15),
-    mapper_calls: Count::number(16),
-    fallback_unmapped: Count::number(17),
-    fallback_partial: Count::number(18),
-    fallback_scattered: Count::number(19),
-    fallback_busy: Count::number(20),
-    fallback_no_memory: Count::number(21),
+    bios: Count::number::<10>(),
+    bytes: Count::number::<11>(),
+    folios: Count::number::<12>(),
+    split_folios: Count::number::<13>(),
+    failed_folios: Count::number::<14>(),
+    redirtied_folios: Count::number::<15>(),
+    mapper_calls: Count::number::<16>(),
+    fallback_unmapped: Count::number::<17>(),
+    fallback_partial: Count::number::<18>(),
+    fallback_scattered: Count::number::<19>(),
+    fallback_busy: Count::number::<20>(),
+    fallback_no_memory: Count::number::<21>(),
 };
 
 /// What one call has counted; added to the totals when it is dropped.
