@@ -7,22 +7,27 @@
 #![allow(missing_docs)]
 
 use kernel::prelude::*;
-use rust_mpage::fs::{
-    Cached,
-    CreatedInode,
-    ExclusiveDirectory,
-    FileSystem,
-    FsInode,
-    HeldInode,
-    Iget,
-    InodeRef,
-    InodeView,
-    LockedDirectory,
-    NewInode,
-    Pass,
-    SuperBlock,
-    Wait,
-    WritableFileSystem, //
+use rust_mpage::{
+    counts::Count,
+    fs::{
+        BlockCache,
+        Cached,
+        CreatedInode,
+        ExclusiveDirectory,
+        FileSystem,
+        FsInode,
+        HeldInode,
+        Iget,
+        InodeRef,
+        InodeView,
+        LockedDirectory,
+        NewInode,
+        NewSuperBlock,
+        Pass,
+        SuperBlock,
+        Wait,
+        WritableFileSystem, //
+    }, //
 };
 
 /// An inode is found where somebody looks for it.
@@ -166,4 +171,26 @@ pub fn sync<T: WritableFileSystem>(inode: &FsInode<T>) -> Result {
 #[cfg(refused = "visit_as_a_user")]
 pub fn use_unused<T: WritableFileSystem>(sb: &SuperBlock<T>, number: u64) -> Cached<Result> {
     sb.with_cached_inode(number, |inode| sync(inode))
+}
+
+/// Who fills a superblock makes what the mounted filesystem has.
+pub fn cache<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<BlockCache<T>> {
+    BlockCache::new(sb, 10)
+}
+
+// refused: E0061 takes 2 arguments but 1 argument was supplied
+#[cfg(refused = "cache_of_no_mount")]
+pub fn cache_alone<T: FileSystem>() -> Result<BlockCache<T>> {
+    BlockCache::new(10)
+}
+
+/// One of the counts.
+pub fn count_one() -> Count {
+    Count::number::<0>()
+}
+
+// refused: E0061 takes 0 arguments but 1 argument was supplied
+#[cfg(refused = "count_that_may_not_be_there")]
+pub fn count_any(which: u32) -> Count {
+    Count::number(which)
 }
