@@ -46,6 +46,7 @@ pub use self::mpage::{
     LogicalBlock,
     MapSource,
     Mapping,
+    NewSize,
     PhysicalBlock, //
 };
 

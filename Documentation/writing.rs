@@ -144,13 +144,11 @@ impl<T: Rows> AddressSpaceWriteOperations for Pages<T> {
 /// Sets the size of a file, for `WritableInode::set_size()`: `truncate(2)`.
 pub fn set_size<T: Rows>(inode: &ExclusiveInode<'_, FsInode<T>>, size: u64) -> Result {
     let map = Map::<T>::default();
-    if size < inode.size() {
-        // What is behind the new end in its block is zero, on the device, too.
-        rust_mpage::truncate_tail(map, inode, size)?;
-    }
+    // What is behind the new end in its block is zero, on the device, too.
+    let new = rust_mpage::truncate_tail(map, inode, size)?;
     // Nobody brings pages back that are cut off.
     let pages = inode.lock_pages();
-    rust_mpage::set_size(map, &pages, size)?;
+    rust_mpage::set_size(map, &pages, new)?;
     T::shrink(inode, size.div_ceil(1 << inode.block_bits()));
     inode.held().set_mtime_and_ctime_now();
     inode.mark_dirty();

@@ -38,7 +38,8 @@ pub use self::store::{
     Backed,
     Backer,
     BufferedWrites,
-    FolioWrites, //
+    FolioWrites,
+    NewSize, //
 };
 pub(crate) use self::write::writepage;
 pub use self::write::{

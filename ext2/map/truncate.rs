@@ -72,10 +72,10 @@ pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Resu
         inode.data().delay.note_emptied();
     }
     inode.wait_for_direct_io();
-    rust_mpage::truncate_tail(Mapper, inode, size)?;
+    let new = rust_mpage::truncate_tail(Mapper, inode, size)?;
 
     let pages = inode.lock_pages();
-    rust_mpage::set_size(Mapper, &pages, size)?;
+    rust_mpage::set_size(Mapper, &pages, new)?;
     cut(&pages, size);
     drop(pages);
 

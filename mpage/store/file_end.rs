@@ -45,6 +45,7 @@ use crate::{
         PhysicalBlock, //
     },
 };
+use core::ptr;
 use kernel::{
     error::{
         code::{
@@ -57,40 +58,58 @@ use kernel::{
     page::PAGE_SIZE,
 };
 
-/// Zeroes the rest of the block that file position `from` is in, if the file has that block. To be
-/// called before the file is cut at `from`.
+/// A size that a file can be given: the rest of the block that its end will be in is zero.
+#[must_use = "the file has the size that it had"]
+pub struct NewSize<'a, I> {
+    inode: &'a I,
+    size: u64,
+}
+
+/// Zeroes the rest of the block that file position `size` is in, if the file has that block: it can
+/// be given that size then, with [`set_size`].
 ///
 /// # Errors
 ///
 /// If the block has to be read and cannot be; the mapper's.
 ///
 /// C: `block_truncate_page()`, which finds the wrong block in a large folio.
-pub fn truncate_tail<M: BlockMapper>(
+pub fn truncate_tail<'a, M: BlockMapper>(
     _mapper: M,
-    inode: &ExclusiveInode<'_, M::Inode>,
-    from: u64,
-) -> Result {
-    if is_block_end(plain(inode.inode()), from) {
-        return Ok(());
+    inode: &ExclusiveInode<'a, M::Inode>,
+    size: u64,
+) -> Result<NewSize<'a, M::Inode>> {
+    if !is_block_end(plain(inode.inode()), size) {
+        zero_block_from::<M>(&GrabbedFolio::of(inode, size)?, size)?;
     }
-    zero_block_from::<M>(&GrabbedFolio::of(inode, from)?, from)
+    Ok(NewSize {
+        inode: inode.inode(),
+        size,
+    })
 }
 
 /// Sets the size of the file of `pages` and drops the pages beyond it. Where a file grows there are
-/// zeros behind its old end; the rest of the last block of one that shrinks has been zeroed by the
-/// caller, with [`truncate_tail`].
+/// zeros behind its old end; in the last block of one that shrinks [`truncate_tail`] has put them.
 ///
 /// # Errors
 ///
-/// `EFBIG` if no file can be so large; for a file that grows `EIO` if its last block cannot be
-/// read, `ENOMEM`, and the mapper's. The size is as it was then.
+/// `EINVAL` if the size is meant for another file; `EFBIG` if no file can be so large; for a file
+/// that grows `EIO` if its last block cannot be read, `ENOMEM`, and the mapper's. The size is as it
+/// was then.
 ///
 /// C: `truncate_setsize()`.
-pub fn set_size<M, T>(_mapper: M, pages: &ExclusivePages<'_, T>, size: u64) -> Result
+pub fn set_size<M, T>(
+    _mapper: M,
+    pages: &ExclusivePages<'_, T>,
+    new: NewSize<'_, FsInode<T>>,
+) -> Result
 where
     M: BlockMapper<Inode = FsInode<T>>,
     T: FileSystem,
 {
+    let NewSize { inode, size } = new;
+    if !ptr::eq(inode, pages.exclusive().inode()) {
+        return Err(EINVAL);
+    }
     extend::<M>(pages.exclusive(), size)?;
     pages.truncate_setsize(size)
 }

@@ -24,7 +24,8 @@ pub use self::backer::{
 };
 pub use self::file_end::{
     set_size,
-    truncate_tail, //
+    truncate_tail,
+    NewSize, //
 };
 pub use self::folio_writes::FolioWrites;
 

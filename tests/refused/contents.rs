@@ -23,7 +23,8 @@ use rust_mpage::{
         XattrNamespace,
         XattrValue, //
     },
-    BlockMapper, //
+    BlockMapper,
+    NewSize, //
 };
 
 /// Who has the file to himself cuts it.
@@ -32,9 +33,19 @@ where
     T: FileSystem,
     M: BlockMapper<Inode = FsInode<T>>,
 {
-    rust_mpage::truncate_tail(mapper, inode, size)?;
+    let new: NewSize<'_, FsInode<T>> = rust_mpage::truncate_tail(mapper, inode, size)?;
     let pages: ExclusivePages<'_, T> = inode.lock_pages();
-    rust_mpage::set_size(mapper, &pages, size)
+    rust_mpage::set_size(mapper, &pages, new)
+}
+
+// refused: E0308 expected `NewSize<'_, FsInode<T>>`, found `u64`
+#[cfg(refused = "size_with_something_behind_the_end")]
+pub fn set_any_size<T, M>(mapper: M, pages: &ExclusivePages<'_, T>, size: u64) -> Result
+where
+    T: FileSystem,
+    M: BlockMapper<Inode = FsInode<T>>,
+{
+    rust_mpage::set_size(mapper, pages, size)
 }
 
 // refused: E0308 mismatched types
@@ -44,17 +55,21 @@ where
     T: FileSystem,
     M: BlockMapper<Inode = FsInode<T>>,
 {
-    rust_mpage::truncate_tail(mapper, inode, size)
+    rust_mpage::truncate_tail(mapper, inode, size).map(drop)
 }
 
 // refused: E0308 mismatched types
 #[cfg(refused = "size_of_a_shared_inode")]
-pub fn set_size<T, M>(mapper: M, pages: &InvalidateLock<'_, T>) -> Result
+pub fn set_size<T, M>(
+    mapper: M,
+    pages: &InvalidateLock<'_, T>,
+    new: NewSize<'_, FsInode<T>>,
+) -> Result
 where
     T: FileSystem,
     M: BlockMapper<Inode = FsInode<T>>,
 {
-    rust_mpage::set_size(mapper, pages, 0)
+    rust_mpage::set_size(mapper, pages, new)
 }
 
 // refused: E0599 no method named `lock_pages` found
@@ -69,12 +84,13 @@ pub fn set_size_of_another<T, M>(
     mapper: M,
     inode: &ExclusiveInode<'_, FsInode<T>>,
     pages: &ExclusivePages<'_, T>,
+    new: NewSize<'_, FsInode<T>>,
 ) -> Result
 where
     T: FileSystem,
     M: BlockMapper<Inode = FsInode<T>>,
 {
-    rust_mpage::set_size(mapper, inode, pages, 0)
+    rust_mpage::set_size(mapper, inode, pages, new)
 }
 
 // refused: E0624 private
