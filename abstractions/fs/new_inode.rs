@@ -143,7 +143,9 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: The inode is valid, and nobody else uses it.
         let mode = unsafe { (*inode).i_mode };
-        operations.apply(inode, mode);
+        // SAFETY: The inode is new and ours, and of the type that they were checked for: its mode
+        // may have lost a permission since.
+        unsafe { operations.apply(inode, mode) };
         // INVARIANT: The data is initialised, and insert_inode_locked() has set I_NEW. The
         // reference is passed on.
         Ok(CreatedInode {
@@ -155,8 +157,9 @@ impl<'m, T: FileSystem> UnhashedInode<'m, T> {
 
 impl<T: FileSystem> Drop for UnhashedInode<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: The inode is valid, and the reference is ours by the type invariants. A bad inode
-        // is not deleted from the disk.
+        // SAFETY:
+        // - the inode is valid, and nobody else's: a bad one is not deleted from the disk;
+        // - the reference is ours by the type invariants, and given up here.
         unsafe {
             bindings::make_bad_inode(self.inode.as_ptr());
             bindings::iput(self.inode.as_ptr());
@@ -168,8 +171,8 @@ impl<T: FileSystem> Drop for UnhashedInode<'_, T> {
 /// mounted for `'m`.
 ///
 /// The operation that creates it returns it, to have it named. When it is dropped instead, the file
-/// is deleted: the filesystem's `delete_inode` and `free_inode` run then, so whatever they lock
-/// must not be locked by the one who drops it.
+/// is deleted: the filesystem's `delete_inode` and `free_inode` run then, and wait for ever for
+/// what the one who drops it has locked.
 ///
 /// # Invariants
 ///
@@ -246,8 +249,9 @@ fn check_type(have: u16, want: u16) -> Result {
 
 impl<T: FileSystem> Drop for CreatedInode<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: The inode is valid and has I_NEW, which goes with this, and the reference is ours
-        // by the type invariants. Without a link it is evicted, and deleted.
+        // SAFETY:
+        // - the inode is valid, and nobody else's: without a link it is evicted, and deleted;
+        // - it has I_NEW, which goes with this, and the reference is ours, by the type invariants.
         unsafe {
             bindings::clear_nlink(self.inode.as_ptr());
             bindings::discard_new_inode(self.inode.as_ptr());

@@ -117,7 +117,8 @@ impl<'m, T: FileSystem> NewInode<'m, T> {
         unsafe { init_data::<T>(inode, data)? };
         // Nothing fails from here on.
         let this = ManuallyDrop::new(self);
-        operations.apply(inode, attributes.mode);
+        // SAFETY: The inode is new and ours, and has the mode that they were checked for.
+        unsafe { operations.apply(inode, attributes.mode) };
         // SAFETY: The inode is new and ours. unlock_new_inode() orders the above before others'
         // accesses.
         unsafe { bindings::unlock_new_inode(inode) };

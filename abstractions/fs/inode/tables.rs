@@ -57,16 +57,25 @@ impl<T: FileSystem> Operations<T> {
     }
 
     /// A regular file has folios of any size.
-    fn keep_in_folios(inode: *mut bindings::inode) {
-        // SAFETY: The caller has a new inode, which nobody else looks at; its mapping has no folios
-        // yet.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be a new inode, which nobody else uses.
+    unsafe fn keep_in_folios(inode: *mut bindings::inode) {
+        // SAFETY: Nobody else uses the inode, so its mapping, which is part of it, has no
+        // folios yet.
         unsafe { bindings::rust_mpage_helper_mapping_set_large_folios((*inode).i_mapping) };
     }
 
-    /// Gives `inode`, a new inode of `T` that they have been checked for, these operations.
-    pub(in crate::abstractions::fs) fn apply(self, inode: *mut bindings::inode, mode: u16) {
-        // SAFETY: The caller has a new inode, which nobody else looks at; its own mapping is part
-        // of it.
+    /// Gives `inode` these operations, which suit the type in `mode`, see [`Self::check`].
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be a new inode of `T` with that mode, which nobody else uses, and they must
+    /// have been checked for it.
+    pub(in crate::abstractions::fs) unsafe fn apply(self, inode: *mut bindings::inode, mode: u16) {
+        // SAFETY: Nobody else uses the inode by the safety requirements, and its own mapping is
+        // part of it; so their fields may be set.
         unsafe {
             (*inode).i_op = self.inode;
             if let Some(file) = self.file {
@@ -77,28 +86,32 @@ impl<T: FileSystem> Operations<T> {
             }
         }
         match self.content {
-            Content::File => Self::keep_in_folios(inode),
+            // SAFETY: The inode is a new one by the safety requirements.
+            Content::File => unsafe { Self::keep_in_folios(inode) },
             Content::WritableFile => {
-                Self::keep_in_folios(inode);
-                // SAFETY: As above; the mapping has no folios yet.
+                // SAFETY: The inode is a new one by the safety requirements.
+                unsafe { Self::keep_in_folios(inode) };
+                // SAFETY: The mapping has no folios yet: the inode is a new one.
                 unsafe {
                     bindings::rust_mpage_helper_mapping_set_release_always((*inode).i_mapping)
                 };
             }
             // Their pages are looked at in place.
             //
-            // SAFETY: As above.
+            // SAFETY: Nobody else uses the inode by the safety requirements.
             Content::Directory | Content::Symlink => unsafe { bindings::inode_nohighmem(inode) },
             Content::FastSymlink(target) => {
                 let (len, target) = target.into_raw();
-                // SAFETY: As above. The target is freed with the inode.
+                // SAFETY: Nobody else uses the inode by the safety requirements, so its fields
+                // may be set. The target is freed with the inode.
                 unsafe {
                     (*inode).__bindgen_anon_5.i_link = target;
                     (*inode).i_size = len as bindings::loff_t;
                 }
             }
             Content::Special(device) => {
-                // SAFETY: As above; the mode is that of a special file, as has been checked.
+                // SAFETY: The inode is a new one, and the mode that of a special file, as has been
+                // checked, by the safety requirements.
                 unsafe { bindings::init_special_inode(inode, mode, device.into_raw()) }
             }
         }
