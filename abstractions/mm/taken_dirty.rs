@@ -18,10 +18,11 @@ use kernel::sync::{
 
 impl FolioBlocks<'_> {
     /// Begins to keep bits, if the folio is pinned and nothing is kept: its first `count` blocks
-    /// are dirty, and about to be written. Its dirty flag is taken, so that stores to mappings of
-    /// it are seen; so whoever has pinned it to store to it has done that before, and is seen here.
+    /// are dirty, and about to be written, if they are valid at all. Its dirty flag is taken, so
+    /// that stores to mappings of it are seen; so whoever has pinned it to store to it has done
+    /// that before, and is seen here.
     pub(crate) fn keep_if_pinned(&self, count: u32) {
-        if !self.folio.has_block_bits() && self.is_pinned() {
+        if !self.folio.has_block_bits() && self.is_pinned() && self.folio.is_uptodate() {
             if let Some(bits) = self.bits_or_new() {
                 bits.dirty().set(0..count);
             }
@@ -40,11 +41,11 @@ impl FolioBlocks<'_> {
     }
 
     /// As [`Self::forget`], of a folio whose dirty flag somebody has taken, and of which
-    /// `unwritten` are dirty if nothing is kept.
+    /// `unwritten` are dirty if nothing is kept and they are valid at all.
     pub(crate) fn give_up(&self, range: Range<u32>, unwritten: Range<u32>) {
         let begins = !self.folio.has_block_bits();
         if let Some(bits) = self.bits_or_new() {
-            if begins {
+            if begins && self.folio.is_uptodate() {
                 bits.dirty().set(unwritten);
                 // Who has made the folio dirty and not seen the bits meant all blocks.
                 smp_mb(Full);
