@@ -2,8 +2,8 @@
 
 //! The room of how a filesystem comes and goes.
 //!
-//! - [`registration`]: a type that can be mounted, of a [`mod@module`]; [`parameters`]: the
-//!   options; [`super_block`]: filling one, and what every mounted filesystem can do;
+//! - [`registration`]: a type that can be mounted, of a [`mod@module`], and its
+//!   [name](type_name); [`parameters`]: the options; [`super_block`]: filling one, and what every mounted filesystem can do;
 //!   [`mod@write`]: what one can that can be written to, its inodes in a [`pass`]; [`mod@quota`]:
 //!   what one can that has quota.
 //!
@@ -16,6 +16,7 @@ mod quota;
 mod registration;
 mod super_block;
 mod syncing;
+mod type_name;
 mod write;
 
 #[cfg(CONFIG_KUNIT)]

@@ -10,6 +10,7 @@
 use super::{
     module::is_static,
     super_block,
+    type_name::is_type_name,
     write,
     AccessChange,
     NewSuperBlock,
@@ -258,8 +259,10 @@ impl<T: MountableFileSystem> Registration<T> {
 impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         if self.cache.is_some() {
-            // SAFETY: Registered by the type invariants, or that has been tried. Who has mounted
-            // such a filesystem is seen, if he was done before.
+            // SAFETY:
+            // - the type is registered by the type invariants, or that has been tried;
+            // - it is a field of `self`, and nobody else changes `owner`; who has mounted such a
+            //   filesystem is seen in the list, if he was done before.
             let (is_mounted, owner) = unsafe {
                 bindings::rust_mpage_unregister_filesystem(self.fs_type.get());
                 let fs_type = &raw const (*self.fs_type.get()).type_;
@@ -275,11 +278,6 @@ impl<T: MountableFileSystem> PinnedDrop for Registration<T> {
             }
         }
     }
-}
-
-/// Whether a type may have the name. C stops the machine at a dot.
-fn is_type_name(name: &CStr) -> bool {
-    !name.to_bytes().contains(&b'.')
 }
 
 /// The inode cache of the registration that `fs_type` is part of.
@@ -327,7 +325,9 @@ impl<T: MountableFileSystem> ContextVTable<T> {
             to_result(unsafe {
                 bindings::rust_mpage_wait_until_up((*(*fc).fs_type).owner.cast())
             })?;
-            // SAFETY: `fc` is valid and ours; `root` belongs to a mounted filesystem of ours.
+            // SAFETY:
+            // - `fc` is valid, and its purpose does not change;
+            // - if it is for a reconfiguration, `root` belongs to a mounted filesystem of `T`.
             let purpose = unsafe {
                 let purpose = bindings::fs_context::purpose_raw(fc);
                 if purpose == bindings::fs_context_purpose_FS_CONTEXT_FOR_RECONFIGURE {
@@ -337,7 +337,7 @@ impl<T: MountableFileSystem> ContextVTable<T> {
                 }
             };
             let context = KBox::new(T::context(purpose)?, GFP_KERNEL)?;
-            // SAFETY: `fc` is valid and ours.
+            // SAFETY: `fc` is valid and ours, so its fields may be set.
             unsafe {
                 (*fc).fs_private = context.into_foreign();
                 (*fc).ops = &Self::OPERATIONS;
@@ -388,8 +388,9 @@ impl<T: MountableFileSystem> ContextVTable<T> {
     ///
     /// Called for a context that `init_callback` has initialised.
     unsafe extern "C" fn get_tree_callback(fc: *mut bindings::fs_context) -> c_int {
-        // SAFETY: The context is valid, and this operation's to change and to pass on;
-        // `fill_super_callback` is for the filesystem that it is of.
+        // SAFETY:
+        // - the context is valid, and this operation's to change;
+        // - `fill_super_callback` is for the filesystem that it is of, and is passed it on.
         unsafe {
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
             if T::ACCESS.is_read_only() && (*fc).sb_flags & read_only == 0 {
@@ -422,7 +423,10 @@ impl<T: MountableFileSystem> ContextVTable<T> {
     /// Called for a context that `init_callback` has initialised for a mounted filesystem.
     unsafe extern "C" fn reconfigure_callback(fc: *mut bindings::fs_context) -> c_int {
         from_result(|| {
-            // SAFETY: The context is for a reconfiguration, and ours for the call.
+            // SAFETY:
+            // - the context is for a reconfiguration of a filesystem `T`;
+            // - this operation has what `init_callback` has left in it for itself;
+            // - it is valid, and nobody else changes its flags during the call.
             let (sb, context, mask, flags) = unsafe {
                 (
                     super_block::of_context::<T>(fc),
@@ -484,16 +488,4 @@ unsafe fn reconfigure<T: MountableFileSystem>(
         unsafe { quota.resume(sb, tell) };
     }
     result
-}
-
-#[kernel::macros::kunit_tests(rust_mpage_type_name)]
-mod tests {
-    use super::is_type_name;
-
-    #[test]
-    fn a_name_has_no_dot() {
-        assert!(is_type_name(c"ext2"));
-        assert!(!is_type_name(c"ext2.subtype"));
-        assert!(!is_type_name(c"."));
-    }
 }
