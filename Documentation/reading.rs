@@ -55,6 +55,7 @@ use rust_mpage::{
         Registration,
         StatAttributes,
         StatFs,
+        SuperAttributes,
         SuperBlock,
         Unwritten,
         Value, //
@@ -137,9 +138,13 @@ impl MountableFileSystem for RowFs {
 
     fn fill_super(sb: &mut NewSuperBlock<'_, Self>, owner: &mut u32) -> Result<Pin<KBox<Mounted>>> {
         sb.set_block_size(BLOCK_SIZE)?;
-        sb.set_magic(MAGIC);
-        sb.set_max_bytes(u32::MAX.into());
-        sb.set_time_range(0, u32::MAX.into());
+        sb.set_attributes(&SuperAttributes {
+            magic: MAGIC,
+            max_bytes: u32::MAX.into(),
+            max_links: 0,
+            min_time: 0,
+            max_time: u32::MAX.into(),
+        });
         let block = sb.bread(0)?;
         let word = |index| block.le32(index).ok_or(EINVAL);
         if word(0)? != MAGIC {

@@ -75,6 +75,7 @@ pub use self::mount::{
     QuotaFileSystem,
     Registration,
     StatFs,
+    SuperAttributes,
     Syncing,
     Value,
     WritableFileSystem,

@@ -66,6 +66,7 @@ use rust_mpage::fs::{
     QuotaLock,
     RateLimit,
     StatFs,
+    SuperAttributes,
     SuperBlock,
     Unwritten, //
 };
@@ -83,10 +84,13 @@ pub(crate) fn fill(
     check_access(sb, &disk)?;
     let groups = GroupTable::read(sb, &geometry)?;
 
-    sb.set_magic(disk::SUPER_MAGIC.into());
-    sb.set_max_bytes(geometry.max_file_size());
-    sb.set_max_links(disk::LINK_MAX);
-    sb.set_time_range(i32::MIN.into(), i32::MAX.into());
+    sb.set_attributes(&SuperAttributes {
+        magic: disk::SUPER_MAGIC.into(),
+        max_bytes: geometry.max_file_size(),
+        max_links: disk::LINK_MAX,
+        min_time: i32::MIN.into(),
+        max_time: i32::MAX.into(),
+    });
     advise(sb, &disk);
 
     let defaults = DefaultOptions::of(&disk);

@@ -40,7 +40,8 @@ pub use self::registration::{
 };
 pub use self::super_block::{
     NewSuperBlock,
-    StatFs, //
+    StatFs,
+    SuperAttributes, //
 };
 pub use self::syncing::Syncing;
 pub use self::write::{

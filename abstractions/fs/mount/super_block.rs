@@ -67,6 +67,21 @@ pub struct StatFs {
     pub name_length: u32,
 }
 
+/// What the VFS has to know about a filesystem.
+#[derive(Clone, Copy)]
+pub struct SuperAttributes {
+    /// The filesystem's magic number.
+    pub magic: u32,
+    /// The size in bytes that no file exceeds.
+    pub max_bytes: u64,
+    /// How many links a file can have; 0 if there is no limit.
+    pub max_links: u32,
+    /// The first time that can be stored, in seconds since 1970.
+    pub min_time: i64,
+    /// The last one.
+    pub max_time: i64,
+}
+
 /// A superblock that is being filled.
 ///
 /// # Invariants
@@ -117,31 +132,16 @@ impl<T: FileSystem> NewSuperBlock<'_, T> {
         unsafe { (*self.as_raw()).s_flags & bindings::RUST_MPAGE_SB_SILENT != 0 }
     }
 
-    /// Sets the filesystem's magic number.
-    pub fn set_magic(&mut self, magic: u32) {
-        // SAFETY: The superblock is valid and ours alone.
-        unsafe { (*self.as_raw()).s_magic = magic as usize }
-    }
-
-    /// Sets the size in bytes that no file exceeds.
-    pub fn set_max_bytes(&mut self, bytes: u64) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        // SAFETY: The superblock is valid and ours alone.
-        unsafe { (*self.as_raw()).s_maxbytes = bytes }
-    }
-
-    /// Sets how many links a file can have.
-    pub fn set_max_links(&mut self, links: u32) {
-        // SAFETY: The superblock is valid and ours alone.
-        unsafe { (*self.as_raw()).s_max_links = links }
-    }
-
-    /// Sets the times that can be stored, in seconds since 1970.
-    pub fn set_time_range(&mut self, min: i64, max: i64) {
-        // SAFETY: The superblock is valid and ours alone.
+    /// Sets what the VFS has to know.
+    pub fn set_attributes(&mut self, attributes: &SuperAttributes) {
+        let sb = self.as_raw();
+        // SAFETY: The superblock is valid and ours alone, so its fields may be set.
         unsafe {
-            (*self.as_raw()).s_time_min = min;
-            (*self.as_raw()).s_time_max = max;
+            (*sb).s_magic = attributes.magic as usize;
+            (*sb).s_maxbytes = i64::try_from(attributes.max_bytes).unwrap_or(i64::MAX);
+            (*sb).s_max_links = attributes.max_links;
+            (*sb).s_time_min = attributes.min_time;
+            (*sb).s_time_max = attributes.max_time;
         }
     }
 
@@ -247,7 +247,9 @@ unsafe fn mount_root<T: MountableFileSystem>(sb: *mut bindings::super_block) -> 
 unsafe fn drop_data<T: FileSystem>(sb: *mut bindings::super_block) {
     // SAFETY: By the safety requirements; not used below.
     T::unwritten(unsafe { SuperBlock::from_raw(sb) }).give_up_all();
-    // SAFETY: `s_fs_info` was set from a box in `fill` and is reset here, so this happens once.
+    // SAFETY:
+    // - `sb` is valid, and nobody else uses it any more, by the safety requirements;
+    // - `s_fs_info` was set from a box in `fill` and is reset here, so this happens once.
     unsafe {
         let data = (*sb).s_fs_info;
         (*sb).s_fs_info = ptr::null_mut();
@@ -328,8 +330,9 @@ impl<T: MountableFileSystem> SuperVTable<T> {
         seq: *mut bindings::seq_file,
         root: *mut bindings::dentry,
     ) -> c_int {
-        // SAFETY: The dentry belongs to a mounted superblock of this filesystem, and `seq` is
-        // valid and locked by the caller.
+        // SAFETY:
+        // - the dentry belongs to a mounted superblock of this filesystem;
+        // - `seq` is valid and locked by the caller.
         let (sb, seq) = unsafe {
             (
                 SuperBlock::<T>::from_raw((*root).d_sb),
