@@ -11,7 +11,10 @@
 //! It ends as uptodate only if somebody has filled all of it: zeroes, bios, or a mapper, of which
 //! there is a proof. Nobody sees what was in the memory before.
 
-use super::FolioBlocks;
+use super::{
+    FolioBlocks,
+    FolioRef, //
+};
 use crate::{
     abstractions::fs::{
         Inode,
@@ -41,7 +44,7 @@ use kernel::{
     types::Opaque,
 };
 
-/// A range of bytes within a folio. Who does I/O with it looks whether it is one, with
+/// A range of bytes within a folio. What does I/O with it looks whether it is one, with
 /// [`Folio::has_sectors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
@@ -311,10 +314,7 @@ impl<I> LockedFolio<'_, I> {
 
     /// Keeps an eye on the folio while its lock is somebody else's.
     pub fn watch(&self) -> WatchedFolio {
-        // SAFETY: The folio is valid by the type invariants.
-        unsafe { bindings::rust_mpage_helper_folio_get(self.as_raw()) };
-        // INVARIANT: The reference taken above is the value's.
-        WatchedFolio(self.0)
+        WatchedFolio(FolioRef::of(self))
     }
 }
 
@@ -337,12 +337,8 @@ impl<I> Drop for LockedFolio<'_, I> {
 }
 
 /// A folio whose read somebody else may end.
-///
-/// # Invariants
-///
-/// Owns a reference to a valid folio, which need not be in a mapping any more.
 #[must_use = "the reference is given back"]
-pub struct WatchedFolio(NonNull<bindings::folio>);
+pub struct WatchedFolio(FolioRef);
 
 impl WatchedFolio {
     /// Waits until the read has ended. The folio, locked, if that has failed and it is in `mapping`
@@ -359,8 +355,8 @@ impl WatchedFolio {
         self,
         mapping: *mut bindings::address_space,
     ) -> Result<Option<LockedFolio<'f, I>>> {
-        let folio = self.0.as_ptr();
-        // SAFETY: The folio is valid by the type invariants.
+        let folio = self.0.as_raw();
+        // SAFETY: The folio is valid while there is the reference.
         to_result(unsafe { bindings::rust_mpage_helper_folio_lock_killable(folio) })?;
         // SAFETY: The lock was taken above. While it is held the folio's mapping stays.
         let is_in = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping } == mapping;
@@ -371,22 +367,15 @@ impl WatchedFolio {
             let folio = unsafe { LockedFolio::from_raw(folio) };
             return Ok((!folio.is_uptodate()).then_some(folio));
         }
-        // SAFETY: As above.
+        // SAFETY: The lock was taken above.
         unsafe { bindings::folio_unlock(folio) };
         Ok(None)
     }
 
     /// Whether the read has ended, and failed.
     pub fn has_failed(&self) -> bool {
-        // SAFETY: The folio is valid by the type invariants.
-        unsafe { bindings::rust_mpage_helper_folio_read_failed(self.0.as_ptr()) }
-    }
-}
-
-impl Drop for WatchedFolio {
-    fn drop(&mut self) {
-        // SAFETY: The reference is ours to give back.
-        unsafe { bindings::rust_mpage_helper_folio_put(self.0.as_ptr()) };
+        // SAFETY: The folio is valid while there is the reference.
+        unsafe { bindings::rust_mpage_helper_folio_read_failed(self.0.as_raw()) }
     }
 }
 

@@ -10,6 +10,7 @@ mod fault;
 mod file_blocks;
 mod folio;
 mod folio_operations;
+mod folio_ref;
 mod folio_state;
 mod get_block;
 mod grabbed_blocks;
@@ -53,6 +54,7 @@ pub(super) use self::folio_operations::{
     is_partially_uptodate,
     release_folio, //
 };
+pub(super) use self::folio_ref::FolioRef;
 pub use self::folio_state::FolioBlocks;
 pub(crate) use self::get_block::Sealed;
 pub use self::get_block::{

@@ -5,7 +5,10 @@
 //! C headers: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h),
 //! [`include/linux/list.h`](srctree/include/linux/list.h)
 
-use super::LockedFolio;
+use super::{
+    FolioRef,
+    LockedFolio, //
+};
 use crate::{
     abstractions::fs::{
         Inode,
@@ -15,7 +18,10 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 /// A list of pages to read, as the `readpages` operation of Linux 2.5 to 5.17 got it: linked by
@@ -73,10 +79,12 @@ impl<'a> PageList<'a> {
         self.left.max(self.current)
     }
 
-    /// Takes the page with the lowest index off the list; its reference is the caller's.
-    fn take(&mut self) -> *mut bindings::folio {
+    /// Takes the page with the lowest index off the list.
+    fn take(&mut self) -> Option<FolioRef> {
         // SAFETY: The list is valid and ours by the type invariants.
-        unsafe { bindings::rust_mpage_helper_last_page(self.pages) }
+        let folio = unsafe { bindings::rust_mpage_helper_last_page(self.pages) };
+        // SAFETY: The list's reference is passed on.
+        NonNull::new(folio).map(|folio| unsafe { FolioRef::from_raw(folio) })
     }
 }
 
@@ -88,12 +96,13 @@ impl<'a> Iterator for PageList<'a> {
         self.left = self.left.saturating_sub(self.current);
         self.current = 0;
         loop {
-            let folio = self.take();
-            if folio.is_null() {
-                return None;
-            }
-            // SAFETY: The folio is valid, in no mapping, and its index is set; filemap_add_folio()
-            // locks it and takes a reference of its own if it succeeds.
+            let taken = self.take()?;
+            let folio = taken.as_raw();
+            // SAFETY:
+            // - the folio is valid, and its index is set by the type invariants;
+            // - the mapping is valid by the type invariants;
+            // - the folio is in no mapping; filemap_add_folio() locks it and takes a reference of
+            //   its own if it succeeds.
             let added = unsafe {
                 let index = ptr::addr_of!(
                     (*folio)
@@ -111,12 +120,8 @@ impl<'a> Iterator for PageList<'a> {
                 // the cache's reference keep it there.
                 let locked = unsafe { LockedFolio::from_raw(folio) };
                 self.current = locked.pages();
-                // SAFETY: The list's reference was passed on by `take`.
-                unsafe { bindings::rust_mpage_helper_folio_put(folio) };
                 return Some(locked);
             }
-            // SAFETY: As above; the folio goes away with it.
-            unsafe { bindings::rust_mpage_helper_folio_put(folio) };
             self.left = self.left.saturating_sub(1);
         }
     }
@@ -124,13 +129,6 @@ impl<'a> Iterator for PageList<'a> {
 
 impl Drop for PageList<'_> {
     fn drop(&mut self) {
-        loop {
-            let folio = self.take();
-            if folio.is_null() {
-                break;
-            }
-            // SAFETY: The list's reference was passed on by `take`.
-            unsafe { bindings::rust_mpage_helper_folio_put(folio) };
-        }
+        while self.take().is_some() {}
     }
 }

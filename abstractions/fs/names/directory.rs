@@ -13,20 +13,23 @@
 //! do not use large folios.
 
 use crate::{
-    abstractions::fs::{
-        inode::Content,
-        operations::{
-            AddressSpaceVTable,
-            InodeVTable, //
+    abstractions::{
+        fs::{
+            inode::Content,
+            operations::{
+                AddressSpaceVTable,
+                InodeVTable, //
+            },
+            AddressSpaceOperations,
+            FileSystem,
+            FsInode,
+            InodeOperations,
+            InodeRef,
+            InodeType,
+            Operations,
+            XattrTable, //
         },
-        AddressSpaceOperations,
-        FileSystem,
-        FsInode,
-        InodeOperations,
-        InodeRef,
-        InodeType,
-        Operations,
-        XattrTable, //
+        mm::FolioRef, //
     },
     bindings, //
 };
@@ -111,19 +114,14 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
     /// Fails as the filesystem's `read_folio` does, and with `EIO` on a read error.
     pub fn page(&self, index: u64) -> Result<DirectoryPage<'a>> {
         let start = index.checked_mul(PAGE_SIZE as u64).ok_or(EFBIG)?;
-        let index = usize::try_from(index).map_err(|_| EFBIG)?;
-        // SAFETY: The inode and its mapping are valid; no filler means `read_folio`.
-        let folio = from_err_ptr(unsafe {
-            bindings::read_cache_folio(self.mapping(), index, None, ptr::null_mut())
-        })?;
+        let folio = read_page(self, index)?;
         // SAFETY: The folio is valid, and by `Operations::apply` not in high memory.
-        let address = unsafe { bindings::rust_mpage_helper_folio_address(folio) };
-        // INVARIANT: The folio is uptodate, or it would be an error; the reference is ours. Nobody
-        // changes the bytes while the directory is locked, and its size neither. (Write-back zeroes
-        // the bytes of the page that are not in the directory.)
+        let address = unsafe { bindings::rust_mpage_helper_folio_address(folio.as_raw()) };
+        // INVARIANT: The folio is uptodate. Nobody changes the bytes while the directory is locked,
+        // and its size neither. (Write-back zeroes the bytes of the page that are not in the
+        // directory.)
         Ok(DirectoryPage {
-            // SAFETY: Not an error, so a valid pointer.
-            folio: unsafe { NonNull::new_unchecked(folio) },
+            _folio: folio,
             address: address.cast(),
             len: self.size().saturating_sub(start).min(PAGE_SIZE as u64) as usize,
             _directory: PhantomData,
@@ -131,15 +129,26 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
     }
 }
 
+/// Page number `index` of a directory, uptodate. C: `read_mapping_folio()`.
+pub(super) fn read_page<T: FileSystem>(dir: &FsInode<T>, index: u64) -> Result<FolioRef> {
+    let index = usize::try_from(index).map_err(|_| EFBIG)?;
+    // SAFETY: The inode and its mapping are valid; no filler means `read_folio`.
+    let folio = from_err_ptr(unsafe {
+        bindings::read_cache_folio(dir.mapping(), index, None, ptr::null_mut())
+    })?;
+    let folio = NonNull::new(folio).ok_or(EIO)?;
+    // SAFETY: The folio comes with a reference for the caller.
+    Ok(unsafe { FolioRef::from_raw(folio) })
+}
+
 /// The bytes of a directory in one of its pages.
 ///
 /// # Invariants
 ///
-/// `folio` is an uptodate folio of the page cache on which `self` owns a reference; `address` is
-/// where it is; `len` is at most a page, and the first
-/// `len` bytes do not change for `'a`.
+/// `_folio` is an uptodate folio of the page cache; `address` is where it is; `len` is at most a
+/// page, and the first `len` bytes do not change for `'a`.
 pub struct DirectoryPage<'a> {
-    folio: NonNull<bindings::folio>,
+    _folio: FolioRef,
     address: *const u8,
     len: usize,
     _directory: PhantomData<&'a ()>,
@@ -151,13 +160,6 @@ impl Deref for DirectoryPage<'_> {
     fn deref(&self) -> &[u8] {
         // SAFETY: The folio is there, and these bytes do not change by the type invariants.
         unsafe { slice::from_raw_parts(self.address, self.len) }
-    }
-}
-
-impl Drop for DirectoryPage<'_> {
-    fn drop(&mut self) {
-        // SAFETY: The reference is ours by the type invariants, and the folio not used any more.
-        unsafe { bindings::rust_mpage_helper_folio_put(self.folio.as_ptr()) };
     }
 }
 

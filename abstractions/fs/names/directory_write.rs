@@ -14,7 +14,10 @@
 //!
 //! Left out: cutting directories, which happens when they are deleted.
 
-use super::directory::LockedDirectory;
+use super::directory::{
+    read_page,
+    LockedDirectory, //
+};
 use crate::{
     abstractions::{
         fs::{
@@ -35,12 +38,9 @@ use core::{
     ptr, slice,
 };
 use kernel::{
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
+    error::to_result,
     page::PAGE_SIZE,
-    prelude::*,
+    prelude::*, //
 };
 
 /// A directory that nobody else reads or changes.
@@ -106,11 +106,11 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
         // What is not given new bytes is to be there: a folio that is uptodate and referenced stays
         // so, while one that write_begin() would have to make anew it would not read as a whole.
         let known = match start < size {
-            true => Some(self.uptodate_folio(start / page_size)?),
+            true => Some(read_page(&self.0, start / page_size)?),
             false => None,
         };
         let folio = self.write_begin(start, len)?;
-        if known.is_some_and(|known| known.0 != folio.raw) {
+        if known.is_some_and(|known| known.as_raw() != folio.raw) {
             // Somebody has thrown the folio out because its memory is bad.
             folio.write_end(0);
             return Err(EIO);
@@ -139,16 +139,6 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
             written if written == len => Ok(()),
             _ => Err(EIO),
         }
-    }
-
-    /// The folio with page number `index`, which is in the directory.
-    fn uptodate_folio(&self, index: u64) -> Result<FolioReference> {
-        let index = usize::try_from(index).map_err(|_| EFBIG)?;
-        // SAFETY: The inode and its mapping are valid; no filler means `read_folio`.
-        let folio =
-            unsafe { bindings::read_cache_folio(self.mapping(), index, None, ptr::null_mut()) };
-        // INVARIANT: The reference is passed on.
-        Ok(FolioReference(from_err_ptr(folio)?))
     }
 
     fn write_begin(&self, position: u64, len: usize) -> Result<FolioToWrite> {
@@ -182,26 +172,13 @@ impl<'a, T: FileSystem> ExclusiveDirectory<'a, T> {
     }
 }
 
-/// A reference to a folio.
-///
-/// # Invariants
-///
-/// The folio is valid, and `self` owns a reference on it.
-struct FolioReference(*mut bindings::folio);
-
-impl Drop for FolioReference {
-    fn drop(&mut self) {
-        // SAFETY: The reference is ours to give back.
-        unsafe { bindings::rust_mpage_helper_folio_put(self.0) };
-    }
-}
-
 /// What a mapping's `write_begin` has prepared.
 ///
 /// # Invariants
 ///
 /// The mapping's `write_begin` has succeeded for `len` bytes at `position`, with this folio, which
 /// is locked and referenced, and this data; `write_end` has not been called since.
+#[must_use = "the folio stays locked"]
 struct FolioToWrite {
     raw: *mut bindings::folio,
     data: *mut c_void,
@@ -213,8 +190,10 @@ struct FolioToWrite {
 impl FolioToWrite {
     /// Ends the write, of which `copied` bytes have been written; says how many count.
     fn write_end(self, copied: usize) -> usize {
-        // SAFETY: By the type invariants; who has `write_begin` has `write_end`. The value is used
-        // up, which ends it once.
+        // SAFETY:
+        // - the mapping is valid, and has a table of ours, by the type invariants;
+        // - `write_begin` has succeeded for these by the type invariants, and the value is used up,
+        //   which ends it once.
         let written = unsafe {
             let Some(end) = (*(*self.mapping).a_ops).write_end else {
                 return 0;
