@@ -321,10 +321,8 @@ impl Buffer {
         let raw = this.as_raw();
         let locked = this.lock();
         // SAFETY: The buffer is valid, referenced and locked.
-        unsafe {
-            bindings::rust_mpage_helper_clear_buffer_dirty(raw);
-            bindings::rust_mpage_helper_clear_buffer_write_error(raw);
-        }
+        unsafe { bindings::rust_mpage_helper_clear_buffer_dirty(raw) };
+        locked.take_write_error();
         drop(locked);
         // SAFETY: The reference is ours by the type invariants and given up here.
         unsafe { bindings::__bforget(raw) }
@@ -389,16 +387,19 @@ impl Deref for LockedBuffer<'_> {
 impl LockedBuffer<'_> {
     /// As [`Buffer::rescue`]; no write is on its way that could fail yet.
     pub(super) fn rescue_locked(&self) -> bool {
-        let raw = self.0.as_raw();
-        // SAFETY: The buffer is valid. Its contents have been valid, and a failed write has not
-        // changed them. A buffer that a write has failed for is mapped.
-        unsafe {
-            let failed = bindings::rust_mpage_helper_clear_buffer_write_error(raw);
-            if failed {
-                bindings::mark_buffer_dirty(raw);
-            }
-            failed
+        let failed = self.take_write_error();
+        if failed {
+            // SAFETY: The buffer is valid, and mapped, as one is that a write has failed for. Its
+            // contents have been valid, and the write has not changed them.
+            unsafe { bindings::mark_buffer_dirty(self.0.as_raw()) };
         }
+        failed
+    }
+
+    /// Forgets that a write of the block has failed. Whether one had.
+    pub(super) fn take_write_error(&self) -> bool {
+        // SAFETY: The buffer is valid; the flag is changed atomically.
+        unsafe { bindings::rust_mpage_helper_clear_buffer_write_error(self.0.as_raw()) }
     }
 }
 

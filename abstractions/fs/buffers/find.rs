@@ -57,8 +57,7 @@ impl Buffer {
         // nobody gets the value before it is uptodate. Buffers of block devices are never in high
         // memory.
         let buffer = NonNull::new(head).map(|head| Self { head }).ok_or(EIO)?;
-        // SAFETY: The buffer is valid and referenced.
-        if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
+        if buffer.is_uptodate() {
             return Ok(Found::AsIs(buffer));
         }
         missing();
@@ -73,8 +72,7 @@ impl Buffer {
         // INVARIANT: A buffer that is found is mapped and referenced for the caller, and nobody
         // gets the value before it is uptodate.
         let buffer = NonNull::new(head).map(|head| Self { head })?;
-        // SAFETY: The buffer is valid and referenced.
-        if unsafe { bindings::rust_mpage_helper_buffer_uptodate(head) } {
+        if buffer.is_uptodate() {
             return Some(Found::AsIs(buffer));
         }
         buffer.make_valid(Missing::Leave).ok()
@@ -91,9 +89,7 @@ impl Buffer {
             drop(locked);
             return Ok(Found::Rescued(self));
         }
-        // SAFETY: The buffer is valid and referenced.
-        let is_valid = unsafe { bindings::rust_mpage_helper_buffer_uptodate(raw) };
-        if is_valid || locked.is_dirty() {
+        if locked.is_uptodate() || locked.is_dirty() {
             locked.make_uptodate();
             drop(locked);
             return Ok(Found::AsIs(self));
@@ -109,6 +105,13 @@ impl Buffer {
         Ok(Found::AsIs(self))
     }
 
+    /// Whether the contents are valid: not of one whose write has failed, or that was not read yet.
+    #[inline]
+    fn is_uptodate(&self) -> bool {
+        // SAFETY: The buffer is valid and referenced.
+        unsafe { bindings::rust_mpage_helper_buffer_uptodate(self.as_raw()) }
+    }
+
     /// Gets block number `block` without reading it, and fills it with zeroes. It is not dirty yet.
     /// C: `sb_getblk()`, and what `ext2_alloc_branch()` does with it.
     ///
@@ -116,18 +119,15 @@ impl Buffer {
     pub(super) fn zeroed(sb: &AnySuperBlock, block: u64) -> Result<Self> {
         // SAFETY: The superblock is valid and has an open device.
         let head = unsafe { bindings::rust_mpage_helper_sb_getblk(sb.as_raw(), block) };
-        let head = NonNull::new(head).ok_or(ENOMEM)?;
-        // SAFETY: The buffer is valid and referenced; while it is locked its contents are ours.
-        unsafe {
-            bindings::rust_mpage_helper_lock_buffer(head.as_ptr());
-            let bytes = (*head.as_ptr()).b_data;
-            bytes.write_bytes(0, (*head.as_ptr()).b_size);
-            // Of the block's former life.
-            bindings::rust_mpage_helper_clear_buffer_write_error(head.as_ptr());
-            bindings::rust_mpage_helper_set_buffer_uptodate(head.as_ptr());
-            bindings::unlock_buffer(head.as_ptr());
-        }
-        // INVARIANT: Uptodate just above; the reference is the caller's.
-        Ok(Self { head })
+        // INVARIANT: A buffer that is found is mapped and referenced for the caller, and nobody
+        // gets the value before it is uptodate.
+        let buffer = NonNull::new(head).map(|head| Self { head }).ok_or(ENOMEM)?;
+        let locked = buffer.lock();
+        locked.clear();
+        // Of the block's former life.
+        locked.take_write_error();
+        locked.make_uptodate();
+        drop(locked);
+        Ok(buffer)
     }
 }

@@ -221,6 +221,11 @@ impl Buffer {
         unsafe { slice::from_raw_parts(self.data().cast_const().cast(), len) }
     }
 
+    /// Fills the block with zeroes.
+    pub(super) fn clear(&self) {
+        self.pairs().iter().for_each(|pair| pair.store(0, Relaxed));
+    }
+
     /// How many of the block's little-endian 32-bit words from number `index` on are zero, of
     /// `max`; [`None`] if the block has not so many.
     #[inline]
