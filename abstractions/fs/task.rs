@@ -8,6 +8,7 @@
 //! [`include/linux/capability.h`](srctree/include/linux/capability.h)
 
 use crate::bindings;
+use kernel::prelude::*;
 
 /// The time in seconds since 1970. C: `ktime_get_real_seconds()`.
 pub fn now() -> i64 {
@@ -29,14 +30,17 @@ pub fn random_below(bound: u32) -> u32 {
 
 /// Whether the current task may use what is reserved. C: `capable(CAP_SYS_RESOURCE)`.
 pub fn capable_sys_resource() -> bool {
-    // SAFETY: Reads the current task's own credentials.
-    unsafe { bindings::rust_mpage_helper_capable(bindings::RUST_MPAGE_CAP_SYS_RESOURCE) }
+    capable(bindings::RUST_MPAGE_CAP_SYS_RESOURCE)
 }
 
 /// Whether the current task may administer the system. C: `capable(CAP_SYS_ADMIN)`.
 pub fn capable_sys_admin() -> bool {
+    capable(bindings::RUST_MPAGE_CAP_SYS_ADMIN)
+}
+
+fn capable(capability: c_int) -> bool {
     // SAFETY: Reads the current task's own credentials.
-    unsafe { bindings::rust_mpage_helper_capable(bindings::RUST_MPAGE_CAP_SYS_ADMIN) }
+    unsafe { bindings::rust_mpage_helper_capable(capability) }
 }
 
 /// The number of the current task. C: `current->pid`.

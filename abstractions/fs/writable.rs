@@ -178,8 +178,7 @@ impl<I: WritableInode> WritableVTable<I> {
                 I::end_whole_sync(inode, begun.mark);
             }
             I::sync_names(inode)?;
-            // SAFETY: The filesystem of an open file is on a device.
-            to_result(unsafe { bindings::blkdev_issue_flush((*(*(*file).f_inode).i_sb).s_bdev) })?;
+            inode.device().flush()?;
             Ok(0)
         })
     }

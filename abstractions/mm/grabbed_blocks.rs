@@ -7,20 +7,16 @@
 //! Locks: a [`GrabbedFolio`] is locked.
 
 use super::{
-    ByteRange,
     FolioBlocks,
     GrabbedFolio, //
 };
-use crate::{
-    abstractions::{
-        block::{
-            read_now,
-            BlockDevice,
-            Sector, //
-        },
-        fs::InodeType,
+use crate::abstractions::{
+    block::{
+        read_now,
+        BlockDevice,
+        Sector, //
     },
-    bindings,
+    fs::InodeType, //
 };
 use core::ops::Range;
 use kernel::error::{
@@ -54,17 +50,6 @@ impl<I: InodeType> GrabbedFolio<'_, I> {
             self.zero_bytes(blocks.bytes(range.clone()));
             blocks.mark_valid(range.clone());
             blocks.mark_dirty(range);
-        }
-    }
-
-    /// Zeroes bytes of the folio.
-    pub(super) fn zero_bytes(&self, range: ByteRange) {
-        let end = range.end().min(self.size());
-        if range.start < end {
-            // SAFETY: The folio is locked, and the range in it.
-            unsafe {
-                bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), range.start, end)
-            };
         }
     }
 

@@ -8,6 +8,7 @@
 //! Locks: a [`GrabbedFolio`] is locked. The blocks are asked for with the lock held.
 
 use super::{
+    ByteRange,
     Folio,
     GetBlockFn, //
 };
@@ -145,9 +146,20 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
             usize::try_from(offset).map_or(size, |offset| offset.min(size))
         };
         let (start, end) = (offset(range.start), offset(range.end));
-        if start < end {
+        self.zero_bytes(ByteRange {
+            start,
+            len: end.saturating_sub(start),
+        });
+    }
+
+    /// Zeroes bytes of the folio.
+    pub(super) fn zero_bytes(&self, range: ByteRange) {
+        let end = range.end().min(self.size());
+        if range.start < end {
             // SAFETY: The folio is locked, and the range in it.
-            unsafe { bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), start, end) };
+            unsafe {
+                bindings::rust_mpage_helper_folio_zero_segment(self.as_raw(), range.start, end)
+            };
         }
     }
 
@@ -165,7 +177,8 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
         let inode: &Inode = self.inode().as_ref();
         let block_end = (from | !(u64::MAX << inode.block_bits())).saturating_add(1);
         let bh = self.buffer(inode, from);
-        // SAFETY: The folio is locked, so its buffers stay.
+        // SAFETY:
+        // - the folio is locked, so its buffers stay;
         // - `get_block` may be called for the folio's inode, and for a buffer that nobody else
         //   maps;
         // - a buffer of an uptodate folio is uptodate;
@@ -196,8 +209,10 @@ impl<'i, I: InodeType> GrabbedFolio<'i, I> {
     /// The buffer of the block that file position `pos` is in; makes buffers if there are none.
     fn buffer(&self, inode: &Inode, pos: u64) -> *mut bindings::buffer_head {
         let bits = inode.block_bits();
-        // SAFETY: The folio is locked, so its buffers are a ring that stays as it is, and who has
-        // the lock may make them if there are none; that does not fail.
+        // SAFETY:
+        // - the folio is valid and locked, and who has the lock may make buffers if there are none;
+        //   that does not fail;
+        // - they are a ring that stays as it is while the folio is locked.
         unsafe {
             let mut bh = bindings::rust_mpage_helper_folio_buffers(self.as_raw());
             if bh.is_null() {

@@ -140,6 +140,13 @@ impl<T: FileSystem> FsInode<T> {
         to_result(unsafe { bindings::sync_inode_metadata(self.as_raw(), wait.into_raw()) })
     }
 
+    /// Writes the inode, with what is dirty of its pages and its metadata, and waits for that. An
+    /// error is kept in the mapping of the device, for those who sync that. C: `write_inode_now()`.
+    pub(in crate::abstractions::fs) fn write_now(&self) {
+        // SAFETY: The inode is valid, and in use.
+        let _ = unsafe { bindings::write_inode_now(self.as_raw(), 1) };
+    }
+
     /// Writes the dirty pages and waits for them. C: `filemap_write_and_wait()`.
     pub fn write_and_wait(&self) -> Result {
         // SAFETY: The inode is valid, and so is its mapping.

@@ -59,9 +59,11 @@ use kernel::{
 /// A filesystem whose files can hold what the kernel counts. C: parts of `struct super_operations`.
 ///
 /// A quota file is a regular file of the filesystem that is not counted itself. The kernel reads
-/// and writes it past its pages, and nobody else does meanwhile; nobody cuts it.
+/// and writes it past its pages. A filesystem that lets others write to it meanwhile, or cuts it,
+/// loses what is counted: the kernel checks what it reads.
 pub trait QuotaFileSystem: WritableFileSystem {
-    /// What has its quota files read and written by one at a time: always the same.
+    /// What has its quota files read and written by one at a time, if it is always the same; what
+    /// is counted may be lost otherwise.
     fn quota_lock(sb: &SuperBlock<Self>) -> &QuotaLock;
 
     /// Reads from byte `at` on. How many bytes: less at the end of the file. C: `quota_read`.
@@ -71,8 +73,8 @@ pub trait QuotaFileSystem: WritableFileSystem {
     /// size of the file alone. How many bytes: less if some could not be written. C: `quota_write`.
     fn write_quota(file: &FsInode<Self>, at: u64, bytes: &[u8]) -> Result<usize>;
 
-    /// The kernel is about to read a file as a quota file: what is in its pages has to be on the
-    /// device, and what it has from there to be read anew. `s_umount` is held, and the file's
+    /// The kernel is about to read a file as a quota file: brings what is in its pages to the
+    /// device, and has what it has from there read anew. `s_umount` is held, and the file's
     /// `i_rwsem` exclusively, so that its blocks stay its own.
     fn prepare_quota_file(file: &FsInode<Self>) -> Result;
 
@@ -198,11 +200,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         if let Some(file) = file.filter(|_| active) {
             Self::TABLE.mark(&file, then);
             if sb.is_read_only() {
-                // It may not be written any more when the filesystem is unmounted. An error is kept
-                // in the mapping of the device, for those who sync that.
-                //
-                // SAFETY: The inode is valid and referenced.
-                let _ = unsafe { bindings::write_inode_now(file.as_raw(), 1) };
+                // It may not be written any more when the filesystem is unmounted.
+                file.write_now();
             }
         }
         Ok(())

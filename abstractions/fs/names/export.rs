@@ -9,6 +9,7 @@
 use super::LockedDirectory;
 use crate::{
     abstractions::fs::{
+        inode::SharedLock,
         ExportTable,
         FileSystem,
         FsInode,
@@ -160,17 +161,16 @@ impl<E: ExportOperations> ExportVTable<E> {
     unsafe extern "C" fn get_parent_callback(
         child: *mut bindings::dentry,
     ) -> *mut bindings::dentry {
-        // SAFETY: The dentry is positive and referenced, so its inode is valid.
-        let raw = unsafe { (*child).d_inode };
-        // SAFETY: The inode is valid; the lock is released below. reconnect_one() in
-        // fs/exportfs/expfs.c does not take it.
-        unsafe { bindings::rust_mpage_helper_inode_lock_shared(raw) };
-        // SAFETY: The inode is a directory of the filesystem, locked just above.
-        let dir = unsafe { LockedDirectory::<E::FileSystem>::new(FsInode::from_raw(raw)) };
-        let sb = dir.super_block().as_raw();
+        // SAFETY: The dentry is positive and of the filesystem, and the caller's until this
+        // returns.
+        let inode = unsafe { FsInode::<E::FileSystem>::of_dentry(child) };
+        // reconnect_one() in fs/exportfs/expfs.c does not take it.
+        let lock = SharedLock::new(inode.as_ref());
+        // SAFETY: The inode is a directory, locked just above for as long as `dir` is used.
+        let dir = unsafe { LockedDirectory::new(inode) };
+        let sb = inode.super_block().as_raw();
         let result = E::parent(dir).and_then(|inode| inode.into_raw_on(sb));
-        // SAFETY: Locked above.
-        unsafe { bindings::rust_mpage_helper_inode_unlock_shared(raw) };
+        drop(lock);
         match result {
             // SAFETY: The reference is passed on, also if this fails.
             Ok(inode) => unsafe { bindings::d_obtain_alias(inode) },

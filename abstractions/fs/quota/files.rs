@@ -110,10 +110,7 @@ impl<T: FileSystem> QuotaTable<T> {
             //
             // SAFETY: The inode is valid, and locked meanwhile.
             file.with_lock(|file| unsafe { bindings::truncate_pagecache(file.as_raw(), 0) });
-            // An error is kept in the mapping of the device, for those who sync that.
-            //
-            // SAFETY: The inode is valid and referenced.
-            let _ = unsafe { bindings::write_inode_now(file.as_raw(), 1) };
+            file.write_now();
         }
         Ok(())
     }
