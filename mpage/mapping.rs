@@ -131,10 +131,14 @@ impl<D> Mapping<D> {
     }
 }
 
-/// The one thing a filesystem must say: where is this block?
+/// The one thing a filesystem says: where is this block?
 ///
 /// Usually implemented by a unit struct. Everything is monomorphised: a call per run of blocks,
 /// direct, where C has an indirect call per block.
+///
+/// The locks that are named here are those that the library has when it asks. A filesystem that
+/// asks itself without them, or answers what is not so, spoils what is in its own files, and
+/// nothing else: an answer that makes no sense is an error.
 ///
 /// # Examples
 ///

@@ -6,7 +6,6 @@
 //! but the completion that unlocks the last folio is still running in this module when the waiter
 //! wakes. Module exit therefore drains: it waits until no bio is in flight, and then until no task
 //! can be executing the last instructions of a completion.
-
 //!
 //! Each processor counts by itself. A bio may end on another processor than it began on, so only
 //! the sum means something, and only while no bio begins: the beginnings are all in it then, and an
@@ -38,10 +37,9 @@ fn at_most() -> isize {
     unsafe { bindings::rust_mpage_helper_bios_in_flight() }
 }
 
-/// Waits until no completion of this module is running or can still run.
-///
-/// No new bio may be submitted any more: called from module exit, when nothing holds the module.
-/// May sleep.
+/// Waits until no completion of this module is running, or can still run, of a bio that was
+/// submitted before. Of module exit, where none is submitted any more: what is submitted meanwhile
+/// is waited for or not. May sleep.
 pub(crate) fn wait_for_all() {
     while at_most() != 0 {
         fsleep(Delta::from_millis(1));

@@ -155,7 +155,7 @@ impl<'f> SplitReader<'f> {
     /// way, so there is no other way to read the folio. If there was none, or if there are no such
     /// sectors in the folio, it will not be uptodate.
     ///
-    /// Whoever keeps a bio that was not submitted may wait for that one.
+    /// Who keeps a bio meanwhile that he has not submitted may be waiting for that one, for ever.
     pub fn read_piece(
         &mut self,
         device: &BlockDevice,

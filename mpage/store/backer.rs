@@ -30,7 +30,8 @@ pub enum Backed<'i, P> {
 /// How a write has the blocks that it fills.
 ///
 /// Every [`BlockMapper`] is one, which allocates them at once. A filesystem that gives blocks out
-/// when they are written has a type of its own.
+/// when they are written has a type of its own. As of that, the locks named here are those that the
+/// library has, and who answers what is not so spoils his own files.
 pub trait Backer: 'static {
     /// The mapper that knows where blocks are.
     type Mapper: BlockMapper;

@@ -53,6 +53,7 @@ pub enum Cached<R> {
 ///
 /// The inode comes from the cache of `T`, is initialised, and this counts among its visits; the
 /// visitor has entered, and stays where it is for `'m`.
+#[must_use = "the visit has ended"]
 struct Visit<'m, T: FileSystem> {
     inode: NonNull<bindings::inode>,
     visitor: &'m mut MaybeUninit<bindings::rust_mpage_visitor>,
@@ -102,8 +103,8 @@ impl<T: FileSystem> Drop for Visit<'_, T> {
     }
 }
 
-/// Whether the current task looks at an inode that nobody evicts meanwhile. It must not wait for
-/// anybody who evicts one.
+/// Whether the current task looks at an inode that nobody evicts meanwhile: so who evicts one may
+/// be waiting for it.
 pub(super) fn is_visiting() -> bool {
     // SAFETY: May be called in any context of a task.
     unsafe { bindings::rust_mpage_is_visiting() }
@@ -162,8 +163,9 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 
     /// Calls `act` with inode number `number`, if that is in memory and nobody is evicting it. Who
-    /// begins to waits until `act` returns, which must not wait for that, and does not enter a
-    /// filesystem to get memory. It is `Copy`, so that no reference to an inode can go with it.
+    /// begins to waits until `act` returns. So memory is had in there without entering filesystems,
+    /// and it is `Copy`, so that no reference to an inode can go with it; what waits for who evicts
+    /// one in another way waits for ever, which lockdep says of `fs_visits`.
     ///
     /// The inode may still be without a name, but it has all its attributes.
     /// C: `find_inode_nowait()`, as `ext4_update_other_inode_time()` uses it, with a spinlock held.

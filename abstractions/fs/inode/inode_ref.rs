@@ -10,8 +10,11 @@
 //! be mounted, which is that of an operation. It cannot be kept with the filesystem's data, with an
 //! inode's, or in static memory.
 //!
+//! One that is leaked is an inode that is busy when the filesystem is unmounted: the kernel says
+//! so, and leaves it in memory with nobody who uses it.
+//!
 //! Locks: none to hold one. Giving the last one back may evict and delete the inode, with all the
-//! locks of that; so it may sleep, and none of them may be held.
+//! locks of that; so it may sleep, and waits for ever for one that is held.
 
 use super::{
     FsInode,

@@ -20,12 +20,14 @@ pub(crate) fn is_static<O>(object: *const O, module: &ThisModule) -> bool {
 
 /// Modules that go are seen to, whose filesystems are registered still: one that is kept where
 /// nothing is dropped would be left with memory that is not the module's any more.
+#[must_use = "nobody watches any more"]
 pub(crate) struct ModuleWatch(());
 
 impl ModuleWatch {
-    /// Begins to watch. There is one.
+    /// Begins to watch. Fails with `EEXIST` if somebody does already.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: Called once, by module initialisation.
+        // SAFETY: What is registered is static, and register_module_notifier() refuses what is
+        // registered already.
         to_result(unsafe { bindings::rust_mpage_watch_modules() })?;
         Ok(Self(()))
     }
@@ -33,7 +35,7 @@ impl ModuleWatch {
 
 impl Drop for ModuleWatch {
     fn drop(&mut self) {
-        // SAFETY: Begun in `new`. No module that needs this one is left.
+        // SAFETY: Begun in `new`, which is the only one that has.
         unsafe { bindings::rust_mpage_unwatch_modules() }
     }
 }

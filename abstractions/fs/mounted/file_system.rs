@@ -41,6 +41,7 @@ pub trait FileSystem: Sized + 'static {
     /// filesystem holds there.
     fn write_failed(sb: &SuperBlock<Self>, block: u64);
 
-    /// Where it keeps the metadata blocks that may not be on the device yet.
+    /// Where it keeps the metadata blocks that may not be on the device yet. One of another mount,
+    /// or not always the same, may lose what could not be written.
     fn unwritten(sb: &SuperBlock<Self>) -> &Unwritten;
 }

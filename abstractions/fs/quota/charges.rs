@@ -67,8 +67,9 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { bindings::rust_mpage_helper_is_noquota(self.as_raw()) }
     }
 
-    /// Counts `bytes` more on disk, in the inode, too. May be called without `i_rwsem`. The inode
-    /// is to be marked dirty. C: `dquot_alloc_space_nodirty()`.
+    /// Counts `bytes` more on disk, in the inode, too. May be called without `i_rwsem`. Does not
+    /// mark the inode dirty: the device has the old number of blocks until somebody does.
+    /// C: `dquot_alloc_space_nodirty()`.
     ///
     /// Fails with `EDQUOT` if somebody it is counted for would have too much.
     pub fn charge(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
@@ -89,8 +90,8 @@ impl<T: FileSystem> FsInode<T> {
         SpaceCharge::new(self, bytes, flags)
     }
 
-    /// Counts `bytes` less on disk, in the inode, too. May be called without `i_rwsem`. The inode
-    /// is to be marked dirty. C: `dquot_free_space_nodirty()`.
+    /// Counts `bytes` less on disk, in the inode, too, as [`Self::charge`] counts more.
+    /// C: `dquot_free_space_nodirty()`.
     pub fn sub_bytes(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it is
