@@ -81,7 +81,10 @@ unsafe extern "C" fn rust_mpage_writepage(
     get_block: bindings::get_block_t,
     wbc: *mut bindings::writeback_control,
 ) -> c_int {
-    // SAFETY: By the safety requirements; a page of the page cache has a folio.
+    // SAFETY:
+    // - the page is valid by the safety requirements;
+    // - a page of the page cache has a folio, which is not at address 0;
+    // - that is locked, and so stays in its mapping, by the safety requirements.
     let (raw, folio) = unsafe {
         let raw = bindings::rust_mpage_helper_page_folio(page);
         (NonNull::new_unchecked(raw), Folio::from_raw(raw))

@@ -215,7 +215,9 @@ impl<'d> UnsubmittedBio<'d> {
     /// C: `submit_bio_wait()`.
     pub(super) fn submit_and_wait(self) -> Result {
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: The bio is valid and ours, and over when the call returns.
+        // SAFETY:
+        // - the bio is valid and ours to submit, and submit_bio_wait() gives it a completion;
+        // - it is over when that returns, so its reference may be given back.
         unsafe {
             let result = to_result(bindings::submit_bio_wait(this.as_raw()));
             bindings::bio_put(this.as_raw());
@@ -277,8 +279,10 @@ impl EndedBio {
     pub(super) fn for_each_folio(&self, mut end: impl FnMut(*mut bindings::folio)) {
         let mut iter = MaybeUninit::<bindings::folio_iter>::uninit();
         let iter = iter.as_mut_ptr();
-        // SAFETY: The helpers initialise and advance the iterator over the bio's own vector. The
-        // step to the next folio is made while the last one is still there.
+        // SAFETY:
+        // - the iterator is ours, and initialised by the first call;
+        // - the bio is valid by the type invariants, and has its own vector still;
+        // - the step to the next folio is made while the last one is still there.
         unsafe {
             bindings::rust_mpage_helper_bio_first_folio(iter, self.0.as_ptr(), 0);
             while !(*iter).folio.is_null() {

@@ -133,8 +133,10 @@ impl BlockDevice {
     /// Starts the write of a block of `1 << block_bits` bytes if the device's cache has it, dirty.
     /// C: `write_boundary_block()`, which is not exported.
     pub(crate) fn push_cached(&self, block: u64, block_bits: u32) {
-        // SAFETY: The device is valid by the type invariants. The buffer comes with a reference,
-        // which is given back.
+        // SAFETY:
+        // - the device is valid by the type invariants;
+        // - a buffer that is found is valid, for it comes with a reference;
+        // - that reference is given back, and the buffer not used any more.
         unsafe {
             let bh = bindings::__find_get_block_nonatomic(self.as_raw(), block, 1 << block_bits);
             if !bh.is_null() {

@@ -12,6 +12,7 @@ use core::mem::MaybeUninit;
 /// # Invariants
 ///
 /// `plug` points to a plug of this task that does not move and that was started.
+#[must_use = "the plug has ended"]
 struct Started(*mut bindings::blk_plug);
 
 impl Drop for Started {

@@ -162,8 +162,10 @@ impl<'d> ReadBio<'d> {
         // SAFETY: The bio is valid.
         let count = unsafe { (*bio).bi_vcnt };
         for index in 0..usize::from(count) {
-            // SAFETY: An unsubmitted bio has `bi_vcnt` initialised entries. Each names `len` bytes
-            // of locked folios; the helper takes ranges over several pages.
+            // SAFETY:
+            // - an unsubmitted bio has `bi_vcnt` initialised entries, and this is one of them;
+            // - each names `len` bytes of locked folios, of which no more are zeroed; the helper
+            //   takes ranges over several pages.
             unsafe {
                 let vec = (*bio).bi_io_vec.add(index);
                 let len = (*vec).bv_len as usize;

@@ -67,7 +67,9 @@ impl<'d> WriteBio<'d> {
         let mut bio = unsafe {
             UnsubmittedBio::allocate(device, sector, pages, flags, gfp, end_whole_folios)?
         };
-        // SAFETY: The bio is ours; request and inode are valid.
+        // SAFETY:
+        // - the bio is ours, so its field may be set; the inode is valid, as it is borrowed;
+        // - the request is valid by its invariants, and the bio has its device.
         unsafe {
             (*bio.as_raw()).bi_write_hint = (*inode.as_raw()).i_write_hint;
             bindings::rust_mpage_helper_wbc_init_bio(request.as_raw(), bio.as_raw());

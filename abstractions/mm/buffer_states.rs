@@ -159,7 +159,10 @@ impl<'w, I> DirtyFolio<'w, I> {
             bh = unsafe { (*bh).b_this_page };
         }
         for index in 0..len {
-            // SAFETY: As above. Nobody else maps buffers of a locked folio.
+            // SAFETY:
+            // - the buffers of a locked folio are a ring that stays as it is, so this is one;
+            // - nobody else maps buffers of a locked folio, so its place may be set; the bits are
+            //   set atomically.
             unsafe {
                 (*bh).b_bdev = first.device.as_raw();
                 (*bh).b_blocknr = first.block.wrapping_add(u64::from(index));
@@ -198,8 +201,10 @@ pub(in crate::abstractions) unsafe fn give_up_unmapped(folio: &Folio, start: u32
     let mut bh = head;
     let mut index = 0;
     while !bh.is_null() {
-        // SAFETY: The buffers of a locked folio are a ring that stays as it is; nobody else maps
-        // one of them, and the dirty bit is changed atomically.
+        // SAFETY:
+        // - the buffers of a locked folio are a ring that stays as it is, so this is one;
+        // - nobody else maps one of them, so what has no place stays so;
+        // - the dirty bit is changed atomically.
         unsafe {
             let state = ptr::addr_of!((*bh).b_state).read_volatile();
             if index >= start && state & (1 as c_ulong) << bindings::bh_state_bits_BH_Mapped == 0 {

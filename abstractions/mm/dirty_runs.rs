@@ -27,6 +27,7 @@ use kernel::page::PAGE_SHIFT;
 ///
 /// The folio is locked and in a mapping whose folios have no buffer_heads; lock and a reference are
 /// the value's.
+#[must_use = "the folio is unlocked"]
 struct SeenFolio(NonNull<bindings::folio>);
 
 impl SeenFolio {

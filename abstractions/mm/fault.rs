@@ -165,6 +165,7 @@ impl<W: FileWrites> FaultVTable<W> {
 /// # Invariants
 ///
 /// This value owns a page fault of the superblock, and `invalidate_lock` of the mapping, shared.
+#[must_use = "the lock is released"]
 struct HeldPages<'i>(&'i Inode);
 
 impl<'i> HeldPages<'i> {

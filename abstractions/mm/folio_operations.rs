@@ -118,7 +118,10 @@ pub(in crate::abstractions) unsafe extern "C" fn invalidate_folio<W>(
         first + u64::from(gone.start)..first + u64::from(gone.end),
     );
     if offset == 0 && len == folio.size() {
-        // SAFETY: The folio is locked, and is about to leave the mapping.
+        // SAFETY:
+        // - the folio is valid and locked, and about to leave the mapping, so it need not be
+        //   written;
+        // - its bits are not used any more, and its mapping has no folios with buffers.
         unsafe {
             bindings::rust_mpage_helper_folio_cancel_dirty(raw);
             if folio.has_block_bits() {

@@ -8,6 +8,7 @@ use crate::bindings;
 use kernel::ffi::c_uint;
 
 /// A time in which allocations of this task do not enter filesystems.
+#[must_use = "it has ended"]
 struct Scope {
     before: c_uint,
 }

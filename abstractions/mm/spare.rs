@@ -56,6 +56,7 @@ pub fn has_spare_memory() -> bool {
 }
 
 /// Bytes that count as had.
+#[must_use = "it does not count any more"]
 struct Charge(usize);
 
 impl Charge {

@@ -100,6 +100,7 @@ pub trait FileWrites: SealedWrites + 'static {
 /// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers. What
 /// `range` does not cover of its first and of its last block is valid. `touched` are the blocks, of
 /// `1 << bits` bytes, that `range` touches.
+#[must_use = "the write does not take place"]
 pub struct WriteFolio<'i, I, P> {
     // The folios are unlocked in this order.
     folio: GrabbedFolio<'i, I>,
@@ -118,6 +119,7 @@ pub struct WriteFolio<'i, I, P> {
 ///
 /// The bytes `range` are in the folio, one at least; folios of its mapping have no buffers.
 /// `touched` are the blocks, of `1 << bits` bytes, that `range` touches.
+#[must_use = "the write does not take place"]
 pub(crate) struct WritePlace<'i, I> {
     /// The folio.
     pub(crate) folio: GrabbedFolio<'i, I>,
@@ -290,6 +292,7 @@ impl<'i, I: InodeType, P> WriteFolio<'i, I, P> {
 /// # Invariants
 ///
 /// The first `copied` bytes of the range have been written.
+#[must_use = "what has been written does not count"]
 pub struct CopiedWrite<'w, 'i, I, P> {
     write: &'w mut WriteFolio<'i, I, P>,
     copied: usize,

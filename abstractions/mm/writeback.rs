@@ -330,9 +330,12 @@ impl<'w, I> DirtyFolio<'w, I> {
     /// Unlocks the folio without writing it, for there is nothing in it to be written.
     pub(crate) fn end_clean(self) {
         let folio = self.into_raw().as_ptr();
-        // What the mapping knows of dirty folios is put right when writeback starts. SAFETY: The
-        // folio is locked, not under writeback, and the lock is passed on. The writeback that is
-        // started here is nobody else's to end.
+        // What the mapping knows of dirty folios is put right when writeback starts.
+        //
+        // SAFETY:
+        // - the folio is locked and not under writeback by the type invariants;
+        // - the lock is ours, and passed on;
+        // - the writeback that is started here is nobody else's to end.
         let writing = unsafe {
             bindings::rust_mpage_helper_folio_start_writeback(folio);
             bindings::folio_unlock(folio);
@@ -355,7 +358,9 @@ impl<'w, I> DirtyFolio<'w, I> {
     pub(in crate::abstractions) fn start_writeback(self) -> StartedFolio<'w, I> {
         let (wbc, size) = (self.wbc, self.size());
         let folio = self.into_raw();
-        // SAFETY: The folio is locked and not under writeback by the type invariants.
+        // SAFETY:
+        // - the request is the one that picked the folio, by the type invariants;
+        // - the folio is locked and not under writeback by the type invariants.
         unsafe {
             bindings::rust_mpage_helper_wbc_account_cgroup_owner(
                 wbc.as_ptr(),
@@ -387,7 +392,9 @@ impl<I> Drop for DirtyFolio<'_, I> {
     /// Makes the folio dirty again and unlocks it: a later writeback will have it.
     /// C: `folio_redirty_for_writepage()`.
     fn drop(&mut self) {
-        // SAFETY: By the type invariants.
+        // SAFETY:
+        // - the request is the one that picked the folio, which is locked, by the type invariants;
+        // - the lock is ours to release by the type invariants.
         unsafe {
             bindings::folio_redirty_for_writepage(self.wbc.as_ptr(), self.folio.as_ptr());
             bindings::folio_unlock(self.folio.as_ptr());
@@ -413,7 +420,8 @@ pub(in crate::abstractions) struct StartedFolio<'w, I> {
 impl<'w, I> StartedFolio<'w, I> {
     /// Makes the folio dirty: not all of it is being written.
     pub(in crate::abstractions) fn redirty(&self) {
-        // SAFETY: By the type invariants.
+        // SAFETY: The request is the one that picked the folio, which is locked, by the type
+        // invariants.
         unsafe { bindings::folio_redirty_for_writepage(self.wbc.as_ptr(), self.folio.as_ptr()) };
     }
 

@@ -106,7 +106,9 @@ const fn table<O: Operations>() -> kernel::bindings::address_space_operations {
 ///
 /// To be called as a `readahead` operation of a [`TestInode`].
 unsafe extern "C" fn readahead<O: Operations>(rac: *mut kernel::bindings::readahead_control) {
-    // SAFETY: By the safety requirements.
+    // SAFETY:
+    // - the request is valid, and its folios locked and not read yet;
+    // - it is what the operation is called with by whoever calls this.
     unsafe {
         bindings::test_junk_request(rac);
         if let Some(readahead) = AddressSpaceVTable::<O>::OPERATIONS.readahead {
@@ -122,7 +124,9 @@ unsafe extern "C" fn read_folio<O: Operations>(
     file: *mut kernel::bindings::file,
     folio: *mut kernel::bindings::folio,
 ) -> c_int {
-    // SAFETY: By the safety requirements.
+    // SAFETY:
+    // - the folio is locked, and not read yet;
+    // - both are what the operation is called with by whoever calls this.
     unsafe {
         bindings::test_junk_folio(folio);
         match AddressSpaceVTable::<O>::OPERATIONS.read_folio {

@@ -276,8 +276,9 @@ impl<T: FileSystem> Slot<T> {
     ///
     /// Called once, by that one, who does not use the inode any more.
     pub(super) unsafe fn end_late(slot: *mut Self) {
-        // SAFETY: Nobody else uses the data: the inode was destroyed, and left to this caller. The
-        // slot is there until the second one has ended with it.
+        // SAFETY:
+        // - nobody else uses the data: the inode was destroyed, and left to this caller;
+        // - the slot is there until the second one has ended with it, and who is that one frees it.
         unsafe {
             Self::drop_data(slot);
             if Self::is_second_to_end(slot) {

@@ -103,13 +103,19 @@ mod tests {
         let inode = inode(&gone)?;
         let mut visitor = MaybeUninit::uninit();
 
-        // SAFETY: The inode is ours, the visitor stays, and each step is one of one inode's end.
+        // SAFETY:
+        // - the inode is ours, and has a count of visits;
+        // - the visitor stays where it is until it has left, in one of the steps.
         unsafe {
             bindings::rust_mpage_begin_visit(inode, visits(inode));
             bindings::rust_mpage_enter_visit(visitor.as_mut_ptr());
         }
         Ok(steps.map(|step| {
-            // SAFETY: As above; in whatever order, the inode is there until all have been taken.
+            // SAFETY:
+            // - the inode is ours, and there until all steps have been taken, in whatever order;
+            // - each is taken once, so that this is the one end of its visit, of its destruction or
+            //   of its memory;
+            // - the visitor has entered; the last to leave ends with what was left to it.
             unsafe {
                 match step {
                     Step::Destroy => InodeCache::<Counting>::destroy_inode_callback(inode),
@@ -137,18 +143,22 @@ mod tests {
         // SAFETY: The inode is ours, and the visitor stays until it has left.
         let has_begun = unsafe { bindings::rust_mpage_begin_visit(inode, visits(inode)) };
         assert!(has_begun);
-        // SAFETY: As above.
+        // SAFETY:
+        // - the visitor stays where it is until it has left;
+        // - the inode is ours, and has a count of visits.
         unsafe {
             bindings::rust_mpage_enter_visit(visitor.as_mut_ptr());
             bindings::rust_mpage_wait_for_visits(inode, visits(inode));
         }
         assert!(is_visiting());
-        // SAFETY: As above.
+        // SAFETY: The inode is ours, and the visitor has entered.
         let is_late =
             unsafe { bindings::rust_mpage_end_visit(inode, visits(inode), visitor.as_mut_ptr()) };
         assert!(!is_late);
         assert!(!is_visiting());
-        // SAFETY: Nobody else knows the inode, and this is its end.
+        // SAFETY:
+        // - the inode is ours, and has a count of visits;
+        // - nobody else knows it, and this is its end, which comes once.
         unsafe {
             bindings::rust_mpage_wait_for_visits(inode, visits(inode));
             InodeCache::<Counting>::destroy_inode_callback(inode);

@@ -155,8 +155,10 @@ unsafe fn drop_pages(inode: *mut bindings::inode) {
 /// `inode` must be an inode of `T`'s cache that is being evicted and has no pages, and the caller
 /// must not use it any more.
 unsafe fn clear<T: FileSystem>(inode: *mut bindings::inode) {
-    // SAFETY: The inode is valid and comes from `T`'s cache, so it has a list of metadata blocks.
-    // Nobody puts any onto it later, because nobody uses the inode.
+    // SAFETY:
+    // - the inode comes from `T`'s cache, so it has a list of metadata blocks, and nobody puts any
+    //   onto it later, because nobody uses the inode;
+    // - it is being evicted and has no pages, by the safety requirements, so it may be cleared.
     unsafe {
         bindings::mmb_invalidate(FsInode::<T>::metadata_of(inode));
         bindings::clear_inode(inode);
@@ -169,7 +171,9 @@ unsafe fn clear<T: FileSystem>(inode: *mut bindings::inode) {
 ///
 /// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
 pub(super) unsafe extern "C" fn evict_callback<T: FileSystem>(inode: *mut bindings::inode) {
-    // SAFETY: By the safety requirements.
+    // SAFETY:
+    // - the inode comes from `T`'s cache, and is being evicted, by the safety requirements;
+    // - it has no pages after the second step, and this is the VFS's last use of it.
     unsafe {
         wait_for_visits::<T>(inode);
         drop_pages(inode);
@@ -244,20 +248,22 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     ///
     /// Called by the VFS, once and last but for `free_inode`, for an inode of `T`'s cache.
     unsafe extern "C" fn evict_inode_callback(raw: *mut bindings::inode) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: The inode comes from `T`'s cache, and is being evicted, by the safety
+        // requirements.
         unsafe {
             wait_for_visits::<T>(raw);
             drop_pages(raw);
         }
-        // SAFETY: As above; an inode that has its data and is not bad is one of the filesystem.
+        // SAFETY: The inode comes from `T`'s cache, and is being evicted until `clear()`.
         if let Some(inode) = unsafe { FsInode::<T>::from_evicted(raw) } {
-            // SAFETY: As above.
+            // SAFETY: It is being evicted by the safety requirements.
             unsafe { Self::evict(inode) };
             // SAFETY: As above. Nothing above has made pages, unless by mistake.
             unsafe { drop_pages(raw) };
         }
-        // SAFETY: As above; the reference has gone out of scope. Nobody counts anything for the
-        // inode any more.
+        // SAFETY:
+        // - the inode is valid, and nobody counts anything for it any more;
+        // - it comes from `T`'s cache, is evicted, and has no pages; nobody uses it any more.
         unsafe {
             bindings::rust_mpage_helper_dquot_drop(raw);
             clear::<T>(raw);

@@ -91,6 +91,7 @@ impl Command {
 /// # Invariants
 ///
 /// The file is open for as long as the value lives, which has write access to its mount.
+#[must_use = "the access is given back"]
 struct WriteAccess(*mut bindings::file);
 
 impl WriteAccess {

@@ -360,8 +360,9 @@ impl<T: FileSystem> CreatedInode<'_, T> {
     pub fn inherit_acls<I: WritableInode<FileSystem = T>>(&self, dir: &FsInode<T>) -> Result {
         let (mut default, mut access) = (ptr::null_mut(), ptr::null_mut());
         let mut mode = self.mode();
-        // SAFETY: The directory is valid; the rest is this function's. The references that are
-        // returned are ours.
+        // SAFETY:
+        // - the directory is valid, and the places for what comes back are this function's;
+        // - the references that come back are ours.
         let (default, access) = unsafe {
             to_result(bindings::rust_mpage_helper_acl_create(
                 dir.as_raw(),
