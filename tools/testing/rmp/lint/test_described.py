@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What users set and see is described: mount options, counters."""
+"""What users set and see is described: mount options, counters; and what design.rst says is
+in a file is there."""
 
 import re
 import unittest
@@ -30,6 +31,22 @@ class Described(unittest.TestCase):
             counted = re.findall(r'read_only_file\(c"(\w+)"', _read(path))
             self.assertGreater(len(counted), 9)
             self.assertEqual(sorted(counted), sorted(re.findall(r"^``(\w+)``  ", text, re.M)))
+
+    def test_what_the_design_names_is_where_it_says(self):
+        text = _read("Documentation/design.rst")
+        places = re.findall(
+            r"``(?:\w+::)*(\w+)``(?: of ``\w+``)?(?:,\s+|\s+\()``([\w/\s]+\.rs)``", text)
+        self.assertGreater(len(places), 25)
+        files = {path.relative_to(TOP).as_posix(): path for path in TOP.rglob("*.rs")}
+
+        def is_there(name, place):
+            place = re.sub(r"\s", "", place)
+            return any(re.search(rf"(?:\b(?:fn|struct|enum|trait)\s+|::){name}\b",
+                                 path.read_text(encoding="utf-8"))
+                       for file, path in files.items()
+                       if file == place or file.endswith("/" + place))
+        self.assertEqual([(name, place) for name, place in places
+                          if not is_there(name, place)], [])
 
 
 if __name__ == "__main__":
