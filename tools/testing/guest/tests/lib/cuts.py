@@ -34,15 +34,51 @@ def repair(ctx, disk, replay, count, chance, rng):
         return number in lost
 
     data, marks = replay.at(count, lose)
-    path = os.path.join(ctx.tmp, "cut")
-    with open(path, "wb") as file:
-        file.write(data)
+    path = _kept(ctx, data)
     what = f"cut after entry {count} of {len(replay.entries)}, without {sorted(lost)}"
     status, text = disks.fsck(ctx, path, "-fy")
     assert status in (0, 1), f"{what}: e2fsck: status {status}\n{text}"
     if disk.fstype != disks.C_FSTYPE:
         assert "ultiply-claimed" not in text, f"{what}: a block of two files\n{text}"
     return path, marks, what, text
+
+
+def _kept(ctx, data):
+    path = os.path.join(ctx.tmp, "cut")
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def each_write(ctx, replay):
+    """(number, path of the image) of the disk as it was after each write: with all that came
+    before it, and with it alone of what was not flushed."""
+    for number in replay.writes():
+        for lost in (lambda _: False, lambda other, number=number: other != number):
+            yield number, _kept(ctx, replay.at(number + 1, lost)[0])
+
+
+def mounted(ctx, disk, replay):
+    """The same with where it is mounted, unrepaired."""
+    for number, path in each_write(ctx, replay):
+        point = ctx.mount(path, disk.fstype)
+        yield number, point
+        ctx.umount(point)
+
+
+def repaired_since(ctx, disk, replay, mark):
+    """(number of entries, marks, mount point) of the disk as it was after each entry since a
+    mark, repaired: what was not flushed is lost, and then not."""
+    first = next(number for number, entry in enumerate(replay.entries) if entry.mark == mark)
+    for count in range(first + 1, len(replay.entries) + 1):
+        for lose in (lambda number: True, lambda number: False):
+            data, marks = replay.at(count, lose)
+            path = _kept(ctx, data)
+            status, text = disks.fsck(ctx, path, "-fy")
+            assert status in (0, 1), f"cut after entry {count}: {text}"
+            point = ctx.mount(path, disk.fstype)
+            yield count, marks, point
+            ctx.umount(point)
 
 
 def cut(ctx, image, work, look, *, seed, steps, count=None, options=""):

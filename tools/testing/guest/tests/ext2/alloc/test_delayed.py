@@ -14,6 +14,7 @@ import os
 import random
 import time
 
+import cuts
 import disks
 import disturb
 import ext2disk
@@ -328,24 +329,13 @@ def test_replaced_by_name(ctx):
     logged.mark("named")
     disk.umount()
     replay = logged.end()
-    first = next(number for number, entry in enumerate(replay.entries) if entry.mark == "old")
     seen = set()
-    for count in range(first + 1, len(replay.entries) + 1):
-        # what was not flushed is lost, and then not
-        for lose in (lambda number: True, lambda number: False):
-            data, marks = replay.at(count, lose)
-            cut = os.path.join(ctx.tmp, "cut")
-            with open(cut, "wb") as file:
-                file.write(data)
-            status, text = disks.fsck(ctx, cut, "-fy")
-            assert status in (0, 1), text
-            point = ctx.mount(cut, disk.fstype)
-            found = os.path.join(point, "document")
-            which = [seed for seed in (_OLD, _NEW) if _has(found, seed)]
-            assert which, f"cut after entry {count}: {os.path.getsize(found)} bytes of nothing"
-            assert "named" not in marks or which == [_NEW], f"cut after {count}: the old one"
-            seen.add(which[0])
-            ctx.umount(point)
+    for count, marks, point in cuts.repaired_since(ctx, disk, replay, "old"):
+        found = os.path.join(point, "document")
+        which = [seed for seed in (_OLD, _NEW) if _has(found, seed)]
+        assert which, f"cut after entry {count}: {os.path.getsize(found)} bytes of nothing"
+        assert "named" not in marks or which == [_NEW], f"cut after {count}: the old one"
+        seen.add(which[0])
     assert seen == {_OLD, _NEW}, seen
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 import struct
 
+import cuts
 import disks
 import disturb
 import ext2disk
@@ -67,23 +68,11 @@ def test_cut_behind_truncation(ctx):
             logged.mark("closed")
         disk.umount()
         replay = logged.end()
-        first = next(number for number, entry in enumerate(replay.entries)
-                     if entry.mark == "old")
         seen = set()
-        for count in range(first + 1, len(replay.entries) + 1):
-            # what was not flushed is lost, and then not
-            for lose in (lambda number: True, lambda number: False):
-                data, marks = replay.at(count, lose)
-                cut = os.path.join(ctx.tmp, "cut")
-                with open(cut, "wb") as file:
-                    file.write(data)
-                status, text = disks.fsck(ctx, cut, "-fy")
-                assert status in (0, 1), text
-                point = ctx.mount(cut, disk.fstype)
-                which = _which(os.path.join(point, "document"), size)
-                ctx.umount(point)
-                assert "closed" not in marks or which == _NEW, (image, count, which)
-                seen.add(which)
+        for count, marks, point in cuts.repaired_since(ctx, disk, replay, "old"):
+            which = _which(os.path.join(point, "document"), size)
+            assert "closed" not in marks or which == _NEW, (image, count, which)
+            seen.add(which)
         assert seen >= {_OLD, _NEW}, (image, seen)
 
 

@@ -4,6 +4,7 @@ power goes (B12)."""
 
 import os
 
+import cuts
 import disks
 import sides
 import writelog
@@ -13,16 +14,13 @@ from test_order import BAD, assert_parents
 from test_twin import no_flusher
 
 
-def _cuts(ctx, replay):
-    """What e2fsck says of the disk after each write, and without the others that had not
-    been flushed."""
-    path = os.path.join(ctx.tmp, "cut")
-    for number in replay.writes():
-        for lost in (lambda _: False, lambda other, number=number: other != number):
-            data, _ = replay.at(number + 1, lost)
-            with open(path, "wb") as file:
-                file.write(data)
-            yield number, disks.fsck(ctx, path, "-fn")[1]
+def _check_cuts(ctx, replay, also=lambda text, what: None):
+    """e2fsck finds nothing bad on the disk after each write, and without the others that had
+    not been flushed; nor does `also` in what it says."""
+    for number, path in cuts.each_write(ctx, replay):
+        text = disks.fsck(ctx, path, "-fn")[1]
+        assert not BAD.search(text), f"cut after entry {number}\n{text}"
+        also(text, f"cut after entry {number}")
 
 
 @timeout(240)
@@ -49,9 +47,7 @@ def test_directory_knows_its_parent(ctx):
     disk.umount()
     replay = logged.end()
     disk.check()
-    for number, text in _cuts(ctx, replay):
-        assert not BAD.search(text), f"cut after entry {number}\n{text}"
-        assert_parents(text, f"cut after entry {number}")
+    _check_cuts(ctx, replay, assert_parents)
 
 
 @timeout(240)
@@ -78,9 +74,7 @@ def test_directory_goes_where_it_went(ctx):
         disk.umount()
     replay = logged.end()
     disk.check()
-    for number, text in _cuts(ctx, replay):
-        assert not BAD.search(text), f"cut after entry {number}\n{text}"
-        assert_parents(text, f"cut after entry {number}")
+    _check_cuts(ctx, replay, assert_parents)
 
 
 @timeout(240)
@@ -114,5 +108,4 @@ def test_block_of_an_inode_that_is_not_there(ctx):
         disk.umount()
     replay = logged.end()
     disk.check()
-    for number, text in _cuts(ctx, replay):
-        assert not BAD.search(text), f"cut after entry {number}\n{text}"
+    _check_cuts(ctx, replay)

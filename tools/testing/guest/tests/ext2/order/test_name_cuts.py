@@ -10,11 +10,12 @@ import random
 import re
 import struct
 
+import cuts
 import disks
 import writelog
 import writers
 from runner import long, timeout
-from test_order import Names, look
+from test_order import Names, look, take_steps
 from test_twin import no_flusher
 
 SHARE = 4  # of so many cuts one is repaired, too
@@ -227,12 +228,7 @@ def test_dirsync_of_one_directory(ctx):
     with no_flusher():
         with open(disk.where("lazy/file"), "wb"):
             pass
-        models = {}
-        for step in range(25):
-            names.step()
-            os.fsync(anchor)  # which has nothing to write; the log is written at a flush
-            logged.mark(f"step {step}")
-            models[f"step {step}"] = names.all()
+        models = take_steps(names, logged, anchor, 25)
     os.close(anchor)
     os.umask(mask)
     disk.umount()
@@ -301,16 +297,9 @@ def _one_block(ctx, options):
     disk.umount()
     replay = logged.end()
     disk.check()
-    cut = os.path.join(ctx.tmp, "cut")
-    for number in replay.writes():
-        for lost in (lambda _: False, lambda other, number=number: other != number):
-            data, _ = replay.at(number + 1, lost)
-            with open(cut, "wb") as file:
-                file.write(data)
-            point = ctx.mount(cut, disk.fstype)
-            found = [name for name in names if os.path.exists(os.path.join(point, name))]
-            assert len(found) == 1, f"{found}, cut after entry {number}"
-            ctx.umount(point)
+    for number, point in cuts.mounted(ctx, disk, replay):
+        found = [name for name in names if os.path.exists(os.path.join(point, name))]
+        assert len(found) == 1, f"{found}, cut after entry {number}"
 
 
 @timeout(200)

@@ -15,6 +15,7 @@ import random
 import re
 import stat
 
+import cuts
 import disks
 import lowlevel
 import writelog
@@ -238,6 +239,17 @@ def test_names_at_every_cut(ctx):
     _cuts(ctx, "tiny-1k", 20, 20, 0)
 
 
+def take_steps(names, logged, anchor, number):
+    """So many changes of names, with a mark behind each: {mark: the names then}."""
+    models = {}
+    for step in range(number):
+        names.step()
+        os.fsync(anchor)  # which has nothing to write; the log is written at a flush
+        logged.mark(f"step {step}")
+        models[f"step {step}"] = names.all()
+    return models
+
+
 @timeout(400)
 def test_dirsync_is_kept(ctx):
     """With dirsync each change of a name is on the device when the call returns,
@@ -253,12 +265,7 @@ def test_dirsync_is_kept(ctx):
     names.begin()
     anchor = os.open(os.path.join(disk.point, "anchor"), os.O_CREAT | os.O_RDWR)
     disks.sync(disk.point)
-    models = {}
-    for step in range(30):
-        names.step()
-        os.fsync(anchor)  # which has nothing to write; the log is written at a flush
-        logged.mark(f"step {step}")
-        models[f"step {step}"] = names.all()
+    models = take_steps(names, logged, anchor, 30)
     os.close(anchor)
     os.umask(mask)
     disk.umount()
@@ -273,20 +280,6 @@ def test_dirsync_is_kept(ctx):
         if entry.mark in models:
             assert found == models[entry.mark], \
                 f"SEED={seed}, {entry.mark}: {sorted(found ^ models[entry.mark])}"
-
-
-def _mounted_after(ctx, disk, replay):
-    """(number, where it is mounted) of the disk as it was after each write: with all that
-    came before it, and with it alone of what was not flushed."""
-    for number in replay.writes():
-        for lost in (lambda _: False, lambda other, number=number: other != number):
-            data, _ = replay.at(number + 1, lost)
-            path = os.path.join(ctx.tmp, "cut")
-            with open(path, "wb") as file:
-                file.write(data)
-            where = ctx.mount(path, disk.fstype)
-            yield number, where
-            ctx.umount(where)
 
 
 @timeout(240)
@@ -317,7 +310,7 @@ def test_rename_is_never_none(ctx):
     disk.umount()
     replay = logged.end()
     disk.check()
-    for number, where in _mounted_after(ctx, disk, replay):
+    for number, where in cuts.mounted(ctx, disk, replay):
         for old, new in moves:
             found = [os.stat(os.path.join(where, name)).st_ino
                      for name in (old, new)
@@ -390,7 +383,7 @@ def test_replacing_keeps_contents(ctx):
     disk.umount()
     replay = logged.end()
     disk.check()
-    for number, where in _mounted_after(ctx, disk, replay):
+    for number, where in cuts.mounted(ctx, disk, replay):
         for name in ("one", "two"):
             with open(os.path.join(where, name), "rb") as file:
                 found = file.read()
