@@ -5,13 +5,21 @@
 use crate::{
     support::{
         Filesystem,
-        Request, //
+        Request,
+        FROZEN,
+        READ_ONLY, //
     },
+    table::Extent,
     write::case::{
+        Buffer,
+        SeenWritten,
+        WriteCase,
         FLUSH,
         SYNC, //
     },
+    Engine, //
 };
+use kernel::prelude::*;
 
 /// A request by somebody who waits, of such a filesystem.
 const fn sync(filesystem: Filesystem) -> Request {
@@ -26,11 +34,27 @@ const fn flush(filesystem: Filesystem) -> Request {
     }
 }
 
+/// What is seen of a write to a filesystem that is frozen, and to one that is read-only; of folios
+/// without buffers, and with.
+fn when_closed(extents: &[Extent], buffers: &[(u64, &[Buffer])]) -> Result<KVec<SeenWritten>> {
+    let mut all = KVec::new();
+    for filesystem in [FROZEN, READ_ONLY] {
+        let requests = [sync(filesystem)];
+        for case in WriteCase::new(10, extents).without_and_with(buffers) {
+            for seen in case.requests(&requests).run_each(&Engine::OURS)? {
+                all.push(seen, GFP_KERNEL)?;
+            }
+        }
+    }
+    Ok(all)
+}
+
 #[kernel::macros::kunit_tests(rust_mpage_write_closed)]
 mod tests {
     use super::{
         flush,
-        sync, //
+        sync,
+        when_closed, //
     };
     use crate::{
         seen::Seen,
@@ -103,17 +127,12 @@ mod tests {
     fn w17_nothing_is_allocated_when_frozen() -> Result {
         let extents = [ext(4, Fresh(100)), ext(4, Fresh(300))];
         let buffers = [(0, &[Stored; 4][..]), (1, &[Stored; 4][..])];
-        for filesystem in [FROZEN, READ_ONLY] {
-            let requests = [sync(filesystem)];
-            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
-                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
-                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
-                    assert!(seen.bios_are(&[]));
-                    assert!(seen.dirty_are(&[]));
-                    let asked = seen.calls.iter().any(|call| call.create);
-                    assert!(seen.is("asked for blocks", !asked));
-                }
-            }
+        for seen in when_closed(&extents, &buffers)? {
+            assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+            assert!(seen.bios_are(&[]));
+            assert!(seen.dirty_are(&[]));
+            let asked = seen.calls.iter().any(|call| call.create);
+            assert!(seen.is("asked for blocks", !asked));
         }
         Ok(())
     }
@@ -129,22 +148,17 @@ mod tests {
             ext(2, Fresh(402)),
         ];
         let buffers = [(2, &[Good, Good, Stored, Stored][..])];
-        for filesystem in [FROZEN, READ_ONLY] {
-            let requests = [sync(filesystem)];
-            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
-                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
-                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
-                    let bios = [
-                        (200, 4 << 10),
-                        (400, 2 << 10),
-                        (600, 2 << 10),
-                        (800, 2 << 10),
-                    ];
-                    assert!(seen.bios_are(&bios));
-                    assert!(seen.dirty_are(&[]));
-                    assert!(seen.right_bytes());
-                }
-            }
+        for seen in when_closed(&extents, &buffers)? {
+            assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+            let bios = [
+                (200, 4 << 10),
+                (400, 2 << 10),
+                (600, 2 << 10),
+                (800, 2 << 10),
+            ];
+            assert!(seen.bios_are(&bios));
+            assert!(seen.dirty_are(&[]));
+            assert!(seen.right_bytes());
         }
         Ok(())
     }
@@ -159,15 +173,10 @@ mod tests {
             ext(1, Run(400)),
         ];
         let buffers = [(0, &[Stored; 4][..])];
-        for filesystem in [FROZEN, READ_ONLY] {
-            let requests = [sync(filesystem)];
-            for case in WriteCase::new(10, &extents).without_and_with(&buffers) {
-                for seen in case.requests(&requests).run_each(&Engine::OURS)? {
-                    assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
-                    assert!(seen.bios_are(&[(400, 1 << 10), (800, 1 << 10)]));
-                    assert!(seen.dirty_are(&[]));
-                }
-            }
+        for seen in when_closed(&extents, &buffers)? {
+            assert!(seen.came_to(0, Err(EROFS), Err(EROFS)));
+            assert!(seen.bios_are(&[(400, 1 << 10), (800, 1 << 10)]));
+            assert!(seen.dirty_are(&[]));
         }
         Ok(())
     }
