@@ -20,6 +20,7 @@ pub(in crate::abstractions) struct FolioRef(NonNull<bindings::folio>);
 
 impl FolioRef {
     /// One more reference to a folio. C: `folio_get()`.
+    #[inline]
     pub(super) fn of(folio: &Folio) -> Self {
         // SAFETY: The folio is valid by its invariants.
         unsafe { bindings::rust_mpage_helper_folio_get(folio.as_raw()) };
@@ -32,12 +33,14 @@ impl FolioRef {
     /// # Safety
     ///
     /// The folio must be valid, and the reference the caller's.
+    #[inline]
     pub(in crate::abstractions) unsafe fn from_raw(folio: NonNull<bindings::folio>) -> Self {
         // INVARIANT: By the safety requirements.
         Self(folio)
     }
 
     /// The C pointer.
+    #[inline]
     pub(in crate::abstractions) fn as_raw(&self) -> *mut bindings::folio {
         self.0.as_ptr()
     }
