@@ -15,6 +15,7 @@ mod pass;
 mod quota;
 mod registration;
 mod super_block;
+mod super_block_tests;
 mod syncing;
 mod type_name;
 mod write;

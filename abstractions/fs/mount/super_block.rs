@@ -244,7 +244,7 @@ unsafe fn mount_root<T: MountableFileSystem>(sb: *mut bindings::super_block) -> 
 /// # Safety
 ///
 /// `sb` must be valid and have the data of `T`; nobody may use it any more.
-unsafe fn drop_data<T: FileSystem>(sb: *mut bindings::super_block) {
+pub(super) unsafe fn drop_data<T: FileSystem>(sb: *mut bindings::super_block) {
     // SAFETY: By the safety requirements; not used below.
     T::unwritten(unsafe { SuperBlock::from_raw(sb) }).give_up_all();
     // SAFETY:
