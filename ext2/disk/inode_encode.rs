@@ -31,6 +31,9 @@ const OVERFLOW_ID: u16 = 65534;
 /// The largest size of a file on a filesystem without the feature `large_file`.
 const LARGEST_SMALL_FILE: u64 = 0x7fff_ffff;
 
+/// So many pointers of an inode lead to blocks of its own, `EXT2_NDIR_BLOCKS`.
+const DIRECT_POINTERS: u32 = 12;
+
 /// Where a symbolic link leads that has been removed, of whole words.
 const REMOVED: &[u8; 12] = b"removed-link";
 
@@ -127,8 +130,10 @@ impl InodeImage {
 
     /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of
     /// attributes if [`ATTRIBUTES_ROOT`] is. The size of a directory ends before them, or where it
-    /// does in `raw` if [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no holes.
-    pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32) {
+    /// does in `raw` if [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no holes. It does not end
+    /// before blocks of `block_size` bytes that the inode itself points to: one that is new has no
+    /// size in `raw`, and has its first block.
+    pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32, block_size: u32) {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
             self.file_acl = raw.file_acl.get();
             // Without its list the group would get the mask of that.
@@ -144,7 +149,9 @@ impl InodeImage {
             }
         }
         if kept != 0 && self.mode & structures::mode::TYPE_MASK == structures::mode::DIRECTORY {
-            self.size = self.size.min(raw.size_low.get().into());
+            let blocks = kept.trailing_zeros().min(DIRECT_POINTERS);
+            let there = u64::from(blocks) * u64::from(block_size);
+            self.size = self.size.min(there.max(raw.size_low.get().into()));
         }
     }
 
@@ -221,6 +228,7 @@ mod tests {
             geometry_of,
             small, //
         },
+        SIZE_ROOT, //
     };
     use zerocopy::FromZeros;
 
@@ -313,7 +321,7 @@ mod tests {
         }
         raw.size_low.set(1024);
         let mut kept = image();
-        kept.keep(&raw, 1 << 12 | 1);
+        kept.keep(&raw, 1 << 12 | 1, 1024);
         let Content::Pointers(pointers) = kept.content else {
             return assert!(false);
         };
@@ -325,10 +333,30 @@ mod tests {
             size: 4096,
             ..image()
         };
-        directory.keep(&raw, 0);
+        directory.keep(&raw, 0, 1024);
         assert_eq!(directory.size, 4096);
-        directory.keep(&raw, 2);
+        directory.keep(&raw, 1 << 3, 1024);
+        assert_eq!(directory.size, 3072);
+        directory.keep(&raw, 1, 1024);
         assert_eq!(directory.size, 1024);
+    }
+
+    /// Of a directory that the disk does not have the image has what its own pointers lead to.
+    #[test]
+    fn a_new_directory_has_its_first_block() {
+        let new = |size, kept| {
+            let mut directory = InodeImage {
+                mode: 0o40755,
+                size,
+                ..image()
+            };
+            directory.keep(&RawInode::new_zeroed(), kept, 1024);
+            directory.size
+        };
+        assert_eq!((new(3072, 1 << 1), new(3072, 1 << 2)), (1024, 2048));
+        assert_eq!((new(3072, 1), new(0, 1 << SIZE_ROOT)), (0, 0));
+        assert_eq!(new(20 * 1024, 1 << SIZE_ROOT), 12 * 1024);
+        assert_eq!(new(20 * 1024, 1 << 12 | 1 << SIZE_ROOT), 12 * 1024);
     }
 
     #[test]

@@ -226,10 +226,10 @@ fn store_image(
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
     match disk.is_on_disk {
-        true => image.keep(&raw, kept),
+        true => image.keep(&raw, kept, sb.block_size()),
         // What the image of a file without a name has is neither on the medium nor noted where it
         // was cut.
-        false => image.keep(&RawInode::new_zeroed(), kept),
+        false => image.keep(&RawInode::new_zeroed(), kept, sb.block_size()),
     }
     disk.attributes_stored |= image.file_acl != 0 && image.file_acl == data.file_acl();
     image.store(&mut raw, ids);

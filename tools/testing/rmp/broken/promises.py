@@ -85,7 +85,8 @@ ALL = (
         "order.unnamed",
         "a file that gets a name has none of the pointers that it had without one",
         (("ext2/inode/write.rs",
-          "image.keep(&RawInode::new_zeroed(), kept)", "image.keep(&raw, kept)"),),
+          "image.keep(&RawInode::new_zeroed(), kept, sb.block_size())",
+          "image.keep(&raw, kept, sb.block_size().max(1))"),),
         ("in_use.name_of_a_file_that_had_none",)),
     Broken(
         "state.in_use",
