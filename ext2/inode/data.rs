@@ -454,19 +454,19 @@ mod tests {
         data.note_fresh(12, 3, Settled::up_to(0));
         assert!(data.is_fresh(12) && !data.is_fresh(13));
         // Nothing leads to it yet.
-        assert_eq!(data.disk_only.lock().waiting(&image, 0), 0);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0, 0), 0);
         image[12] = 700;
         image[3] = 70;
-        assert_eq!(data.disk_only.lock().waiting(&image, 0), 1 << 12);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0, 0), 1 << 12);
         // Another block behind it.
         assert!(data.note_fresher(12, 4));
         data.note_settled(3);
-        assert_eq!(data.disk_only.lock().waiting(&image, 0), 1 << 12);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0, 0), 1 << 12);
         // Or one that comes when these are there.
         data.note_fresh(3, 5, Settled::up_to(4));
-        assert_eq!(data.disk_only.lock().waiting(&image, 0), 1 << 3);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0, 0), 1 << 3);
         data.note_settled(5);
-        assert_eq!(data.disk_only.lock().waiting(&image, 0), 0);
+        assert_eq!(data.disk_only.lock().waiting(&image, 0, 0), 0);
         assert!(!data.is_fresh(12) && data.set_pointer(15, 1).is_err());
         Ok(())
     }

@@ -115,11 +115,17 @@ impl DiskOnly {
     }
 
     /// Which of the pointers of an image, that to its block of attributes among them, have to wait,
-    /// and whether its size has to, as bits.
-    pub(crate) fn waiting(&self, pointers: &[u32; INODE_POINTERS], attributes: u32) -> u32 {
+    /// and whether its size has to, as bits. An image without contents waits for none.
+    pub(crate) fn waiting(
+        &self,
+        pointers: &[u32; INODE_POINTERS],
+        attributes: u32,
+        size: u64,
+    ) -> u32 {
         let all = Iterator::chain(pointers.iter(), [&attributes]);
         let bits = (0u32..).zip(all).filter(|(_, &pointer)| pointer != 0);
-        bits.fold(1 << SIZE_ROOT, |bits, (root, _)| bits | 1 << root) & self.fresh
+        let has_size = u32::from(size != 0) << SIZE_ROOT;
+        bits.fold(has_size, |bits, (root, _)| bits | 1 << root) & self.fresh
     }
 }
 
@@ -136,11 +142,11 @@ mod tests {
         };
         let mut pointers = [0; INODE_POINTERS];
 
-        assert_eq!(disk.waiting(&pointers, 0), 0);
-        assert_eq!(disk.waiting(&pointers, 7), 1 << ATTRIBUTES_ROOT);
+        assert_eq!(disk.waiting(&pointers, 0, 0), 0);
+        assert_eq!(disk.waiting(&pointers, 7, 0), 1 << ATTRIBUTES_ROOT);
         pointers[2] = 9;
         pointers[3] = 9;
-        assert_eq!(disk.waiting(&pointers, 0), 1 << 2);
+        assert_eq!(disk.waiting(&pointers, 0, 0), 1 << 2);
     }
 
     #[test]
@@ -149,7 +155,8 @@ mod tests {
             fresh: 1 << SIZE_ROOT | 1 << 2,
             ..DiskOnly::default()
         };
-        assert_eq!(disk.waiting(&[0; INODE_POINTERS], 0), 1 << SIZE_ROOT);
+        assert_eq!(disk.waiting(&[0; INODE_POINTERS], 0, 1), 1 << SIZE_ROOT);
+        assert_eq!(disk.waiting(&[0; INODE_POINTERS], 0, 0), 0);
     }
 
     #[test]

@@ -209,8 +209,8 @@ fn store_image(
     // Of the image's pointers: who sets one of a branch notes the branch before.
     let waiting = match image.content {
         _ if image.nlink == 0 => 0,
-        Content::Pointers(pointers) => disk.waiting(&pointers, image.file_acl),
-        Content::Device(_) => disk.waiting(&[0; INODE_POINTERS], image.file_acl),
+        Content::Pointers(pointers) => disk.waiting(&pointers, image.file_acl, image.size),
+        Content::Device(_) => disk.waiting(&[0; INODE_POINTERS], image.file_acl, 0),
     };
     let kept = match choose(&mut disk, waiting) {
         Pointers::All => 0,

@@ -33,8 +33,8 @@ ALL = (
         "order.branches",
         "an indirect block is on the medium before the image that leads to it is stored",
         (("ext2/inode/disk_only.rs",
-          "bits.fold(1 << SIZE_ROOT, |bits, (root, _)| bits | 1 << root) & self.fresh",
-          "bits.fold(1 << SIZE_ROOT, |bits, (root, _)| bits | 1 << root) & self.fresh & 0"),),
+          "bits.fold(has_size, |bits, (root, _)| bits | 1 << root) & self.fresh",
+          "bits.fold(has_size, |bits, (root, _)| bits | 1 << root) & self.fresh & 0"),),
         ("suspended.batch_under_way",)),
     Broken(
         "order.branches.at_once",
