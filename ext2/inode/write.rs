@@ -16,7 +16,8 @@
 //! [`store_put_off`](crate::order::branches::FreshBranches::store_put_off).
 //!
 //! Locks: the spinlock of [`DiskOnly`], from taking the image of an inode until it is in the
-//! buffer, so that an older image never replaces a newer one.
+//! buffer, so that an older image never replaces a newer one. Outside of it the tree mutex, for who
+//! waits for what the inode points to and would have to wait again.
 
 #![deny(unsafe_code)]
 
@@ -77,7 +78,12 @@ pub(crate) fn write_inode(inode: &Ext2Inode, pass: Pass) -> Result {
         branches.note_put_off();
         return Ok(());
     }
-    store(inode).map(|_| ())
+    if store_within(inode, 1)?.is_none() {
+        // Others may give it blocks for ever, faster than they are waited for; not meanwhile.
+        let _tree = inode.data().lock_tree();
+        store(inode)?;
+    }
+    Ok(())
 }
 
 /// Whether the inode, one of many that are written, would have to wait, and is to be asked again.
@@ -103,6 +109,11 @@ pub(crate) fn store_put_off(inode: &Ext2Inode) {
 /// Stores the image of the inode, after the blocks that it is the first to point to. The block that
 /// it is in, which is dirty.
 pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
+    store_within(inode, usize::MAX)?.ok_or(EIO)
+}
+
+/// As [`store`], if it has not to wait more than so many times for what it points to. Else `None`.
+fn store_within(inode: &Ext2Inode, times: usize) -> Result<Option<u32>> {
     let sb = inode.super_block();
     let number = inode.number() as u32;
     let InTable {
@@ -111,7 +122,7 @@ pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
         offset,
     } = read_block(sb, number)?;
 
-    loop {
+    for waited in 0.. {
         let image = store_image(
             inode,
             &buffer,
@@ -123,6 +134,7 @@ pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
         )?;
         match image {
             Stored::Yes => break,
+            Stored::Waits(_) if waited == times => return Ok(None),
             Stored::Waits(batch) => {
                 sb.data().order.branches.settle(sb, batch, number)?;
                 inode.data().note_settled(batch);
@@ -130,7 +142,7 @@ pub(crate) fn store(inode: &Ext2Inode) -> Result<u32> {
         }
     }
     sb.mark_dirty(&buffer);
-    Ok(block)
+    Ok(Some(block))
 }
 
 /// Stores the image of the inode at once, without pointers that wait for a batch of branches after
