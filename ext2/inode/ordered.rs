@@ -102,6 +102,10 @@ impl Ordered for Ext2 {
         way::sync(directory, index)
     }
 
+    fn store_up_to(directory: &Ext2Inode, end: u64) -> Result {
+        write::store_up_to(directory, end)
+    }
+
     fn moves_end(directory: &Ext2Inode) -> bool {
         let moved = &directory.super_block().data().order.moved;
         moved.directory_goes(directory.number() as u32)

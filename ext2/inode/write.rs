@@ -175,6 +175,32 @@ pub(crate) fn store_known(
     Ok(without & 1 == 0)
 }
 
+/// As [`store`], of a directory, with all that it has in front of byte `end`. Others may make it
+/// longer all the time, and not meanwhile: where an image is stored without waiting for them it may
+/// end where the last one did.
+///
+/// Fails with `EIO` if what leads there cannot be written.
+pub(super) fn store_up_to(dir: &Ext2Inode, end: u64) -> Result {
+    let _tree = dir.data().lock_tree();
+
+    match store(dir) {
+        // It waits for what is behind that.
+        Err(EIO) if stored_size(dir)? >= end => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+/// The size in the image that was stored last.
+fn stored_size(inode: &Ext2Inode) -> Result<u64> {
+    let sb = inode.super_block();
+    let (block, offset) = place(sb, inode.number() as u32)?;
+    let mut raw = RawInode::new_zeroed();
+
+    sb.bread(block.into())?
+        .copy_to(offset as usize, raw.as_mut_bytes())?;
+    Ok(raw.size_low.get().into())
+}
+
 /// The block that the inode is in.
 pub(crate) fn block_of(inode: &Ext2Inode) -> Result<u32> {
     let (block, _) = place(inode.super_block(), inode.number() as u32)?;

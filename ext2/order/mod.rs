@@ -18,8 +18,8 @@
 //! a branch waits for nothing; a name waits for branches; a name that is to go for one that has
 //! come, whose page waits for no other; a removal for both. Who writes for one of them takes the
 //! locks in the opposite order, `removals`, `moved`, a folio of a directory, `names`, `branches`,
-//! and none is held by who waits for the tree of an inode. `cuts` is by itself, inside of the tree
-//! mutex.
+//! and but for `moved`, and what is outside of that, none is held by who waits for the tree of an
+//! inode. `cuts` is by itself, inside of the tree mutex.
 //!
 //! Writing happens in a [`batch`] for all that is waiting, with one flush of the device: what one
 //! inode or directory needs, others will need soon. [`write`] does it, in the order of [`sort`];

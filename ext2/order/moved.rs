@@ -17,10 +17,11 @@
 //! in memory in between.
 //!
 //! Locks: of those who settle one [writes](MovedNames::take_turn), outside of the lock of a folio
-//! of a directory, inside of `i_rwsem` and of the mutex of [`removals`](crate::order::removals),
-//! and without waiting for who writes an inode: he may be another. These wait, but not if what they
-//! need has been done meanwhile: the one who writes may wait for an inode to be gone, and who takes
-//! it away for one of these. `turn` and inside it `moves` are mutexes for what is in memory.
+//! of a directory and of its tree mutex, inside of `i_rwsem` and of the mutex of
+//! [`removals`](crate::order::removals), and without waiting for who writes an inode: he may be
+//! another. These wait, but not if what they need has been done meanwhile: the one who writes may
+//! wait for an inode to be gone, and who takes it away for one of these. `turn` and inside it
+//! `moves` are mutexes for what is in memory.
 
 #![deny(unsafe_code)]
 
@@ -35,6 +36,7 @@ use super::{
 use core::ops::Range;
 use kernel::{
     new_condvar, new_mutex,
+    page::PAGE_SHIFT,
     prelude::*,
     sync::{
         atomic::{
@@ -262,13 +264,16 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> 
     Ok(all)
 }
 
-/// Writes a page of a directory, and the arrays of pointers that lead to it. Of one that has left
-/// memory they were written before, unless it is deleted: then the names in it have gone.
+/// Writes a page of a directory, and the arrays of pointers that lead to it, and stores its image
+/// with them. Of one that has left memory that was done before, unless it is deleted: then the names
+/// in it have gone.
 fn write_page<F: Ordered>(sb: &SuperBlock<F>, page: Page) -> Result {
     match directory_of(sb, page)? {
         Some(directory) => {
             directory.write_page(page.index)?;
-            F::sync_way(&directory, page.index)
+            F::sync_way(&directory, page.index)?;
+            let end = page.index.saturating_add(1) << PAGE_SHIFT;
+            F::store_up_to(&directory, end.min(directory.size()))
         }
         None if F::removals(sb).is_stuck(page.directory) => Err(EIO),
         None => Ok(()),

@@ -65,6 +65,9 @@ pub(crate) trait Ordered: WritableFileSystem {
     /// Brings the arrays of pointers that lead to page `index` of a directory to the device.
     fn sync_way(directory: &FsInode<Self>, index: u64) -> Result;
 
+    /// Stores the image of a directory with all that it has in front of byte `end`.
+    fn store_up_to(directory: &FsInode<Self>, end: u64) -> Result;
+
     /// A directory leaves memory. Whether names may be on the disk that have moved from it, and not
     /// where they are now.
     fn moves_end(directory: &FsInode<Self>) -> bool;
