@@ -8,7 +8,8 @@
 //! change of one of these pages can make room there. Where it is known which block has room, that
 //! is remembered of the entries in the block that are before the one with the room.
 //!
-//! Locks: the directory's `i_rwsem`, exclusively.
+//! Locks: the directory's `i_rwsem`, exclusively; not for who says that a page is read, after which
+//! less is known. What is noted is of a page that is in use, and not read meanwhile.
 //!
 //! C has no counterpart: `ext2_add_link()` begins with the first page.
 
@@ -80,6 +81,12 @@ impl Room {
             known.entry.store(entry, Relaxed);
             known.bytes.store(bytes, Relaxed);
         }
+    }
+
+    /// Nothing is known of a block any more: a page is read from the disk, and where its entries
+    /// start is as it is there.
+    pub(crate) fn page_is_read(&self) {
+        self.in_block.bytes.store(NOTHING, Relaxed);
     }
 
     /// The first page that can have room for an entry of `bytes` bytes.
@@ -179,6 +186,8 @@ mod tests {
         assert_eq!(room.begin_in(4096, 24), 4096);
         room.found_in(4096, 4200, 264);
         assert_eq!(room.begin_in(4096, 264), 4200);
+        room.page_is_read();
+        assert_eq!(room.begin_in(4096, 264), 4096);
     }
 
     /// A directory can have no so many pages; if it had, all would be searched.

@@ -41,6 +41,10 @@ impl BlockMapper for Mapper {
         at: LogicalBlock,
         max: BlockCount,
     ) -> Result<Mapping<&'i BlockDevice>> {
+        if inode.is_directory() {
+            // A page is read: what it had before may have been changed on the disk.
+            inode.data().room.page_is_read();
+        }
         known::lookup(inode, at.0, max.0)
     }
 
