@@ -69,7 +69,10 @@ impl Record {
 
     /// Whether it is to be reported at the end.
     pub(super) fn is_news(&self) -> bool {
-        self.inode != NO_INODE || !self.is_reported
+        match self.inode {
+            NO_INODE => !self.is_reported,
+            _ => self.links != 0,
+        }
     }
 
     /// What they are ordered by.
@@ -342,6 +345,8 @@ mod tests {
             assert_eq!(records.find(key).map(|record| record.links), Some(0));
         }
         assert_eq!((records.links, records.list.len()), (0, 4));
+        // There may be no memory to sweep it before the end.
+        assert_eq!(records.list.iter().filter(|one| one.is_news()).count(), 1);
         records.reserve()?;
         records.add(record(12, 40, 3));
         records.reserved -= 1;
