@@ -225,17 +225,26 @@ mod tests {
             }
         }
 
-        fn add(&mut self, name: &[u8]) -> Result {
+        /// Applies an edit, which may be taken back then.
+        fn apply_and(&mut self, back: bool, start: u32, edit: &Edit<'_>) -> Result {
+            self.apply(start, edit)?;
+            match back {
+                true => self.apply(start, &edit.inverse()),
+                false => Ok(()),
+            }
+        }
+
+        fn add(&mut self, name: &[u8], back: bool) -> Result {
             let known = self.known_room(name)?;
             let room = self.room(name)?;
             assert!(known.is_none_or(|known| known == room));
-            self.apply(room.0, &room.1)
+            self.apply_and(back, room.0, &room.1)
         }
 
-        fn remove(&mut self, position: u32) -> Result {
+        fn remove(&mut self, position: u32, back: bool) -> Result {
             let start = position & !(PAGE - 1);
             let edit = remove(self.format, self.page(start), position - start);
-            self.apply(start, &edit.map_err(|_| EINVAL)?)
+            self.apply_and(back, start, &edit.map_err(|_| EINVAL)?)
         }
 
         fn learn(&mut self) -> Result {
@@ -300,6 +309,7 @@ mod tests {
             let (text, len) = text(random.below(names.into()) as u32);
             let name = text.get(..len).ok_or(EINVAL)?;
             let position = self.check(name)?;
+            let back = random.below(8) == 0;
 
             match random.below(8) {
                 0 if random.below(forgets) == 0 => {
@@ -307,8 +317,8 @@ mod tests {
                 }
                 0..3 => self.learn()?,
                 _ => match position {
-                    Some(position) => self.remove(position)?,
-                    None => self.add(name)?,
+                    Some(position) => self.remove(position, back)?,
+                    None => self.add(name, back)?,
                 },
             }
             Ok(())
