@@ -4,13 +4,16 @@ off for ever (B12): when a thousand wait, or one for half a minute, the next cha
 has the directory written.
 """
 
+import errno
 import os
 import struct
 import time
 
 import disks
 import ext2disk
+from lowlevel import error_of
 from runner import timeout
+from test_metadata_lost import prepared
 from test_twin import no_flusher
 
 NAMES, MANY, LONG = 1200, 1024, 30
@@ -75,3 +78,58 @@ def test_long(ctx):
         after = _on_disk(disk, number)
     assert (before, after) == (NAMES, NAMES - 1), (before, after)
     disk.finish()
+
+
+def _links_on_disk(disk, number):
+    with open(disk.path, "rb") as file:
+        file.seek(ext2disk.inode_offset(disk.path, number) + 26)
+        return struct.unpack("<H", file.read(2))[0]
+
+
+@timeout(60)
+def test_once(ctx):
+    """A link is taken from an inode that has left memory meanwhile, and not again with the next
+    sync."""
+    with prepared(ctx) as (faulty, disk):
+        number = _with_links(disk)
+        os.unlink(disk.where("d/two"))
+        ctx.drop_caches()
+        assert _links_on_disk(disk, number) == 2
+        for name in ("other", "another"):
+            os.close(os.open(disk.where(f"d/{name}"), os.O_CREAT, 0o644))
+            ctx.drop_caches()
+            assert _links_on_disk(disk, number) == 2, f"after {name}"
+        faulty.end()
+        disk.check()
+
+
+@timeout(60)
+def test_later(ctx):
+    """A link whose name could not be removed from the disk is taken when it could, and so is one
+    of another directory that could be written at once."""
+    with prepared(ctx, options="errors=continue") as (faulty, disk):
+        number = _with_links(disk)
+        faulty.bad(ext2disk.inode_pointers(disk.path, os.stat(disk.where("d")).st_ino)[0])
+        os.unlink(disk.where("d/two"))
+        os.unlink(disk.where("e/three"))
+        assert error_of(disks.sync, disk.point)[1] == errno.EIO
+        assert _links_on_disk(disk, number) == 2
+        faulty.good()
+        error_of(disks.sync, disk.point)  # of before
+        disks.sync(disk.point)
+        faulty.end()
+        assert _links_on_disk(disk, number) == 1
+        status, text = disks.fsck(ctx, disk.path, "-fy")
+        assert status in (0, 1) and "ref count" not in text, text
+
+
+def _with_links(disk):
+    """A file with a name in each of three directories; its number."""
+    for folder in "de":
+        os.mkdir(disk.where(folder))
+    with open(disk.where("one"), "wb"):
+        pass
+    os.link(disk.where("one"), disk.where("d/two"))
+    os.link(disk.where("one"), disk.where("e/three"))
+    disks.sync(disk.point)
+    return os.stat(disk.where("one")).st_ino
