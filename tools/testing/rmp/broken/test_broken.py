@@ -4,10 +4,10 @@
 import unittest
 
 from rmp import ui
-from rmp.broken import broken, promises
+from rmp.broken import broken, promise, promises
 from rmp.settings import Settings
 
-ONE = promises.Broken("one", "it is so", (("file", "is", "is not"),), ("a.b", "a.c"))
+ONE = promise.Broken("one", "it is so", (("file", "is", "is not"),), ("a.b", "a.c"))
 
 
 class Promises(unittest.TestCase):

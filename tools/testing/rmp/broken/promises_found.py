@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The promises about how names, room for them, and the inodes of what was listed are found. The
+others are in promises.py.
+"""
+
+from .promise import Broken
+
+_DIR = "ext2/dir/"
+
+FOUND = (
+    Broken(
+        "index.limit",
+        "what is remembered of all directories has a limit",
+        (("abstractions/mm/spare.rs",
+          "        if bytes > limit {\n", "        if bytes > limit && limit == 0 {\n"),
+         ("abstractions/mm/spare.rs",
+          "give_up_unused(used - limit) < used - limit", "give_up_unused(used - limit) > used")),
+        ("index.limit",)),
+    Broken(
+        "index.charged",
+        "what is remembered of names is charged to the cgroup of who looks for one",
+        (("bindings/helpers_fs.c",
+          "GFP_NOFS | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN",
+          "GFP_NOFS | __GFP_NORETRY | __GFP_NOWARN"),),
+        ("memory.names_are_charged",)),
+    Broken(
+        "index.walked_over",
+        "names that there is no memory for are found by a walk",
+        ((_DIR + "find.rs",
+          "            return walk(dir, name, page.saturating_add(1)..dir.pages());",
+          "            return Ok(None);"),),
+        ("index.limit",)),
+    Broken(
+        "index.not_noted",
+        "all is forgotten when there is no memory to note a change",
+        (("ext2/index/contents.rs",
+          "        if !is_true {\n", "        if !is_true && block == u32::MAX {\n"),),
+        ("index.limit",)),
+    Broken(
+        "index.collisions",
+        "where many names have one hash the directory is walked over",
+        ((_DIR + "find.rs",
+          "    let Some(candidates) = candidates.in_order() else {\n"
+          "        return walk(dir, name, 0..dir.pages());\n",
+          "    let Some(candidates) = candidates.in_order() else {\n"
+          "        return Ok(None);\n"),
+         ("ext2/index/directory.rs",
+          "        self.key.hash(name) as u32\n",
+          "        self.key.hash(name) as u32 & 0xf\n")),
+        ("index.hostile_names",)),
+    Broken(
+        "index.change",
+        "what is known of names is noted with each change",
+        ((_DIR + "in_step.rs",
+          "            index.note(change, block);\n",
+          "            if block != 1 {\n                index.note(change, block);\n"
+          "            }\n"),),
+        ("index.forgotten", "index.many_names")),
+    Broken(
+        "index.taken_back",
+        "what is known of names is noted when a change is taken back, too",
+        ((_DIR + "write.rs",
+          "        .and_then(|()| apply(dir, self.page, &self.inverse));",
+          "        .and_then(|()| {\n"
+          "            dir.change(range_of(self.page, &self.inverse), |bytes| {\n"
+          "                let _ = self.inverse.apply(bytes);\n            })\n        });"),),
+        ("names_failing.known_names_1k",)),
+    Broken(
+        "index.looked_at",
+        "an entry is only believed to be the one when it has been looked at",
+        ((_DIR + "find.rs",
+          "        Some(entry) if entry.name == name => Looked::Found(Place {",
+          "        Some(entry) if !name.is_empty() => Looked::Found(Place {"),
+         ("ext2/index/directory.rs",
+          "        self.key.hash(name) as u32\n",
+          "        self.key.hash(name) as u32 & 0xfff\n")),
+        ("index.hostile_names",)),
+    Broken(
+        "index.first_room",
+        "a new name goes to the first place that has room, as in C",
+        (("ext2/index/contents.rs",
+          "        self.rooms.raise(block as usize, room);\n", ""),),
+        ("namespace.gaps",)),
+    Broken(
+        "index.room.changed",
+        "what is known of the room in a block is so as long as nothing changes before that",
+        ((_DIR + "write.rs",
+          "    dir.data().room.changes(range_of(page, edit).start);",
+          "    dir.data().room.changes(range_of(page, edit).end);"),),
+        ("namespace.gaps",)),
+    Broken(
+        "index.room.shorter",
+        "what is known of the room for long names is not so of short ones",
+        (("ext2/inode/room.rs",
+          "known.bytes.load(Relaxed) <= bytes &&", "known.bytes.load(Relaxed) != NOTHING &&"),),
+        ("namespace.gaps",)),
+    Broken(
+        "index.room.read",
+        "nothing is known of where entries are in a page that has been read again",
+        (("ext2/map/mapper.rs",
+          "        if inode.is_directory() {", "        if inode.is_directory() && max.0 == 0 {"),),
+        ("changed_beneath.entry_is_gone",)),
+    Broken(
+        "index.nothing_read",
+        "no page is read to say that there is no name",
+        ((_DIR + "find.rs",
+          "    if u64::from(covered) << bits >= dir.size() {",
+          "    if u64::from(covered) << bits > dir.size() + 1 {"),
+         (_DIR + "find.rs",
+          "    let first = (u64::from(covered) << bits) >> PAGE_SHIFT;\n    if",
+          "    let first = 0;\n    if")),
+        ("index.nothing_is_read",)),
+    Broken(
+        "listed",
+        "who lists a directory and asks for each inode has the inode table read ahead",
+        ((_DIR + "ahead.rs",
+          "            dir.super_block().readahead_block(block.into());\n",
+          "            let _ = block;\n"),),
+        ("listed_inodes.ahead_1k", "listed_inodes.ahead_4k")),
+    Broken(
+        "listed.removed",
+        "who removes what was listed has the arrays of pointers read ahead",
+        (("ext2/dir/names.rs",
+          "        ahead::note_removed(dir.as_locked(), place);\n", "        let _ = place;\n"),),
+        ("listed_inodes.arrays_of_removed",)),
+    Broken(
+        "listed.around",
+        "a block of an inode table is read with those around it",
+        (("ext2/groups/layout.rs",
+          "const TABLE_BLOCKS_AT_ONCE: u32 = 32;", "const TABLE_BLOCKS_AT_ONCE: u32 = 2;"),),
+        ("listed_inodes.not_in_vain",)),
+    Broken(
+        "delayed.room_for_more",
+        "a file that is written while it grows has room behind it for as much again",
+        (("ext2/map/delay.rs",
+          "            false => run.end.min(most),\n", "            false => 0,\n"),),
+        ("delayed_limits.files_that_go_on_growing",)),
+    Broken(
+        "delayed.begins_where_it_has_room",
+        "a file begins where all that has been promised of it has room in a row",
+        (("ext2/map/arrays_ahead.rs",
+          "        let goal = search::roomy(sb, goal, coming);\n", ""),),
+        ("delayed_limits.files_side_by_side_are_in_one_piece",)),
+    Broken(
+        "listed.not_in_vain",
+        "who asks for a few inodes has few read ahead",
+        (("ext2/inode/listing.rs",
+          "const EACH: u32 = 4;", "const EACH: u32 = 400;"),),
+        ("listed_inodes.not_in_vain",)),
+    Broken(
+        "listed.cookies",
+        "a reader of a directory goes on where he was told that he is",
+        ((_DIR + "read.rs",
+          "        let from = (position - start) as u32;\n",
+          "        let from = (position - start) as u32 & !31;\n"),),
+        ("index.many_names",)),
+)
