@@ -8,10 +8,11 @@
 
 __helper void
 rust_mpage_helper_set_quota_operations(struct super_block *sb,
-				       const struct quotactl_ops *ops)
+				       const struct quotactl_ops *ops,
+				       const struct dquot_operations *dq)
 {
 #ifdef CONFIG_QUOTA
-	sb->dq_op = &dquot_operations;
+	sb->dq_op = dq;
 	sb->s_qcop = ops;
 	sb->s_quota_types = QTYPE_MASK_USR | QTYPE_MASK_GRP;
 #endif
@@ -88,6 +89,22 @@ __helper void rust_mpage_helper_dquot_free_space(struct inode *inode,
 						 qsize_t bytes)
 {
 	dquot_free_space_nodirty(inode, bytes);
+}
+
+__helper void rust_mpage_helper_dquot_claim_space(struct inode *inode,
+						  qsize_t bytes)
+{
+#ifdef CONFIG_QUOTA
+	dquot_claim_space_nodirty(inode, bytes);
+#endif
+}
+
+__helper void rust_mpage_helper_dquot_release_reservation(struct inode *inode,
+							  qsize_t bytes)
+{
+#ifdef CONFIG_QUOTA
+	__dquot_free_space(inode, bytes, DQUOT_SPACE_RESERVE);
+#endif
 }
 
 __helper int rust_mpage_helper_dquot_setattr(struct mnt_idmap *idmap,

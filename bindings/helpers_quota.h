@@ -10,9 +10,10 @@
 #include <linux/fs.h>
 #include <linux/quotaops.h>
 
-/* Has users' and groups' quota kept by the kernel's operations */
+/* Has users' and groups' quota kept by these operations */
 void rust_mpage_helper_set_quota_operations(struct super_block *sb,
-					    const struct quotactl_ops *ops);
+					    const struct quotactl_ops *ops,
+					    const struct dquot_operations *dq);
 
 bool rust_mpage_helper_sb_any_quota_loaded(struct super_block *sb);
 bool rust_mpage_helper_sb_has_quota_active(struct super_block *sb, int type);
@@ -28,12 +29,21 @@ void rust_mpage_helper_dquot_free_inode(struct inode *inode);
 int rust_mpage_helper_dquot_file_open(struct inode *inode, struct file *file);
 
 static const int RUST_MPAGE_DQUOT_SPACE_WARN = DQUOT_SPACE_WARN;
+static const int RUST_MPAGE_DQUOT_SPACE_RESERVE = DQUOT_SPACE_RESERVE;
 static const int RUST_MPAGE_DQUOT_SPACE_NOFAIL = DQUOT_SPACE_NOFAIL;
 
 /* __dquot_alloc_space() */
 int rust_mpage_helper_dquot_alloc_space(struct inode *inode, qsize_t bytes,
 					int flags);
 void rust_mpage_helper_dquot_free_space(struct inode *inode, qsize_t bytes);
+
+/*
+ * Of what has been reserved: it is counted, or given back. Without CONFIG_QUOTA
+ * nothing is.
+ */
+void rust_mpage_helper_dquot_claim_space(struct inode *inode, qsize_t bytes);
+void rust_mpage_helper_dquot_release_reservation(struct inode *inode,
+						 qsize_t bytes);
 
 /*
  * What ext2_setattr() does about quota. The inode has its new owners afterwards,

@@ -86,6 +86,14 @@ impl<T: FileSystem> FsInode<T> {
         unsafe { Atomic::from_ptr(ptr::addr_of_mut!((*Slot::<T>::of(self.as_raw())).written)) }
     }
 
+    /// How many bytes the kernel's quota code has reserved for it.
+    #[inline]
+    pub(in crate::abstractions::fs) fn reserved_by_quota(&self) -> bindings::qsize_t {
+        // SAFETY: By the type invariants, the inode comes from the inode cache; the kernel changes
+        // the field as a whole.
+        unsafe { ptr::addr_of!((*Slot::<T>::of(self.as_raw())).reserved).read_volatile() }
+    }
+
     /// The list of metadata blocks of an inode.
     ///
     /// # Safety

@@ -57,6 +57,9 @@ pub(super) struct Slot<T: FileSystem> {
     pub(super) written: bindings::errseq_t,
     /// Whom it is counted for.
     dquots: [*mut bindings::dquot; QUOTA_TYPES],
+    /// Bytes that are reserved for it among what these have; the kernel's, which has `i_lock` to
+    /// change it.
+    pub(super) reserved: bindings::qsize_t,
     inode: bindings::inode,
 }
 
@@ -197,6 +200,7 @@ impl<T: FileSystem> InodeCache<T> {
             (*slot).visits = pin_init::zeroed();
             (*slot).ended = Atomic::new(0);
             (*slot).dquots = [ptr::null_mut(); QUOTA_TYPES];
+            (*slot).reserved = 0;
             (*slot).written = 0;
             let inode = Slot::inode(slot);
             bindings::mmb_init(
@@ -217,6 +221,17 @@ impl<T: FileSystem> InodeCache<T> {
         // SAFETY: The inode is the field of a slot. The kernel has locks of its own for the
         // pointers.
         unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).dquots).cast() }
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Self::get_dquots_callback`].
+    #[cfg(CONFIG_QUOTA)]
+    pub(in crate::abstractions::fs) unsafe extern "C" fn get_reserved_space_callback(
+        inode: *mut bindings::inode,
+    ) -> *mut bindings::qsize_t {
+        // SAFETY: The inode is the field of a slot. The kernel locks the inode to change it.
+        unsafe { ptr::addr_of_mut!((*Slot::<T>::of(inode)).reserved) }
     }
 
     /// # Safety

@@ -10,6 +10,8 @@
 //!
 //! Left out: quota files that have no name, or are found at mount.
 
+#[cfg(CONFIG_QUOTA)]
+use super::write::sync_filesystem;
 use super::{
     write::WriteVTable,
     WritableFileSystem,
@@ -17,6 +19,7 @@ use super::{
 };
 #[cfg(CONFIG_QUOTA)]
 use crate::abstractions::fs::{
+    inode::InodeCache,
     quota::{
         file_of,
         is_active,
@@ -113,7 +116,8 @@ pub(super) struct QuotaVTable<T>(PhantomData<T>);
 
 impl<T: QuotaFileSystem> QuotaVTable<T> {
     /// How quota is turned on and off.
-    pub(super) const TABLE: QuotaTable<T> = QuotaTable::new(&Self::QUOTACTL, T::mark_quota_file);
+    pub(super) const TABLE: QuotaTable<T> =
+        QuotaTable::new(&Self::QUOTACTL, &Self::COUNTING, T::mark_quota_file);
 
     pub(super) const OPERATIONS: bindings::super_operations = bindings::super_operations {
         sync_fs: Some(Self::sync_fs_callback),
@@ -129,7 +133,7 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     const QUOTACTL: bindings::quotactl_ops = bindings::quotactl_ops {
         quota_on: Some(Self::quota_on_callback),
         quota_off: Some(Self::quota_off_callback),
-        quota_sync: Some(bindings::dquot_quota_sync),
+        quota_sync: Some(Self::quota_sync_callback),
         get_state: Some(bindings::dquot_get_state),
         set_info: Some(bindings::dquot_set_dqinfo),
         get_dqblk: Some(bindings::dquot_get_dqblk),
@@ -139,6 +143,23 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     };
     #[cfg(not(CONFIG_QUOTA))]
     const QUOTACTL: bindings::quotactl_ops = pin_init::zeroed();
+
+    /// As `dquot_operations`, with space that is reserved.
+    #[cfg(CONFIG_QUOTA)]
+    const COUNTING: bindings::dquot_operations = bindings::dquot_operations {
+        write_dquot: Some(bindings::dquot_commit),
+        alloc_dquot: Some(bindings::dquot_alloc),
+        destroy_dquot: Some(bindings::dquot_destroy),
+        acquire_dquot: Some(bindings::dquot_acquire),
+        release_dquot: Some(bindings::dquot_release),
+        mark_dirty: Some(bindings::dquot_mark_dquot_dirty),
+        write_info: Some(bindings::dquot_commit_info),
+        get_reserved_space: Some(InodeCache::<T>::get_reserved_space_callback),
+        get_next_id: Some(bindings::dquot_get_next_id),
+        ..pin_init::zeroed()
+    };
+    #[cfg(not(CONFIG_QUOTA))]
+    const COUNTING: bindings::dquot_operations = pin_init::zeroed();
 
     /// # Safety
     ///
@@ -246,9 +267,30 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     ///
     /// Called by `quotactl(2)` for a mounted filesystem with `s_umount` held exclusively.
     unsafe extern "C" fn quota_off_callback(sb: *mut bindings::super_block, of: c_int) -> c_int {
-        // SAFETY: The filesystem is mounted, and locked for the call.
-        let result = unsafe { Self::turn_off(SuperBlock::from_raw(sb), of, QuotaUse::Off) };
-        from_result(|| result.map(|()| 0))
+        from_result(|| {
+            // What is reserved is to be counted: there is no place for it in the file. C:
+            // `ext4_quota_off()`.
+            //
+            // SAFETY: The filesystem is mounted, and locked for the call. An error is kept in the
+            // mapping of the file, for those who sync that.
+            let _ = unsafe { sync_filesystem(SuperBlock::<T>::from_raw(sb)) };
+            // SAFETY: As above.
+            unsafe { Self::turn_off(SuperBlock::from_raw(sb), of, QuotaUse::Off) }.map(|()| 0)
+        })
+    }
+
+    /// As `dquot_quota_sync()`, for who reads the files: what is reserved is in them only when it
+    /// has its place.
+    ///
+    /// # Safety
+    ///
+    /// Called by `quotactl(2)` for a mounted filesystem with `s_umount` held.
+    unsafe extern "C" fn quota_sync_callback(sb: *mut bindings::super_block, of: c_int) -> c_int {
+        // SAFETY: The filesystem is mounted, and locked for the call. An error is kept in the
+        // mapping of the file, for those who sync that.
+        let _ = unsafe { sync_filesystem(SuperBlock::<T>::from_raw(sb)) };
+        // SAFETY: As above.
+        unsafe { bindings::dquot_quota_sync(sb, of) }
     }
 
     /// # Safety

@@ -13,6 +13,10 @@
 //! deleted: a filesystem has no part in that. Its blocks are a [`SpaceCharge`], which comes back
 //! when it is dropped. That is also the only way to count them in the inode, `i_blocks`.
 //!
+//! Blocks that an inode will have later are reserved: nobody who counts gets more for it, and it is
+//! in no quota file. What is reserved goes with the inode if it gets other owners; it is counted
+//! when the blocks are there, or given back.
+//!
 //! The files are in `files.rs`.
 //!
 //! A filesystem without quota, or with none that is turned on, pays the look at a word of the
@@ -23,7 +27,7 @@
 //! filesystem's own locks may be held then. Counting takes spinlocks only, `i_lock` and inside it
 //! those of quota.
 //!
-//! Left out: quota by projects, reserved space.
+//! Left out: quota by projects.
 
 use crate::{
     abstractions::fs::{
@@ -41,6 +45,8 @@ use kernel::{
     error::to_result,
     prelude::*, //
 };
+
+const RESERVE: c_int = bindings::RUST_MPAGE_DQUOT_SPACE_RESERVE;
 
 impl AnySuperBlock {
     /// Whether quota of any kind is turned on, or suspended. C: `sb_any_quota_loaded()`.
@@ -83,11 +89,58 @@ impl<T: FileSystem> FsInode<T> {
         SpaceCharge::new(self, bytes, 0)
     }
 
+    /// Reserves `bytes`, to be counted when the inode has them. What is reserved for an inode is
+    /// changed by one at a time, by who takes care of that. C: `dquot_reserve_block()`.
+    ///
+    /// Fails with `EDQUOT` if somebody it is counted for would have too much.
+    pub fn reserve(&self, bytes: u64) -> Result {
+        self.add(bytes, RESERVE | bindings::RUST_MPAGE_DQUOT_SPACE_WARN)
+    }
+
+    /// As [`Self::reserve`], of more than is needed, see [`Self::charge_ahead`].
+    pub fn reserve_ahead(&self, bytes: u64) -> Result {
+        self.add(bytes, RESERVE)
+    }
+
+    /// As [`Self::reserve`], even if it is too much: of blocks that are about to be given back, in
+    /// place of which there will be others.
+    pub fn reserve_anyway(&self, bytes: u64) {
+        // It does not fail.
+        let _ = self.add(bytes, RESERVE | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL);
+    }
+
+    /// How many bytes are reserved.
+    #[inline]
+    pub fn reserved(&self) -> u64 {
+        u64::try_from(self.reserved_by_quota()).unwrap_or(0)
+    }
+
+    /// Gives back what is reserved beyond `bytes`. C: `dquot_release_reservation_block()`.
+    #[inline]
+    pub fn reserve_no_more_than(&self, bytes: u64) {
+        let beyond = self.reserved().saturating_sub(bytes);
+        if beyond != 0 {
+            let beyond = i64::try_from(beyond).unwrap_or(i64::MAX);
+            // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it
+            // is counted for.
+            unsafe { bindings::rust_mpage_helper_dquot_release_reservation(self.as_raw(), beyond) }
+        }
+    }
+
     /// As [`Self::charge`], of what has been had before anybody asked for whom it counts: it does,
     /// even if it is too much. C: `dquot_alloc_block_nofail()`, but for the mark.
     pub fn charge_promised(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
         let flags = bindings::RUST_MPAGE_DQUOT_SPACE_WARN | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL;
         SpaceCharge::new(self, bytes, flags)
+    }
+
+    fn add(&self, bytes: u64, flags: c_int) -> Result {
+        let bytes = i64::try_from(bytes).map_err(|_| EFBIG)?;
+        // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it is
+        // counted for.
+        to_result(unsafe {
+            bindings::rust_mpage_helper_dquot_alloc_space(self.as_raw(), bytes, flags)
+        })
     }
 
     /// Counts `bytes` less on disk, in the inode, too, as [`Self::charge`] counts more.
@@ -109,12 +162,7 @@ pub struct SpaceCharge<'i, T: FileSystem> {
 
 impl<'i, T: FileSystem> SpaceCharge<'i, T> {
     fn new(inode: &'i FsInode<T>, bytes: u64, flags: c_int) -> Result<Self> {
-        let raw = i64::try_from(bytes).map_err(|_| EFBIG)?;
-        // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it is
-        // counted for.
-        to_result(unsafe {
-            bindings::rust_mpage_helper_dquot_alloc_space(inode.as_raw(), raw, flags)
-        })?;
+        inode.add(bytes, flags)?;
         Ok(Self { inode, bytes })
     }
 

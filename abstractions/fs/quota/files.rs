@@ -68,16 +68,23 @@ impl QuotaLock {
 /// How a filesystem's quota is turned on and off.
 pub(in crate::abstractions::fs) struct QuotaTable<T> {
     operations: &'static bindings::quotactl_ops,
+    counting: &'static bindings::dquot_operations,
     mark: fn(HeldInode<'_, T>, QuotaUse),
 }
 
 impl<T: FileSystem> QuotaTable<T> {
-    /// Operations of quota, and what is called when a quota file becomes one, or is one no more.
+    /// Operations of quota and of what is counted, and what is called when a quota file becomes
+    /// one, or is one no more.
     pub(in crate::abstractions::fs) const fn new(
         operations: &'static bindings::quotactl_ops,
+        counting: &'static bindings::dquot_operations,
         mark: fn(HeldInode<'_, T>, QuotaUse),
     ) -> Self {
-        Self { operations, mark }
+        Self {
+            operations,
+            counting,
+            mark,
+        }
     }
 
     /// Lets quota be turned on.
@@ -86,8 +93,10 @@ impl<T: FileSystem> QuotaTable<T> {
     ///
     /// `sb` must be being filled, with the operations of a filesystem that has quota.
     pub(in crate::abstractions::fs) unsafe fn set_up(&self, sb: *mut bindings::super_block) {
-        // SAFETY: By the safety requirements; the table is static.
-        unsafe { bindings::rust_mpage_helper_set_quota_operations(sb, self.operations) }
+        // SAFETY: By the safety requirements; the tables are static.
+        unsafe {
+            bindings::rust_mpage_helper_set_quota_operations(sb, self.operations, self.counting)
+        }
     }
 
     /// Writes everything that is counted, and stops counting, before a filesystem becomes
