@@ -184,16 +184,22 @@ pub(crate) fn new_blocks(
     goal: u32,
     wanted: Wanted,
 ) -> Result<Run> {
-    let mut promised = claim_anywhere(inode.super_block(), goal, wanted)?;
+    let sb = inode.super_block();
+    let mut promised = claim_anywhere(sb, goal, wanted)?;
     let most = wanted.most.min(promised.count());
     let needed = wanted.needed.min(most);
     let charge = charge(inode, Wanted { needed, most })?;
-    place(inode, info, goal, needed, &mut promised, charge)
+    let most = (charge.bytes() >> sb.block_bits()) as u32;
+    let run = place(sb, info, goal, Wanted { needed, most }, &mut promised)?;
+
+    charge.keep(u64::from(run.count) << sb.block_bits());
+    inode.mark_dirty();
+    Ok(run)
 }
 
-/// As [`new_blocks`], of those that have been promised, and no more than are left of these. Blocks
-/// are promised only where nobody counts; if quota has been turned on since, it is too late for
-/// `EDQUOT`.
+/// As [`new_blocks`], of those that have been promised, and no more than are left of these. They
+/// have been reserved for the inode's owners, see [`reserve`]; if quota has been turned on since,
+/// it is too late for `EDQUOT`.
 pub(crate) fn promised_blocks(
     inode: &Ext2Inode,
     info: &mut BlockAllocInfo,
@@ -202,26 +208,27 @@ pub(crate) fn promised_blocks(
     promised: &mut Promised<'_>,
 ) -> Result<Run> {
     let most = wanted.most.min(promised.count());
-    let charge = inode.charge_promised(u64::from(most) << inode.block_bits())?;
-    place(inode, info, goal, wanted.needed.min(most), promised, charge)
+    let needed = wanted.needed.min(most);
+    let wanted = Wanted { needed, most };
+    let run = place(inode.super_block(), info, goal, wanted, promised)?;
+
+    inode.charge_promised(bytes(inode, run.count));
+    inode.mark_dirty();
+    Ok(run)
 }
 
-/// Gives places to promised blocks, of which at least `needed` are wanted, and as many as have been
-/// counted.
+/// Gives places to promised blocks.
 fn place(
-    inode: &Ext2Inode,
+    sb: &SuperBlock<Ext2>,
     info: &mut BlockAllocInfo,
     goal: u32,
-    needed: u32,
+    wanted: Wanted,
     promised: &mut Promised<'_>,
-    charge: SpaceCharge<'_, Ext2>,
 ) -> Result<Run> {
-    let sb = inode.super_block();
-    let most = (charge.bytes() >> sb.block_bits()) as u32;
-    if most == 0 {
+    if wanted.most == 0 {
         return Err(ENOSPC);
     }
-    let found = search::allocate(sb, info, goal, Wanted { needed, most })?;
+    let found = search::allocate(sb, info, goal, wanted)?;
     let count = found.blocks.count;
 
     let data = sb.data();
@@ -230,28 +237,55 @@ fn place(
         .change(sb, found.group, GroupCount::FreeBlocks, -(count as i32));
     data.counters.free_blocks.add(-i64::from(count));
     write_bitmap(sb, &found.bitmap);
-
-    charge.keep(u64::from(count) << sb.block_bits());
-    inode.mark_dirty();
     Ok(found.blocks)
+}
+
+/// Reserves blocks that are being promised for the owners of the inode: all that were claimed, or,
+/// if these may not have them, `needed`. [`None`] if they may not have these either. What is too
+/// much for them is told to who needs it, once.
+#[inline]
+pub(crate) fn reserve<'s>(
+    inode: &Ext2Inode,
+    mut claimed: Promised<'s>,
+    needed: u32,
+) -> Option<Promised<'s>> {
+    if !inode.super_block().has_quota() {
+        return Some(claimed);
+    }
+    let count = claimed.count();
+    if count > needed && inode.reserve_ahead(bytes(inode, count)).is_ok() {
+        return Some(claimed);
+    }
+    inode.reserve(bytes(inode, needed)).ok()?;
+    Some(claimed.split(needed))
+}
+
+/// So many blocks that a promise was spent on are about to be given back, and promised again.
+pub(crate) fn reserve_again(inode: &Ext2Inode, count: u32) {
+    if inode.super_block().has_quota() {
+        inode.reserve_anyway(bytes(inode, count));
+    }
+}
+
+fn bytes(inode: &Ext2Inode, blocks: u32) -> u64 {
+    u64::from(blocks) << inode.block_bits()
 }
 
 /// Counts the wanted blocks for the inode and its owners, or, if that is more than these may have,
 /// as many as are needed.
 fn charge(inode: &Ext2Inode, wanted: Wanted) -> Result<SpaceCharge<'_, Ext2>> {
-    let bytes = |blocks: u32| u64::from(blocks) << inode.block_bits();
-
     if wanted.most > wanted.needed {
-        match inode.charge_ahead(bytes(wanted.most)) {
+        match inode.charge_ahead(bytes(inode, wanted.most)) {
             Err(EDQUOT) => {}
             result => return result,
         }
     }
-    inode.charge(bytes(wanted.needed))
+    inode.charge(bytes(inode, wanted.needed))
 }
 
 /// Frees blocks that a promise was spent on, for nothing: they are promised again.
 pub(crate) fn take_back(inode: &Ext2Inode, run: Run, promised: &mut Promised<'_>) {
+    reserve_again(inode, run.count);
     promised.take_back(run.count);
     free_blocks(inode, run.first, run.count);
 }

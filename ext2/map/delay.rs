@@ -15,9 +15,13 @@
 //! So the disk is full for who writes, and never at writeback; a file that is gone before it is
 //! written takes no block; and the blocks of one that grew in small pieces are in a row.
 //!
+//! With quota, what is promised is reserved for the owners of the file first: what is over a limit
+//! is refused to who writes, and never at writeback. It stays reserved until it is counted, or
+//! forgotten, and no more of it than is promised.
+//!
 //! Blocks get their places at once with the mount option `nodelalloc`, where writes are
-//! synchronous, with quota, when the filesystem is nearly full, and in a file with very many holes
-//! between promised blocks.
+//! synchronous, in quota files, when the filesystem is nearly full, and in a file with very many
+//! holes between promised blocks.
 //!
 //! C counterpart: none in ext2; `ext4_da_write_begin()`, `ext4_da_map_blocks()`.
 //!
@@ -190,6 +194,7 @@ impl Drop for Promise<'_> {
         };
         if let Some(begun) = tree.begun.take() {
             drop(self.inode.super_block().data().space.resume(begun.claimed));
+            reserve_no_more_than(self.inode, tree.delayed.count());
         }
     }
 }
@@ -273,6 +278,7 @@ fn append<'i>(inode: &'i Ext2Inode, at: u64, count: u32) -> Option<Promise<'i>> 
     // Neither what is reserved nor the last ones: these are for who looks closer.
     let left = nearly_full(inode) + u64::from(data.state.reserved_blocks());
     let claimed = data.space.claim_of_many(count, left)?;
+    let claimed = balloc::reserve(inode, claimed, count)?;
     Some(Promise::begin(
         inode,
         tree,
@@ -296,9 +302,11 @@ fn mapped<'i>(inode: &'i Ext2Inode, path: &BlockPath, blocks: Blocks) -> Backed<
 /// Whether blocks of the file get their places when they are written.
 #[inline]
 fn delays(inode: &Ext2Inode) -> bool {
-    let sb = inode.super_block();
-    // What is over a limit is refused to who writes.
-    sb.data().delays_allocation() && inode::is_regular(inode) && !inode.is_sync() && !sb.has_quota()
+    let data = inode.super_block().data();
+    data.delays_allocation()
+        && inode::is_regular(inode)
+        && !inode.is_sync()
+        && !inode.is_quota_file()
 }
 
 /// Promises block `at`, and those behind it, `max` at most. [`None`] if they are not in the hole
@@ -339,6 +347,7 @@ fn promise<'i>(
     };
     let claimed = balloc::claim(inode.super_block(), wanted).ok()?;
     tree.delayed.begin(arrays, GFP_NOWAIT).ok()?;
+    let claimed = balloc::reserve(inode, claimed, wanted.needed)?;
     let len = claimed.count() - arrays.count();
     let promise = Promise::begin(inode, tree, at, claimed, arrays);
     Some(Backed::Promised(promise, BlockCount(len)))
@@ -384,6 +393,13 @@ pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promis
     let delay = &inode.data().delay;
     tree.end_ahead(&data.windows, !delay.is_closed());
     delay.set_blocks(count);
+    reserve_no_more_than(inode, count);
+}
+
+/// Gives back what is reserved for the owners of the inode beyond what is promised.
+#[inline]
+fn reserve_no_more_than(inode: &Ext2Inode, blocks: u32) {
+    inode.reserve_no_more_than(u64::from(blocks) << inode.block_bits());
 }
 
 /// How many blocks from `at` on get their places together, of `max` that were asked for: of what

@@ -179,6 +179,7 @@ impl Request<'_> {
     fn replace(&self, count: u32, promised: &mut Option<Promised<'_>>) {
         if let Some(promised) = promised {
             self.inode.data().delay.sub_giving(count);
+            balloc::reserve_again(self.inode, count);
             promised.replace(count);
         }
     }

@@ -176,7 +176,6 @@ impl Options {
     #[inline]
     pub(crate) fn delays_allocation(&self) -> bool {
         self.has(Flag::DelayedAllocation)
-            && !(self.has(Flag::UserQuota) || self.has(Flag::GroupQuota))
     }
 
     /// Shows what differs from the defaults. C: `ext2_show_options()`.

@@ -15,7 +15,7 @@
 //!
 //! Blocks that an inode will have later are reserved: nobody who counts gets more for it, and it is
 //! in no quota file. What is reserved goes with the inode if it gets other owners; it is counted
-//! when the blocks are there, or given back.
+//! when the blocks are there, see [`FsInode::charge_promised`], or given back.
 //!
 //! The files are in `files.rs`.
 //!
@@ -127,11 +127,23 @@ impl<T: FileSystem> FsInode<T> {
         }
     }
 
-    /// As [`Self::charge`], of what has been had before anybody asked for whom it counts: it does,
-    /// even if it is too much. C: `dquot_alloc_block_nofail()`, but for the mark.
-    pub fn charge_promised(&self, bytes: u64) -> Result<SpaceCharge<'_, T>> {
+    /// Counts `bytes` more on disk, as [`Self::charge`], of what has been had before: those that
+    /// are reserved, and are so no more, and the rest even if it is too much. The rest was had when
+    /// nobody asked for whom it counts. C: `dquot_claim_block()`, and
+    /// `dquot_alloc_block_nofail()`, but for the mark.
+    pub fn charge_promised(&self, bytes: u64) {
+        let reserved = self.reserved().min(bytes);
+        if reserved != 0 {
+            let reserved = i64::try_from(reserved).unwrap_or(i64::MAX);
+            // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it
+            // is counted for.
+            unsafe { bindings::rust_mpage_helper_dquot_claim_space(self.as_raw(), reserved) }
+        }
         let flags = bindings::RUST_MPAGE_DQUOT_SPACE_WARN | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL;
-        SpaceCharge::new(self, bytes, flags)
+        if bytes != reserved {
+            // It does not fail.
+            let _ = self.add(bytes - reserved, flags);
+        }
     }
 
     fn add(&self, bytes: u64, flags: c_int) -> Result {
