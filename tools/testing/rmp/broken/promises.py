@@ -396,9 +396,16 @@ ALL = (
         "delayed.quota_turned_off",
         "what is promised when quota is turned off is counted in the quota files",
         (("abstractions/fs/mount/quota.rs",
-          "let _ = unsafe { sync_filesystem(SuperBlock::<T>::from_raw(sb)) };",
-          "let _ = sync_filesystem::<T>;"),),
+          "            let _ = unsafe { sync_filesystem(SuperBlock::<T>::from_raw(sb)) };",
+          "            let _ = sync_filesystem::<T>;"),),
         ("quota_delayed.turned_off_and_on",)),
+    Broken(
+        "delayed.quota_told",
+        "who reads the quota files, and has them written first, finds what is promised in them",
+        (("abstractions/fs/mount/quota.rs",
+          "quota_sync: Some(Self::quota_sync_callback),",
+          "quota_sync: Some(bindings::dquot_quota_sync),"),),
+        ("quota.tools",)),
     Broken(
         "delayed.replaced_by_truncation",
         "the inode of a file that was written anew is where its neighbours are when it is closed",
