@@ -43,9 +43,16 @@ def _bytes(path):
 
 
 def _ready(ctx, image):
-    """A disk with quota, in whose files there is room for everybody."""
+    """A disk with quota."""
     disks.delays(ctx)
-    disk = quotas.ready(ctx, image)
+    quotas.load(ctx)
+    return _known(disks.Disk(ctx, image).mount(quotas.OPTIONS))
+
+
+def _known(disk):
+    """Turn quota on, with a place for everybody in its files."""
+    os.chmod(disk.point, 0o777)
+    quotas.turn_on(disk)
     for kind in quotas.KINDS:
         for number in (WHO, TEAM, OTHER):
             quotas.limit(disk, kind, number, blocks=(0, 1 << 30))
@@ -216,6 +223,56 @@ def test_new_owners(ctx):
             quotas.check(disk)
             assert (_size(disk), _size(disk, OTHER), _size(disk, WHO, GROUP)) == (0, 0, 0)
         disk.finish()
+
+
+def _told(ctx, fstype):
+    """[(what has been done, its answer, what is counted then)], of a file without arrays of
+    pointers, for which ext4 reserves nothing."""
+    disk = _known(disks.Disk(ctx, "blank-4k", fstype).mount("usrquota,grpquota"))
+    path, told = disk.where("file"), []
+
+    def note(call, *args):
+        answer, number = error_of(call, *args)
+        told.append((call.__name__, args[1:], answer, errno.errorcode.get(number),
+                     _size(disk), _size(disk, OTHER), _size(disk, TEAM, GROUP)))
+
+    with no_flusher():
+        for turn in range(2):
+            with pair.user(WHO, TEAM):
+                note(_write, path, 1, 13_000)
+            quotas.limit(disk, USER, WHO, blocks=(0, 40))
+            with pair.user(WHO, TEAM):
+                note(_until_refused, path, 1, 3000)
+                note(_write, path, 1, 100, 11 * 4096)
+                note(_write, path, 1, 5000, 2000)
+            quotas.limit(disk, USER, OTHER, blocks=(0, 8 + 4 * turn))
+            if turn:
+                note(disks.sync, disk.point)
+            note(os.truncate, path, 10_000)
+            with pair.without(pair.SYS_RESOURCE):
+                note(os.chown, path, OTHER, -1)
+                quotas.limit(disk, USER, OTHER, blocks=(0, 12))
+                note(os.chown, path, OTHER, -1)
+                note(os.chown, path, -1, 0)
+            note(disks.sync, disk.point)
+            note(quotas.turn_off, disk)
+            note(quotas.turn_on, disk)
+            note(os.unlink, path)
+            quotas.limit(disk, USER, WHO, blocks=(0, 1 << 30))
+    disk.umount()
+    return told
+
+
+@timeout(60)
+def test_beside_ext4(ctx):
+    """What C ext4 says, which delays and reserves, too: the same to each question."""
+    disks.delays(ctx)
+    quotas.load(ctx)
+    want, got = (_told(ctx, fstype) for fstype in ("ext4", ctx.fstype))
+    for there, here in zip(want, got):
+        assert there == here, f"in ext4 {there}, here {here}"
+    refused = {step[0] for step in want if step[3] == "EDQUOT"}
+    assert refused == {"_write", "chown"}, refused
 
 
 @timeout(60)
