@@ -64,6 +64,10 @@ use kernel::{
 /// A quota file is a regular file of the filesystem that is not counted itself. The kernel reads
 /// and writes it past its pages. A filesystem that lets others write to it meanwhile, or cuts it,
 /// loses what is counted: the kernel checks what it reads.
+///
+/// Locks: `read_quota` and `write_quota` are called with the [`QuotaLock`] that `quota_lock` tells,
+/// inside of the locks of the kernel's quota code (`dq_lock`, `dqio_sem`) and of what those hold
+/// who come to that; `quota_lock` itself takes none.
 pub trait QuotaFileSystem: WritableFileSystem {
     /// What has its quota files read and written by one at a time, if it is always the same; what
     /// is counted may be lost otherwise.

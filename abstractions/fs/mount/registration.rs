@@ -74,6 +74,11 @@ pub enum Purpose<'a, T> {
 }
 
 /// A filesystem that can be mounted.
+///
+/// Locks: `fill_super`, `root` and `reconfigure` are called with `s_umount` held exclusively;
+/// `context`, when somebody has all filesystems remounted for reading only by SysRq, with it, too,
+/// and otherwise as `parameters`, `parameter`, `statfs` and `show_options` without any lock of the
+/// filesystem.
 pub trait MountableFileSystem: FileSystem {
     /// Whether it can be written to.
     const ACCESS: Access<Self>;

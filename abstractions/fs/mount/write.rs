@@ -54,6 +54,19 @@ use kernel::{
 /// A filesystem that can be written to. C: parts of `struct super_operations`.
 ///
 /// No function here gets an inode that could not be read or has never been made.
+///
+/// Locks:
+///
+/// - `mounted`, `freeze`, `unfreeze` and `put_super` are called with `s_umount` held exclusively,
+///   and `sync_fs` with it held at least shared.
+/// - `write_inode` and `sync_inode_metadata` are called by the flusher, who may hold `s_umount`
+///   shared, by `fsync(2)` without locks, and by who brings an inode to the device while it has
+///   others of the filesystem's, such as `i_rwsem` of a directory. No folio is locked, and one
+///   inode is written by one at a time.
+/// - `delete_inode` and `free_inode` are called within `sb_start_intwrite()`, `release_inode`
+///   perhaps by memory reclaim, and all three with what the one holds who gives back the last
+///   reference to the inode. Nobody else has that.
+/// - `is_to_be_read_only` takes no lock.
 pub trait WritableFileSystem: MountableFileSystem {
     /// The filesystem has been mounted, for reading only or not: its root is there, and it is not
     /// in use yet. This is where it is marked as mounted on the device.

@@ -253,6 +253,8 @@ pub(super) unsafe fn name_of<'a>(dentry: *mut bindings::dentry) -> &'a [u8] {
 }
 
 /// What a directory can do, besides what every inode can.
+///
+/// Locks: `i_rwsem` of the directory is held, at least shared.
 pub trait DirectoryOperations: InodeOperations {
     /// Finds the inode of `name`, if there is such an entry.
     fn lookup<'d>(

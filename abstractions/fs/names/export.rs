@@ -26,6 +26,10 @@ use kernel::{
 };
 
 /// How files are found again.
+///
+/// Locks: `inode` is called without any; `commit` too, or, of what has just been made and of the
+/// directory that it is in, with `i_rwsem` of that held exclusively; `parent` with `i_rwsem` of the
+/// directory held shared.
 pub trait ExportOperations: 'static {
     /// The filesystem.
     type FileSystem: FileSystem;

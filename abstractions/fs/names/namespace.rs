@@ -57,6 +57,11 @@ use kernel::{
 /// Names have no NUL and no slash, are not empty, and may be longer than the filesystem allows. A
 /// file that is created is returned without its own name in the dentry cache, which it gets here.
 /// Whom a directory is counted for is found before it is changed.
+///
+/// Locks: `i_rwsem` of the directory is held exclusively, and that of an inode that loses or gets a
+/// name in it, as the types say; in `rename` that of both directories, and of which inodes
+/// [`RenameSource`](super::RenameSource) and [`RenameTarget`](super::RenameTarget) say. In
+/// `tmpfile` none is held. No folio is locked.
 pub trait NamespaceOperations: DirectoryOperations + IoctlOperations {
     /// Creates a regular file.
     fn create<'d>(

@@ -57,6 +57,8 @@ impl StatAttributes {
 }
 
 /// What every inode can do. C: parts of `struct inode_operations`.
+///
+/// Locks: all is asked by `stat(2)`, without any.
 pub trait InodeOperations: 'static {
     /// The filesystem.
     type FileSystem: FileSystem;
@@ -76,6 +78,8 @@ pub trait InodeOperations: 'static {
 }
 
 /// What a regular file can do, besides what every inode can.
+///
+/// Locks: `fiemap` is called with `i_rwsem` held exclusively.
 pub trait FileOperations: InodeOperations {
     /// Says where the bytes of the file are. C: `fiemap`.
     fn fiemap(inode: &FsInode<Self::FileSystem>, request: &mut FiemapRequest<'_>) -> Result;

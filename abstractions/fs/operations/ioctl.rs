@@ -41,6 +41,8 @@ use kernel::{
 ///
 /// Each has a version, which is its [generation](crate::fs::InodeView::generation). The rest is for
 /// filesystems that keep blocks free for files that grow; the others leave it as it is.
+///
+/// Locks: none is held.
 pub trait IoctlOperations: WritableInode {
     /// How many blocks are kept free for the file at a time; [`None`] if none are, for now or ever.
     fn reserved_blocks(inode: &FsInode<Self::FileSystem>) -> Option<u32> {

@@ -79,7 +79,7 @@ pub trait WritableInode: InodeOperations {
 
     /// Pages of a directory [could not be
     /// written](crate::abstractions::fs::InodeType::has_unwritten_pages): `fsync(2)` is
-    /// about to say so.
+    /// about to say so. Called without locks.
     fn pages_failed(inode: &FsInode<Self::FileSystem>) {
         let _ = inode;
     }

@@ -182,6 +182,9 @@ impl Drop for Acl {
 }
 
 /// How a filesystem keeps lists.
+///
+/// Locks: `get` is called without any; `set` with `i_rwsem` held exclusively, or of a new inode,
+/// which nobody else has yet.
 pub trait AclOperations: 'static {
     /// The filesystem.
     type FileSystem: FileSystem;

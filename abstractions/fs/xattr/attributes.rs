@@ -58,6 +58,9 @@ impl SetMode {
 }
 
 /// The attributes whose names have one prefix.
+///
+/// Locks: `get` is called without any; `set` with `i_rwsem` held exclusively, or of a new inode,
+/// which nobody else has yet.
 pub trait XattrNamespace: 'static {
     /// The filesystem.
     type FileSystem: FileSystem;
@@ -80,6 +83,8 @@ pub trait XattrNamespace: 'static {
 }
 
 /// What inodes with attributes can do besides.
+///
+/// Locks: none is held.
 pub trait XattrOperations: 'static {
     /// The filesystem.
     type FileSystem: FileSystem;
