@@ -58,7 +58,7 @@ help:
 	@echo '  RUSTC=   BINDGEN=   paths of the tools'
 	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'
 	@echo '  FSTYPE=  ext2 takes the C filesystem, to compare (run, test)'
-	@echo '  MOUNT_OPTIONS=   what rust_ext2 is mounted with besides, such as nodelalloc (test)'
+	@echo '  MOUNT_OPTIONS=   what rust_ext2 is mounted with besides, such as nodelalloc (test, bench)'
 	@echo '  SECONDS= SEED=   of the tests that work by chance (test);'
 	@echo '           SECONDS= the limit of one test (xfstests)'
 	@echo '  RUST_MPAGE_CACHE=   default: $$XDG_CACHE_HOME/rust_mpage or ~/.cache/rust_mpage'

@@ -111,7 +111,9 @@ class Bench:
                 pass  # another module uses it
 
     def mount(self, member, options=""):
-        """Read-write, as people do."""
+        """Read-write, as people do; rust_ext2 with what the user wants besides."""
+        if member["fstype"] == "rust_ext2":
+            options = ",".join(filter(None, (self._job["mount_options"], options)))
         sysapi.mount(self._device.path, POINT, member["fstype"], 0, options)
 
     def run(self, words, counted=False):

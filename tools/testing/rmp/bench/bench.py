@@ -9,6 +9,7 @@ the numbers mean something on a quiet machine only; they are labelled.
     make bench                          the table, CSV, pictures
     make bench CELLS='unlink names-4k:*'  some cells (subset.py)
     make bench PROFILE=rust_ext2:warm   where the instructions of one cell go
+    make bench MOUNT_OPTIONS=nodelalloc  what rust_ext2 is mounted with
 """
 
 import concurrent.futures
@@ -53,7 +54,8 @@ class Boots:
             machine.qemu += plugin(out)
         fields = dict(job, groups=plan.groups(ours, on_rust),
                       kernel_trees=[kernel], workload=f"{programs}/workload",
-                      archive=f"{headers}/headers.tar", symbols=bool(plugin))
+                      archive=f"{headers}/headers.tar", symbols=bool(plugin),
+                      mount_options=self._settings.mount_options)
         log = out / "console.log"
         status = guest.job(machine, self._settings, out, "bench.py", fields, log,
                            guest.until(LIMIT))
@@ -138,7 +140,7 @@ def main(settings):
     if settings.profile:
         return profile.main(settings, prepared, boots, programs, out)
     versions = report.versions(prepared, ksource.version(prepared.source),
-                               boots.clock)
+                               boots.clock, settings.mount_options)
     if settings.cells:
         found = run_all(boots, subset.of(jobs_of_all(), settings.cells))
         report.write(found, versions, out)

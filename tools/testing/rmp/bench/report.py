@@ -42,7 +42,7 @@ def cells(records):
     }
 
 
-def versions(prepared, kernel, clock):
+def versions(prepared, kernel, clock, options=""):
     """[(what, which)] that the numbers depend on."""
     def first_line(*argv):
         return (command.text(*argv).splitlines() or ["?"])[0]
@@ -56,6 +56,7 @@ def versions(prepared, kernel, clock):
         ("QEMU", first_line("qemu-system-x86_64", "--version")),
         ("ext2, ext4", first_line("sh", "-c", "mkfs.ext2 -V 2>&1")),
         ("xfs", first_line("mkfs.xfs", "-V")),
+        *([("rust_ext2", f"mounted with {options}")] if options else []),
     ]
 
 
