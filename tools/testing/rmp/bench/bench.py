@@ -25,7 +25,8 @@ from . import delayed, plan, profile, report, subset, workload
 LIMIT = 3600  # seconds for a guest
 REPEATED = (plan.C_EXT2, "cold_1m")
 TOLERANCE = 0.01
-BY_NAME = ("names-4k", "names-1k", "delayed-4k", "delayed-1k")  # boots that CELLS= asks for
+# boots that CELLS= asks for
+BY_NAME = ("names-4k", "names-1k", "small-1k", "delayed-4k", "delayed-1k")
 
 
 class Boots:
@@ -93,6 +94,7 @@ def jobs_of_all():
         boots[f"delayed-{size}"] = (delayed.job(block_size), "3G")
         boots[f"changes-{size}"] = (plan.changes(block_size), "3G")
         boots[f"turns-{size}"] = (plan.turns(block_size), "3G")
+    boots["small-1k"] = (plan.small(1024), "5G")
     boots["repeat"] = (
         plan.only(plan.table("brd", 4096), [REPEATED]), "3G")
     return boots

@@ -227,6 +227,16 @@ def names(block_size):
             "read": [], "write": cells, "make": [], "only": []}
 
 
+def small(block_size):
+    """The job of the boot that asks what small files cost in larger directories, as growth() and
+    many() do with blocks of 4 KiB."""
+    cells = [dict(_cell(["make-small", f"files{count}", count], create=f"small_write@{count}"),
+                  but=[C_EXT2, ON_RUST] if count > MOST_WALKED else [])
+             for count in GROWTH_NAMES]
+    return {"device": "brd", "block_size": block_size, "device_mib": 1900,
+            "read": [], "write": cells, "make": [], "only": []}
+
+
 def only(job, pairs):
     """The job, for these (filesystem, column) pairs and what they need."""
     return dict(job, only=[list(pair) for pair in pairs])

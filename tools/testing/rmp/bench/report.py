@@ -19,7 +19,7 @@ CHANGES = (("changes-4k", "null_blk, 4 KiB blocks"),
 DELAYED = (("delayed-4k", "4 KiB blocks"), ("delayed-1k", "1 KiB blocks"))
 TURNS = (("turns-4k", "4 KiB blocks"), ("turns-1k", "1 KiB blocks"))
 GROWTH = ((("growth", "twice", "many", "names-4k"), "brd, 4 KiB blocks"),
-          (("names-1k",), "brd, 1 KiB blocks"))
+          (("names-1k", "small-1k"), "brd, 1 KiB blocks"))
 CLOCKS = {"icount": "instructions", "kvm": "wall-clock nanoseconds (KVM: only as "
                                            "good as the machine was quiet)"}
 
