@@ -7,12 +7,12 @@ import disks
 import writers
 
 
-def stained(ctx, image):
+def stained(ctx, image, options=""):
     """A disk, mounted, of which no free block is zero: whatever is seen in a file that nobody
     has written is seen."""
     disk = disks.Disk(ctx, image)
     writers.stain(disk)
-    return disk.mount()
+    return disk.mount(options)
 
 
 def open_file(disk, name="file"):
