@@ -181,8 +181,8 @@ def test_sparse_mmap_in_large_folio_blocks(ctx):
 
 @timeout(300)
 def test_truncate_in_dirty_large_folio(ctx):
-    """A file is cut in the middle of a large folio that is dirty, and grows again: what
-    was cut off is zero, and has no blocks."""
+    """A file is cut in the middle of a large folio that is dirty, and that so cannot be split,
+    and grows again: what was cut off is zero, and has no blocks."""
     for image in IMAGES:
         disk = stained(ctx, image)
         block = os.statvfs(disk.point).f_bsize
@@ -194,6 +194,8 @@ def test_truncate_in_dirty_large_folio(ctx):
                 if synced:
                     os.fsync(fd)
                 os.ftruncate(fd, end)
+                if _ours(ctx) and not synced:
+                    assert _is_large(fd, (end - 1) // PAGE), f"{image}, {end}: it was split"
                 os.ftruncate(fd, LARGE)
                 same_on_disk(fd, want[:end].ljust(LARGE, b"\0"))
                 behind = [at for at in range(-(-end // block), LARGE // block)
