@@ -77,6 +77,12 @@ def test_nothing_is_read(ctx):
     os.unlink(os.path.join(folder, _name(1000)))
     count = reads(lambda: _fill(folder, [6000]))
     assert count <= 6, f"{count} reads to make a name"
+    # the block with the name, and perhaps an indirect block; and of both names
+    count = reads(lambda: os.unlink(os.path.join(folder, _name(2500))))
+    assert count <= 3, f"{count} reads to remove a name"
+    count = reads(lambda: os.rename(os.path.join(folder, _name(3300)),
+                                    os.path.join(folder, _name(7000))))
+    assert count <= 6, f"{count} reads to rename"
     disk.finish()
 
 
