@@ -63,6 +63,33 @@ def test_read_only_after_an_error(ctx):
         disk.umount()
 
 
+def test_emergency_read_only(ctx):
+    """SysRq-u makes the filesystem read-only under who writes: what has been promised gets its
+    places and is written first, from then on nobody is promised any, and what has its blocks can
+    be written still."""
+    disks.delays(ctx)
+    disk = disks.Disk(ctx, "blank-1k").mount("delalloc")
+    size = 300_000
+    with disturb.tuned(dirty_writeback_centisecs=0):
+        writers.make(disk.where("f"), _NEW, size, sync=False)
+        fd = os.open(disk.where("f"), os.O_RDWR)
+        blocks = os.fstat(fd).st_blocks
+        disturb.put("/proc/sysrq-trigger", "u")
+        waiting.until(lambda: os.statvfs(disk.point).f_flag & os.ST_RDONLY, "it is read-only")
+        assert has_image(disk, 280 * 1024, 1024), "what was accepted is not written"
+        for at in (size + 8192, size + 9 * mapped.SIZE + 5):
+            assert error_of(os.pwrite, fd, b"lost", at)[1] == errno.EROFS, at
+        assert (os.fstat(fd).st_blocks, os.fstat(fd).st_size) == (blocks, size)
+        os.pwrite(fd, writers.content(_NEW, 7, 100), 7)
+        os.fsync(fd)
+        os.close(fd)
+        disk.umount()
+    disk.check()
+    disk.mount()
+    writers.check(disk.where("f"), _NEW, size)
+    disk.umount()
+
+
 def _written_in_part(path):
     """All of it has its places, and one page of it is written."""
     writers.make(path, _NEW, 12 * 4096, sync=False)
