@@ -12,6 +12,7 @@ from typing import NamedTuple
 from .. import command, ui
 
 LLVM_VERSION = "22"
+_PATIENCE = 300  # seconds, while another apt installs something
 
 # package, and the program or file that shows it is there ("" asks dpkg only)
 _BUILD = {
@@ -137,7 +138,8 @@ def _install(settings, missing):
                  env=env)
     command.step(
         "packages",
-        ["apt-get", "install", "-y", "--no-install-recommends", *missing],
+        ["apt-get", "install", "-y", "--no-install-recommends",
+         "-o", f"DPkg::Lock::Timeout={_PATIENCE}", *missing],
         logs / "apt-install.log", env=env,
     )
 
