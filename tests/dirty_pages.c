@@ -30,9 +30,12 @@
  */
 int test_add_folio(struct inode *inode, u64 index, u32 order)
 {
-	struct folio *folio = filemap_alloc_folio(GFP_KERNEL, order, NULL);
+	struct folio *folio;
 	int err;
 
+	if (!test_has_order(order))
+		return -EOPNOTSUPP;
+	folio = filemap_alloc_folio(GFP_KERNEL, order, NULL);
 	if (!folio)
 		return -ENOMEM;
 	err = filemap_add_folio(inode->i_mapping, folio, index, GFP_KERNEL);

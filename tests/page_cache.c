@@ -150,13 +150,16 @@ struct block_device *test_inode_other_bdev(struct inode *inode)
  * @mnt: where
  * @args: what it is like
  *
- * Return: its inode, or %NULL without memory.
+ * Return: its inode, or %NULL without memory, or if the kernel has no such folios.
  */
 struct inode *test_inode_new(struct vfsmount *mnt,
 			     const struct test_inode_args *args)
 {
-	struct inode *inode = new_inode(mnt->mnt_sb);
+	struct inode *inode;
 
+	if (!test_has_order(args->order))
+		return NULL;
+	inode = new_inode(mnt->mnt_sb);
 	if (!inode)
 		return NULL;
 	inode->i_ino = get_next_ino();
@@ -279,6 +282,10 @@ int test_readahead_orders(struct inode *inode, u64 index, const u8 *orders,
 
 	filemap_invalidate_lock_shared(mapping);
 	for (i = 0; i < count && !err; i++) {
+		if (!test_has_order(orders[i])) {
+			err = -EOPNOTSUPP;
+			break;
+		}
 		folio = filemap_alloc_folio(GFP_KERNEL, orders[i], NULL);
 		if (!folio) {
 			err = -ENOMEM;

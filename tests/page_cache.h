@@ -65,6 +65,18 @@ struct test_folio {
 	bool buffers;
 };
 
+/**
+ * test_has_order - whether the kernel has folios of a size in files
+ * @order: the size
+ *
+ * Without huge pages all are of a page: the page cache takes larger ones, and
+ * does not find them again.
+ */
+static inline bool test_has_order(u32 order)
+{
+	return !order || IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
+}
+
 /* In Rust: the mapper. */
 int test_lookup(void *table, struct inode *inode, u64 at, u64 max, bool create,
 		struct test_mapping *mapping);

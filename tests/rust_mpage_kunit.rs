@@ -9,6 +9,14 @@
 //!
 //! A failed assertion ends a KUnit test without unwinding. So [`read::case::Case::run`] sets up,
 //! reads, tears everything down and returns plain data; tests only look at that.
+//!
+//! Without failing allocations or large folios some tests are skipped, and what only these use is
+//! not used.
+
+#![cfg_attr(
+    not(all(CONFIG_FAILSLAB, CONFIG_TRANSPARENT_HUGEPAGE)),
+    allow(dead_code, unused_imports)
+)]
 
 use kernel::prelude::*;
 

@@ -235,6 +235,16 @@ impl Drop for Bench {
     }
 }
 
+/// Whether the kernel has folios of `order` in files: without huge pages all are of a page.
+pub(crate) fn has_order(order: u32) -> bool {
+    order == 0 || cfg!(CONFIG_TRANSPARENT_HUGEPAGE)
+}
+
+/// Those of `orders` that the kernel has in files.
+pub(crate) fn orders(orders: &[u32]) -> impl Iterator<Item = u32> + '_ {
+    orders.iter().copied().filter(|order| has_order(*order))
+}
+
 /// What a file is like.
 pub(crate) struct FileArgs {
     pub(crate) engine: Engine,

@@ -89,6 +89,17 @@ struct contract_result {
 	u32 sum;
 };
 
+/**
+ * contract_has_order - whether the kernel has folios of a size in files
+ * @order: the size
+ *
+ * Without huge pages all are of a page.
+ */
+static inline bool contract_has_order(unsigned int order)
+{
+	return !order || IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
+}
+
 int contract_begin(struct contract_disk **disks, unsigned int count,
 		   unsigned int number, size_t bytes);
 void contract_end(struct contract_disk **disks, unsigned int count);

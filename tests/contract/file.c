@@ -124,13 +124,16 @@ void contract_end(struct contract_disk **disks, unsigned int count)
  * @order: of all its folios
  * @size: in bytes
  *
- * Return: 0 or a negative errno.
+ * Return: 0, -EOPNOTSUPP if the kernel has no such folios, or another negative
+ * errno.
  */
 int contract_file_open(struct contract_file *file, unsigned int block_bits,
 		       unsigned int order, loff_t size)
 {
 	struct inode *inode;
 
+	if (!contract_has_order(order))
+		return -EOPNOTSUPP;
 	file->calls = 0;
 	file->state = 0;
 	inode = new_inode(mount->mnt_sb);

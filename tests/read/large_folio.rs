@@ -23,6 +23,7 @@ mod tests {
 
     /// A bad sector fails the bio and all its folios; then its page fails and no other.
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn b4_bad_sector_costs_a_page() -> Result {
         // A page at a time and a disk that takes its time: once is enough.
         for (completion, block_bits) in [
@@ -54,6 +55,7 @@ mod tests {
 
     /// A block that cannot be mapped costs its page, and the reader gets the errno.
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn b4_mapper_error_costs_a_page() -> Result {
         let extents = [
             ext(20, Run(100)),
@@ -74,6 +76,7 @@ mod tests {
 
     /// Pages behind the end of the file are not brought in, and the last page ends in zeros.
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn b4_pages_end_with_the_file() -> Result {
         let extents = [ext(16, Run(100))];
         for size in [1, 4096, 4097, (9 << 12) + 1, 16 << 12] {
@@ -87,6 +90,7 @@ mod tests {
 
     /// What is newer than the disk is not given up for the sake of its neighbours.
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn b4_dirty_buffers_are_kept() -> Result {
         let extents = [ext(64, Run(1000))];
         let case = Case::new(10, &extents).bad_sectors(2000 + 2 * 40, 1);
@@ -101,6 +105,7 @@ mod tests {
 
     /// A mapping that can have no smaller folios reads them whole, and fails them whole.
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn b4_smallest_folios_are_not_given_up() -> Result {
         let extents = [ext(8, Run(100))];
         let case = Case::new(12, &extents).order(2).bad_sectors(805, 1);

@@ -13,7 +13,10 @@ mod tests {
         },
         seen::Seen,
         setup::OnDisks,
-        support::Completion,
+        support::{
+            orders,
+            Completion, //
+        },
         table::{
             ext,
             What::*,
@@ -59,7 +62,7 @@ mod tests {
     #[test]
     fn r2_asks_up_to_the_end_of_the_file() -> Result {
         let extents = [ext(64, Run(100))];
-        for order in [0, 3] {
+        for order in orders(&[0, 3]) {
             let case = Case::new(10, &extents).order(order).size((9 << 10) + 1);
             let (kernel, ours) = case.compare(How::Readahead)?;
             for seen in ours {
@@ -239,6 +242,7 @@ mod tests {
 
     /// Within a large folio, too.
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn r10_boundary_submits_within_a_large_folio() -> Result {
         let extents = [ext(12, Boundary(100)), ext(20, Run(113))];
         for (bits, order) in [(10, 3), (12, 5)] {

@@ -12,6 +12,7 @@ use crate::{
     },
     setup::OnDisks,
     support::{
+        has_order,
         on_shared_bench,
         Bench,
         Completion,
@@ -41,6 +42,7 @@ impl Sample {
     fn new(random: &mut Random) -> Result<Self> {
         let block_bits = 9 + random.below(4) as u32;
         let order = random.below(5) as u32;
+        let order = if has_order(order) { order } else { 0 };
         let extents = random.extents(block_bits, 1 << (order + 12 - block_bits))?;
         let blocks: u64 = extents.iter().map(|extent| extent.len).sum();
         let mapped = extents.iter().find_map(|extent| match extent.what {

@@ -10,6 +10,7 @@ mod tests {
         seen::Seen,
         setup::OnDisks,
         support::{
+            has_order,
             Completion::{
                 AtOnce,
                 Held,
@@ -88,6 +89,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn w5_folios_of_any_order() -> Result {
         let extents = [ext(600 * 4, Fresh(1000))];
         let case = WriteCase::new(10, &extents).orders(&[9, 4, 3, 0, 0, 1, 2]);
@@ -107,6 +109,9 @@ mod tests {
             assert!(seen.all_written());
             assert!(seen.calls_are(&[(0, 4), (4, 4), (8, 4), (12, 4)]));
             assert!(seen.is("create", seen.calls.iter().all(|call| call.create)));
+        }
+        if !has_order(2) {
+            return Ok(());
         }
         for seen in case.orders(&[2]).run_each(&Engine::OURS)? {
             assert!(seen.all_written());
@@ -145,6 +150,9 @@ mod tests {
                 assert!(seen.bios.len() < kernel.bios.len());
             }
         }
+        if !has_order(1) {
+            return Ok(());
+        }
         let case = WriteCase::new(10, &extents).orders(&[1, 0]);
         for seen in case.run_each(&Engine::OURS)? {
             assert!(seen.all_written());
@@ -170,6 +178,9 @@ mod tests {
                 assert!(seen.all_written());
                 assert!(seen.is("sectors", seen.sectors() == sectors));
                 assert!(seen.bios_as(&kernel));
+            }
+            if !has_order(1) {
+                continue;
             }
             for seen in case.orders(&[1]).run_each(&Engine::OURS)? {
                 assert!(seen.all_written());

@@ -7,6 +7,7 @@ use crate::{
     random::Random,
     setup::OnDisks,
     support::{
+        has_order,
         on_shared_bench,
         Bench,
         Completion, //
@@ -65,7 +66,7 @@ impl Sample {
         let pages = sample.size.div_ceil(4096);
         for page in 0..pages {
             sample.orders.push(
-                if random.one_in(3) {
+                if random.one_in(3) && has_order(3) {
                     random.below(4) as u8
                 } else {
                     0

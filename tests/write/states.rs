@@ -173,6 +173,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn w1_large_folio() -> Result {
         let extents = [ext(16, Run(100))];
         let buffers = [(0, &[Good; 16][..])];
