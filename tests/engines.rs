@@ -144,10 +144,11 @@ impl AddressSpaceOperations for Careless {
                 }
                 rust_mpage::read_folio(TableMapper, folio)
             }
-            // A folio of which one sector is read: the first of the disk.
+            // A folio of which an eighth is read, from the start of the disk.
             1 => {
                 let mut bio = bio_for(&folio)?;
-                bio.add(folio, range(0, 512)).map_err(|_| ENOMEM)?;
+                bio.add(folio, range(0, PAGE_SIZE / 8))
+                    .map_err(|_| ENOMEM)?;
                 bio.submit();
                 Ok(())
             }

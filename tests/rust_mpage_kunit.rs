@@ -25,6 +25,7 @@ mod mounting;
 mod pattern;
 mod random;
 mod read;
+mod scale;
 mod seen;
 mod setup;
 mod support;

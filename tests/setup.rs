@@ -3,9 +3,11 @@
 //! What cases of reading and of writing begin with: a file and its disks.
 
 use crate::{
+    scale::Scale,
     support::{
         on_shared_bench,
         Bench,
+        Bio,
         Completion,
         Faults,
         File,
@@ -27,6 +29,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) extents: &'a [Extent],
     pub(crate) size: u64,
     pub(crate) sectors: u64,
+    pub(crate) scale: Scale,
     faults: Faults,
     completion: Completion,
     fail_call: Option<(usize, Error)>,
@@ -34,14 +37,16 @@ pub(crate) struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     /// A file of these extents, which ends where they end, in blocks of `1 << block_bits` bytes, on
-    /// disks of 1 GiB on which nothing fails.
-    pub(crate) fn new(block_bits: u32, extents: &'a [Extent]) -> Self {
+    /// disks of 1 GiB on which nothing fails; all that is as much larger as `scale` says.
+    pub(crate) fn new(block_bits: u32, extents: &'a [Extent], scale: Scale) -> Self {
         let blocks: u64 = extents.iter().map(|extent| extent.len).sum();
+        let block_bits = scale.bits(block_bits);
         Self {
             block_bits,
             extents,
             size: blocks << block_bits,
-            sectors: SECTORS,
+            sectors: scale.up(SECTORS),
+            scale,
             faults: Faults::default(),
             completion: Completion::AtOnce,
             fail_call: None,
@@ -69,6 +74,15 @@ impl<'a> Setup<'a> {
     pub(crate) fn prepare(&self, bench: &Bench) {
         bench.prepare(self.sectors, &self.faults, self.completion);
     }
+
+    /// The bios that have reached the disks since then.
+    pub(crate) fn bios(&self, bench: &Bench) -> Result<KVec<Bio>> {
+        let mut bios = bench.bios()?;
+        for bio in &mut bios {
+            *bio = self.scale.bio(*bio);
+        }
+        Ok(bios)
+    }
 }
 
 /// A case, of which the file and its disks can be said.
@@ -78,21 +92,24 @@ pub(crate) trait OnDisks<'a>: Sized {
 
     /// A file of `size` bytes.
     fn size(mut self, size: u64) -> Self {
-        self.setup().size = size;
+        let setup = self.setup();
+        setup.size = setup.scale.up(size);
         self
     }
 
     /// A main disk of so many sectors.
     fn sectors(mut self, sectors: u64) -> Self {
-        self.setup().sectors = sectors;
+        let setup = self.setup();
+        setup.sectors = setup.scale.up(sectors);
         self
     }
 
     /// `count` sectors of the main disk from `first` on cannot be read or written.
     fn bad_sectors(mut self, first: u64, count: u64) -> Self {
-        self.setup().faults = Faults {
-            sector: first,
-            sectors: count,
+        let setup = self.setup();
+        setup.faults = Faults {
+            sector: setup.scale.up(first),
+            sectors: setup.scale.up(count),
             nth: 0,
         };
         self

@@ -360,7 +360,10 @@ impl<'b> File<'b> {
     }
 
     /// Copies what the cache has of a page.
-    pub(crate) fn copy_page(&self, page: u64, to: &mut [u8; PAGE_SIZE]) -> Result {
+    pub(crate) fn copy_page(&self, page: u64, to: &mut [u8]) -> Result {
+        if to.len() != PAGE_SIZE {
+            return Err(EINVAL);
+        }
         // SAFETY: The inode is valid by the type invariants, and `to` is a page's bytes.
         to_result(unsafe {
             bindings::test_copy_page(self.inode.as_ptr(), page, to.as_mut_ptr().cast())

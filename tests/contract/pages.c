@@ -20,7 +20,7 @@
 #define PER_PAGE	(PAGE_SIZE >> BITS)
 #define FIRST		(CONTRACT_START >> BITS)
 #define INDIRECT	(FIRST / 2)
-#define DIRECT		12
+#define DIRECT		(3 * PER_PAGE)
 
 static struct contract_disk *disk;
 

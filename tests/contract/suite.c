@@ -21,13 +21,14 @@ static struct contract_disk *disks[2];
 /* Small folios at each block size; large ones take too long for that. */
 static const unsigned int orders[] = { 0, 1, 3, 5 };
 
-#define HUGE_ORDER	9
+#define HUGE_ORDER	(21 - PAGE_SHIFT)
 
 /*
  * Many of the smallest blocks. fs/mpage.c reads odd folios through buffers,
  * which takes time that grows with the square of their number.
  */
-#define MANY_BLOCKS_ORDER	6
+#define MANY_BLOCKS_ORDER	(18 - PAGE_SHIFT)
+#define MOST_BLOCKS_BITS	8
 
 /* Everything about one file. */
 struct shape {
@@ -172,6 +173,8 @@ static void reads(struct kunit *test)
 
 	for (bits = 9; bits <= PAGE_SHIFT; bits++) {
 		for (i = 0; i < ARRAY_SIZE(orders); i++) {
+			if (orders[i] + PAGE_SHIFT - bits > MOST_BLOCKS_BITS)
+				continue;
 			shape = shape_of(bits, orders[i], 2);
 			read_shape(test, &shape, kind);
 		}

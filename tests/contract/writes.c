@@ -19,9 +19,10 @@
 #define BYTE		0x77
 /* What is looked at before and behind the blocks of a file. */
 #define MARGIN		SZ_16K
-#define HUGE_ORDER	9
+#define HUGE_ORDER	(21 - PAGE_SHIFT)
 /* A thousand blocks: fs/mpage.c takes their square's time for odd folios. */
-#define MANY_BLOCKS_ORDER	7
+#define MANY_BLOCKS_ORDER	(19 - PAGE_SHIFT)
+#define MOST_BLOCKS_BITS	7
 
 static struct contract_disk *disks[2];
 
@@ -325,7 +326,8 @@ static void writes(struct kunit *test)
 
 	for (bits = 9; bits <= PAGE_SHIFT; bits++)
 		for (i = 0; i < ARRAY_SIZE(orders); i++)
-			write_shape(test, kind, bits, orders[i]);
+			if (orders[i] + PAGE_SHIFT - bits <= MOST_BLOCKS_BITS)
+				write_shape(test, kind, bits, orders[i]);
 	write_shape(test, kind, PAGE_SHIFT, HUGE_ORDER);
 	write_shape(test, kind, 9, MANY_BLOCKS_ORDER);
 }

@@ -7,6 +7,7 @@ use crate::{
         Contents,
         SECTOR_SIZE, //
     },
+    scale::Scale,
     seen::Seen,
     setup::{
         self,
@@ -78,8 +79,13 @@ impl<'a> Case<'a> {
     /// A file of these extents, which ends where they end, in blocks of `1 << block_bits` bytes and
     /// single-page folios, on disks of 1 GiB.
     pub(crate) fn new(block_bits: u32, extents: &'a [Extent]) -> Self {
+        Self::of_scale(block_bits, extents, Scale::PAGES)
+    }
+
+    /// The same, as much larger as `scale` says.
+    pub(crate) fn of_scale(block_bits: u32, extents: &'a [Extent], scale: Scale) -> Self {
         Self {
-            setup: Setup::new(block_bits, extents),
+            setup: Setup::new(block_bits, extents, scale),
             order: 0,
             hold_back_memory: false,
         }
@@ -154,7 +160,7 @@ impl<'a> Case<'a> {
         };
         self.read(&file, how, &mut seen.results)?;
         seen.folios = self.folios(&file, how)?;
-        seen.bios = bench.bios()?;
+        seen.bios = self.setup.bios(bench)?;
         seen.calls = file.table().calls()?;
         seen.most_waiting = bench.most_waiting();
         Ok(seen)
@@ -196,7 +202,7 @@ impl<'a> Case<'a> {
     /// The folios of the file, with their contents compared.
     fn folios(&self, file: &File<'_>, how: How) -> Result<KVec<Folio>> {
         let mut folios = KVec::new();
-        let mut bytes = KBox::new([0; PAGE_SIZE], GFP_KERNEL)?;
+        let mut bytes = KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?;
         let mut page = 0;
         while page < self.pages() {
             let Some(state) = file.folio(page) else {
@@ -213,6 +219,7 @@ impl<'a> Case<'a> {
                     wrong += u32::from(!right);
                 }
             }
+            let wrong = self.setup.scale.down_u32(wrong);
             page = state.index + (1 << state.order);
             folios.push(Folio { state, wrong }, GFP_KERNEL)?;
         }

@@ -10,6 +10,7 @@ use crate::{
         How,
         SeenRead, //
     },
+    scale::Scale,
     setup::OnDisks,
     support::{
         has_order,
@@ -24,7 +25,13 @@ use crate::{
     },
     Engine, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
 
 /// One random file.
 struct Sample {
@@ -40,10 +47,13 @@ struct Sample {
 
 impl Sample {
     fn new(random: &mut Random) -> Result<Self> {
-        let block_bits = 9 + random.below(4) as u32;
+        let block_bits = 9 + random.below(PAGE_SHIFT as u64 - 8) as u32;
         let order = random.below(5) as u32;
         let order = if has_order(order) { order } else { 0 };
-        let extents = random.extents(block_bits, 1 << (order + 12 - block_bits))?;
+        // fs/mpage.c takes the square of time for more blocks in a folio.
+        let per_page = PAGE_SHIFT as u32 - block_bits;
+        let order = order.min(7u32.saturating_sub(per_page));
+        let extents = random.extents(block_bits, 1 << (order + per_page))?;
         let blocks: u64 = extents.iter().map(|extent| extent.len).sum();
         let mapped = extents.iter().find_map(|extent| match extent.what {
             What::Run(block) => Some(block),
@@ -69,7 +79,7 @@ impl Sample {
     }
 
     fn case(&self) -> Case<'_> {
-        Case::new(self.block_bits, &self.extents)
+        Case::of_scale(self.block_bits, &self.extents, Scale::NONE)
             .order(self.order)
             .size(self.size)
             .sectors(SECTORS)
@@ -94,7 +104,7 @@ impl Sample {
     /// Boundaries where a page ends, but not a folio. The library reads what is in front of them
     /// first, as C does in files of pages, but not in larger folios.
     fn boundaries_inside_folios(&self) -> usize {
-        let page = 4096 >> self.block_bits;
+        let page = PAGE_SIZE as u64 >> self.block_bits;
         let folio = page << self.order;
         let mut end = 0;
         let inside = self.extents.iter().filter(|extent| {

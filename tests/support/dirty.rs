@@ -60,7 +60,10 @@ impl File<'_> {
     }
 
     /// Puts bytes into a page of the cache.
-    pub(crate) fn fill_page(&self, page: u64, bytes: &[u8; PAGE_SIZE]) -> Result {
+    pub(crate) fn fill_page(&self, page: u64, bytes: &[u8]) -> Result {
+        if bytes.len() != PAGE_SIZE {
+            return Err(EINVAL);
+        }
         // SAFETY: The inode is valid by the type invariants, and `bytes` is a page's.
         to_result(unsafe {
             bindings::test_fill_page(self.inode.as_ptr(), page, bytes.as_ptr().cast())

@@ -7,6 +7,7 @@ use crate::{
         Contents,
         SECTOR_SIZE, //
     },
+    scale::Scale,
     seen::Seen,
     setup::{
         self,
@@ -121,8 +122,13 @@ impl<'a> WriteCase<'a> {
     /// A file of these extents, which ends where they end, in blocks of `1 << block_bits` bytes,
     /// with single-page folios that are all dirty and have no buffers.
     pub(crate) fn new(block_bits: u32, extents: &'a [Extent]) -> Self {
+        Self::of_scale(block_bits, extents, Scale::PAGES)
+    }
+
+    /// The same, as much larger as `scale` says.
+    pub(crate) fn of_scale(block_bits: u32, extents: &'a [Extent], scale: Scale) -> Self {
         Self {
-            setup: Setup::new(block_bits, extents),
+            setup: Setup::new(block_bits, extents, scale),
             orders: &[],
             buffers: &[],
             clean: &[],
@@ -232,7 +238,9 @@ impl<'a> WriteCase<'a> {
             ..SeenWritten::default()
         };
         for (number, request) in (1..).zip(self.requests) {
-            seen.written.push(file.writepages(request), GFP_KERNEL)?;
+            let written = file.writepages(&self.setup.scale.request(request));
+            let written = self.setup.scale.written(written);
+            seen.written.push(written, GFP_KERNEL)?;
             if number < self.requests.len() {
                 for page in self.dirty_again {
                     file.set_dirty(*page)?;
@@ -248,7 +256,7 @@ impl<'a> WriteCase<'a> {
                 seen.folios.push((page, state), GFP_KERNEL)?;
             }
         }
-        seen.bios = bench.bios()?;
+        seen.bios = self.setup.bios(bench)?;
         seen.calls = file.table().calls()?;
         Ok(seen)
     }
@@ -290,7 +298,7 @@ impl<'a> WriteCase<'a> {
 
     /// Each sector is what it will be compared with on the disk.
     fn fill_page(&self, file: &File<'_>, page: u64) -> Result {
-        let mut bytes = KBox::new([0; PAGE_SIZE], GFP_KERNEL)?;
+        let mut bytes = KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?;
         let (sectors, _) = bytes.as_chunks_mut::<SECTOR_SIZE>();
         let first = page * (PAGE_SIZE / SECTOR_SIZE) as u64;
         for (sector, bytes) in (first..).zip(sectors) {

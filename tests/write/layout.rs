@@ -32,6 +32,7 @@ mod tests {
     };
     use kernel::{
         bindings,
+        page::PAGE_SIZE,
         prelude::*, //
     };
 
@@ -174,6 +175,12 @@ mod tests {
         ] {
             let case = WriteCase::new(10, &extents).size(size);
             let (kernel, ours) = case.compare()?;
+            // With larger pages the sector in which the file ends is a smaller part of a block.
+            let sectors = if PAGE_SIZE == 4096 {
+                sectors
+            } else {
+                kernel.sectors()
+            };
             for seen in ours {
                 assert!(seen.all_written());
                 assert!(seen.is("sectors", seen.sectors() == sectors));

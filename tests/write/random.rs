@@ -5,6 +5,7 @@
 
 use crate::{
     random::Random,
+    scale::Scale,
     setup::OnDisks,
     support::{
         has_order,
@@ -23,10 +24,16 @@ use crate::{
     },
     Engine, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
 
 /// Buffers of a page of the smallest blocks.
-const MOST_BUFFERS: usize = 8;
+const MOST_BUFFERS: usize = PAGE_SIZE >> 9;
 
 /// One random file.
 struct Sample {
@@ -41,8 +48,8 @@ struct Sample {
 
 impl Sample {
     fn new(random: &mut Random) -> Result<Self> {
-        let block_bits = 9 + random.below(4) as u32;
-        let mut extents = random.extents(block_bits, 1 << (12 - block_bits))?;
+        let block_bits = 9 + random.below(PAGE_SHIFT as u64 - 8) as u32;
+        let mut extents = random.extents(block_bits, 1 << (PAGE_SHIFT as u32 - block_bits))?;
         // Files of holes are no use: holes are blocks to be allocated.
         for (number, extent) in (1..).zip(extents.iter_mut()) {
             if matches!(extent.what, What::Hole) {
@@ -63,7 +70,7 @@ impl Sample {
             },
             extents,
         };
-        let pages = sample.size.div_ceil(4096);
+        let pages = sample.size.div_ceil(PAGE_SIZE as u64);
         for page in 0..pages {
             sample.orders.push(
                 if random.one_in(3) && has_order(3) {
@@ -96,12 +103,12 @@ impl Sample {
 
     /// Writes the file with each engine; says whether they agree.
     fn agrees(&self, bench: &Bench) -> Result<bool> {
-        let per_page = 4096usize >> self.block_bits;
+        let per_page = PAGE_SIZE >> self.block_bits;
         let mut buffers = KVec::new();
         for (page, states) in &self.buffers {
             buffers.push((*page, states.get(..per_page).ok_or(EINVAL)?), GFP_KERNEL)?;
         }
-        let case = WriteCase::new(self.block_bits, &self.extents)
+        let case = WriteCase::of_scale(self.block_bits, &self.extents, Scale::NONE)
             .size(self.size)
             .orders(&self.orders)
             .buffers(&buffers)
