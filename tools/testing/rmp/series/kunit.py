@@ -32,13 +32,15 @@ class Processor(NamedTuple):
     options: tuple = ()
 
 
-_ARM64 = Processor(("--arch", "arm64"), "qemu-system-aarch64", "qemu-system-arm")
+# with large folios, which the others are without
+_ARM64 = Processor(("--arch", "arm64"), "qemu-system-aarch64", "qemu-system-arm",
+                   ("CONFIG_TRANSPARENT_HUGEPAGE=y",))
 ARCHES = {
     "um": Processor(()),
     "x86_64": Processor(("--arch", "x86_64"), "qemu-system-x86_64", "qemu-system-x86"),
     "arm64": _ARM64,
     # blocks smaller than a page in every test
-    "arm64_64k": _ARM64._replace(options=("CONFIG_ARM64_64K_PAGES=y",)),
+    "arm64_64k": _ARM64._replace(options=(*_ARM64.options, "CONFIG_ARM64_64K_PAGES=y")),
     # the other end first
     "s390": Processor(("--arch", "s390"), "qemu-system-s390x", "qemu-system-misc"),
 }

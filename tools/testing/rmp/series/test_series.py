@@ -213,7 +213,7 @@ class Kunit(unittest.TestCase):
         self.assertFalse(kunit.judge("ERROR:root:make failed")[1])
 
     def test_what_is_typed(self):
-        """Pages of 64 KiB are an option; what a test adds comes behind it."""
+        """Pages of 64 KiB and large folios are options; what a test adds comes behind."""
         settings = SimpleNamespace(jobs=2)
         here = object.__new__(kunit.Place)
         here._settings, here.folder = settings, Path("/kunit")
@@ -222,7 +222,9 @@ class Kunit(unittest.TestCase):
         self.assertIn(" --arch arm64 --build_dir /kunit/build-arm64_64k ", words)
         self.assertIn("--kconfig_add CONFIG_ARM64_64K_PAGES=y --kconfig_add CONFIG_PCI=y", words)
         self.assertNotIn("--arch", here.command("um"))
-        self.assertNotIn("--kconfig_add", here.command("arm64"))
+        self.assertIn("CONFIG_TRANSPARENT_HUGEPAGE=y", here.command("arm64"))
+        for arch in ("um", "x86_64", "s390"):
+            self.assertNotIn("--kconfig_add", here.command(arch))
 
     def test_suites_of_modules(self):
         text = ("[   10.0] ok 1 rust_ext2_tree\r\n[   11.5]     ok 1 rust_not_a_suite\n"
