@@ -5,10 +5,11 @@
 //! listed, as `rm -r` does, the arrays of pointers by which the files' blocks are freed.
 //!
 //! How many names that is of is decided in [`Listing`]. The names are those of pages that have just
-//! been listed. The blocks are begun to be read in the order of the disk, so that those side by side
-//! are one request; nothing is waited for. Any number may be in an entry: what is read is a block of
-//! an inode table that was checked when mounting, or nothing. What an inode points to may be read
-//! for nothing, too, as it is in the inode table in memory; who wants it later looks for himself.
+//! been listed. The blocks are begun to be read in the order of the disk, so that those side by
+//! side are one request; nothing is waited for. Any number may be in an entry: what is read is a
+//! block of an inode table that was checked when mounting, or nothing. What an inode points to may
+//! be read for nothing, too, as it is in the inode table in memory; who wants it later looks for
+//! himself.
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 //!

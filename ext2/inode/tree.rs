@@ -157,8 +157,8 @@ impl Tree {
         self.array = Some((number, array));
     }
 
-    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, and `more`,
-    /// where the file goes on: so what it has a window for there begins behind it.
+    /// Begins a window, one of `windows`, for all arrays that promised blocks will need, and
+    /// `more`, where the file goes on: so what it has a window for there begins behind it.
     pub(crate) fn begin_ahead(&mut self, windows: &Windows, more: u32) {
         windows.discard(&mut self.info);
         self.ahead.ensure(Windowing::On);

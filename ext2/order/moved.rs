@@ -265,8 +265,8 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> 
 }
 
 /// Writes a page of a directory, and the arrays of pointers that lead to it, and stores its image
-/// with them. Of one that has left memory that was done before, unless it is deleted: then the names
-/// in it have gone.
+/// with them. Of one that has left memory that was done before, unless it is deleted: then the
+/// names in it have gone.
 fn write_page<F: Ordered>(sb: &SuperBlock<F>, page: Page) -> Result {
     match directory_of(sb, page)? {
         Some(directory) => {

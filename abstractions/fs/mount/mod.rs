@@ -3,9 +3,9 @@
 //! The room of how a filesystem comes and goes.
 //!
 //! - [`registration`]: a type that can be mounted, of a [`mod@module`], and its
-//!   [name](type_name); [`parameters`]: the options; [`super_block`]: filling one, and what every mounted filesystem can do;
-//!   [`mod@write`]: what one can that can be written to, its inodes in a [`pass`]; [`mod@quota`]:
-//!   what one can that has quota.
+//!   [name](type_name); [`parameters`]: the options; [`super_block`]: filling one, and what every
+//!   mounted filesystem can do; [`mod@write`]: what one can that can be written to, its inodes in a
+//!   [`pass`]; [`mod@quota`]: what one can that has quota.
 //!
 //! May use: `buffers`, `inode`, `mounted`, `quota`.
 

@@ -389,8 +389,8 @@ ALL = (
         "delayed.quota_comes_back",
         "what was reserved and is not promised any more is given back",
         (("ext2/map/delay.rs",
-          "    inode.data().delay.set_blocks(count);\n    reserve_no_more_than(inode, count);\n",
-          "    inode.data().delay.set_blocks(count);\n"),),
+          "    delay.set_blocks(count);\n    reserve_no_more_than(inode, count);\n",
+          "    delay.set_blocks(count);\n"),),
         ("quota_delayed.given_back",)),
     Broken(
         "delayed.quota_turned_off",

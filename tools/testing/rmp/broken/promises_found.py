@@ -116,7 +116,7 @@ FOUND = (
         ((_DIR + "ahead.rs",
           "            dir.super_block().readahead_block(block.into());\n",
           "            let _ = block;\n"),),
-        ("listed_inodes.ahead_1k", "listed_inodes.ahead_4k")),
+        ("listed_inodes.scattered",)),
     Broken(
         "listed.removed",
         "who removes what was listed has the arrays of pointers read ahead",

@@ -19,6 +19,8 @@ import compare
 import disks
 import lowlevel
 import sysapi
+import waiting
+import writers
 from runner import timeout
 
 FS_IOC_GETFLAGS = 0x80086601
@@ -301,4 +303,36 @@ def test_full_disk_at_the_fault(ctx):
     assert _store(path, 50 * 4096) == signal.SIGBUS
     os.unlink(disk.where("filler"))
     assert _store(path, 50 * 4096) == 0
+    disk.finish()
+
+
+def _write_at_once(path, size):
+    """One write(2) of many zeros, and what it returned."""
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY, 0o644)
+    with mmap.mmap(-1, size) as source:
+        return os.write(fd, source)
+
+
+@timeout(200)
+def test_killed_writer(ctx):
+    """Who is killed in the middle of a large write(2) ends soon: what he has written is there,
+    and nothing else."""
+    disk = disks.Disk(ctx, "large-4k").mount()
+    free = os.statvfs(disk.point).f_bfree
+    path = disk.where("f")
+    size = os.statvfs(disk.point).f_bfree * 4096 - (8 << 20)
+    child = writers.Child(_write_at_once, path, size)
+    # what a write has come to is seen while it goes on
+    waiting.until(lambda: os.path.exists(path) and os.stat(path).st_size >= 1 << 20,
+                  "the write goes on")
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.wait()[1] == -signal.SIGKILL
+    written = os.stat(path).st_size
+    ctx.log(f"killed after {written} of {size}")
+    assert 1 << 20 <= written < size and written % mmap.PAGESIZE == 0, written
+    with open(path, "rb") as file:
+        assert not any(file.read())
+    os.unlink(path)
+    disks.sync(disk.point)
+    assert os.statvfs(disk.point).f_bfree == free
     disk.finish()

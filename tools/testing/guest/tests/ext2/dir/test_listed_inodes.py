@@ -20,12 +20,12 @@ TOGETHER = 32
 class _Listed:
     """A disk with a directory of many files, and what is read of its inode tables."""
 
-    def __init__(self, ctx, image):
+    def __init__(self, ctx, image, files=FILES):
         if ctx.fstype == disks.C_FSTYPE:
             ctx.skip("C ext2 reads nothing ahead")
         self.ctx = ctx
         self.disk = disks.Disk(ctx, image).mount()
-        self.names = [f"file{number:05d}" for number in range(FILES)]
+        self.names = [f"file{number:05d}" for number in range(files)]
         os.mkdir(self.disk.where("d"))
         for name in self.names:
             os.close(os.open(self.path(name), os.O_CREAT | os.O_WRONLY, 0o644))
@@ -109,6 +109,31 @@ def test_ahead_4k(ctx):
 def test_ahead_1k(ctx):
     """1 KiB blocks."""
     _ahead(ctx, "blank-1k")
+
+
+@timeout(300)
+def test_scattered(ctx):
+    """A directory of which each inode is elsewhere: who listed it waits for a few of them."""
+    it = _Listed(ctx, "large-1k", 6000)
+    it.disk.mount()
+    os.mkdir(it.disk.where("e"))
+    # no two of them are read together
+    names = it.names[::TOGETHER * it.per_block + 1]
+    for name in names:
+        os.link(it.path(name), it.disk.where("e/" + name))
+    inodes = [os.stat(it.path(name)).st_ino for name in names]
+    assert len(it.around(inodes)) >= (len(inodes) - 2) * TOGETHER
+    it.cold()
+    with ctx.record(it.disk.device) as io:
+        os.listdir(it.disk.where("e"))
+        it.tables_read(io)
+        waited = 0
+        for name in names:
+            os.stat(it.disk.where("e/" + name))
+            waited += it.tables_read(io)[0] != 0
+    ctx.log(f"{waited} of {len(names)} inodes were waited for")
+    assert len(names) >= 40 and waited <= 10, (len(names), waited)
+    it.disk.finish()
 
 
 @timeout(200)
