@@ -223,7 +223,7 @@ impl<'a> Request<'a> {
         let mut promised = delay::promised(self.inode, tree, self.at as u32, self.path, level);
         if promised.is_some() {
             // What stays promised may be in more runs than before.
-            if let Err(error) = tree.delayed.make_room(GFP_KERNEL) {
+            if let Err(error) = tree.delayed.make_room(self.at as u32, GFP_KERNEL) {
                 delay::settle(self.inode, tree, promised);
                 return Err(error.into());
             }

@@ -380,7 +380,7 @@ pub(crate) fn forget(inode: &Ext2Inode, blocks: Range<u64>) {
 pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
     // Without memory a gap takes with it what is promised behind it: if that stays, it gets its
     // place unpromised.
-    let _ = tree.delayed.make_room(GFP_NOWAIT);
+    let _ = tree.delayed.make_room(blocks.start, GFP_NOWAIT);
     tree.delayed.remove(block_size(inode), blocks);
     settle(inode, tree, None);
 }

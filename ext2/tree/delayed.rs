@@ -155,11 +155,17 @@ impl Delayed {
         }
     }
 
-    /// Makes room for runs that become two. Who removes something that others will go on to need
-    /// does that before.
-    pub(crate) fn make_room(&mut self, flags: Flags) -> Result<(), AllocError> {
-        self.blocks.reserve(1, flags)?;
-        self.arrays.reserve(HEIGHTS as usize, flags)
+    /// Makes room for runs that become two when blocks from `at` on go, and arrays on the way to
+    /// them. Who removes something that others will go on to need does that before. Where none
+    /// can become two, as in a file that is written from its beginning, there is no need of memory.
+    pub(crate) fn make_room(&mut self, at: u32, flags: Flags) -> Result<(), AllocError> {
+        if self.blocks.goes_over(at) {
+            self.blocks.reserve(1, flags)?;
+        }
+        match self.arrays.len() {
+            0 => Ok(()),
+            _ => self.arrays.reserve(HEIGHTS as usize, flags),
+        }
     }
 
     /// Keeps a promise that was begun: `blocks` have been filled, and `arrays` are promised with
@@ -340,7 +346,7 @@ mod tests {
         for cut in 0..20 {
             let at = 2005 + 10 * cut;
             let before = delayed.count();
-            delayed.make_room(GFP_KERNEL)?;
+            delayed.make_room(at, GFP_KERNEL)?;
             delayed.remove(SIZE, at..at + 3);
             assert_eq!(delayed.count(), before - 3);
         }
@@ -415,7 +421,7 @@ mod tests {
                 }
                 // Given places.
                 2 => {
-                    delayed.make_room(GFP_KERNEL)?;
+                    delayed.make_room(at, GFP_KERNEL)?;
                     delayed.made(SIZE, MissingArrays::new(at, &path, level));
                     for height in 0..heights as u32 {
                         there.push(number(SIZE, height, at), GFP_KERNEL)?;
@@ -427,7 +433,7 @@ mod tests {
                 }
                 // Forgotten.
                 _ => {
-                    delayed.make_room(GFP_KERNEL)?;
+                    delayed.make_room(at, GFP_KERNEL)?;
                     delayed.remove(SIZE, at..end);
                     for state in states.iter_mut().take(end as usize).skip(at as usize) {
                         *state = if *state == 1 { 0 } else { *state };

@@ -67,6 +67,11 @@ impl RunSet {
         self.runs.last().is_some_and(|last| last.end == at)
     }
 
+    /// Whether a run goes from in front of `at` to behind it.
+    pub(crate) fn goes_over(&self, at: u32) -> bool {
+        self.first_beyond(at).is_some_and(|run| run.start < at)
+    }
+
     /// The first numbers of the set in `range` without a gap.
     pub(crate) fn next_in(&self, range: Range<u32>) -> Option<Range<u32>> {
         let run = self.first_beyond(range.start)?;
