@@ -111,6 +111,25 @@ def _owners(disk, names):
 
 
 @timeout(120)
+def test_the_cache_holds_the_module(ctx):
+    """What knows which blocks have the same attributes is called when memory is short: the
+    module stays as long as that is there, and not only as long as it is mounted."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C leaves that to who unmounts")
+
+    def references():
+        with open(f"/sys/module/{ctx.fstype}/refcnt", encoding="ascii") as file:
+            return int(file.read())
+    disk = disks.Disk(ctx, "blank-1k")
+    before = references()
+    disk.mount()
+    mounted = references() - before
+    disk.umount()
+    assert mounted == 2, f"{mounted} references: one is the mount's"
+    assert references() == before, "the module cannot go any more"
+    disk.check()
+
+
 def test_sharing(ctx):
     """Files with the same attributes have one block, which counts them; who changes his
     gets his own, and who has one alone keeps it. debugfs and e2fsck agree."""
