@@ -300,11 +300,11 @@ int test_dirty_state(struct inode *inode, u64 index,
 	*state = (struct test_dirty_folio) {
 		.stuck = !settled(folio),
 		.dirty = folio_test_dirty(folio),
-		.buffers = folio_buffers(folio),
+		.buffers = test_buffers(folio),
 	};
 	if (folio_test_writeback(folio))
 		folio_end_writeback(folio);
-	bh = head = folio_buffers(folio);
+	bh = head = test_buffers(folio);
 	while (bh && bit) {
 		if (buffer_dirty(bh))
 			state->dirty_buffers |= bit;

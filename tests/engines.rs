@@ -23,13 +23,17 @@ use rust_mpage::{
         SplitReader,
         WriteBio, //
     },
-    fs::AddressSpaceOperations,
+    fs::{
+        AddressSpaceOperations,
+        AddressSpaceWriteOperations, //
+    },
     mm::{
         ByteRange,
         LockedFolio,
         Readahead,
         WritebackControl, //
     },
+    FolioWrites,
     Hooked,
     MapSource, //
 };
@@ -63,6 +67,35 @@ impl Operations for Good {
     fn writepages(request: WritebackControl<'_, TestInode>) -> Result {
         rust_mpage::writepages(TableMapper, request)
     }
+}
+
+/// What a filesystem is to write for regular files that can be written to.
+pub(crate) struct Unbuffered;
+
+impl AddressSpaceOperations for Unbuffered {
+    type Inode = TestInode;
+
+    fn read_folio(folio: LockedFolio<'_, TestInode>) -> Result {
+        Good::read_folio(folio)
+    }
+
+    fn readahead(request: Readahead<'_, TestInode>) {
+        Good::readahead(request)
+    }
+
+    fn bmap(inode: &TestInode, block: u64) -> Result<Option<u64>> {
+        Good::bmap(inode, block)
+    }
+}
+
+impl AddressSpaceWriteOperations for Unbuffered {
+    type Writes = FolioWrites<TableMapper>;
+
+    fn writepages(request: WritebackControl<'_, TestInode>) -> Result {
+        <Good as Operations>::writepages(request)
+    }
+
+    fn cut_beyond_end(_inode: &TestInode) {}
 }
 
 /// A bio to read a folio from the start of the disk.

@@ -413,7 +413,7 @@ int test_folio(struct inode *inode, u64 index, struct test_folio *state)
 		.order = folio_order(folio),
 		.uptodate = folio_test_uptodate(folio),
 		.mapped_to_disk = folio_test_mappedtodisk(folio),
-		.buffers = folio_buffers(folio),
+		.buffers = test_buffers(folio),
 	};
 	folio_put(folio);
 	return 0;

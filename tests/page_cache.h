@@ -6,8 +6,17 @@
 #ifndef RUST_MPAGE_TEST_PAGE_CACHE_H
 #define RUST_MPAGE_TEST_PAGE_CACHE_H
 
+#include <linux/buffer_head.h>
 #include <linux/fs.h>
+#include <linux/pagemap.h>
 #include <linux/types.h>
+
+/* The buffers of a folio; where folios have none the word says something else. */
+static inline struct buffer_head *test_buffers(struct folio *folio)
+{
+	return mapping_release_always(folio->mapping) ? NULL :
+							folio_buffers(folio);
+}
 
 /**
  * struct test_inode_args - what an inode is like

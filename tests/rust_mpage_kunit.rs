@@ -56,6 +56,9 @@ enum Engine {
     Careless,
     /// The crate, told to use buffers where folios have none.
     Buffered,
+    /// The crate with a Rust mapper, of a file whose folios have no buffers, as of a regular file
+    /// that can be written to.
+    Unbuffered,
 }
 
 impl Engine {

@@ -275,12 +275,13 @@ impl<'b> File<'b> {
                 Engine::Dropping => &raw const operations::DROPPING,
                 Engine::Careless => &raw const operations::CARELESS,
                 Engine::Buffered => &raw const operations::BUFFERED,
+                Engine::Unbuffered => &raw const operations::UNBUFFERED,
             },
             size: args.size,
             block_bits: args.block_bits,
             order: args.order,
             table: ptr::from_ref::<Table>(&table).cast_mut().cast(),
-            without_buffers: args.engine == Engine::Buffered,
+            without_buffers: matches!(args.engine, Engine::Buffered | Engine::Unbuffered),
         };
         // SAFETY: The mount is valid by the invariants of `Bench`.
         let inode = unsafe { bindings::test_inode_new(bench.mount.as_ptr(), &c_args) };

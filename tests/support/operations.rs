@@ -14,7 +14,8 @@ use crate::{
         Careless,
         Dropping,
         Good,
-        Operations, //
+        Operations,
+        Unbuffered, //
     },
     table::What, //
 };
@@ -22,6 +23,7 @@ use core::ptr;
 use kernel::prelude::*;
 use rust_mpage::{
     fs::{
+        AddressSpaceOperations,
         AddressSpaceVTable,
         InodeType, //
     },
@@ -90,6 +92,12 @@ pub(super) static GOOD: kernel::bindings::address_space_operations = table::<Goo
 pub(super) static DROPPING: kernel::bindings::address_space_operations = table::<Dropping>();
 pub(super) static CARELESS: kernel::bindings::address_space_operations = table::<Careless>();
 pub(super) static BUFFERED: kernel::bindings::address_space_operations = table::<Buffered>();
+pub(super) static UNBUFFERED: kernel::bindings::address_space_operations =
+    kernel::bindings::address_space_operations {
+        readahead: Some(readahead::<Unbuffered>),
+        read_folio: Some(read_folio::<Unbuffered>),
+        ..AddressSpaceVTable::<Unbuffered>::FILE_OPERATIONS
+    };
 
 /// The table of a filesystem that is written against the library's Rust interface. What is in a
 /// folio before it is read is junk.
@@ -105,7 +113,10 @@ const fn table<O: Operations>() -> kernel::bindings::address_space_operations {
 /// # Safety
 ///
 /// To be called as a `readahead` operation of a [`TestInode`].
-unsafe extern "C" fn readahead<O: Operations>(rac: *mut kernel::bindings::readahead_control) {
+unsafe extern "C" fn readahead<O>(rac: *mut kernel::bindings::readahead_control)
+where
+    O: AddressSpaceOperations<Inode = TestInode>,
+{
     // SAFETY:
     // - the request is valid, and its folios locked and not read yet;
     // - it is what the operation is called with by whoever calls this.
@@ -120,10 +131,13 @@ unsafe extern "C" fn readahead<O: Operations>(rac: *mut kernel::bindings::readah
 /// # Safety
 ///
 /// To be called as a `read_folio` operation of a [`TestInode`].
-unsafe extern "C" fn read_folio<O: Operations>(
+unsafe extern "C" fn read_folio<O>(
     file: *mut kernel::bindings::file,
     folio: *mut kernel::bindings::folio,
-) -> c_int {
+) -> c_int
+where
+    O: AddressSpaceOperations<Inode = TestInode>,
+{
     // SAFETY:
     // - the folio is locked, and not read yet;
     // - both are what the operation is called with by whoever calls this.

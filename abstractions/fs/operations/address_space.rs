@@ -237,7 +237,7 @@ where
 {
     /// For regular files that can be written to: no folio has buffers, and the mapping has
     /// `AS_RELEASE_ALWAYS`.
-    pub(in crate::abstractions::fs) const FILE_OPERATIONS: bindings::address_space_operations =
+    pub const FILE_OPERATIONS: bindings::address_space_operations =
         bindings::address_space_operations {
             writepages: Some(Self::writepages_callback),
             dirty_folio: Some(dirty_folio),
