@@ -205,6 +205,19 @@ impl BlockAllocInfo {
         self.info.as_ref()?.window
     }
 
+    /// How many blocks of the window nobody has got, if there is one.
+    pub(crate) fn left(&self) -> Option<u64> {
+        let info = self.info.as_ref()?;
+        Some(info.window?.blocks().saturating_sub(info.hits))
+    }
+
+    /// Takes note that blocks allocated from the window are free again.
+    pub(crate) fn forget_hits(&mut self, blocks: u32) {
+        if let Some(info) = &mut self.info {
+            info.hits = info.hits.saturating_sub(blocks.into());
+        }
+    }
+
     /// Takes note of blocks allocated from the window.
     pub(crate) fn count_hits(&mut self, blocks: u32) {
         if let Some(info) = &mut self.info {

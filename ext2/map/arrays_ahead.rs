@@ -62,10 +62,11 @@ impl Request<'_> {
         }
     }
 
-    /// Whether arrays go in front: into the window that has been reserved for them, or one that
-    /// is, unless these are `alone`.
+    /// Whether arrays go in front: into the window that has been reserved for them, if there is
+    /// room for all that are promised, or one that is, unless these are `alone`.
     pub(super) fn goes_ahead(&self, tree: &mut Tree, alone: bool) -> bool {
-        if tree.ahead.window().is_none() {
+        let has_room = |left| left >= u64::from(tree.delayed.arrays());
+        if !tree.ahead.left().is_some_and(has_room) {
             if alone || tree.info.window_size().is_none() {
                 return false;
             }

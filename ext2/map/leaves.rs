@@ -73,6 +73,8 @@ impl Request<'_> {
             leaves.buffers.into_iter().for_each(Buffer::forget);
             for run in leaves.runs {
                 self.take_back(run, promised);
+                // Each is made by itself then, and found to be bad where it is.
+                tree.ahead.forget_hits(run.count);
             }
             return None;
         }
