@@ -242,13 +242,6 @@ ALL = (
           "u32::from(size != 0) << SIZE_ROOT", "u32::from(size != 1) << SIZE_ROOT"),),
         ("growing.goes_without_its_array",)),
     Broken(
-        "order.branches.meanwhile",
-        "a sync of what others give blocks all the time comes to an end",
-        (("ext2/inode/write.rs",
-          "if store_within(inode, 1)?.is_none() {",
-          "if store_within(inode, usize::MAX)?.is_none() {"),),
-        ("growing.synced_meanwhile",)),
-    Broken(
         "order.rename.size",
         "the inode of the directory that a name has moved to leads to its page on the medium",
         ((_ORDER + "moved.rs",

@@ -82,24 +82,11 @@ FOUND = (
           "        self.rooms.raise(block as usize, room);\n", ""),),
         ("namespace.gaps",)),
     Broken(
-        "index.room.changed",
-        "what is known of the room in a block is so as long as nothing changes before that",
-        ((_DIR + "write.rs",
-          "    dir.data().room.changes(range_of(page, edit).start);",
-          "    dir.data().room.changes(range_of(page, edit).end);"),),
-        ("namespace.gaps",)),
-    Broken(
         "index.room.shorter",
         "what is known of the room for long names is not so of short ones",
         (("ext2/inode/room.rs",
           "known.bytes.load(Relaxed) <= bytes &&", "known.bytes.load(Relaxed) != NOTHING &&"),),
         ("namespace.gaps",)),
-    Broken(
-        "index.room.read",
-        "nothing is known of where entries are in a page that has been read again",
-        (("ext2/map/mapper.rs",
-          "        if inode.is_directory() {", "        if inode.is_directory() && max.0 == 0 {"),),
-        ("changed_beneath.entry_is_gone",)),
     Broken(
         "index.nothing_read",
         "no page is read to say that there is no name",

@@ -152,33 +152,6 @@ def test_goes_without_its_array(ctx):
         assert status == 0, text
 
 
-@timeout(120)
-def test_synced_meanwhile(ctx):
-    """fsync(2) of a directory ends while others make names in it, on and on, behind an array of
-    pointers that the disk has."""
-    disk = disks.Disk(ctx, "tiny-1k").mount()
-    _make(disk.where("filler"), 0)
-    os.mkdir(disk.where("d"))
-    _make_names(disk, "d", lambda count: count >= 60, pause=0)
-    assert os.stat(disk.where("d")).st_size > 14 * 1024
-    disk.umount()
-    with _slowly_flushed(ctx, disk):
-        ended = threading.Event()
-        end = time.monotonic() + 40 * DELAY
-        making = waiting.Task(_make_names, disk, "d", lambda _: ended.is_set() or
-                              time.monotonic() > end, 0, 60)
-        size = os.stat(disk.where("d")).st_size
-        waiting.until(lambda: os.stat(disk.where("d")).st_size > size, "it grows")
-        begin = time.monotonic()
-        _sync(disk.where("d"))
-        took = time.monotonic() - begin
-        ended.set()
-        making.result()
-    disk.check()
-    ctx.log(f"it took {took:.1f} s, {took / DELAY:.0f} flushes")
-    assert took < 16 * DELAY, f"{took:.1f} s"
-
-
 @timeout(300)
 def test_behind_two_arrays(ctx):
     """At any cut a directory has no hole where it grows from one array of pointers to the next,
