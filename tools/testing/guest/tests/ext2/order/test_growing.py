@@ -8,7 +8,6 @@ import contextlib
 import errno
 import os
 import random
-import threading
 import time
 
 import disks
