@@ -161,6 +161,7 @@ impl Tree {
     /// `more`, where the file goes on: so what it has a window for there begins behind it.
     pub(crate) fn begin_ahead(&mut self, windows: &Windows, more: u32) {
         windows.discard(&mut self.info);
+        windows.discard(&mut self.ahead);
         self.ahead.ensure(Windowing::On);
         self.ahead
             .set_goal_size(self.delayed.arrays().saturating_add(more));

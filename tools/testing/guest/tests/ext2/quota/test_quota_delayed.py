@@ -7,6 +7,7 @@ what is cut.
 That C counts the same is seen by test_quota.py, where the same delays.
 """
 
+import contextlib
 import errno
 import mmap
 import os
@@ -231,20 +232,19 @@ def _told(ctx, fstype):
     disk = _known(disks.Disk(ctx, "blank-4k", fstype).mount("usrquota,grpquota"))
     path, told = disk.where("file"), []
 
-    def note(call, *args):
-        answer, number = error_of(call, *args)
+    def note(call, *args, by=None):
+        with by or contextlib.nullcontext():
+            answer, number = error_of(call, *args)
         told.append((call.__name__, args[1:], answer, errno.errorcode.get(number),
                      _size(disk), _size(disk, OTHER), _size(disk, TEAM, GROUP)))
 
     with no_flusher():
         for turn in range(2):
-            with pair.user(WHO, TEAM):
-                note(_write, path, 1, 13_000)
+            note(_write, path, 1, 13_000, by=pair.user(WHO, TEAM))
             quotas.limit(disk, USER, WHO, blocks=(0, 40))
-            with pair.user(WHO, TEAM):
-                note(_until_refused, path, 1, 3000)
-                note(_write, path, 1, 100, 11 * 4096)
-                note(_write, path, 1, 5000, 2000)
+            note(_until_refused, path, 1, 3000, by=pair.user(WHO, TEAM))
+            note(_write, path, 1, 100, 11 * 4096, by=pair.user(WHO, TEAM))
+            note(_write, path, 1, 5000, 2000, by=pair.user(WHO, TEAM))
             quotas.limit(disk, USER, OTHER, blocks=(0, 8 + 4 * turn))
             if turn:
                 note(disks.sync, disk.point)
