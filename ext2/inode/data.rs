@@ -245,40 +245,23 @@ impl InodeData {
     /// after a batch of [`branches`](crate::order::branches), of which the inode's are up to
     /// `settled`. The tree is locked.
     pub(crate) fn note_fresh(&self, root: u32, batch: u64, settled: Settled) {
-        let mut disk = self.disk_only.lock();
-        // They do not have to wait with this one.
-        if settled.has(disk.fresh_batch) {
-            disk.fresh = 0;
-        }
-        if root == 0 {
-            disk.first_batch = batch;
-        }
-        disk.fresh |= 1 << root;
-        disk.fresh_batch = disk.fresh_batch.max(batch);
+        self.disk_only.lock().note_fresh(root, batch, settled);
     }
 
     /// As [`note_fresh`](Self::note_fresh), of another block behind a pointer `root` that is fresh.
     /// Whether it is: else the disk may have what leads to the block.
     pub(crate) fn note_fresher(&self, root: u32, batch: u64) -> bool {
-        let mut disk = self.disk_only.lock();
-        let is_fresh = disk.fresh & (1 << root) != 0;
-        if is_fresh {
-            disk.fresh_batch = disk.fresh_batch.max(batch);
-        }
-        is_fresh
+        self.disk_only.lock().note_fresher(root, batch)
     }
 
     /// Whether no image has been stored with pointer `root`. The tree is locked.
     pub(crate) fn is_fresh(&self, root: u32) -> bool {
-        self.disk_only.lock().fresh & (1 << root) != 0
+        self.disk_only.lock().is_fresh(root)
     }
 
     /// A batch is on disk, with all that is the inode's.
     pub(crate) fn note_settled(&self, batch: u64) {
-        let mut disk = self.disk_only.lock();
-        if disk.fresh_batch <= batch {
-            disk.fresh = 0;
-        }
+        self.disk_only.lock().note_settled(batch);
     }
 
     /// Whether the disk may have the inode with its links, and so the pointers that it had: to be

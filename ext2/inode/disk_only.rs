@@ -6,9 +6,12 @@
 
 #![deny(unsafe_code)]
 
-use crate::disk::{
-    INODE_POINTERS,
-    SIZE_ROOT, //
+use crate::{
+    disk::{
+        INODE_POINTERS,
+        SIZE_ROOT, //
+    },
+    order::branches::Settled, //
 };
 use kernel::prelude::*;
 
@@ -101,6 +104,56 @@ impl GivenNames {
 }
 
 impl DiskOnly {
+    /// Notes, before pointer `root` is set, that the block that it leads to is on disk after a
+    /// batch of [`branches`](crate::order::branches), of which the inode's are as `settled` says.
+    pub(crate) fn note_fresh(&mut self, root: u32, batch: u64, settled: Settled) {
+        // They do not have to wait with this one.
+        if settled.has(self.fresh_batch) {
+            self.fresh = 0;
+        }
+        if root == 0 {
+            self.first_batch = batch;
+        }
+        self.fresh |= 1 << root;
+        self.fresh_batch = self.fresh_batch.max(batch);
+    }
+
+    /// As [`note_fresh`](Self::note_fresh), of another block behind a pointer `root` that is fresh.
+    /// Whether it is: else the disk may have what leads to the block.
+    pub(crate) fn note_fresher(&mut self, root: u32, batch: u64) -> bool {
+        let is_fresh = self.is_fresh(root);
+        if is_fresh {
+            self.fresh_batch = self.fresh_batch.max(batch);
+        }
+        is_fresh
+    }
+
+    /// Whether no image has been stored with pointer `root`.
+    pub(crate) fn is_fresh(&self, root: u32) -> bool {
+        self.fresh & (1 << root) != 0
+    }
+
+    /// A batch is on disk, with all that is the inode's.
+    pub(crate) fn note_settled(&mut self, batch: u64) {
+        if self.fresh_batch <= batch {
+            self.fresh = 0;
+        }
+    }
+
+    /// Which of the `waiting` pointers wait still, as bits, if the inode's branches are as
+    /// `settled` says.
+    pub(crate) fn left_waiting(&mut self, mut waiting: u32, settled: Settled) -> u32 {
+        if settled.has(self.first_batch) {
+            self.fresh &= !1;
+            waiting &= !1;
+        }
+        if waiting != 0 && settled.has(self.fresh_batch) {
+            self.fresh = 0;
+            return 0;
+        }
+        waiting
+    }
+
     /// The batch that the first block of a new directory or symbolic link is in, if no image has
     /// been stored that leads to it.
     pub(crate) fn batch_of_first(&self) -> Option<u64> {

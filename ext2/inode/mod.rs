@@ -24,7 +24,7 @@ mod attribute_pointer;
 mod attributes;
 mod data;
 mod delay_state;
-mod disk_only;
+pub(crate) mod disk_only;
 pub(crate) mod first_block;
 mod kinds;
 mod known_names;

@@ -157,20 +157,12 @@ pub(crate) fn store_known(
 ) -> Result<bool> {
     let mut without = 0;
 
-    store_image(inode, buffer, offset, |disk, mut waiting| {
-        if settled.has(disk.first_batch) {
-            disk.fresh &= !1;
-            waiting &= !1;
+    store_image(inode, buffer, offset, |disk, waiting| {
+        without = disk.left_waiting(waiting, settled);
+        match without {
+            0 => Pointers::All,
+            _ => Pointers::Without(without),
         }
-        if waiting == 0 {
-            return Pointers::All;
-        }
-        if settled.has(disk.fresh_batch) {
-            disk.fresh = 0;
-            return Pointers::All;
-        }
-        without = waiting;
-        Pointers::Without(waiting)
     })?;
     Ok(without & 1 == 0)
 }

@@ -46,6 +46,16 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
+    /// Of those branches with `is_own`.
+    pub(super) fn of<T>(branches: &Batches<T>, is_own: impl Fn(&T) -> bool) -> Self {
+        // In this order: failures are known before their batch is done.
+        let batch = branches.done();
+        Self {
+            batch,
+            has_failed: branches.has_failed(is_own),
+        }
+    }
+
     /// All batches up to one.
     #[cfg(CONFIG_KUNIT)]
     pub(crate) fn up_to(batch: u64) -> Self {
@@ -102,12 +112,7 @@ impl FreshBranches {
 
     /// What of the branches of inode number `inode` is on the medium now.
     pub(crate) fn settled_of(&self, inode: u32) -> Settled {
-        // In this order: failures are known before their batch is done.
-        let batch = self.batches.done();
-        Settled {
-            batch,
-            has_failed: self.batches.has_failed(|branch| branch.what == inode),
-        }
+        Settled::of(&self.batches, |branch| branch.what == inode)
     }
 
     /// Has a batch brought to the medium.
