@@ -53,6 +53,8 @@ mod write;
 
 #[cfg(CONFIG_KUNIT)]
 mod model_tests;
+#[cfg(CONFIG_KUNIT)]
+mod test_device;
 
 use self::{
     branches::FreshBranches,

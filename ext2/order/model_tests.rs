@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! KUnit suite for the rules of names, with a simulated disk: names come and go at random, blocks
-//! are written by whoever and whenever, and some cannot be. What the medium may have if the power
-//! goes is looked at after each write: all that was written up to there, or any part of what was
-//! not flushed.
+//! are written by whoever and whenever, and some cannot be. [`test_device`](super::test_device)
+//! looks at what the medium may have if the power goes.
 //!
 //! What waits for what is kept by [`Batches`] and [`Records`], as in [`names`](super::names) and
-//! [`removals`](super::removals); the inodes, the directories and the device are the suite's own.
+//! [`removals`](super::removals); the inodes and the directories are the suite's own.
 
 use kernel::prelude::*;
 
@@ -20,6 +19,10 @@ mod tests {
             records::{
                 Record,
                 Records, //
+            },
+            test_device::{
+                Device,
+                Medium, //
             }, //
         },
     };
@@ -27,6 +30,18 @@ mod tests {
         cell::RefCell,
         pin::Pin, //
     };
+
+    #[test]
+    fn names_lead_to_what_was_named_so() -> Result {
+        assert_eq!(at_random(1..4, 0)?, None);
+        Ok(())
+    }
+
+    #[test]
+    fn names_lead_to_what_was_named_so_where_requests_fail() -> Result {
+        assert_eq!(at_random(20..24, 6)?, None);
+        Ok(())
+    }
 
     const INODES: usize = 10;
     const DIRECTORIES: usize = 3;
@@ -57,77 +72,34 @@ mod tests {
     }
 
     #[derive(Clone, Copy)]
-    struct Medium {
+    struct Disk {
         images: [Image; INODES],
         pages: [Page; DIRECTORIES],
     }
 
-    impl Medium {
-        fn put(&mut self, write: Write) {
-            match write {
+    impl Medium for Disk {
+        type Write = Write;
+
+        fn put(&mut self, write: &Write) {
+            match *write {
                 Write::Image(at, image) => self.images[at] = image,
                 Write::Page(at, page) => self.pages[at] = page,
             }
         }
 
         /// Each name leads to what was named so, which has a link for it.
-        fn check(&self) {
+        fn wrong(&self) -> Option<&'static str> {
             for (number, image) in self.images.iter().enumerate() {
                 let entries = self.pages.iter().flatten().flatten();
-                let names = entries.filter(|entry| entry.inode == number);
-                assert!(names
-                    .clone()
-                    .all(|entry| entry.generation == image.generation));
-                assert!(names.count() <= image.links as usize);
+                let mut names = entries.filter(|entry| entry.inode == number);
+                if names.clone().count() > image.links as usize {
+                    return Some("an inode with more names than links");
+                }
+                if names.any(|entry| entry.generation != image.generation) {
+                    return Some("a name that leads to another inode");
+                }
             }
-        }
-    }
-
-    /// A device with a cache that may be lost.
-    struct Device {
-        medium: Medium,
-        cache: KVec<Write>,
-        random: Random,
-        /// One of so many requests fails; 0 for none.
-        failing: u64,
-    }
-
-    impl Device {
-        fn request(&mut self) -> Result {
-            match self.failing != 0 && self.random.below(self.failing) == 0 {
-                true => Err(EIO),
-                false => Ok(()),
-            }
-        }
-
-        fn write(&mut self, write: Write) -> Result {
-            self.request()?;
-            self.cache.push(write, GFP_KERNEL)?;
-            let last = self.cache.len() - 1;
-            self.look(|_| true);
-            self.look(|number| number == last);
-            for _ in 0..4 {
-                let bits = self.random.next();
-                self.look(|number| bits >> (number % 64) & 1 != 0);
-            }
-            Ok(())
-        }
-
-        /// What there is with only those of the cache.
-        fn look(&self, has: impl Fn(usize) -> bool) {
-            let mut medium = self.medium;
-            for (_, write) in self.cache.iter().enumerate().filter(|(at, _)| has(*at)) {
-                medium.put(*write);
-            }
-            medium.check();
-        }
-
-        fn flush(&mut self) -> Result {
-            self.request()?;
-            for write in self.cache.drain_all() {
-                self.medium.put(write);
-            }
-            Ok(())
+            None
         }
     }
 
@@ -145,7 +117,7 @@ mod tests {
     struct Store {
         inodes: [Inode; INODES],
         buffers: [Image; INODES],
-        device: Device,
+        device: Device<Disk>,
     }
 
     impl Store {
@@ -197,20 +169,15 @@ mod tests {
 
     impl Model {
         fn new(seed: u64, failing: u64) -> Result<Self> {
-            let device = Device {
-                medium: Medium {
-                    images: [Image::default(); INODES],
-                    pages: [[None; SLOTS]; DIRECTORIES],
-                },
-                cache: KVec::new(),
-                random: Random::new(seed + 1000),
-                failing,
+            let disk = Disk {
+                images: [Image::default(); INODES],
+                pages: [[None; SLOTS]; DIRECTORIES],
             };
             Ok(Self {
                 store: RefCell::new(Store {
                     inodes: [Inode::default(); INODES],
                     buffers: [Image::default(); INODES],
-                    device,
+                    device: Device::new(disk, seed + 1000, failing),
                 }),
                 pages: [[None; SLOTS]; DIRECTORIES],
                 batches: [0; DIRECTORIES],
@@ -440,24 +407,19 @@ mod tests {
         }
     }
 
-    fn at_random(seeds: core::ops::Range<u64>, failing: u64) -> Result {
+    /// What is against the rules, if anything is.
+    fn at_random(seeds: core::ops::Range<u64>, failing: u64) -> Result<Option<&'static str>> {
         for seed in seeds {
             let mut model = Model::new(seed, failing)?;
             for _ in 0..800 {
                 model.step()?;
             }
             model.finish()?;
+            let wrong = model.store.borrow().device.wrong;
+            if wrong.is_some() {
+                return Ok(wrong);
+            }
         }
-        Ok(())
-    }
-
-    #[test]
-    fn names_lead_to_what_was_named_so() -> Result {
-        at_random(1..4, 0)
-    }
-
-    #[test]
-    fn names_lead_to_what_was_named_so_where_requests_fail() -> Result {
-        at_random(20..24, 6)
+        Ok(None)
     }
 }
