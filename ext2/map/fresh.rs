@@ -12,6 +12,10 @@
 //! The other way round, a directory has its size on the disk only after the pointers behind which
 //! it has grown: it has no holes.
 //!
+//! An array that no image leads to may have been written, by anybody, with a pointer to one that
+//! was not. If that pointer is cut then, the array waits to be written again: what it had led to
+//! never is.
+//!
 //! What is written here and cannot be may get another place, see [`places`](super::places).
 //!
 //! C counterpart: `ext2_alloc_branch()`, which waits for nothing.
@@ -111,11 +115,44 @@ pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) {
             let settled = branches.settled_of(number);
             inode.data().note_fresh(SIZE_ROOT, batch, settled);
         }
-        // There is no memory to wait later. What fails is dirty still, and in the log.
-        Err(_) => {
-            let _ = sb.sync_buffer(buffer).and_then(|()| sb.device().flush());
-        }
+        // There is no memory to wait later.
+        Err(_) => write_unnoted(inode, buffer),
     }
+}
+
+/// Has an array that has lost arrays be on the disk as it is now before an image leads to it with
+/// pointer `root`, if none does: the disk may have it as it was before, with pointers to what was
+/// not written and is not any more.
+///
+/// To be called before those are forgotten.
+pub(super) fn note_cut(inode: &Ext2Inode, array: &PointerArray, root: u32) {
+    let PointerArray::Indirect(buffer) = array else {
+        return;
+    };
+    if !inode.data().is_fresh(root) {
+        return;
+    }
+    let sb = inode.super_block();
+    match sb
+        .data()
+        .order
+        .branches
+        .add(sb, inode.number() as u32, Some(buffer))
+    {
+        // If one has been stored meanwhile, all that it led to was there.
+        Ok(batch) => {
+            inode.data().note_fresher(root, batch);
+        }
+        // There is no memory to wait later.
+        Err(_) => write_unnoted(inode, buffer),
+    }
+}
+
+/// Has an array on the disk that nobody can wait for later. What fails is dirty still, and in the
+/// log.
+fn write_unnoted(inode: &Ext2Inode, buffer: &Buffer) {
+    let sb = inode.super_block();
+    let _ = sb.sync_buffer(buffer).and_then(|()| sb.device().flush());
 }
 
 /// Writes a block, and waits for it.

@@ -20,6 +20,7 @@
 
 use super::{
     delay,
+    fresh,
     mapper::Mapper,
     way::read_indirect, //
 };
@@ -151,7 +152,10 @@ impl Truncation<'_> {
 
         for (level, array) in arrays.iter().enumerate().take(cut.levels()).rev() {
             if let Some(array) = array {
-                self.cut_array(array, cut.range(level), |index| cut.height(level, index));
+                let root = path.offset(0);
+                self.cut_array(array, root, cut.range(level), |index| {
+                    cut.height(level, index)
+                });
             }
         }
     }
@@ -197,9 +201,16 @@ impl Truncation<'_> {
             .has_in_front(delay::block_size(self.inode), height, first)
     }
 
-    /// Cuts the pointers in `range` of an array that stays, and frees what hangs on them, which for
-    /// pointer `index` has `height(index)` levels of indirect blocks.
-    fn cut_array(&self, array: &PointerArray, range: Range<u32>, height: impl Fn(u32) -> usize) {
+    /// Cuts the pointers in `range` of an array that stays, which is behind pointer `root` or the
+    /// inode's own, and frees what hangs on them, which for pointer `index` has `height(index)`
+    /// levels of indirect blocks.
+    fn cut_array(
+        &self,
+        array: &PointerArray,
+        root: u32,
+        range: Range<u32>,
+        height: impl Fn(u32) -> usize,
+    ) {
         let mut joiner = Joiner::default();
         let mut guard = Guard::NotNeeded;
 
@@ -209,6 +220,9 @@ impl Truncation<'_> {
                 continue;
             }
             guard = self.make_known(array);
+            if height(start) != 0 {
+                fresh::note_cut(self.inode, array, root);
+            }
             for (index, block) in taken.iter() {
                 match height(index) {
                     0 => self.free_joined(&mut joiner, block, guard),

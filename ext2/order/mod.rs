@@ -52,9 +52,15 @@ mod sort;
 mod write;
 
 #[cfg(CONFIG_KUNIT)]
+mod block_model_tests;
+#[cfg(CONFIG_KUNIT)]
 mod model_tests;
 #[cfg(CONFIG_KUNIT)]
+mod test_blocks;
+#[cfg(CONFIG_KUNIT)]
 mod test_device;
+#[cfg(CONFIG_KUNIT)]
+mod test_store;
 
 use self::{
     branches::FreshBranches,
