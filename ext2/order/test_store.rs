@@ -279,7 +279,7 @@ impl Store {
             *to = from.stamp;
         }
         let waiting = match image.is_used {
-            true => inode.disk.waiting(&pointers, 0),
+            true => inode.disk.waiting(&pointers, 0, image.size as u64),
             false => 0,
         };
         let Some(left) = left(&mut inode.disk, waiting) else {
