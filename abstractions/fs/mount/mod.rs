@@ -5,10 +5,12 @@
 //! - [`registration`]: a type that can be mounted, of a [`mod@module`], and its
 //!   [name](type_name); [`parameters`]: the options; [`super_block`]: filling one, and what every
 //!   mounted filesystem can do; [`mod@write`]: what one can that can be written to, its inodes in a
-//!   [`pass`]; [`mod@quota`]: what one can that has quota.
+//!   [`pass`]; [`access_change`]: whether it can be from now on; [`mod@quota`]: what one can that has
+//!   quota.
 //!
 //! May use: `buffers`, `inode`, `mounted`, `quota`.
 
+mod access_change;
 mod module;
 mod parameters;
 mod pass;
@@ -20,6 +22,7 @@ mod syncing;
 mod type_name;
 mod write;
 
+pub use self::access_change::AccessChange;
 #[cfg(CONFIG_KUNIT)]
 pub(crate) use self::module::is_static;
 pub(crate) use self::module::ModuleWatch;
@@ -46,7 +49,6 @@ pub use self::super_block::{
 };
 pub use self::syncing::Syncing;
 pub use self::write::{
-    AccessChange,
     WritableFileSystem,
     WriteTable, //
 };
