@@ -431,12 +431,13 @@ def test_errors_of_one_folio(ctx):
                              (0, 32, range(16, 32))):
         faulty = Faulty(ctx, "blank-1k")
         disk = faulty.disk.mount("errors=continue", device=faulty.device.path)
-        writers.make(disk.where("spare"), 1, 500 * block)
         with open(disk.where("f"), "wb", 0) as file:
             os.pwrite(file.fileno(), writers.content(_OLD, 12 * block, 4 * block), 12 * block)
             os.fsync(file.fileno())
             os.ftruncate(file.fileno(), 600 * block)
             number = os.fstat(file.fileno()).st_ino
+        # afterwards: what is there of the file is in one run, which is remembered
+        writers.make(disk.where("spare"), 1, 500 * block)
         disk.umount()
         array = ext2disk.inode_pointers(disk.path, number)[12]
         _fill_bitmaps(disk.path)
