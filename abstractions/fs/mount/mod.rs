@@ -5,8 +5,8 @@
 //! - [`registration`]: a type that can be mounted, of a [`mod@module`], and its
 //!   [name](type_name); [`parameters`]: the options; [`super_block`]: filling one, and what every
 //!   mounted filesystem can do; [`mod@write`]: what one can that can be written to, its inodes in a
-//!   [`pass`]; [`access_change`]: whether it can be from now on; [`mod@quota`]: what one can that has
-//!   quota.
+//!   [`pass`]; [`access_change`]: whether it can from now on; [`mod@quota`]: what one can that
+//!   has quota.
 //!
 //! May use: `buffers`, `inode`, `mounted`, `quota`.
 
