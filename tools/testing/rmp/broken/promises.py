@@ -37,12 +37,6 @@ ALL = (
           "    match made.iter().any(Option::is_none) && level > MAX_INDIRECT {"),),
         ("crash.only_the_last_write_1k",)),
     Broken(
-        "order.branches.cut",
-        "an array that has lost arrays is there without them before the image that leads to it",
-        (("ext2/map/truncate.rs",
-          "            if height(start) != 0 {\n", "            if height(start) > 4 {\n"),),
-        ("crash.cut_from_a_new_array",)),
-    Broken(
         "order.branches.leaves",
         "the indirect blocks that a promised run needs are there before what leads to them",
         (("ext2/map/leaves.rs", "        sb.device().flush()\n", "        Ok(())\n"),),

@@ -11,19 +11,14 @@ SEED= gives another workload and other cuts. `make test` also kills a guest that
 writes: tools/testing/rmp/tests/powercut.py. The workload of both is in durable.py.
 """
 
-import ctypes
 import os
-import struct
 
 import cuts
 import disks
 import writelog
 import writers
 from durable import Durable, Worker
-from lowlevel import fibmap
 from runner import long, timeout
-from sysapi import check, libc
-from test_twin import no_flusher
 
 STEPS = 40
 
@@ -91,16 +86,10 @@ def test_only_the_last_write_1k(ctx):
     disk.umount()
     replay = logged.end()
     disk.check()
-    count = _keep_only_the_last(ctx, replay, 2)
-    assert count > 20, f"only {count} blocks of metadata were written"
-
-
-def _keep_only_the_last(ctx, replay, sectors):
-    """Cuts after each write of one block, which the disk has without the others since the
-    last flush. How many."""
     # metadata is written block by block, data seldom
     chosen = [number for number in replay.writes()
-              if replay.entries[number].sectors == sectors]
+              if replay.entries[number].sectors == 2]
+    assert len(chosen) > 20, f"only {len(chosen)} blocks of metadata were written"
     path = os.path.join(ctx.tmp, "cut")
     for last in chosen:
         data, _ = replay.at(last + 1, lambda number, last=last: number != last)
@@ -110,48 +99,6 @@ def _keep_only_the_last(ctx, replay, sectors):
         for bad in ("llegal", "ultiply-claimed"):
             assert bad not in text, f"cut after entry {last}\n{text}"
     ctx.log(f"{len(chosen)} cuts")
-    return len(chosen)
-
-
-def _write_block(path, block, size):
-    """A block of a device is written, and what else is in its page."""
-    fd = os.open(path, os.O_RDONLY)
-    check(libc.sync_file_range(fd, ctypes.c_int64(block * size), ctypes.c_int64(size), 7))
-    os.close(fd)
-
-
-def test_cut_from_a_new_array(ctx):
-    """An array of arrays that nothing on the disk leads to is written, and the second of
-    these never: it is cut off again. The image that leads to the array then waits for it
-    to be written without that pointer."""
-    disk = disks.Disk(ctx, "blank-4k")
-    size, first = 4096, 12 + 1024
-    writers.stain(disk)
-    logged = writelog.Logged(ctx, disk)
-    disk.mount(disks.at_once(ctx.fstype), device=logged.device.path)
-    with no_flusher():
-        fds = [os.open(disk.where(name), os.O_CREAT | os.O_RDWR, 0o644)
-               for name in ("file", "other")]
-        file, other = fds
-        disks.sync(disk.point)
-        os.pwrite(file, b"a" * size, first * size)
-        # so the arrays of the file are on the disk, and its inode does not lead to them
-        os.pwrite(other, b"o" * size, 12 * size)
-        os.fsync(other)
-        os.pwrite(file, b"b" * size, (first + 1024) * size)
-        array = fibmap(file, first) - 2
-        with open(logged.device.path, "rb") as device:
-            words = struct.unpack("<2I", os.pread(device.fileno(), 8, array * size))
-        assert words[0] == array + 1 and words[1], words
-        _write_block(logged.device.path, array, size)
-        os.ftruncate(file, (first + 1) * size)
-        os.fsync(file)
-        for fd in fds:
-            os.close(fd)
-        disk.umount()
-    replay = logged.end()
-    disk.check()
-    assert _keep_only_the_last(ctx, replay, size // 512) > 4
 
 
 @long
