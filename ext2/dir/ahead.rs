@@ -64,8 +64,8 @@ pub(super) fn note_looked_up(dir: Dir<'_>, place: Place) {
     }
 }
 
-/// Notes that a name is about to be removed, and reads ahead what is needed to free the blocks of
-/// others if that is worth it.
+/// Notes that a name was removed, of which the inode is still there, and reads ahead what is needed
+/// to free the blocks of it and of others if that is worth it.
 #[inline]
 pub(super) fn note_removed(dir: Dir<'_>, place: Place) {
     let removal = &dir.data().index.removal;
