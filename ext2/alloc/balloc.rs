@@ -88,6 +88,10 @@ impl SearchSpace for SuperBlock<Ext2> {
         self.data().groups.count(group, GroupCount::FreeBlocks)
     }
 
+    fn is_unreadable(&self, group: u32) -> bool {
+        self.data().groups.is_unreadable(group)
+    }
+
     /// C: `read_block_bitmap()`.
     fn block_bitmap(&self, group: u32) -> Result<Buffer> {
         let data = self.data();

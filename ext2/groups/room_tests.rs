@@ -82,6 +82,10 @@ mod tests {
         assert_eq!(roomy(1 + 4 * GROUP + 300, 490), 1 + 4 * GROUP);
         assert_eq!(roomy(1 + 4 * GROUP + 300, 600), 1 + GROUP);
         assert_eq!(roomy(1 + 5 * GROUP, 1), 1 + 5 * GROUP);
+        // Not where the bitmap could not be read.
+        space.unreadable.set(0b00010);
+        assert_eq!(roomy(101, 501), 1 + 2 * GROUP);
+        space.unreadable.set(0);
 
         // Nobody else gets what is reserved, and of a group without a bitmap nothing is.
         b.set_goal_size(20);

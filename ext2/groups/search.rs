@@ -54,6 +54,9 @@ pub(crate) trait SearchSpace {
     /// Free blocks in the group, if its descriptor is right.
     fn free_blocks(&self, group: u32) -> u32;
 
+    /// Whether the group's bitmap could not be read when it was wanted last.
+    fn is_unreadable(&self, group: u32) -> bool;
+
     /// Reads the group's bitmap.
     fn block_bitmap(&self, group: u32) -> Result<Self::Bitmap>;
 
@@ -168,6 +171,7 @@ fn roomy_for<S: SearchSpace>(space: &S, goal: u32, blocks: u64) -> Option<u32> {
         let span = span(geometry, group)?;
         let from = from.map_or(span.first, u64::from);
         let has_room = u64::from(space.free_blocks(group)) >= blocks
+            && !space.is_unreadable(group)
             && space.windows().have_room(from, span.last, blocks);
         has_room.then_some(from as u32)
     };

@@ -147,10 +147,14 @@ impl<'a> SearchSpace for &'a TestSpace {
             .count() as u32
     }
 
+    fn is_unreadable(&self, group: u32) -> bool {
+        self.unreadable.get() >> group & 1 != 0
+    }
+
     fn block_bitmap(&self, group: u32) -> Result<TestGroup<'a>> {
-        match self.unreadable.get() >> group & 1 {
-            0 => Ok(TestGroup(self, group)),
-            _ => Err(EIO),
+        match self.is_unreadable(group) {
+            false => Ok(TestGroup(self, group)),
+            true => Err(EIO),
         }
     }
 

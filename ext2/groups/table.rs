@@ -193,10 +193,14 @@ impl GroupTable {
     pub(crate) fn unreadable_from(&self, start: u32) -> impl Iterator<Item = u32> + '_ {
         let all = 0..self.groups.len() as u32;
         let start = start.min(all.end);
-        Iterator::chain(start..all.end, 0..start).filter(|&group| {
-            let group = self.groups.get(group as usize);
-            group.is_some_and(|group| group.withdrawn.is_any())
-        })
+        Iterator::chain(start..all.end, 0..start).filter(|&group| self.is_unreadable(group))
+    }
+
+    /// Whether the bitmap of a group could not be read when it was wanted last, and the group had
+    /// free blocks.
+    pub(crate) fn is_unreadable(&self, group: u32) -> bool {
+        let group = self.groups.get(group as usize);
+        group.is_some_and(|group| group.withdrawn.is_any())
     }
 
     /// The block and the index in it of a group's descriptor.
