@@ -3,7 +3,10 @@
 //! KUnit suite for what is kept for files that are known to grow, where C knows of nothing.
 
 use crate::groups::{
-    search,
+    search::{
+        self,
+        SearchSpace, //
+    },
     search_tests::{
         file,
         get,
@@ -95,6 +98,36 @@ mod tests {
         assert_eq!(get(&space, b, 101, 4)?, (101, 4));
         space.unreadable.set(0b00001);
         assert!(search::reserve(&&space, &mut file(), 101).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_window_has_room_until_it_is_used_up() -> Result {
+        let space = space()?;
+        let [mut a, mut b] = [file(), file()];
+
+        let begin = 1 + 2 * GROUP + METADATA;
+        a.set_goal_size(30);
+        assert!(!a.has_room_for(1, 1));
+        assert_eq!(get(&space, &mut a, begin, 10)?, (begin, 10));
+        assert!(a.has_room_for(20, 1) && !a.has_room_for(21, 1));
+        a.forget_hits(1);
+        assert!(a.has_room_for(21, 1));
+        (&space).windows().discard(&mut a);
+        assert!(!a.has_room_for(1, 1));
+
+        // More than any window has room for. This one goes on in the next group.
+        b.set_goal_size(5000);
+        let begin = 1 + METADATA;
+        assert!(search::reserve(&&space, &mut b, begin).is_some());
+        assert_eq!(get(&space, &mut b, begin, 1)?, (begin, 1));
+        assert!(b.has_room_for(5000, 1026) && !b.has_room_for(5000, 1027));
+        let window = b.window().ok_or(EINVAL)?;
+        assert_eq!(window.end - window.start, 1026);
+        assert_eq!(get(&space, &mut b, begin + 1, 1026)?, (begin + 1, 1007));
+        assert!(b.has_room_for(5000, 19) && !b.has_room_for(5000, 20));
+        b.count_hits(19);
+        assert!(!b.has_room_for(1, 1));
         Ok(())
     }
 }

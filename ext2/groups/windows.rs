@@ -206,9 +206,20 @@ impl BlockAllocInfo {
     }
 
     /// How many blocks of the window nobody has got, if there is one.
-    pub(crate) fn left(&self) -> Option<u64> {
+    fn left(&self) -> Option<u64> {
         let info = self.info.as_ref()?;
         Some(info.window?.blocks().saturating_sub(info.hits))
+    }
+
+    /// Whether there is a window with room for `all` blocks; or one as large as windows get with
+    /// room for the first `now` of them: where there are more than any has room for there are
+    /// several.
+    pub(crate) fn has_room_for(&self, all: u32, now: u32) -> bool {
+        let is_largest = |window: Window| window.blocks() >= MAX_BLOCKS.into();
+
+        self.left().is_some_and(|left| {
+            left >= all.into() || left >= now.into() && self.window().is_some_and(is_largest)
+        })
     }
 
     /// Takes note that blocks allocated from the window are free again.

@@ -48,8 +48,9 @@ impl Request<'_> {
         if promised.is_none() {
             return Ok(());
         }
-        let alone = tree.delayed.arrays() <= blocks.indirect_wanted();
-        if !self.goes_ahead(tree, alone) {
+        let now = blocks.indirect_wanted();
+        let alone = tree.delayed.arrays() <= now;
+        if !self.goes_ahead(tree, now, alone) {
             return Ok(());
         }
         loop {
@@ -62,11 +63,11 @@ impl Request<'_> {
         }
     }
 
-    /// Whether arrays go in front: into the window that has been reserved for them, if there is
-    /// room for all that are promised, or one that is, unless these are `alone`.
-    pub(super) fn goes_ahead(&self, tree: &mut Tree, alone: bool) -> bool {
-        let has_room = |left| left >= u64::from(tree.delayed.arrays());
-        if !tree.ahead.left().is_some_and(has_room) {
+    /// Whether arrays, `now` so many, go in front: into the window that has been reserved for them,
+    /// if there is room for all that are promised, or for as many as can be, or one that is, unless
+    /// these are `alone`.
+    pub(super) fn goes_ahead(&self, tree: &mut Tree, now: u32, alone: bool) -> bool {
+        if !tree.ahead.has_room_for(tree.delayed.arrays(), now) {
             if alone || tree.info.window_size().is_none() {
                 return false;
             }
@@ -91,7 +92,7 @@ impl Request<'_> {
         // One alone is where it is in C, behind the blocks that the inode itself points to, and is
         // written with them; behind another array they go when that is made.
         let alone = tree.delayed.arrays() == 1;
-        if self.path.depth() > 1 || !self.goes_ahead(tree, alone) {
+        if self.path.depth() > 1 || !self.goes_ahead(tree, 1, alone) {
             return goal;
         }
         search::reserve(sb, &mut tree.ahead, goal)

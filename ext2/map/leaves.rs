@@ -108,7 +108,7 @@ impl Request<'_> {
         promised: &mut Option<Promised<'_>>,
         leaves: &mut Leaves,
     ) -> Result {
-        let goes_ahead = self.goes_ahead(tree, false);
+        let goes_ahead = self.goes_ahead(tree, count, false);
         while count != 0 {
             leaves.runs.reserve(1, GFP_KERNEL)?;
             let run = match goes_ahead {

@@ -15,12 +15,14 @@ import threading
 import calls
 import disks
 import disturb
+import ext2disk
 import lowlevel
 import mapped
 import writers
 from contents import same, same_on_disk, stained
 from runner import parallel, timeout
 from sysapi import libc
+from test_twin import no_flusher
 
 BLOCK = 1024
 PAGE = 4096
@@ -381,6 +383,49 @@ def test_arrays_are_in_front(ctx):
     disks.delays(ctx)
     assert _pieces_in_all(ctx, "delalloc") == [1, 2]
     assert _pieces_in_all(ctx, "nodelalloc")[0] > 10
+
+
+def _leaves(path, number):
+    """All arrays of an inode that have pointers to data."""
+    *_, single, double, triple = ext2disk.inode_pointers(path, number)
+    with open(path, "rb") as file:
+        def array(block):
+            file.seek(block * BLOCK)
+            return [block for block in struct.unpack(f"<{BLOCK // 4}I", file.read(BLOCK)) if block]
+
+        doubles = [double, *array(triple)]
+        return [single, *(leaf for double in doubles for leaf in array(double))]
+
+
+@timeout(200)
+def test_more_arrays_than_in_a_window(ctx):
+    """A file will need more arrays of pointers than a window can have blocks: those that have
+    room in one lie side by side all the same."""
+    disks.delays(ctx)
+    disk = disks.Disk(ctx, "large-1k").mount()
+    fd = _new(disk, "f")
+    number = os.fstat(fd).st_ino
+    pointers = BLOCK // 4
+    arrays = 0
+    with no_flusher():
+        # no more than 511 runs: of the last block of an array, and perhaps all of the next one,
+        # and the first block of another
+        for run in range(480):
+            begin = 12 + pointers * (arrays + 1) - 1
+            more = 1 if run < 120 else 0
+            os.pwrite(fd, bytes([run % 255 + 1]) * (2 + more * pointers) * BLOCK, begin * BLOCK)
+            arrays += 2 + more
+        promised = _counts(disk, fd)
+        os.fsync(fd)
+    assert _counts(disk, fd) == promised
+    os.close(fd)
+    disk.finish()
+    found = _leaves(disk.path, number)
+    assert len(found) == arrays > 1027 + 40, (len(found), arrays)
+    # one that leads to others may lie in between
+    pieces = 1 + sum(not 0 < two - one <= 3 for one, two in zip(found, found[1:]))
+    ctx.log(f"{arrays} arrays in {pieces} pieces")
+    assert pieces <= 4, f"{arrays} arrays in {pieces} pieces"
 
 
 def test_files_side_by_side_are_in_one_piece(ctx):
