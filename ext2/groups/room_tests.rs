@@ -2,19 +2,26 @@
 
 //! KUnit suite for what is kept for files that are known to grow, where C knows of nothing.
 
-use crate::groups::{
-    search::{
-        self,
-        SearchSpace, //
+use crate::{
+    disk::test_images::Random,
+    groups::{
+        search::{
+            self,
+            SearchSpace, //
+        },
+        search_tests::{
+            file,
+            get,
+            space,
+            GROUP,
+            GROUPS,
+            METADATA, //
+        },
+        windows::{
+            BlockAllocInfo,
+            Coming, //
+        },
     },
-    search_tests::{
-        file,
-        get,
-        space,
-        GROUP,
-        METADATA, //
-    },
-    windows::Coming, //
 };
 use kernel::prelude::*;
 
@@ -128,6 +135,59 @@ mod tests {
         assert!(b.has_room_for(5000, 19) && !b.has_room_for(5000, 20));
         b.count_hits(19);
         assert!(!b.has_room_for(1, 1));
+        Ok(())
+    }
+
+    /// Whether two of the files have a block in their windows.
+    fn overlap(files: &[BlockAllocInfo]) -> bool {
+        let windows = || files.iter().filter_map(BlockAllocInfo::window);
+        windows().enumerate().any(|(number, one)| {
+            let mut behind = windows().skip(number + 1);
+            one.start > one.end || behind.any(|two| one.start <= two.end && two.start <= one.end)
+        })
+    }
+
+    /// Whatever files ask for, and wherever that is: no block is in the windows of two, and none is
+    /// left in one that nobody has.
+    #[test]
+    fn no_block_is_in_two_windows() -> Result {
+        let space = space()?;
+        let mut random = Random::new(41);
+        let mut below = |limit: u32| random.below(limit.into()) as u32;
+        let mut files = [file(), file(), file(), file(), file(), file()];
+        let mut with_window = 0;
+
+        for _ in 0..4000 {
+            let goal = below(1 + GROUPS * GROUP);
+            let Some(file) = files.get_mut(below(6) as usize) else {
+                return Err(EINVAL);
+            };
+            match below(8) {
+                0 => (&space).windows().discard(file),
+                1 => file.set_goal_size(below(1200)),
+                2 => file.note_coming(Coming {
+                    known: below(2000),
+                    hoped: below(2000),
+                }),
+                3 => drop(search::reserve(&&space, file, goal)),
+                4 => {
+                    for _ in 0..200 {
+                        let block = 1 + below(GROUPS * GROUP);
+                        if (block - 1) % GROUP >= METADATA {
+                            let _ = space.free(block);
+                        }
+                    }
+                }
+                _ => drop(get(&space, file, goal, 1 + below(40))?),
+            }
+            assert!(!overlap(&files));
+            with_window += files.iter().filter(|file| file.window().is_some()).count();
+        }
+        assert!(with_window > 4000);
+        for file in &mut files {
+            (&space).windows().discard(file);
+        }
+        assert!((&space).windows().is_empty());
         Ok(())
     }
 }
