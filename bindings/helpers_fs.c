@@ -107,6 +107,19 @@ __helper bool rust_mpage_helper_dir_emit(struct dir_context *ctx,
 	return dir_emit(ctx, name, namelen, ino, type);
 }
 
+__helper struct folio *
+rust_mpage_helper_get_uptodate_folio(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+
+	if (IS_ERR(folio))
+		return NULL;
+	if (folio_test_uptodate(folio))
+		return folio;
+	folio_put(folio);
+	return NULL;
+}
+
 __helper void *rust_mpage_helper_folio_address(const struct folio *folio)
 {
 	return folio_address(folio);

@@ -71,6 +71,9 @@ bool rust_mpage_helper_dir_emit(struct dir_context *ctx, const char *name,
 				int namelen, u64 ino, unsigned int type);
 
 void *rust_mpage_helper_folio_address(const struct folio *folio);
+/* The one with this page, if it is in memory and valid: nobody waits */
+struct folio *rust_mpage_helper_get_uptodate_folio(struct address_space *mapping,
+						   pgoff_t index);
 
 void rust_mpage_helper_mapping_set_large_folios(struct address_space *mapping);
 

@@ -4,12 +4,12 @@
 //! for each inode, as `ls -l` does, those parts of the inode table; who removes all that was
 //! listed, as `rm -r` does, the arrays of pointers by which the files' blocks are freed.
 //!
-//! How many names that is of is decided in [`Listing`]. The names are those of pages that have just
-//! been listed. The blocks are begun to be read in the order of the disk, so that those side by
-//! side are one request; nothing is waited for. Any number may be in an entry: what is read is a
-//! block of an inode table that was checked when mounting, or nothing. What an inode points to may
-//! be read for nothing, too, as it is in the inode table in memory; who wants it later looks for
-//! himself.
+//! How many names that is of is decided in [`Listing`]. The names are those of pages that have been
+//! listed and are in memory still. The blocks are begun to be read in the order of the disk, so
+//! that those side by side are one request; nothing is waited for. Any number may be in an entry:
+//! what is read is a block of an inode table that was checked when mounting, or nothing. What an
+//! inode points to may be read for nothing, too, as it is in the inode table in memory; who wants
+//! it later looks for himself.
 //!
 //! Locks: the directory's `i_rwsem`, by [`LockedDirectory`](rust_mpage::fs::LockedDirectory).
 //!
@@ -109,11 +109,14 @@ fn collect(
     for index in first..end.div_ceil(PAGE_SIZE as u64) {
         let start = index << PAGE_SHIFT;
         let at = |offset: u32| u32::try_from(start + u64::from(offset)).map_err(|_| EFBIG);
+        let from = u64::from(ahead.from).saturating_sub(start) as u32;
         if index - first >= MOST_PAGES {
             return Ok((names, at(0)?));
         }
-        let page = dir.page(index)?;
-        let from = u64::from(ahead.from).saturating_sub(start) as u32;
+        // One that had to go meanwhile is read by who wants a name in it.
+        let Some(page) = dir.page_in_memory(index) else {
+            return Ok((names, at(from)?));
+        };
         for entry in Entries::starting_at(format(dir.inode()), &page, from) {
             // Who comes to what is wrong says so.
             let entry = entry.map_err(|error| error.errno())?;

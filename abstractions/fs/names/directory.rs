@@ -114,18 +114,34 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
     /// Fails as the filesystem's `read_folio` does, and with `EIO` on a read error.
     pub fn page(&self, index: u64) -> Result<DirectoryPage<'a>> {
         let start = index.checked_mul(PAGE_SIZE as u64).ok_or(EFBIG)?;
-        let folio = read_page(self, index)?;
+        Ok(self.bytes_of(read_page(self, index)?, start))
+    }
+
+    /// As [`Self::page`], if it is in memory. Nothing is waited for.
+    pub fn page_in_memory(&self, index: u64) -> Option<DirectoryPage<'a>> {
+        let start = index.checked_mul(PAGE_SIZE as u64)?;
+        let index = usize::try_from(index).ok()?;
+        // SAFETY: The inode and its mapping are valid.
+        let folio =
+            unsafe { bindings::rust_mpage_helper_get_uptodate_folio(self.mapping(), index) };
+        // SAFETY: The folio comes with a reference for the caller.
+        let folio = unsafe { FolioRef::from_raw(NonNull::new(folio)?) };
+        Some(self.bytes_of(folio, start))
+    }
+
+    /// What the directory has in an uptodate folio of one page, at byte `start` of it.
+    fn bytes_of(&self, folio: FolioRef, start: u64) -> DirectoryPage<'a> {
         // SAFETY: The folio is valid, and by `Operations::apply` not in high memory.
         let address = unsafe { bindings::rust_mpage_helper_folio_address(folio.as_raw()) };
         // INVARIANT: The folio is uptodate. Nobody changes the bytes while the directory is locked,
         // and its size neither. (Write-back zeroes the bytes of the page that are not in the
         // directory.)
-        Ok(DirectoryPage {
+        DirectoryPage {
             _folio: folio,
             address: address.cast(),
             len: self.size().saturating_sub(start).min(PAGE_SIZE as u64) as usize,
             _directory: PhantomData,
-        })
+        }
     }
 }
 

@@ -2,13 +2,16 @@
 """A block of an inode table is read with those around it; and who lists a directory and then
 asks for each inode has the inode table read ahead, in large requests (B25)."""
 
+import contextlib
 import errno
 import os
 import random
 import struct
 
 import disks
+import disturb
 import ext2disk
+from lowlevel import error_of
 from runner import timeout
 
 FILES = 800
@@ -269,3 +272,36 @@ def test_hostile_numbers(ctx):
     wrong = [block for block in read if not it.groups.is_used(block)]
     assert not wrong, f"blocks that nobody has: {wrong[:5]}"
     it.disk.umount()
+
+
+@timeout(200)
+def test_pages_not_in_memory(ctx):
+    """A directory was listed, and then its pages had to go: who asks for some of its names waits
+    for the pages with these, and no others."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 reads all pages in front")
+    disk = disks.Disk(ctx, "blank-1k").mount()
+    names = [f"{number:04}{'x' * 196}" for number in range(600)]
+    os.mkdir(disk.where("d"))
+    os.close(os.open(disk.where("file"), os.O_CREAT | os.O_WRONLY, 0o644))
+    for name in names:
+        os.link(disk.where("file"), disk.where("d/" + name))
+    disk.umount()
+    disk.mount()
+    with contextlib.ExitStack() as stack:
+        # they keep their inodes in memory
+        for name in ("d", "file"):
+            stack.callback(os.close, os.open(disk.where(name), os.O_RDONLY))
+        # all names are known
+        assert error_of(os.stat, disk.where("d/nobody"))[1] == errno.ENOENT
+        assert sorted(os.listdir(disk.where("d"))) == names
+        disks.sync(disk.point)
+        disturb.reclaim()
+        io = stack.enter_context(ctx.record(disk.device))
+        for name in names[-64:]:
+            os.stat(disk.where("d/" + name))
+        read = sum(bio.sectors for bio in io.take()[0] if bio.op.startswith("R")) * SECTOR
+    ctx.log(f"{read} bytes are read")
+    # 16 names to a page
+    assert 4 * 4096 <= read <= 8 * 4096, f"{read} bytes for 64 names"
+    disk.finish()
