@@ -125,13 +125,15 @@ fn fill<'m>(
 }
 
 /// The arrays of pointers that the inode of a file leads to, as the inode table has it, for who
-/// reads ahead; 0 is none. None if that part of the inode table is not in memory.
+/// reads ahead; 0 is none. None if that part of the inode table is not in memory, or not yet.
 pub(crate) fn arrays_in_memory(sb: &SuperBlock<Ext2>, ino: u32) -> Option<[u32; 3]> {
     let geometry = &sb.data().geometry;
     let Ok(location) = geometry.inode_location(ino) else {
         return Some([0; 3]);
     };
-    let buffer = sb.cached(sb.data().inode_table_block(&location)?.into())?;
+    let block = sb.data().inode_table_block(&location)?.into();
+    // Who is about to have it need not be waited for.
+    let buffer = sb.is_cached(block).then(|| sb.cached(block))??;
     let mut raw = RawInode::new_zeroed();
 
     buffer

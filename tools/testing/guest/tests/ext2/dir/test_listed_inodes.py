@@ -7,10 +7,13 @@ import errno
 import os
 import random
 import struct
+import time
 
 import disks
 import disturb
+import dm
 import ext2disk
+import sysapi
 from lowlevel import error_of
 from runner import timeout
 
@@ -272,6 +275,85 @@ def test_hostile_numbers(ctx):
     wrong = [block for block in read if not it.groups.is_used(block)]
     assert not wrong, f"blocks that nobody has: {wrong[:5]}"
     it.disk.umount()
+
+
+def _two_of_a_part(it):
+    """Two blocks of an inode table that are read together, and not with the root's inode or a
+    directory's: ((block, its names), (block, its names))."""
+    it.disk.mount()
+    folders = [2, *(os.stat(it.disk.where(name)).st_ino for name in ("d", "e"))]
+    inodes = {name: os.stat(it.path(name)).st_ino for name in it.names}
+    it.disk.umount()
+    taken = it.around(folders)
+    blocks = {}
+    for name, inode in inodes.items():
+        group, index = divmod(inode - 1, it.per_group)
+        block = it.groups.places[group][2] + index // it.per_block
+        if block not in taken and index // it.per_block % TOGETHER < TOGETHER - 1:
+            blocks.setdefault(block, []).append(name)
+    one = next(block for block in blocks if block + 1 in blocks)
+    return (one, blocks[one]), (one + 1, blocks[one + 1])
+
+
+def _two_in_a_directory(ctx, image):
+    """A disk with a directory that has names with inodes of one block of an inode table, and then
+    of another that is read with it. (disk, names, names of the other, the other block)."""
+    it = _Listed(ctx, image)
+    it.disk.mount()
+    os.mkdir(it.disk.where("e"))
+    it.disk.umount()
+    (_, names), (two, others) = _two_of_a_part(it)
+    it.disk.mount()
+    for name in names + others:
+        os.link(it.path(name), it.disk.where("e/" + name))
+    it.disk.umount()
+    return it.disk, names, others, two
+
+
+SLOW = 4  # seconds, of each request for a block
+
+
+@contextlib.contextmanager
+def _slow(ctx, disk, block, size):
+    """The disk is mounted through a device of which one block is slow."""
+    assert "null_blk" not in sysapi.loaded_modules()
+    ctx.load("dm-mod")
+    ctx.load("null_blk", f"nr_devices=1 gb=1 memory_backed=1 irqmode=2 "
+                         f"completion_nsec={SLOW * 10**9}")
+    ctx.afterwards(sysapi.rmmod, "null_blk")
+    per, sectors = size // SECTOR, dm.sectors(disk.device)
+    with open(disk.path, "rb") as file, open("/dev/nullb0", "r+b", buffering=0) as slow:
+        slow.write(os.pread(file.fileno(), size, block * size))
+        os.fsync(slow.fileno())
+    begin, end = block * per, (block + 1) * per
+    device = dm.Device(f"slow-{os.getpid()}", [
+        (0, begin, "linear", f"{disk.device} 0"), (begin, per, "linear", "/dev/nullb0 0"),
+        (end, sectors - end, "linear", f"{disk.device} {end}")])
+    ctx.afterwards(device.remove)
+    disk.mount(device=device.path)
+    yield
+    disk.umount()
+    device.remove()
+
+
+@timeout(200)
+def test_removed_beside_slow_inodes(ctx):
+    """The inodes of the names behind one that is removed are on their way: it is removed, and
+    nobody waits for them."""
+    disk, names, others, two = _two_in_a_directory(ctx, "blank-1k")
+    with _slow(ctx, disk, two, 1024):
+        assert sorted(os.listdir(disk.where("e"))) == sorted(names + others)
+        begin = time.monotonic()
+        # the other block is read with it
+        os.stat(disk.where("e/" + names[0]))
+        for name in names:
+            os.unlink(disk.where("e/" + name))
+        removed = time.monotonic() - begin
+        os.stat(disk.where("e/" + others[0]))
+        found = time.monotonic() - begin
+        ctx.log(f"removed after {removed:.1f} s, the others found after {found:.1f} s")
+        assert found > SLOW * 0.9, f"nothing was slow: {found:.1f} s"
+        assert removed < SLOW / 2, f"{removed:.1f} s to remove a name"
 
 
 @timeout(200)
