@@ -16,6 +16,7 @@ import ext2disk
 import sysapi
 from lowlevel import error_of
 from runner import timeout
+from test_write_errors import Faulty
 
 FILES = 800
 SECTOR = 512
@@ -354,6 +355,47 @@ def test_removed_beside_slow_inodes(ctx):
         ctx.log(f"removed after {removed:.1f} s, the others found after {found:.1f} s")
         assert found > SLOW * 0.9, f"nothing was slow: {found:.1f} s"
         assert removed < SLOW / 2, f"{removed:.1f} s to remove a name"
+
+
+@timeout(200)
+def test_unmounted_beside_slow_inodes(ctx):
+    """The disk is unmounted, and the device of the slow block goes, while inodes that nobody has
+    waited for are on their way."""
+    disk, names, _, two = _two_in_a_directory(ctx, "blank-1k")
+    with _slow(ctx, disk, two, 1024):
+        begin = time.monotonic()
+        os.stat(disk.where("e/" + names[0]))
+        found = time.monotonic() - begin
+        assert found < SLOW / 2, f"it was waited for: {found:.1f} s"
+    disk.check()
+
+
+@timeout(200)
+def test_beside_a_bad_block(ctx):
+    """A block of an inode table cannot be read: that is nobody's error who asks for an inode that
+    is read with it, and that of who asks for one in it; and no more when it can be read."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 reads nothing ahead")
+    ctx.allow_log("I/O error|Buffer I/O error|rust_ext2 .*error")
+    disk, names, others, two = _two_in_a_directory(ctx, "blank-1k")
+    faulty = Faulty(ctx, "blank-1k")
+    with open(disk.path, "rb") as source, open(faulty.disk.path, "r+b") as copy:
+        copy.write(source.read())
+    faulty.disk.mount(device=faulty.device.path)
+    faulty.bad(two)
+    before = len(ctx.kernel_log())
+    paths = [faulty.disk.where("e/" + name) for name in names + others]
+    assert len(os.listdir(faulty.disk.where("e"))) == len(paths)
+    for path in paths[:len(names)]:
+        assert os.stat(path).st_size == 0
+    said = [line for line in ctx.kernel_log()[before:] if "rust_ext2" in line and "error" in line]
+    assert not said, said
+    for path in paths[len(names):]:
+        assert error_of(os.stat, path)[1] == errno.EIO
+    faulty.good()
+    for path in paths:
+        assert os.stat(path).st_size == 0
+    faulty.end()
 
 
 @timeout(200)
