@@ -152,12 +152,7 @@ impl Request<'_> {
     /// Makes sure that the disk does not say of blocks that they are another file's.
     fn settle(&self, run: Run) -> Result {
         let sb = self.inode.super_block();
-        let cuts = &sb.data().order.cuts;
-        match cuts.settle(sb, run.first, run.count) {
-            // It may be an error of before, that nobody had heard of.
-            Err(EIO) => cuts.settle(sb, run.first, run.count),
-            result => result,
-        }
+        sb.data().order.cuts.settle(sb, run.first, run.count)
     }
 
     /// Has nobody get those of the blocks that the disk says are another file's; the others are

@@ -180,9 +180,17 @@ impl Cuts {
     /// Makes sure that the disk does not say of these blocks, just allocated, that they are another
     /// file's.
     ///
-    /// Fails with `EIO`: nobody can have those that are [`pending`](Self::next_pending) still, or
-    /// it was an error of before; and with `ENOMEM`.
+    /// Fails with `EIO`: nobody can have those that are [`pending`](Self::next_pending) still; and
+    /// with `ENOMEM`.
     pub(crate) fn settle<F: Ordered>(&self, sb: &SuperBlock<F>, first: u32, count: u32) -> Result {
+        match self.settle_once(sb, first, count) {
+            // It may be an error of before, that nobody had heard of.
+            Err(EIO) => self.settle_once(sb, first, count),
+            result => result,
+        }
+    }
+
+    fn settle_once<F: Ordered>(&self, sb: &SuperBlock<F>, first: u32, count: u32) -> Result {
         if self.any.load(Relaxed) == 0 || !self.pending.lock().has(first, count) {
             return Ok(());
         }

@@ -10,10 +10,13 @@ import struct
 
 import attributes
 import disks
+import ext2disk
 import programs
 import writers
 from lowlevel import error_of
 from runner import timeout
+from test_metadata_lost import table_block
+from test_write_errors import Faulty
 from workload import acl
 
 _VALUE = b"v" * 40
@@ -320,3 +323,36 @@ def test_bad_lists(ctx):
     assert any("bad access control list" in line for line in ctx.kernel_log())
     os.mkdir(disk.where("x"))
     disk.umount()
+
+
+@timeout(120)
+def test_freed_by_another(ctx):
+    """A file gets a block for its attributes that the disk says is another's. What tells it that
+    it is not is written at the second try: the block is the file's then, and none is lost."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 does not tell the disk before")
+    ctx.allow_log("I/O error|Buffer I/O error|lost (a|)sync page write|rust_ext2 .*error")
+    faulty = Faulty(ctx, "blank-1k")
+    disk = faulty.disk
+    disk.mount(device=faulty.device.path)
+    victim, own = disk.where("victim"), disk.where("own")
+    for path in (victim, own):
+        open(path, "wb").close()
+    number, own_number = os.stat(victim).st_ino, os.stat(own).st_ino
+    os.setxattr(victim, "user.a", _VALUE)
+    disks.sync(disk.point)
+    block = attributes.block_of(disk.path, number)
+    guard = table_block(disk.path, ext2disk.Groups(disk.path), number)
+    # nobody has the last block of the disk
+    last = os.path.getsize(disk.path) // _SIZE - 1
+    assert block and block != last
+    os.removexattr(victim, "user.a")
+    with faulty.fails(guard, 1, last):
+        os.setxattr(own, "user.b", _VALUE)
+    faulty.good()
+    error_of(disks.sync, disk.point)
+    faulty.end()
+    assert attributes.block_of(disk.path, own_number) == block
+    assert not attributes.block_of(disk.path, number)
+    status, text = disks.fsck(ctx, disk.path, "-fn")
+    assert status == 0, text
