@@ -250,12 +250,21 @@ fn place(
 #[inline]
 pub(crate) fn reserve<'s>(
     inode: &Ext2Inode,
+    claimed: Promised<'s>,
+    needed: u32,
+) -> Option<Promised<'s>> {
+    match inode.super_block().has_quota() {
+        false => Some(claimed),
+        true => reserve_for_owners(inode, claimed, needed),
+    }
+}
+
+#[cold]
+fn reserve_for_owners<'s>(
+    inode: &Ext2Inode,
     mut claimed: Promised<'s>,
     needed: u32,
 ) -> Option<Promised<'s>> {
-    if !inode.super_block().has_quota() {
-        return Some(claimed);
-    }
     let count = claimed.count();
     if count > needed && inode.reserve_ahead(bytes(inode, count)).is_ok() {
         return Some(claimed);

@@ -108,22 +108,22 @@ impl Tree {
         space.resume(self.kept.take(count))
     }
 
-    /// Keeps as much of what has been promised as there is to be kept now, `promised` being what
-    /// there is beyond that. How much that is.
+    /// Keeps all that has been claimed, if that is what has been promised beyond what is kept
+    /// already, as by who fills whole blocks. How much is kept then.
     #[inline]
-    pub(crate) fn settle(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
+    pub(crate) fn keep_all(&mut self, claimed: Kept) -> Result<u32, Kept> {
         let count = self.delayed.count();
-        match promised {
-            // All of it is kept, as by who fills whole blocks.
-            Some(all) if count != 0 && self.kept.count() + all.count() == count => {
-                self.kept.add(all.keep());
-                count
-            }
-            other => self.settle_any(space, other),
+
+        if self.kept.count() + claimed.count() != count {
+            return Err(claimed);
         }
+        self.kept.add(claimed);
+        Ok(count)
     }
 
-    fn settle_any(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
+    /// Keeps as much of what has been promised as there is to be kept now, `promised` being what
+    /// there is beyond that. How much that is.
+    pub(crate) fn settle(&mut self, space: &Space, promised: Option<Promised<'_>>) -> u32 {
         let count = self.delayed.count();
         if let Some(mut promised) = promised {
             let missing = count.saturating_sub(self.kept.count());

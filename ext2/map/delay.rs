@@ -180,8 +180,14 @@ impl<'i> Promise<'i> {
         let end = begun.at.saturating_add(blocks);
         tree.delayed
             .keep(block_size(inode), begun.at..end, begun.arrays);
-        let claimed = inode.super_block().data().space.resume(begun.claimed);
-        settle(inode, &mut tree, Some(claimed));
+        match tree.keep_all(begun.claimed) {
+            // What is reserved for the owners is so, too, and the arrays go on to be promised.
+            Ok(count) => inode.data().delay.set_blocks(count),
+            Err(claimed) => {
+                let claimed = inode.super_block().data().space.resume(claimed);
+                settle(inode, &mut tree, Some(claimed));
+            }
+        }
     }
 }
 
@@ -386,7 +392,6 @@ pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
 }
 
 /// Keeps what is promised, `promised` being what there is beyond that, and notes how much it is.
-#[inline]
 pub(super) fn settle(inode: &Ext2Inode, tree: &mut Tree, promised: Option<Promised<'_>>) {
     let data = inode.super_block().data();
     let count = tree.settle(&data.space, promised);
