@@ -63,6 +63,11 @@ __helper void rust_mpage_helper_inode_lock_shared(struct inode *inode)
 	inode_lock_shared(inode);
 }
 
+__helper bool rust_mpage_helper_inode_trylock_shared(struct inode *inode)
+{
+	return inode_trylock_shared(inode);
+}
+
 __helper void rust_mpage_helper_inode_unlock_shared(struct inode *inode)
 {
 	inode_unlock_shared(inode);

@@ -53,6 +53,7 @@ void rust_mpage_helper_i_gid_write(struct inode *inode, gid_t gid);
 void rust_mpage_helper_inode_lock(struct inode *inode);
 void rust_mpage_helper_inode_unlock(struct inode *inode);
 void rust_mpage_helper_inode_lock_shared(struct inode *inode);
+bool rust_mpage_helper_inode_trylock_shared(struct inode *inode);
 void rust_mpage_helper_inode_unlock_shared(struct inode *inode);
 
 /* fs_parse(), with those members of the result that have 32 bits */

@@ -32,6 +32,14 @@ impl<'a> SharedLock<'a> {
         Self(inode, NotThreadSafe)
     }
 
+    /// Takes the lock, unless somebody changes the inode. C: `inode_trylock_shared()`.
+    pub(in crate::abstractions::fs) fn try_new(inode: &'a Inode) -> Option<Self> {
+        // SAFETY: The inode is valid; `drop` releases the lock.
+        let is_locked = unsafe { bindings::rust_mpage_helper_inode_trylock_shared(inode.as_raw()) };
+        // INVARIANT: Locked, if the helper says so.
+        is_locked.then(|| Self(inode, NotThreadSafe))
+    }
+
     /// Waits for the lock, if a request may wait. None if not.
     ///
     /// # Safety

@@ -15,7 +15,10 @@
 use crate::{
     abstractions::{
         fs::{
-            inode::Content,
+            inode::{
+                Content,
+                SharedLock, //
+            },
             operations::{
                 AddressSpaceVTable,
                 InodeVTable, //
@@ -142,6 +145,24 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
             len: self.size().saturating_sub(start).min(PAGE_SIZE as u64) as usize,
             _directory: PhantomData,
         }
+    }
+}
+
+impl<T: FileSystem> FsInode<T> {
+    /// Calls `act` with the inode as a directory whose contents do not change. None, without
+    /// waiting, if it is no directory or somebody changes it.
+    ///
+    /// The caller may have the lock of another directory. C: `inode_trylock_shared()`.
+    pub fn try_with_directory<R>(
+        &self,
+        act: impl FnOnce(LockedDirectory<'_, T>) -> R,
+    ) -> Option<R> {
+        if !self.is_directory() {
+            return None;
+        }
+        let _lock = SharedLock::try_new(self)?;
+        // SAFETY: The inode is a directory, and is locked until `act` has returned.
+        Some(act(unsafe { LockedDirectory::new(self) }))
     }
 }
 
