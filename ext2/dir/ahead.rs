@@ -2,7 +2,8 @@
 
 //! Reads ahead what who goes over the names of a directory will need next: who lists it and asks
 //! for each inode, as `ls -l` does, those parts of the inode table; who removes all that was
-//! listed, as `rm -r` does, the arrays of pointers by which the files' blocks are freed.
+//! listed, as `rm -r` does, the arrays of pointers by which the files' blocks are freed, and
+//! bitmaps.
 //!
 //! How many names that is of is decided in [`Listing`]. The names are those of pages that have been
 //! listed and are in memory still. The blocks are begun to be read in the order of the disk, so
@@ -25,9 +26,12 @@ use super::{
     },
 };
 use crate::{
-    disk::dirent::Entries,
+    disk::dirent::{
+        DirEntry,
+        Entries, //
+    },
     inode::{
-        arrays_in_memory,
+        needed_to_free,
         table_block,
         Ahead,
         Listing, //
@@ -48,8 +52,11 @@ const MOST_BLOCKS: usize = 64;
 /// The most pages that are looked at for names at once.
 const MOST_PAGES: u64 = 16;
 
+/// As many names of a directory are prepared for, all of which will be removed.
+const PREPARED: u32 = 64;
+
 /// What is wanted of one name: nothing is 0. None if that cannot be said yet.
-type Wanted = Option<[u32; 3]>;
+type Wanted = Option<[u32; 5]>;
 
 /// Notes that a name was looked up, and reads ahead the inodes of others if that is worth it.
 #[inline]
@@ -58,8 +65,8 @@ pub(super) fn note_looked_up(dir: Dir<'_>, place: Place) {
 
     if let Some(ahead) = listing.looked_up(place.position) {
         let sb = dir.super_block();
-        read(dir, listing, ahead, &|inode| {
-            Some([table_block(sb, inode).unwrap_or(0), 0, 0])
+        read(dir, listing, ahead, Blocks::new(), &|inode| {
+            Some([table_block(sb, inode).unwrap_or(0), 0, 0, 0, 0])
         });
     }
 }
@@ -72,8 +79,28 @@ pub(super) fn note_removed(dir: Dir<'_>, place: Place) {
 
     if let Some(ahead) = removal.looked_up(place.position) {
         let sb = dir.super_block();
-        read(dir, removal, ahead, &|inode| arrays_in_memory(sb, inode));
+        let mut blocks = Blocks::new();
+        // Its own come with those of the others: there is no entry of it any more.
+        blocks.add_all(needed_to_free(sb, place.inode).unwrap_or_default());
+        read(dir, removal, ahead, blocks, &|inode| {
+            needed_to_free(sb, inode)
+        });
     }
+}
+
+/// Reads ahead what is needed to free the blocks of the first names of a directory, if that is in
+/// memory.
+pub(super) fn prepare_removal(dir: Dir<'_>) {
+    let sb = dir.super_block();
+    let first = Ahead {
+        from: 0,
+        end: u32::MAX,
+        names: PREPARED,
+    };
+
+    read_for(dir, first, Blocks::new(), &|inode| {
+        needed_to_free(sb, inode)
+    });
 }
 
 #[cold]
@@ -81,26 +108,52 @@ fn read<const MOST: u32>(
     dir: Dir<'_>,
     listing: &Listing<MOST>,
     ahead: Ahead,
+    blocks: Blocks,
     wanted: &dyn Fn(u32) -> Wanted,
 ) {
-    let mut blocks = Blocks::new();
-    // Where nothing more can be said about, nobody tries again.
-    let (names, to) = collect(dir, ahead, wanted, &mut blocks).unwrap_or((0, ahead.end));
+    let (names, to) = read_for(dir, ahead, blocks, wanted);
 
     listing.has_read(names, to);
+}
+
+/// Begins to read some blocks, and those that are wanted of names. Of how many names, and where the
+/// next is.
+fn read_for(
+    dir: Dir<'_>,
+    ahead: Ahead,
+    mut blocks: Blocks,
+    wanted: &dyn Fn(u32) -> Wanted,
+) -> (u32, u32) {
+    let mut add = |entry: &DirEntry<'_>| match wanted(entry.inode) {
+        Some(wanted) if blocks.add_all(wanted) => Taken::Yes,
+        _ => Taken::Later,
+    };
+    // Where nothing more can be said about, nobody tries again.
+    let read = take(dir, ahead, &mut add).unwrap_or((0, ahead.end));
+
     plugged(|| {
         for &block in blocks.in_order() {
             dir.super_block().readahead_block(block.into());
         }
     });
+    read
 }
 
-/// Collects the blocks that are wanted of some names. Of how many they are, and where the next is.
-fn collect(
+/// What becomes of an entry.
+pub(super) enum Taken {
+    /// Something is read ahead for it.
+    Yes,
+    /// It is none of those that it is about.
+    No,
+    /// It can be taken later on only, and so can what follows.
+    Later,
+}
+
+/// Goes over entries that were listed. How many were taken, and where the first is that was not.
+pub(super) fn take(
     dir: Dir<'_>,
     ahead: Ahead,
-    wanted: &dyn Fn(u32) -> Wanted,
-    blocks: &mut Blocks,
+    take: &mut dyn FnMut(&DirEntry<'_>) -> Taken,
 ) -> Result<(u32, u32)> {
     let end = u64::from(ahead.end).min(dir.size());
     let first = u64::from(ahead.from) >> PAGE_SHIFT;
@@ -126,10 +179,11 @@ fn collect(
             if names >= ahead.names || start + u64::from(entry.offset) >= end {
                 return Ok((names, at(entry.offset)?));
             }
-            if !wanted(entry.inode).is_some_and(|wanted| blocks.add_all(wanted)) {
-                return Ok((names, at(entry.offset)?));
+            match take(&entry) {
+                Taken::Yes => names += 1,
+                Taken::No => (),
+                Taken::Later => return Ok((names, at(entry.offset)?)),
             }
-            names += 1;
         }
     }
     Ok((names, ahead.end))
@@ -150,18 +204,18 @@ impl Blocks {
     }
 
     /// Adds those that are not 0. Whether there was room.
-    fn add_all(&mut self, numbers: [u32; 3]) -> bool {
+    fn add_all(&mut self, numbers: [u32; 5]) -> bool {
         numbers
             .into_iter()
             .filter(|&number| number != 0)
             .all(|number| self.add(number))
     }
 
-    /// Adds one, if it is not the last that was added. Whether there was room.
+    /// Adds one, if it is not there. Whether there was room.
     #[inline]
     fn add(&mut self, number: u32) -> bool {
-        let last = self.len.checked_sub(1);
-        if last.and_then(|last| self.numbers.get(last)) == Some(&number) {
+        let mut last_first = self.numbers.iter().take(self.len).rev();
+        if last_first.any(|&other| other == number) {
             return true;
         }
         let Some(slot) = self.numbers.get_mut(self.len) else {
@@ -172,7 +226,7 @@ impl Blocks {
         true
     }
 
-    /// All of them, the lowest first. (One that comes twice is not read twice.)
+    /// All of them, the lowest first.
     fn in_order(&mut self) -> &[u32] {
         let numbers = self.numbers.get_mut(..self.len).unwrap_or_default();
 
@@ -190,7 +244,7 @@ mod tests {
         let mut blocks = Blocks::new();
 
         assert_eq!(blocks.in_order(), &[]);
-        for number in [7, 7, 7, 3, 3, 9, 0] {
+        for number in [7, 7, 7, 3, 7, 3, 9, 0] {
             assert!(blocks.add(number));
         }
         assert_eq!(blocks.in_order(), &[0, 3, 7, 9]);

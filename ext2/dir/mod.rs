@@ -3,7 +3,8 @@
 //! The room of directories: names in them, and what that does to the links of inodes.
 //!
 //! - [`read`]: looking up names, and reading entries; [`find`]: where a name is; [`pages`]: what
-//!   both look at; [`ahead`]: what is read of the next names that were listed;
+//!   both look at; [`ahead`]: what is read of the next names that were listed, [`descent`]: of the
+//!   next directories;
 //! - [`edit`]: what is to be changed in the bytes of a directory, pure, and [`insertion`], new
 //!   entries; [`addition`]: where in the directory these go; [`write`]: changing it; [`in_step`]:
 //!   what is known of it changes, too;
@@ -18,6 +19,7 @@
 
 mod addition;
 mod ahead;
+mod descent;
 mod edit;
 mod find;
 mod in_step;

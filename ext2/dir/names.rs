@@ -180,12 +180,13 @@ impl NamespaceOperations for Directory {
         let kept = KeptLinks::new(victim.inode(), links::of_last_name(&victim))?;
         let kept_in_parent = KeptLinks::new(dir.inode(), 1)?;
         inode::settle_moved(&victim)?;
-        remove_name(dir, name, &victim)?;
+        let place = remove_name(dir, name, &victim)?;
         // While the disk has the directory it has its `..`, too.
         if victim.data().is_on_disk() {
             kept_in_parent.until_written(dir);
         }
         kept.settle(dir);
+        ahead::note_removed(dir.as_locked(), place);
 
         victim.held().set_ctime_of(dir);
         links::directory_lost_name(victim.held(), empty);

@@ -15,9 +15,8 @@
 
 use super::{
     ahead,
-    find::{
-        find, //
-    },
+    descent, //
+    find::find,
     links,
     pages::{
         bad_entry,
@@ -83,6 +82,9 @@ impl DirectoryOperations for Directory {
             Ok(inode) => {
                 // One that was deleted is in memory as long as somebody has it open.
                 links::check_file(&inode)?;
+                if inode.is_directory() {
+                    descent::note_found(dir, place, &inode);
+                }
                 Ok(Some(inode))
             }
             Err(error) => Err(error),
@@ -95,6 +97,9 @@ impl DirectoryOperations for Directory {
 
         if reader.has_emitted() {
             dir.data().index.listed(from, reader.position());
+            if from == 0 {
+                descent::note_listed(dir);
+            }
         }
         result
     }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of the names of a directory: nothing, until somebody looks for one; and how far it
-//! was listed.
+//! What is known of the names of a directory: nothing, until somebody looks for one; how far it
+//! was listed, and what came of that; and where it was found itself.
 
 #![deny(unsafe_code)]
 
 use super::listing::Listing;
 use crate::index::Index;
 use kernel::sync::{
+    atomic::{
+        Atomic,
+        Relaxed, //
+    },
     Arc,
     SetOnce, //
 };
@@ -21,6 +25,10 @@ pub(crate) struct KnownNames {
     /// The same of names that were removed. What is needed of an inode that is not in memory yet
     /// is not known, so this is not as far ahead.
     pub(crate) removal: Listing<64>,
+    /// The same of its directories that were listed themselves.
+    pub(crate) descent: Listing<16>,
+    /// The directory in which this was looked up last, 0 if it never was.
+    parent: Atomic<u32>,
 }
 
 impl KnownNames {
@@ -29,6 +37,8 @@ impl KnownNames {
             index: SetOnce::new(),
             listing: Listing::new(),
             removal: Listing::new(),
+            descent: Listing::new(),
+            parent: Atomic::new(0),
         }
     }
 
@@ -36,6 +46,18 @@ impl KnownNames {
     pub(crate) fn listed(&self, from: u64, to: u64) {
         self.listing.listed(from, to);
         self.removal.listed(from, to);
+        self.descent.listed(from, to);
+    }
+
+    /// The number of the directory in which this was looked up last, which may have changed or be
+    /// gone since.
+    pub(crate) fn parent(&self) -> Option<u32> {
+        Some(self.parent.load(Relaxed)).filter(|&parent| parent != 0)
+    }
+
+    /// Notes in which directory this was looked up.
+    pub(crate) fn found_in(&self, parent: u32) {
+        self.parent.store(parent, Relaxed);
     }
 
     /// The index, if there ever was one.

@@ -83,11 +83,35 @@ impl<const MOST: u32> Listing<MOST> {
         if position >= u64::from(end) {
             return None;
         }
-        let found = self.found.load(Relaxed).saturating_add(1);
-        self.found.store(found, Relaxed);
+        self.count();
+        self.ahead()
+    }
 
-        let from = self.ahead.load(Relaxed);
+    /// Notes that one of the names was looked up.
+    #[inline]
+    pub(crate) fn count(&self) {
+        let found = self.found.load(Relaxed).saturating_add(1);
+
+        self.found.store(found, Relaxed);
+    }
+
+    /// Whether names were looked up since somebody began to list them.
+    pub(crate) fn is_made_use_of(&self) -> bool {
+        self.found.load(Relaxed) != 0
+    }
+
+    /// Notes that all names that are listed are going to be looked up.
+    pub(crate) fn expect_all(&self) {
+        self.found.store(MOST, Relaxed);
+    }
+
+    /// What is to be read ahead now.
+    #[inline]
+    pub(crate) fn ahead(&self) -> Option<Ahead> {
+        let (from, end) = (self.ahead.load(Relaxed), self.end.load(Relaxed));
+        let found = self.found.load(Relaxed);
         let names = wanted(found, self.covered.load(Relaxed), MOST);
+
         (from < end && names != 0).then_some(Ahead { from, end, names })
     }
 

@@ -80,8 +80,9 @@ pub(crate) use self::{
         table_block, //
     },
     read::{
-        arrays_in_memory,
         get,
+        is_directory_in_memory,
+        needed_to_free,
         vfs_flags, //
     },
     replaced::{

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     disk::{
+        geometry::InodeLocation,
         inode_decode::{
             DeviceNumber,
             DiskInode,
@@ -124,14 +125,57 @@ fn fill<'m>(
     )
 }
 
-/// The arrays of pointers that the inode of a file leads to, as the inode table has it, for who
-/// reads ahead; 0 is none. None if that part of the inode table is not in memory, or not yet.
-pub(crate) fn arrays_in_memory(sb: &SuperBlock<Ext2>, ino: u32) -> Option<[u32; 3]> {
+/// The blocks that are needed to free an inode and its blocks, as the inode table has it, for who
+/// reads ahead: arrays of pointers, and the bitmaps of its first block and of itself; 0 is none.
+/// None if that part of the inode table is not in memory, or not yet.
+pub(crate) fn needed_to_free(sb: &SuperBlock<Ext2>, ino: u32) -> Option<[u32; 5]> {
+    let data = sb.data();
+    let geometry = &data.geometry;
+    let Ok(location) = geometry.inode_location(ino) else {
+        return Some([0; 5]);
+    };
+    let raw = in_memory(sb, &location)?;
+    let [first, .., single, double, triple] = raw.block.map(|block| {
+        let block = block.get();
+        match geometry.check_data_blocks(block, 1) {
+            Ok(()) => block,
+            Err(_) => 0,
+        }
+    });
+    let inodes = data.groups.layout(location.group);
+    let inodes = inodes.map_or(0, |group| group.inode_bitmap());
+    let blocks = match first {
+        0 => None,
+        _ => geometry.group_of_block(first),
+    };
+    let blocks = blocks.and_then(|group| data.groups.layout(group));
+    let blocks = blocks.map_or(0, |group| group.block_bitmap());
+
+    Some(match raw.mode.get() & mode::TYPE_MASK {
+        mode::REGULAR => [single, double, triple, blocks, inodes],
+        mode::DIRECTORY => [0, 0, 0, blocks, inodes],
+        _ => [0, 0, 0, 0, inodes],
+    })
+}
+
+/// Whether the inode table has a directory there that can be read, for who reads ahead. None if
+/// that part of it is not in memory.
+pub(crate) fn is_directory_in_memory(sb: &SuperBlock<Ext2>, ino: u32) -> Option<bool> {
     let geometry = &sb.data().geometry;
     let Ok(location) = geometry.inode_location(ino) else {
-        return Some([0; 3]);
+        return Some(false);
     };
-    let block = sb.data().inode_table_block(&location)?.into();
+    let raw = in_memory(sb, &location)?;
+
+    Some(
+        DiskInode::decode(&raw, geometry, IdWidth::Bits32)
+            .is_ok_and(|disk| matches!(disk.kind, InodeKind::Directory)),
+    )
+}
+
+/// The image of an inode, if that part of the inode table is in memory.
+fn in_memory(sb: &SuperBlock<Ext2>, location: &InodeLocation) -> Option<RawInode> {
+    let block = sb.data().inode_table_block(location)?.into();
     // Who is about to have it need not be waited for.
     let buffer = sb.is_cached(block).then(|| sb.cached(block))??;
     let mut raw = RawInode::new_zeroed();
@@ -139,17 +183,7 @@ pub(crate) fn arrays_in_memory(sb: &SuperBlock<Ext2>, ino: u32) -> Option<[u32; 
     buffer
         .copy_to(location.offset as usize, raw.as_mut_bytes())
         .ok()?;
-    if raw.mode.get() & mode::TYPE_MASK != mode::REGULAR {
-        return Some([0; 3]);
-    }
-    let [.., single, double, triple] = raw.block;
-    Some([single, double, triple].map(|block| {
-        let block = block.get();
-        match geometry.check_data_blocks(block, 1) {
-            Ok(()) => block,
-            Err(_) => 0,
-        }
-    }))
+    Some(raw)
 }
 
 fn operations(disk: &DiskInode) -> Result<Operations<Ext2>> {
