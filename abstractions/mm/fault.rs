@@ -27,7 +27,10 @@ use core::{
 };
 use kernel::{
     error::{
-        code::EFAULT,
+        code::{
+            EFAULT,
+            EPERM, //
+        },
         Result, //
     },
     page::PAGE_SHIFT, //
@@ -87,9 +90,10 @@ impl<W: FileWrites> FaultVTable<W> {
     ///
     /// # Errors
     ///
-    /// `EFAULT` if it is not in the file any more; the mapper's. It is unlocked then.
+    /// `EFAULT` if it is not in the file any more; `EPERM` if that is a quota file in use; the
+    /// mapper's. It is unlocked then.
     ///
-    /// C: `block_page_mkwrite()`.
+    /// C: `block_page_mkwrite()`; `ext4_page_mkwrite()` refuses what is immutable.
     ///
     /// # Safety
     ///
@@ -99,6 +103,10 @@ impl<W: FileWrites> FaultVTable<W> {
         folio: *mut bindings::folio,
         page: usize,
     ) -> Result<Writable> {
+        let plain: &Inode = inode.as_ref();
+        if plain.is_quota_file() {
+            return Err(EPERM);
+        }
         // SAFETY: The folio is referenced by the safety requirements.
         let mut stored = unsafe { Self::lock(inode, folio, page)? };
         if stored.is_large() && W::has_hole(&stored)? {

@@ -66,7 +66,8 @@ pub(crate) fn set_size(inode: &ExclusiveInode<'_, Ext2Inode>, size: u64) -> Resu
     if !inode::has_block_tree(inode) {
         return Err(EINVAL);
     }
-    if inode.is_append() || inode.is_immutable() {
+    // One that is about to be a quota file is not immutable yet.
+    if inode.is_append() || inode.is_immutable() || inode.is_quota_file() {
         return Err(EPERM);
     }
     if size == 0 && inode.size() != 0 {

@@ -195,8 +195,14 @@ impl<'a, I: InodeType> Request<'a, I> {
     }
 
     /// Looks whether so much may be written, and cuts the request to what may. Returns how much is
-    /// left. C: `generic_write_checks()`.
+    /// left. C: `generic_write_checks()`; `ext4_write_checks()`, of what is immutable.
+    ///
+    /// Fails with `EPERM` if it is a quota file in use: the kernel would not read what is written,
+    /// and what it has written would be lost.
     pub(super) fn check_write(&mut self, _: &ExclusiveLock<'_, I>) -> Result<usize> {
+        if self.plain().is_quota_file() {
+            return Err(EPERM);
+        }
         // SAFETY: Request and memory are ours by the type invariants.
         let checked = unsafe { bindings::generic_write_checks(self.iocb, self.iter) };
         bytes(checked)

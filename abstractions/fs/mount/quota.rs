@@ -82,7 +82,8 @@ pub trait QuotaFileSystem: WritableFileSystem {
 
     /// The kernel is about to read a file as a quota file: brings what is in its pages to the
     /// device, and has what it has from there read anew. `s_umount` is held, and the file's
-    /// `i_rwsem` exclusively, so that its blocks stay its own.
+    /// `i_rwsem` and `invalidate_lock` exclusively, so that its blocks stay its own, and nobody
+    /// writes to it, or stores to its pages, afterwards.
     fn prepare_quota_file(file: &FsInode<Self>) -> Result;
 
     /// Notes what a file is used for, which is not to be changed by anybody while it is
@@ -232,6 +233,19 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         Ok(())
     }
 
+    /// Makes a file ready to be a quota file, and keeps everybody else from changing it from then
+    /// on: nobody is at it, nothing is promised to it, which would stay reserved for its owners,
+    /// and nothing has been stored to it that the kernel would not read. C: none.
+    fn take_over(file: HeldInode<'_, T>) -> Result {
+        // What is under way has begun with the lock.
+        file.wait_for_direct_io();
+        // Who stores to a page that has been written asks for that first, and waits for the lock.
+        let pages = file.lock_invalidate();
+        T::prepare_quota_file(pages.inode())?;
+        file.begin_quota_file();
+        Ok(())
+    }
+
     /// C: `ext2_quota_on()`.
     ///
     /// # Safety
@@ -246,18 +260,20 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     ) -> c_int {
         // SAFETY: The path is the caller's, with a positive dentry.
         let (file, file_sb) = unsafe { ((*(*path).dentry).d_inode, (*(*path).dentry).d_sb) };
-        if ptr::eq(sb, file_sb) {
-            // SAFETY: The inode is one of this filesystem, and the path keeps it.
-            let file = unsafe { FsInode::<T>::from_raw(file) };
-            if file.is_regular() && !file.is_quota_file() {
-                if let Err(error) = file.with_lock(|file| T::prepare_quota_file(&file)) {
-                    return error.to_errno();
-                }
-            }
+        // SAFETY: The inode is one of this filesystem, and the path keeps it.
+        let file = ptr::eq(sb, file_sb).then(|| unsafe { FsInode::<T>::from_raw(file) });
+        let taken = file.filter(|file| file.is_regular() && !file.is_quota_file());
+        if let Some(Err(error)) = taken.map(|file| file.with_lock(Self::take_over)) {
+            return error.to_errno();
         }
         // SAFETY: The arguments are passed on.
         let error = unsafe { bindings::dquot_quota_on(sb, of, format, path) };
-        if error == 0 {
+        if error != 0 {
+            // Nobody else turns anything on meanwhile.
+            if let Some(file) = taken {
+                file.with_lock(|file| file.end_quota_file());
+            }
+        } else {
             // SAFETY: The filesystem is mounted, and locked for the call; it has been turned on
             // just now.
             if let Some(file) = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) } {

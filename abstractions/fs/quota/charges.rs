@@ -33,7 +33,8 @@ use crate::{
     abstractions::fs::{
         AnySuperBlock,
         FileSystem,
-        FsInode, //
+        FsInode,
+        Inode, //
     },
     bindings, //
 };
@@ -57,6 +58,16 @@ impl AnySuperBlock {
     }
 }
 
+impl Inode {
+    /// Whether it is a quota file in use: it is not counted, and only the kernel writes to it.
+    /// C: `IS_NOQUOTA()`.
+    #[inline]
+    pub fn is_quota_file(&self) -> bool {
+        // SAFETY: The inode is valid.
+        unsafe { bindings::rust_mpage_helper_is_noquota(self.as_raw()) }
+    }
+}
+
 impl<T: FileSystem> FsInode<T> {
     /// Finds whom the inode is counted for, before it is changed. C: `dquot_initialize()`.
     ///
@@ -65,12 +76,6 @@ impl<T: FileSystem> FsInode<T> {
     pub fn initialize_quota(&self) -> Result {
         // SAFETY: The inode is valid, and of a filesystem that knows where an inode has it.
         to_result(unsafe { bindings::rust_mpage_helper_dquot_initialize(self.as_raw()) })
-    }
-
-    /// Whether it is a quota file in use, which is not counted. C: `IS_NOQUOTA()`.
-    pub fn is_quota_file(&self) -> bool {
-        // SAFETY: The inode is valid.
-        unsafe { bindings::rust_mpage_helper_is_noquota(self.as_raw()) }
     }
 
     /// Counts `bytes` more on disk, in the inode, too. May be called without `i_rwsem`. Does not

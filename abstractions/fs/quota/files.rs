@@ -156,6 +156,23 @@ impl<T: FileSystem> QuotaTable<T> {
     }
 }
 
+#[cfg(CONFIG_QUOTA)]
+impl<T: FileSystem> HeldInode<'_, T> {
+    /// Makes it a quota file in use: whoever wants to write to it is refused from now on. C: what
+    /// `vfs_setup_quota_inode()` does to it.
+    pub(in crate::abstractions::fs) fn begin_quota_file(&self) {
+        const IS: u32 = bindings::S_NOQUOTA;
+        // SAFETY: The inode is valid; the flags are changed atomically.
+        unsafe { bindings::inode_set_flags(self.as_raw(), IS, IS) }
+    }
+
+    /// Undoes that. C: what `vfs_cleanup_quota_inode()` does to it.
+    pub(in crate::abstractions::fs) fn end_quota_file(&self) {
+        // SAFETY: As above.
+        unsafe { bindings::inode_set_flags(self.as_raw(), 0, bindings::S_NOQUOTA) }
+    }
+}
+
 /// The kinds of quota that there are, and whose.
 pub(in crate::abstractions::fs) const TYPES: [(c_int, &str); 2] = [
     (bindings::quota_type_USRQUOTA as c_int, "users"),

@@ -3,12 +3,17 @@
 become read-only, a quota file that has become bad, and who changes such a file.
 """
 
+import contextlib
 import errno
+import mmap
 import os
+import signal
 import struct
 
 import attributes
+import directly
 import disks
+import mapped
 import pair
 import quotas
 import sysapi
@@ -19,6 +24,8 @@ from quotas import GROUP, USER
 from runner import timeout
 from test_quota import IN_USE, WHO, flags
 from test_twin import no_flusher
+
+OTHER = 3000
 
 
 def _ours(ctx, why):
@@ -114,7 +121,7 @@ def test_one_kind_cannot_go_on(ctx):
 @timeout(60)
 def test_nobody_changes_the_file_meanwhile(ctx):
     """While a file is made ready to be a quota file nobody else changes it: its blocks
-    stay its own."""
+    stay its own. Who wanted to cut it is refused when it is one."""
     _ours(ctx, "C looks at no block")
     disk, device = waiting.held_up(ctx, "blank-1k")
     quotas.load(ctx)
@@ -133,6 +140,94 @@ def test_nobody_changes_the_file_meanwhile(ctx):
             assert changing.falls_asleep(), changing
             mode = waiting.Task(os.chmod, path, 0o600)
             assert mode.falls_asleep(), mode
-    for task in (turning, changing, mode):
-        error_of(task.result)
+    turning.result()
+    assert error_of(changing.result)[1] == errno.EPERM
+    error_of(mode.result)
+    quotas.limit(disk, USER, WHO, blocks=(0, 77))
+    quotas.turn_off(disk, (USER,))
+    quotas.turn_on(disk, (USER,))
+    assert quotas.get(disk, USER, WHO)[0] == (0, 77)
+    disk.finish()
+
+
+@contextlib.contextmanager
+def _opened(path, flags=os.O_RDWR):
+    fd = os.open(path, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@timeout(60)
+def test_who_has_the_file_open(ctx):
+    """Who has opened and mapped a file before it is a quota file in use can change nothing
+    of it, be it by write(2), directly, or by a store: what is counted is in it. When quota
+    is turned off he can again."""
+    _ours(ctx, "in C he can, and what is counted is lost")
+    for image in ("blank-1k", "blank-4k"):
+        disk = quotas.ready(ctx, image)
+        quotas.turn_off(disk, (USER,))
+        path = disk.where(quotas.FILES[USER])
+        with _opened(path) as fd, _opened(path, os.O_RDWR | os.O_DIRECT) as direct, \
+                mapped.Page(fd, 0) as page:
+            head = page.load(0, 8)
+            page.store(0, head)
+            quotas.turn_on(disk, (USER,))
+            assert error_of(os.pwrite, fd, bytes(100), 0)[1] == errno.EPERM
+            assert error_of(directly.write, direct, 0, bytes(4096))[1] == errno.EPERM
+            assert error_of(os.pwrite, fd, b"behind the end", 1 << 20)[1] == errno.EPERM
+            text, code = writers.Child(page.store, 0, bytes(8)).wait()
+            assert code == -signal.SIGBUS, f"no SIGBUS: {code} {text}"
+            quotas.limit(disk, USER, WHO, blocks=(0, 77))
+            with pair.user(WHO):
+                writers.make(disk.where("mine"), 1, 10_000, sync=False)
+            for _ in range(2):
+                disks.sync(disk.point)
+                quotas.check(disk)
+                quotas.turn_off(disk, (USER,))
+                quotas.turn_on(disk, (USER,))
+                assert quotas.get(disk, USER, WHO)[0] == (0, 77)
+            quotas.turn_off(disk, (USER,))
+            assert os.pwrite(fd, head, 0) == len(head)
+            page.store(0, head)
+            assert directly.write(direct, 4096, directly.read(direct, 4096, 1024))
+        quotas.turn_on(disk, (USER,))
+        quotas.check(disk)
+        disk.finish()
+
+
+@timeout(60)
+def test_a_store_while_it_is_turned_on(ctx):
+    """A store to a hole of a file that is about to be a quota file waits until it is one,
+    and is a SIGBUS. Else a block would be reserved for who has the file, and nobody would
+    give that back."""
+    _ours(ctx, "C reserves nothing")
+    disks.delays(ctx)
+    disk, device = waiting.held_up(ctx, "blank-1k")
+    quotas.load(ctx)
+    disk.mount(quotas.OPTIONS, device=device.path)
+    disk.device = device.path
+    quotas.turn_on(disk, (USER,))
+    path = disk.where(quotas.FILES[GROUP])
+    quotas.make_file(path, GROUP)
+    os.truncate(path, 3 * mmap.PAGESIZE)
+    os.chown(path, OTHER, 0)
+    disks.sync(disk.point)
+    with no_flusher(), _opened(path) as fd, mapped.Page(fd, 2) as page:
+        assert page.load(0, 8) == bytes(8)
+        os.pwrite(fd, os.pread(fd, 4, 0), 0)
+        with device.suspended():
+            turning = waiting.Task(quotas.turn_on, disk, (GROUP,))
+            assert turning.falls_asleep(), turning
+            child = writers.Child(page.store, 0, b"stored")
+            child.ends_within(1)
+        turning.result()
+        text, code = child.wait()
+    disks.sync(disk.point)
+    quotas.turn_off(disk, (GROUP,))
+    os.unlink(path)
+    left = quotas.usage(disk, (USER,)).get((USER, OTHER))
+    assert left is None, f"he has nothing, and is counted to have {left}"
+    assert code == -signal.SIGBUS, f"no SIGBUS: {code} {text}"
     disk.finish()
