@@ -21,6 +21,7 @@ use super::{
 use crate::abstractions::fs::{
     inode::InodeCache,
     quota::{
+        active_files,
         file_of,
         is_active,
         TYPES, //
@@ -116,6 +117,24 @@ unsafe fn write_back<T: FileSystem>(sb: &SuperBlock<T>) -> Result {
     to_result(unsafe { bindings::rust_mpage_helper_dquot_writeback_dquots(sb.as_raw()) })
 }
 
+/// As [`write_back`], and stores the inodes of the files, which have another time then: all others
+/// have been written before.
+///
+/// # Safety
+///
+/// `s_umount` must be held.
+unsafe fn write_back_all<T: FileSystem>(sb: &SuperBlock<T>) -> Result {
+    // SAFETY: By the safety requirements.
+    let written = unsafe { write_back(sb) };
+    #[cfg(CONFIG_QUOTA)]
+    // SAFETY: The superblock is locked for this call, which turns nothing off, and so does nobody
+    // else without that lock exclusively.
+    for file in unsafe { active_files(sb) }.into_iter().flatten() {
+        file.write_now();
+    }
+    written
+}
+
 /// The operations of a superblock of `T`, which has quota.
 pub(super) struct QuotaVTable<T>(PhantomData<T>);
 
@@ -126,6 +145,7 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
 
     pub(super) const OPERATIONS: bindings::super_operations = bindings::super_operations {
         sync_fs: Some(Self::sync_fs_callback),
+        freeze_fs: Some(Self::freeze_callback),
         put_super: Some(Self::put_super_callback),
         #[cfg(CONFIG_QUOTA)]
         quota_read: Some(Self::quota_read_callback),
@@ -170,20 +190,45 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     ///
     /// As of `WriteVTable::sync_fs_callback`.
     unsafe extern "C" fn sync_fs_callback(sb: *mut bindings::super_block, wait: c_int) -> c_int {
-        // SAFETY: The filesystem is mounted, and `s_umount` held.
-        let written = unsafe { write_back(SuperBlock::<T>::from_raw(sb)) };
+        // SAFETY: The filesystem is mounted.
+        let mounted = unsafe { SuperBlock::<T>::from_raw(sb) };
+        let written = match (mounted.is_frozen(), wait) {
+            // It has been written, and the device is not to change.
+            (true, _) => Ok(()),
+            // SAFETY: `s_umount` is held.
+            (false, 0) => unsafe { write_back(mounted) },
+            // SAFETY: As above.
+            (false, _) => unsafe { write_back_all(mounted) },
+        };
         if let Err(error) = written {
             // Who syncs the filesystem next hears of it. Here it would keep the rest from being
             // synced if nobody waits yet, and who waits finds nothing dirty any more.
-            //
-            // SAFETY: The filesystem is mounted.
-            unsafe { SuperBlock::<T>::from_raw(sb) }.note_write_error(error);
+            mounted.note_write_error(error);
         }
         // SAFETY: By the safety requirements.
         match unsafe { WriteVTable::<T>::sync_fs_callback(sb, wait) } {
             0 if wait != 0 => from_result(|| written.map(|()| 0)),
             result => result,
         }
+    }
+
+    /// Inodes that have gone since all was synced are not counted on the device, either.
+    ///
+    /// # Safety
+    ///
+    /// As of `WriteVTable::freeze_callback`, with `s_umount` held.
+    unsafe extern "C" fn freeze_callback(sb: *mut bindings::super_block) -> c_int {
+        // SAFETY: The filesystem is mounted.
+        let mounted = unsafe { SuperBlock::<T>::from_raw(sb) };
+        if !mounted.is_read_only() {
+            // SAFETY: `s_umount` is held.
+            if let Err(error) = unsafe { write_back_all(mounted) } {
+                mounted.note_write_error(error);
+                return error.to_errno();
+            }
+        }
+        // SAFETY: By the safety requirements.
+        unsafe { WriteVTable::<T>::freeze_callback(sb) }
     }
 
     /// # Safety

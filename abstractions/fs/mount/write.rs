@@ -340,7 +340,7 @@ impl<T: WritableFileSystem> WriteVTable<T> {
     /// # Safety
     ///
     /// Called by the VFS for a mounted filesystem.
-    unsafe extern "C" fn freeze_callback(sb: *mut bindings::super_block) -> c_int {
+    pub(super) unsafe extern "C" fn freeze_callback(sb: *mut bindings::super_block) -> c_int {
         // SAFETY: By the safety requirements.
         let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
         from_result(|| {

@@ -183,8 +183,8 @@ pub(in crate::abstractions::fs) const TYPES: [(c_int, &str); 2] = [
 ///
 /// # Safety
 ///
-/// For `'a`, `s_umount` must be held exclusively and that kind not be turned off, or the kernel be
-/// reading or writing the file.
+/// For `'a`, `s_umount` must be held and that kind not be turned off, or the kernel be reading or
+/// writing the file.
 pub(in crate::abstractions::fs) unsafe fn file_of<'a, T: FileSystem>(
     sb: &'a SuperBlock<T>,
     of: c_int,
@@ -209,8 +209,8 @@ pub(in crate::abstractions::fs) fn is_active<T: FileSystem>(sb: &SuperBlock<T>, 
 ///
 /// # Safety
 ///
-/// For `'a`, `s_umount` must be held exclusively and no quota be turned off.
-unsafe fn active_files<'a, T: FileSystem>(
+/// For `'a`, `s_umount` must be held and no quota be turned off.
+pub(in crate::abstractions::fs) unsafe fn active_files<'a, T: FileSystem>(
     sb: &'a SuperBlock<T>,
 ) -> [Option<&'a FsInode<T>>; TYPES.len()] {
     TYPES.map(|(of, _)| {

@@ -16,6 +16,7 @@ pub use self::charges::SpaceCharge;
 pub(super) use self::files::QuotaTable;
 #[cfg(CONFIG_QUOTA)]
 pub(super) use self::files::{
+    active_files,
     file_of,
     is_active,
     TYPES, //

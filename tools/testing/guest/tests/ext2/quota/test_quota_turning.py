@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 """Turning quota on and off while something else happens (E13): a filesystem that has
-become read-only, a quota file that has become bad, and who changes such a file.
+become read-only or is being frozen, a quota file that has become bad, and who changes
+such a file.
 """
 
 import contextlib
 import errno
+import fcntl
 import mmap
 import os
+import pathlib
 import signal
 import struct
+import time
+import types
 
 import attributes
 import directly
@@ -23,6 +28,7 @@ from lowlevel import error_of, fibmap
 from quotas import GROUP, USER
 from runner import timeout
 from test_quota import IN_USE, WHO, flags
+from test_state import FIFREEZE, FITHAW
 from test_twin import no_flusher
 
 OTHER = 3000
@@ -231,3 +237,67 @@ def test_a_store_while_it_is_turned_on(ctx):
     assert left is None, f"he has nothing, and is counted to have {left}"
     assert code == -signal.SIGBUS, f"no SIGBUS: {code} {text}"
     disk.finish()
+
+
+@timeout(120)
+def test_deleted_beside_a_freeze(ctx):
+    """A file without a name is closed while the filesystem is being frozen: on the disk it
+    is not counted either, when that says that it need not be checked, and nothing changes
+    there until the filesystem is not frozen any more."""
+    _ours(ctx, "C writes it when the filesystem is frozen")
+    disk, device = waiting.held_up(ctx, "blank-1k")
+    quotas.load(ctx)
+    disk.mount(quotas.OPTIONS, device=device.path)
+    disk.device = device.path
+    quotas.turn_on(disk)
+    with no_flusher():
+        fd = os.open(disk.where("file"), os.O_CREAT | os.O_RDWR, 0o644)
+        os.fchown(fd, WHO, WHO)
+        # an indirect block for each, which are to be read one after the other
+        for number in range(1, 60):
+            os.pwrite(fd, b"f" * 1024, (12 + 256 * number) * 1024)
+        os.unlink(disk.where("file"))
+        disks.sync(disk.point)
+        point = os.open(disk.point, os.O_RDONLY)
+        ctx.drop_caches()
+        with device.suspended():
+            closing = waiting.Task(os.close, fd)
+            assert closing.falls_asleep(), closing
+            freezing = waiting.Task(fcntl.ioctl, point, FIFREEZE, 0)
+            assert freezing.falls_asleep(), freezing
+            # times on the disk are in seconds
+            time.sleep(1.5)
+        closing.result()
+        freezing.result()
+        copies = [os.path.join(ctx.tmp, name) for name in ("frozen", "later")]
+        _copy(disk, copies[0])
+        os.sync()
+        _copy(disk, copies[1])
+        fcntl.ioctl(point, FITHAW, 0)
+        os.close(point)
+        quotas.check(disk)
+        disk.finish()
+    before, after = [pathlib.Path(path).read_bytes() for path in copies]
+    _check_copy(ctx, copies[0])
+    changed = [at // 1024 for at in range(0, len(before), 1024)
+               if before[at:at + 1024] != after[at:at + 1024]]
+    assert not changed, f"blocks {changed} have changed"
+
+
+def _copy(disk, path):
+    """What is on the disk now."""
+    with open(disk.path, "rb") as source, open(path, "wb") as target:
+        target.write(source.read())
+
+
+def _check_copy(ctx, path):
+    """It need not be checked, and counts what there is."""
+    status, text = disks.fsck(ctx, path, "-fn")
+    assert status == 0, text
+    loop = ctx.loop(path, read_only=False)
+    where = ctx.mount(loop, ctx.fstype, quotas.OPTIONS, read_only=False)
+    copy = types.SimpleNamespace(device=loop, point=where,
+                                 where=lambda name: os.path.join(where, name))
+    quotas.turn_on(copy)
+    quotas.check(copy)
+    ctx.umount(where)
