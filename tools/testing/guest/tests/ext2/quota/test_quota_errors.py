@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is counted where something goes wrong (E13, B8): memory, or places that cannot be
+written or had, for blocks that have been reserved when they were promised. Whatever becomes
+of a write, its owner is counted to have what the file has, and nothing when it is gone.
+"""
+
+import errno
+import os
+import types
+
+import disks
+import pair
+import quotas
+from contents import stained
+from lowlevel import error_of
+from quotas import GROUP, KINDS, USER
+from runner import timeout
+from test_bad_places import _FREED, _SIZE, _THERE, _arrays, _begin, _freed, _write
+from test_delayed_limits import _can_fail, _fail_each, _failing, _new
+from test_delayed_limits import _write as _write_at
+from test_twin import no_flusher
+
+WHO, TEAM, OTHER = 1000, 2000, 3000
+PAGE = 4096
+
+
+def _counted(disk, fd, who=(WHO, TEAM), what=""):
+    """The owners have what the file has, and nobody else has anything of it."""
+    have = os.fstat(fd).st_blocks * 512
+    said = [quotas.get(disk, kind, number)[2][0] for kind, number in zip(KINDS, who)]
+    assert said == [have, have], f"{what}: counted {said}, and {have} bytes are there"
+
+
+def _known(disk):
+    """Turn quota on, with a place for everybody in its files."""
+    quotas.turn_on(disk)
+    for kind in KINDS:
+        for number in (WHO, TEAM, OTHER):
+            quotas.limit(disk, kind, number, blocks=(0, 1 << 30))
+
+
+@timeout(300)
+def test_memory(ctx):
+    """Writes, a sync and a change of owners, of which one allocation after the other fails."""
+    disks.delays(ctx)
+    _can_fail(ctx)
+    quotas.load(ctx)
+    data = b"m" * (3 * PAGE - 100)
+    for image in ("blank-1k", "blank-4k"):
+        disk = stained(ctx, image, quotas.OPTIONS)
+        _known(disk)
+        disks.sync(disk.point)
+
+        def fails(number):
+            """Whether it came to that."""
+            came = []
+            fd = _new(disk, f"f{number}")
+            os.fchown(fd, WHO, TEAM)
+            os.pwrite(fd, b"b" * 1024, 299 * 1024)
+            for at in (300 * 1024, 10 * PAGE):
+                with _failing(number) as now:
+                    _write_at(fd, at, data)
+                came += now
+                _counted(disk, fd, what=(number, at))
+            with _failing(number) as now:
+                changed = error_of(os.fchown, fd, OTHER, -1)[1] == 0
+            came += now
+            who = (OTHER if changed else WHO, TEAM)
+            _counted(disk, fd, who, (number, changed))
+            with _failing(number) as now:
+                error_of(os.fdatasync, fd)
+            came += now
+            _counted(disk, fd, who, (number, "failing sync"))
+            error_of(os.fsync, fd)
+            os.fsync(fd)
+            _counted(disk, fd, who, (number, "sync"))
+            os.ftruncate(fd, 300 * 1024 + 100)
+            _counted(disk, fd, who, (number, "cut"))
+            os.unlink(disk.where(f"f{number}"))
+            os.close(fd)
+            for kind, whose in ((USER, WHO), (USER, OTHER), (GROUP, TEAM)):
+                have = quotas.get(disk, kind, whose)[2]
+                assert have == (0, 0), (number, kind, whose, have)
+            return any(came)
+
+        with no_flusher():
+            _fail_each(ctx, fails)
+        quotas.check(disk)
+        disk.finish()
+
+
+def _ready(ctx, options):
+    """A disk that can fail, with quota, and what the quota calls take for it."""
+    quotas.load(ctx)
+    faulty = _begin(ctx, quotas.OPTIONS + options)
+    disk = types.SimpleNamespace(device=faulty.device.path, point=faulty.disk.point,
+                                 where=faulty.disk.where)
+    _known(disk)
+    return faulty, disk
+
+
+def _grown(ctx, options, bad=()):
+    """A file grows by some arrays of pointers, and these blocks are bad: the arrays."""
+    faulty, disk = _ready(ctx, options)
+    fd = _new(disk, "f")
+    os.fchown(fd, WHO, TEAM)
+    with no_flusher():
+        _write(fd, 0, _THERE)
+        os.fsync(fd)
+        _counted(disk, fd)
+        faulty.bad(*bad)
+        _write(fd, _THERE, _SIZE)
+        _counted(disk, fd, what=bad)
+        os.fsync(fd)
+        _counted(disk, fd, what=bad)
+        found = _arrays(faulty.disk, os.fstat(fd).st_ino)
+        assert not set(found) & set(bad), (found, bad)
+        os.ftruncate(fd, _THERE + 100)
+        _counted(disk, fd, what=bad)
+        os.unlink(disk.where("f"))
+        os.close(fd)
+    assert quotas.get(disk, USER, WHO)[2] == (0, 0)
+    assert quotas.get(disk, GROUP, TEAM)[2] == (0, 0)
+    faulty.good()
+    quotas.check(disk)
+    faulty.end()
+    return found[1:]
+
+
+@timeout(180)
+def test_bad_places(ctx):
+    """Arrays of pointers get other places than those that they would have: what is given up
+    is nobody's."""
+    for options in (",delalloc", ",nodelalloc"):
+        places = _grown(ctx, options)
+        _grown(ctx, options, [places[0]])
+        _grown(ctx, options, [places[0], places[0] + 1])
+
+
+@timeout(120)
+def test_nothing_can_be_written(ctx):
+    """No place can be written: what was reserved is still, or is counted, and when the device
+    works again it gets its place."""
+    faulty, disk = _ready(ctx, ",delalloc")
+    fd = _new(disk, "f")
+    os.fchown(fd, WHO, TEAM)
+    with no_flusher():
+        _write(fd, 0, _THERE)
+        os.fsync(fd)
+        disks.sync(disk.point)
+        _write(fd, _THERE, _SIZE)
+        _counted(disk, fd)
+        faulty.all_bad()
+        assert error_of(os.fsync, fd)[1] == errno.EIO
+        _counted(disk, fd, what="while it fails")
+        faulty.good()
+        error_of(os.fsync, fd)
+        error_of(disks.sync, disk.point)
+        _counted(disk, fd, what="when it works again")
+        _write(fd, _THERE, _SIZE)
+        os.fsync(fd)
+        _counted(disk, fd)
+        os.unlink(disk.where("f"))
+        os.close(fd)
+    assert quotas.get(disk, USER, WHO)[2] == (0, 0)
+    quotas.check(disk)
+    faulty.end()
+
+
+@timeout(180)
+def test_freed_by_another(ctx):
+    """Places that the disk says are another's are passed over, and are not counted."""
+    quotas.load(ctx)
+    for options in (",delalloc", ",delalloc,noreservation"):
+        with no_flusher():
+            faulty, _ = _freed(ctx, quotas.OPTIONS + options, False)
+            disk = types.SimpleNamespace(device=faulty.device.path,
+                                         point=faulty.disk.point, where=faulty.disk.where)
+            fd = _new(disk, "writer")
+            os.fchown(fd, WHO, TEAM)
+            _known(disk)
+            free = os.statvfs(disk.point).f_bfree
+            size = min(free - 1000, 4000) * 1024
+            with pair.without(pair.SYS_RESOURCE):
+                _write(fd, 0, size)
+            _counted(disk, fd, what=options)
+            assert error_of(os.fsync, fd)[1] in (0, errno.EIO), options
+            os.fsync(fd)
+            _counted(disk, fd, what=options)
+            lost = free - os.statvfs(disk.point).f_bfree - os.fstat(fd).st_blocks // 2
+            assert 0 < lost <= _FREED, f"{options}: {lost} blocks are lost"
+            os.unlink(disk.where("writer"))
+            os.close(fd)
+            assert quotas.get(disk, USER, WHO)[2] == (0, 0), options
+            faulty.good()
+        faulty.end()
