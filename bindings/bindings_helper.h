@@ -13,6 +13,7 @@
 #include <linux/mbcache.h>
 #include <linux/pagemap.h>
 #include <linux/rust_mpage.h>
+#include "ext2_trace.h"
 #include "helpers.h"
 #include "helpers_2017.h"
 #include "helpers_acl.h"

@@ -10,6 +10,16 @@
 #include <linux/fs.h>
 #include <linux/iomap.h>
 
+/* A request that is done directly, as tracepoints show it */
+struct rust_mpage_direct_request {
+	const struct inode *inode;
+	loff_t pos;
+	size_t count;
+	ssize_t ret;
+	int ki_flags;
+	bool aio;
+};
+
 void rust_mpage_helper_file_accessed(struct file *file);
 /* Not if the request may not wait and would have to */
 bool rust_mpage_helper_inode_lock_shared_for(struct inode *inode, struct kiocb *iocb);

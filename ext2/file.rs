@@ -30,6 +30,8 @@ use rust_mpage::{
         AddressSpaceOperations,
         AddressSpaceWriteOperations,
         BegunSync,
+        DirectEvent,
+        DirectTracepoint,
         ExclusiveInode,
         ExtentFlags,
         FiemapRequest,
@@ -289,6 +291,11 @@ impl WritableFile for File {
             inode.data().delay.note_closed();
         }
         inode::closed(inode);
+    }
+
+    #[inline(always)]
+    fn direct_tracepoint(event: DirectEvent) -> Option<DirectTracepoint> {
+        DirectTracepoint::of_rust_ext2(event)
     }
 }
 

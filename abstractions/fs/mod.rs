@@ -118,6 +118,8 @@ pub use self::operations::{
     BegunSync,
     CacheWrites,
     Called,
+    DirectEvent,
+    DirectTracepoint,
     ExtentFlags,
     FiemapRequest,
     FileOperations,

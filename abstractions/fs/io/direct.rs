@@ -14,7 +14,7 @@
 //! A file gets it with [`Operations::writable_regular`](crate::fs::Operations::writable_regular),
 //! from the mapper that its [`FileWrites`] have.
 //!
-//! What iomap is told is in `direct_map.rs`.
+//! What iomap is told is in `direct_map.rs`, what tracepoints are in `trace.rs`.
 //!
 //! Locks: `i_rwsem`, shared to read and exclusively to write; it is not held any more while a
 //! request goes on that nobody waits for. Who cuts files waits for these, `inode_dio_wait()`.
@@ -25,7 +25,13 @@ use super::{
     direct_map::not_directly,
     request::{
         Direct,
-        Request, //
+        Request,
+        UNDER_WAY, //
+    },
+    trace::{
+        show,
+        Awaited,
+        WriteEnd, //
     },
     write_iter::WriteVTable, //
 };
@@ -34,6 +40,7 @@ use crate::{
         fs::{
             inode::ExclusiveLock,
             AddressSpaceWriteOperations,
+            DirectEvent,
             FsInode,
             InodeType,
             WritableFile, //
@@ -64,7 +71,7 @@ where
     ) -> isize {
         // SAFETY: These are the arguments of a call that is going on, for a regular file with the
         // table of `A`, by the safety requirements. They are not used here any more.
-        let request = unsafe { Request::<A::Inode>::from_raw(iocb, to) };
+        let mut request = unsafe { Request::<A::Inode>::from_raw(iocb, to) };
         match request.is_direct() {
             false => request.read_cached(0),
             true => Self::read(request),
@@ -89,71 +96,110 @@ where
         }
     }
 
-    /// C: `xfs_file_dio_read()`.
+    /// C: `ext2_dio_read_iter()`.
     fn read(request: Request<'_, A::Inode>) -> isize {
+        let awaited = Awaited::begin::<I>(&request, DirectEvent::ReadBegin, DirectEvent::ReadEnd);
+        let (request, result) = Self::read_directly(request);
+        if let Some(awaited) = awaited {
+            awaited.end(request.as_ref(), result);
+        }
+        result
+    }
+
+    /// The request, unless it goes on, and what the VFS is told. C: `xfs_file_dio_read()`.
+    #[inline]
+    fn read_directly(request: Request<'_, A::Inode>) -> (Option<Request<'_, A::Inode>>, isize) {
         if request.left() == 0 {
-            return 0;
+            return (Some(request), 0);
         }
         let inode = request.inode();
         request.note_access();
         let Some(lock) = request.lock_shared() else {
-            return would_wait();
+            return (Some(request), would_wait());
         };
         let direct = match request.read_simply::<I, A>() {
-            Direct::Refused(request) => request.transfer::<I, A>(0),
+            Direct::Refused(request) => request.transfer::<I, A>(0, None),
             direct => direct,
         };
         drop(lock);
         match direct {
             // What is left is not done directly.
-            Direct::Done(request, read)
+            Direct::Done(mut request, read)
                 if request.left() != 0 && request.position() < inode.size() =>
             {
-                request.read_cached(read)
+                let result = request.read_cached(read);
+                (Some(request), result)
             }
-            Direct::Done(_, read) => read as isize,
-            Direct::Refused(_) => not_directly(),
+            Direct::Done(request, read) => (Some(request), read as isize),
+            Direct::Refused(request) => (Some(request), not_directly()),
+            Direct::Failed(request, error) => (Some(request), error),
             // What is under way is not ours any more.
-            Direct::Over(result) => result,
+            Direct::UnderWay => (None, UNDER_WAY),
         }
     }
 
     /// C: `ext2_dio_write_iter()`.
     fn write(request: Request<'_, A::Inode>) -> isize {
-        let inode = request.inode();
+        let awaited = Awaited::begin::<I>(&request, DirectEvent::WriteBegin, DirectEvent::WriteEnd);
+        let (mut request, result) = Self::write_somehow(request);
+        if let Some(awaited) = awaited {
+            awaited.end(request.as_ref(), result);
+        }
+        if let Some(request) = &mut request {
+            // Who asks for the rest asks for it in the same way.
+            request.set_direct(true);
+        }
+        result
+    }
+
+    /// Writes, directly as far as that is possible. The request, unless it goes on, and what the
+    /// VFS is told.
+    #[inline]
+    fn write_somehow(request: Request<'_, A::Inode>) -> (Option<Request<'_, A::Inode>>, isize) {
         let Some(lock) = request.lock() else {
-            return would_wait();
+            return (Some(request), would_wait());
         };
         let (mut request, direct) = match Self::write_directly(request, &lock) {
             Direct::Done(request, written) => (request, written),
             Direct::Refused(request) => (request, 0),
-            Direct::Over(result) => return result,
+            Direct::Failed(request, error) => return (Some(request), error),
+            Direct::UnderWay => return (None, UNDER_WAY),
         };
-        if request.left() == 0 {
-            return direct as isize;
-        }
-        if request.may_not_wait() {
-            return if direct > 0 {
-                direct as isize
-            } else {
-                would_wait()
-            };
-        }
+        let result = if request.left() == 0 {
+            direct as isize
+        } else if !request.may_not_wait() {
+            Self::write_rest(&mut request, lock, direct)
+        } else if direct > 0 {
+            direct as isize
+        } else {
+            would_wait()
+        };
+        (Some(request), result)
+    }
+
+    /// Writes what is left after `direct` bytes through the page cache.
+    fn write_rest(
+        request: &mut Request<'_, A::Inode>,
+        lock: ExclusiveLock<'_, A::Inode>,
+        direct: usize,
+    ) -> isize {
         // What is under way may be in the same pages, which it takes out of the cache when it
         // ends: they must not be dirty then.
-        inode.wait_for_direct_io();
+        request.inode().wait_for_direct_io();
         request.set_direct(false);
         let start = request.position();
-        let cached = WriteVTable::<A>::write(&mut request, &lock);
+        let cached = WriteVTable::<A>::write(request, &lock);
         drop(lock);
-        let written = match cached {
-            Ok(cached) => bring_out(&mut request, start, direct, cached),
+        let told = cached.map_or_else(|error| error.to_errno() as isize, |cached| cached as isize);
+        if told != 0 {
+            show::<I>(DirectEvent::WriteBuffEnd, request, told);
+        }
+        match cached {
+            Ok(cached) => bring_out(request, start, direct, cached),
             Err(error) if direct == 0 => error.to_errno() as isize,
             // The error is met again by who writes the rest.
             Err(_) => direct as isize,
-        };
-        request.set_direct(true);
-        written
+        }
     }
 
     /// Writes what can be written to where it is.
@@ -162,12 +208,12 @@ where
         lock: &ExclusiveLock<'_, A::Inode>,
     ) -> Direct<Request<'a, A::Inode>> {
         let checked = match request.check_write(lock) {
-            Ok(0) => return Direct::Over(0),
+            Ok(0) => return Direct::Done(request, 0),
             Ok(checked) => checked,
-            Err(error) => return Direct::Over(error.to_errno() as isize),
+            Err(error) => return Direct::Failed(request, error.to_errno() as isize),
         };
         if let Err(error) = request.note_change(lock) {
-            return Direct::Over(error.to_errno() as isize);
+            return Direct::Failed(request, error.to_errno() as isize);
         }
         let inode = request.inode();
         // Checked just above where it leads.
@@ -180,7 +226,7 @@ where
             0 => 0,
             _ => bindings::IOMAP_DIO_FORCE_WAIT,
         };
-        request.transfer::<I, A>(flags)
+        request.transfer::<I, A>(flags, WriteEnd::<I>::operations())
     }
 }
 

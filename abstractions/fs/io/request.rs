@@ -21,6 +21,7 @@ use crate::{
                 ExclusiveLock,
                 SharedLock, //
             },
+            operations::ShownRequest,
             AddressSpaceWriteOperations,
             FileSystem,
             FsInode,
@@ -56,9 +57,14 @@ pub(super) enum Direct<R> {
     Done(R, usize),
     /// None is done, and none can be.
     Refused(R),
-    /// It goes on, or has failed: what the VFS is told.
-    Over(isize),
+    /// It has failed: what the VFS is told.
+    Failed(R, isize),
+    /// It goes on.
+    UnderWay,
 }
+
+/// What the VFS is told of a request that goes on.
+pub(super) const UNDER_WAY: isize = -(bindings::EIOCBQUEUED as isize);
 
 /// A request to read, or to write, a regular file that is an `I`.
 ///
@@ -176,6 +182,12 @@ impl<'a, I: InodeType> Request<'a, I> {
         unsafe { bindings::iov_iter_alignment(self.iter) as u64 }
     }
 
+    /// It as it is, for tracepoints; `result` is what is said of it.
+    pub(super) fn shown(&self, result: isize) -> ShownRequest<'a> {
+        // SAFETY: The request is ours, and its file open for `'a`, by the type invariants.
+        unsafe { ShownRequest::from_raw(self.iocb, self.left(), result) }
+    }
+
     /// Locks the file, shared. None if that would wait, and may not. C: `inode_lock_shared()`.
     pub(super) fn lock_shared(&self) -> Option<SharedLock<'a>> {
         // SAFETY: The request is valid by the type invariants.
@@ -217,7 +229,7 @@ impl<'a, I: InodeType> Request<'a, I> {
     /// Reads through the page cache, after `done` bytes that were not. Returns what the VFS is
     /// told. C: `filemap_read()`.
     #[inline]
-    pub(super) fn read_cached(self, done: usize) -> isize {
+    pub(super) fn read_cached(&mut self, done: usize) -> isize {
         // SAFETY: Request and memory are ours by the type invariants.
         unsafe { bindings::filemap_read(self.iocb, self.iter, done as isize) }
     }
@@ -288,8 +300,13 @@ impl<T: FileSystem> Request<'_, FsInode<T>> {
         self.flags() & bindings::RUST_MPAGE_IOCB_DSYNC != 0 || self.inode().is_sync()
     }
 
-    /// Does it directly. C: `iomap_dio_rw()`.
-    pub(super) fn transfer<F, A>(self, flags: u32) -> Direct<Self>
+    /// Does it directly. `at_end` is for what is written by files that are an `F`.
+    /// C: `iomap_dio_rw()`.
+    pub(super) fn transfer<F, A>(
+        self,
+        flags: u32,
+        at_end: Option<&'static bindings::iomap_dio_ops>,
+    ) -> Direct<Self>
     where
         F: WritableFile<FileSystem = T>,
         A: AddressSpaceWriteOperations<Inode = FsInode<T>>,
@@ -302,13 +319,13 @@ impl<T: FileSystem> Request<'_, FsInode<T>> {
         // SAFETY:
         // - request and memory are ours by the type invariants, and not used any more unless the
         //   call says that it is over, for `after` drops `self` then;
-        // - the table is one for inodes of `A`, as the file's is by its type.
+        // - both tables live as long as the module that has the file's, and are for its inodes.
         let done = unsafe {
             bindings::iomap_dio_rw(
                 self.iocb,
                 self.iter,
                 operations,
-                ptr::null(),
+                at_end.map_or(ptr::null(), ptr::from_ref),
                 flags,
                 ptr::null_mut(),
                 0,
@@ -342,7 +359,8 @@ impl<T: FileSystem> Request<'_, FsInode<T>> {
         match usize::try_from(done) {
             Ok(done) => Direct::Done(self, done),
             Err(_) if done == not_directly() => Direct::Refused(self),
-            Err(_) => Direct::Over(done),
+            Err(_) if done == UNDER_WAY => Direct::UnderWay,
+            Err(_) => Direct::Failed(self, done),
         }
     }
 }

@@ -6,11 +6,13 @@
 //! - [`mod@inode`]: what every inode can, and a regular file that is only read; [`writable`]: what
 //!   can be changed; [`ioctl`], [`fiemap`]: what they are asked besides;
 //! - [`address_space`]: what fills the page cache and empties it; [`library_writes`]: that it is
-//!   the library that writes into it.
+//!   the library that writes into it;
+//! - [`direct_trace`]: tracepoints that show what is read and written directly.
 //!
 //! May use: `inode`, `mounted`.
 
 mod address_space;
+mod direct_trace;
 mod fiemap;
 mod inode;
 mod ioctl;
@@ -22,6 +24,11 @@ pub use self::address_space::{
     AddressSpaceVTable,
     AddressSpaceWriteOperations,
     CacheWrites, //
+};
+pub(super) use self::direct_trace::ShownRequest;
+pub use self::direct_trace::{
+    DirectEvent,
+    DirectTracepoint, //
 };
 pub use self::fiemap::{
     ExtentFlags,

@@ -8,6 +8,8 @@
 //! Locks: the VFS holds `i_rwsem` exclusively when attributes change.
 
 use super::{
+    DirectEvent,
+    DirectTracepoint,
     FileOperations,
     InodeOperations,
     IoctlOperations, //
@@ -101,6 +103,14 @@ pub trait WritableFile: FileOperations + IoctlOperations {
     /// way back to a program, at the end of a process. Others may write to the file meanwhile, and
     /// the filesystem may be frozen.
     fn release_writer(inode: &FsInode<Self::FileSystem>);
+
+    /// The filesystem's tracepoint for an event of direct I/O, if that is on: what has it show
+    /// one. Called in any context where the request may be, with or without `i_rwsem`.
+    #[inline(always)]
+    fn direct_tracepoint(event: DirectEvent) -> Option<DirectTracepoint> {
+        let _ = event;
+        None
+    }
 }
 
 /// The mode that an inode gets that was to get `mode`, of which the filesystem has permitted some:
