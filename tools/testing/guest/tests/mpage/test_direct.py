@@ -10,7 +10,6 @@ import contextlib
 import errno
 import mmap
 import os
-import random
 import struct
 
 import aio
@@ -219,99 +218,6 @@ def test_bios(ctx):
             assert len(ours[what]) <= len(want), (image, what, ours[what], want)
         assert not any(bios for (kind, at, _), bios in ours.items()
                        if kind == "read" and at in (11 * 1024, 11 * 4096)), ours
-
-
-class Model:
-    """A file, and what has to be in it: read, written, mapped, cut, in every way."""
-
-    MOST = 200_000
-
-    def __init__(self, disk, rng):
-        self._rng = rng
-        self._fd = _open(disk, "model")
-        self._direct = _direct(disk, "model")
-        self._want = bytearray()
-        self.log = []
-
-    def _range(self, unit):
-        start = self._rng.randrange(self.MOST // unit) * unit
-        return start, (1 + self._rng.randrange(min(40_000, self.MOST - start) // unit or 1)) * unit
-
-    def _stored(self, start, data):
-        if start > len(self._want):
-            self._want += bytes(start - len(self._want))
-        self._want[start:start + len(data)] = data
-
-    def op_write(self):
-        start, length = self._range(1)
-        data = self._rng.randbytes(length)
-        assert os.pwrite(self._fd, data, start) == length
-        self._stored(start, data)
-
-    def op_write_directly(self):
-        start, length = self._range(self._rng.choice((512, 1024, 4096)))
-        data = self._rng.randbytes(length)
-        assert directly.write(self._direct, start, data) == length
-        self._stored(start, data)
-
-    def op_read(self):
-        start, length = self._range(1)
-        assert os.pread(self._fd, length, start) == self._want[start:start + length]
-
-    def op_read_directly(self):
-        start, length = self._range(512)
-        assert directly.read(self._direct, start, length) == self._want[start:start + length]
-
-    def op_store(self):
-        if not self._want:
-            return
-        start = self._rng.randrange(len(self._want))
-        data = self._rng.randbytes(1 + self._rng.randrange(5000))
-        data = data[:len(self._want) - start]
-        with mmap.mmap(self._fd, len(self._want)) as area:
-            area[start:start + len(data)] = data
-        self._stored(start, data)
-
-    def op_cut(self):
-        size = self._rng.randrange(self.MOST)
-        os.ftruncate(self._fd, size)
-        self._want[size:] = b""
-        self._want += bytes(size - len(self._want))
-
-    def op_sync(self):
-        os.fsync(self._fd)
-
-    def op_forget(self):
-        os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-    def step(self):
-        kinds = {"write": 4, "write_directly": 10, "read": 4, "read_directly": 10,
-                 "store": 5, "cut": 3, "sync": 1, "forget": 2}
-        kind, = self._rng.choices(list(kinds), kinds.values())
-        self.log.append(kind)
-        getattr(self, "op_" + kind)()
-        assert os.fstat(self._fd).st_size == len(self._want)
-
-    def end(self):
-        assert os.pread(self._fd, 2 * self.MOST, 0) == self._want
-        os.close(self._fd)
-        os.close(self._direct)
-
-
-@timeout(300)
-def test_random(ctx):
-    """Direct reads and writes among cached ones, stores, cuts, in an order from a seed."""
-    seed = ctx.seed(15)
-    for image in ("blank-1k", "blank-4k"):
-        disk = disks.Disk(ctx, image).mount()
-        model = Model(disk, random.Random(seed))
-        try:
-            for _ in range(250):
-                model.step()
-        except AssertionError as error:
-            raise AssertionError(f"SEED={seed}, {image}: {model.log[-12:]}") from error
-        model.end()
-        disk.finish()
 
 
 def test_errors_of_the_device(ctx):
