@@ -306,6 +306,19 @@ ALL = (
           "                    if self.lock().take(leaving.serial) {\n"
           "                        result = F::lose_owner(sb, leaving.block).and(result);\n"
           "                    }\n"),),
+        ("attribute_errors.removed", "attribute_errors.changed")),
+    Broken(
+        "order.attributes.joined",
+        "the count of who shares attributes is raised on the medium before an image has them",
+        (("ext2/xattr/share.rs",
+          "branches.add(sb, number, Some(buffer))?", "branches.add(sb, number, None)?"),),
+        ("attribute_cuts.cuts",)),
+    Broken(
+        "order.attributes.alone",
+        "attributes that an image on the medium has still are not changed in place",
+        (("ext2/xattr/share.rs",
+          "        Some(1) if leaving == 0 => Holding::Alone,",
+          "        Some(1) if leaving <= owners => Holding::Alone,"),),
         ("attribute_cuts.cuts",)),
     Broken(
         "order.flush",

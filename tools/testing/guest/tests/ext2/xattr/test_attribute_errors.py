@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Files that share their attributes, one of which cannot be written when it has them no more: the
+block counts it as long as the disk says that it has it.
+"""
+
+import os
+import struct
+
+import disks
+import ext2disk
+from lowlevel import error_of
+from runner import timeout
+from test_metadata_lost import prepared, table_block
+
+NAME = "user.value"
+
+
+def _touch(path):
+    os.close(os.open(path, os.O_CREAT, 0o644))
+    return os.stat(path).st_ino
+
+
+def _block_of(disk, number):
+    """The block of attributes of an inode, as the disk has it."""
+    with open(disk.path, "rb") as file:
+        file.seek(ext2disk.inode_offset(disk.path, number) + 104)
+        return struct.unpack("<I", file.read(4))[0]
+
+
+def _owners(disk, block):
+    """How many the disk says have a block of attributes, in 1 KiB blocks."""
+    with open(disk.path, "rb") as file:
+        file.seek(block * 1024)
+        magic, owners = struct.unpack("<II", file.read(8))
+    assert magic == 0xEA020000, f"{magic:x}"
+    return owners
+
+
+def _loses(ctx, lose):
+    """A file loses the attributes that it shares by lose(path), and cannot be written."""
+    with prepared(ctx, options="errors=continue,user_xattr") as (faulty, disk):
+        numbers = [_touch(disk.where(f"file{number}")) for number in range(24)]
+        stays, goes = disk.where("file0"), disk.where("file20")
+        for path in (stays, goes):
+            os.setxattr(path, NAME, b"the same")
+        disks.sync(disk.point)
+        table = table_block(disk.path, ext2disk.Groups(disk.path), numbers[20])
+        block = _block_of(disk, numbers[20])
+        assert _block_of(disk, numbers[0]) == block and _owners(disk, block) == 2
+        faulty.bad(table)
+        lose(goes)
+        for _ in range(2):
+            error_of(disks.sync, disk.point)
+            assert _block_of(disk, numbers[20]) == block, "it has been written"
+            owners = _owners(disk, block)
+            assert owners == 2, f"the disk says that {owners} have the attributes of 2"
+        faulty.good()
+        for _ in range(2):
+            error_of(disks.sync, disk.point)
+        assert _block_of(disk, numbers[20]) != block, "it has not been written"
+        assert _owners(disk, block) == 1
+        assert os.getxattr(stays, NAME) == b"the same"
+        faulty.end()
+        # that there was an error is said, and nothing else
+        status, text = disks.fsck(ctx, disk.path, "-fy")
+        assert status in (0, 1) and "reference count " not in text, text
+
+
+@timeout(100)
+def test_removed(ctx):
+    """The attributes are removed."""
+    _loses(ctx, lambda path: os.removexattr(path, NAME))
+
+
+@timeout(100)
+def test_changed(ctx):
+    """Others take their place."""
+    _loses(ctx, lambda path: os.setxattr(path, NAME, b"another"))
+
+
+@timeout(100)
+def test_deleted(ctx):
+    """The file is deleted."""
+    _loses(ctx, os.unlink)
