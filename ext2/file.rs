@@ -293,7 +293,7 @@ impl WritableFile for File {
         inode::closed(inode);
     }
 
-    #[inline(always)]
+    #[inline]
     fn direct_tracepoint(event: DirectEvent) -> Option<DirectTracepoint> {
         DirectTracepoint::of_rust_ext2(event)
     }

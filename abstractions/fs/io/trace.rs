@@ -38,7 +38,7 @@ use kernel::ffi::{
 };
 
 /// Shows a request as it is.
-#[inline(always)]
+#[inline]
 pub(super) fn show<I: WritableFile>(
     event: DirectEvent,
     request: &Request<'_, FsInode<I::FileSystem>>,
@@ -57,7 +57,7 @@ pub(super) struct Awaited<'a> {
 
 impl<'a> Awaited<'a> {
     /// Shows how a request begins. What has its end shown, if that is wanted.
-    #[inline(always)]
+    #[inline]
     pub(super) fn begin<I: WritableFile>(
         request: &Request<'a, FsInode<I::FileSystem>>,
         begin: DirectEvent,
@@ -94,7 +94,7 @@ impl<I: WritableFile> WriteEnd<I> {
     };
 
     /// The table, if somebody wants to see the end.
-    #[inline(always)]
+    #[inline]
     pub(super) fn operations() -> Option<&'static bindings::iomap_dio_ops> {
         I::direct_tracepoint(DirectEvent::WriteEndio).map(|_| Self::OPERATIONS)
     }

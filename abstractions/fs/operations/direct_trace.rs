@@ -129,7 +129,7 @@ macro_rules! if_on {
 
 impl DirectTracepoint {
     /// Those of rust_ext2, `bindings/ext2_trace.h`.
-    #[inline(always)]
+    #[inline]
     pub fn of_rust_ext2(event: DirectEvent) -> Option<Self> {
         match event {
             DirectEvent::ReadBegin => if_on!(rust_ext2_dio_read_begin),

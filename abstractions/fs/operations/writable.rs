@@ -106,7 +106,7 @@ pub trait WritableFile: FileOperations + IoctlOperations {
 
     /// The filesystem's tracepoint for an event of direct I/O, if that is on: what has it show
     /// one. Called in any context where the request may be, with or without `i_rwsem`.
-    #[inline(always)]
+    #[inline]
     fn direct_tracepoint(event: DirectEvent) -> Option<DirectTracepoint> {
         let _ = event;
         None

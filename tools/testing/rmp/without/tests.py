@@ -32,6 +32,9 @@ OPTIONS = {
     "PRINTK": ([], []),
     "QUOTA": ([], ["fs/quota/dquot.o", "fs/quota/quota.o"]),
     "SMP": ([], ["kernel/locking/spinlock.o", "lib/percpu_counter.o"]),
+    "TRACEPOINTS": (["FTRACE", "BLK_DEV_IO_TRACE", "LIVEPATCH"],
+                    ["kernel/tracepoint.o", "kernel/trace/trace_event_perf.o",
+                     "kernel/trace/trace_events.o", "kernel/trace/trace_output.o"]),
     "TRANSPARENT_HUGEPAGE": ([], ["mm/huge_memory.o"]),
 }
 ALL = "all_options"
