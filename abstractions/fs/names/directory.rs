@@ -148,7 +148,7 @@ impl<'a, T: FileSystem> LockedDirectory<'a, T> {
     }
 }
 
-impl<T: FileSystem> FsInode<T> {
+impl<T: FileSystem> InodeRef<'_, T> {
     /// Calls `act` with the inode as a directory whose contents do not change. None, without
     /// waiting, if it is no directory or somebody changes it.
     ///
@@ -161,7 +161,8 @@ impl<T: FileSystem> FsInode<T> {
             return None;
         }
         let _lock = SharedLock::try_new(self)?;
-        // SAFETY: The inode is a directory, and is locked until `act` has returned.
+        // SAFETY: The inode is a directory, and is locked until `act` has returned. It is neither
+        // new nor evicted, as there is a reference to it: so who may change it has the lock.
         Some(act(unsafe { LockedDirectory::new(self) }))
     }
 }
