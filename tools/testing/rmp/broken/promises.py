@@ -387,8 +387,8 @@ ALL = (
         "delayed.quota",
         "what is promised is reserved for who has it: he hears that it is too much when he writes",
         (("ext2/alloc/balloc.rs",
-          "    if !inode.super_block().has_quota() {\n        return Some(claimed);",
-          "    if inode.super_block().has_quota() {\n        return Some(claimed);"),),
+          "        true => reserve_for_owners(inode, claimed, needed),",
+          "        true => Some(claimed),"),),
         ("quota_delayed.refused_when_it_is_written", "quota_delayed.refused_at_a_fault",
          "quota_delayed.new_owners")),
     Broken(
