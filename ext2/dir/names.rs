@@ -187,6 +187,7 @@ impl NamespaceOperations for Directory {
         }
         kept.settle(dir);
         ahead::note_removed(dir.as_locked(), place);
+        dir.data().index.note_cleared();
 
         victim.held().set_ctime_of(dir);
         links::directory_lost_name(victim.held(), empty);

@@ -95,9 +95,9 @@ impl<const MOST: u32> Listing<MOST> {
         self.found.store(found, Relaxed);
     }
 
-    /// Whether names were looked up since somebody began to list them.
-    pub(crate) fn is_made_use_of(&self) -> bool {
-        self.found.load(Relaxed) != 0
+    /// How many names were looked up since somebody began to list them.
+    pub(crate) fn count_of_found(&self) -> u32 {
+        self.found.load(Relaxed)
     }
 
     /// Notes that all names that are listed are going to be looked up.
@@ -125,12 +125,13 @@ impl<const MOST: u32> Listing<MOST> {
 }
 
 /// Of how many names inodes are to be read, when `found` were looked up and those of `covered` have
-/// been read: none as long as half of the distance is left, which is `most` at most.
+/// been read: none as long as half of the distance is left, which is `most` at most; and one more
+/// than that at most.
 fn wanted(found: u32, covered: u32, most: u32) -> u32 {
     let distance = found.saturating_mul(EACH).min(most);
 
     match covered < found.saturating_add(distance / 2) {
-        true => found.saturating_add(distance) - covered,
+        true => (found.saturating_add(distance) - covered).min(most.saturating_add(1)),
         false => 0,
     }
 }
@@ -179,6 +180,25 @@ mod tests {
             }
             assert!(read >= found && read <= (1 + EACH) * found && read <= found + MOST);
         }
+    }
+
+    #[test]
+    fn who_is_expected_to_ask_for_all_is_ahead_at_once() {
+        let listing = Listing::new();
+
+        listing.listed(0, 1 << 20);
+        listing.expect_all();
+        assert_eq!(
+            listing.looked_up(0).map(|ahead| ahead.names),
+            Some(MOST + 1)
+        );
+        // Many that were looked up before anybody asked do not come at once either.
+        listing.listed(0, 1 << 20);
+        for _ in 0..3 * MOST {
+            listing.count();
+        }
+        assert_eq!(listing.count_of_found(), 3 * MOST);
+        assert_eq!(listing.ahead().map(|ahead| ahead.names), Some(MOST + 1));
     }
 
     #[test]
