@@ -201,14 +201,20 @@ impl<I: WritableInode> WritableVTable<I> {
             // - `notify_change()` is called with the inode's `i_rwsem` held exclusively.
             let inode = unsafe { HeldInode::new(FsInode::<I::FileSystem>::of_dentry(dentry)) };
             let raw = inode.as_raw();
+            // SAFETY: The attributes are the caller's, who does not change them meanwhile.
+            let valid = unsafe { (*attr).ia_valid };
+            // As of what is immutable, which it is when it is in use for longer.
+            if inode.is_quota_file() && valid & (bindings::ATTR_UID | bindings::ATTR_GID) != 0 {
+                return Err(EPERM);
+            }
             // SAFETY:
             // - these are the arguments of `setattr`, which `setattr_prepare()` takes first;
             // - the inode is held, and the attributes are prepared, for `dquot_transfer()`;
             // - the attributes are the caller's, who does not change them meanwhile.
-            let (valid, size, mode) = unsafe {
+            let (size, mode) = unsafe {
                 to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
                 to_result(bindings::rust_mpage_helper_dquot_setattr(idmap, raw, attr))?;
-                ((*attr).ia_valid, (*attr).ia_size, (*attr).ia_mode)
+                ((*attr).ia_size, (*attr).ia_mode)
             };
             if valid & bindings::ATTR_SIZE != 0 {
                 let size = u64::try_from(size).map_err(|_| EINVAL)?;

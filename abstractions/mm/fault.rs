@@ -71,8 +71,13 @@ impl<W: FileWrites> FaultVTable<W> {
         // SAFETY: An open file keeps its inode; one that is mapped with this table has one of
         // `W::Inode`.
         let inode = unsafe { W::Inode::from_raw((*file).f_inode) };
+        let plain: &Inode = inode.as_ref();
+        // Its times stay, too.
+        if plain.is_quota_file() {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        }
         // SAFETY: The mapping keeps the file open, and the inode is the file's.
-        let held = unsafe { HeldPages::new(file, inode.as_ref()) };
+        let held = unsafe { HeldPages::new(file, plain) };
         // SAFETY: The fault has a reference to the folio until this returns.
         let result = unsafe { Self::make_writable(inode, folio, page) };
         drop(held);

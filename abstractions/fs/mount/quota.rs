@@ -224,6 +224,9 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
             // SAFETY: `s_umount` is held.
             if let Err(error) = unsafe { write_back_all(mounted) } {
                 mounted.note_write_error(error);
+                if T::is_to_be_read_only(mounted) {
+                    mounted.mark_read_only();
+                }
                 return error.to_errno();
             }
         }
@@ -307,7 +310,16 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
         let (file, file_sb) = unsafe { ((*(*path).dentry).d_inode, (*(*path).dentry).d_sb) };
         // SAFETY: The inode is one of this filesystem, and the path keeps it.
         let file = ptr::eq(sb, file_sb).then(|| unsafe { FsInode::<T>::from_raw(file) });
-        let taken = file.filter(|file| file.is_regular() && !file.is_quota_file());
+        // SAFETY: The filesystem is mounted, and locked for the call.
+        let mounted = unsafe { SuperBlock::<T>::from_raw(sb) };
+        // SAFETY: As above.
+        let is_on = unsafe { file_of(mounted, of) }.is_some();
+        // What the kernel refuses in any case, with an error of its own, is left alone.
+        let taken = file.filter(|file| file.is_regular() && !is_on && !mounted.is_read_only());
+        if taken.is_some_and(|file| file.is_quota_file()) {
+            // It is that of another kind.
+            return EBUSY.to_errno();
+        }
         if let Some(Err(error)) = taken.map(|file| file.with_lock(Self::take_over)) {
             return error.to_errno();
         }
@@ -319,9 +331,8 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
                 file.with_lock(|file| file.end_quota_file());
             }
         } else {
-            // SAFETY: The filesystem is mounted, and locked for the call; it has been turned on
-            // just now.
-            if let Some(file) = unsafe { file_of(SuperBlock::<T>::from_raw(sb), of) } {
+            // SAFETY: The filesystem is locked for the call; it has been turned on just now.
+            if let Some(file) = unsafe { file_of(mounted, of) } {
                 Self::TABLE.mark(file, QuotaUse::On);
             }
         }

@@ -304,6 +304,9 @@ impl<T: WritableFileSystem> WriteVTable<T> {
                 // SAFETY: The inode is valid, and has been counted.
                 unsafe { bindings::rust_mpage_helper_dquot_free_inode(inode.as_raw()) };
             }
+            // Who has nothing any more goes from the quota file: before it can be frozen.
+            // SAFETY: The inode is valid, and nobody counts anything for it any more.
+            unsafe { bindings::rust_mpage_helper_dquot_drop(inode.as_raw()) };
             // SAFETY: Started above.
             unsafe { bindings::rust_mpage_helper_sb_end_intwrite(sb.as_raw()) };
         } else {

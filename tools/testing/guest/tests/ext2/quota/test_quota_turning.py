@@ -127,7 +127,8 @@ def test_one_kind_cannot_go_on(ctx):
 @timeout(60)
 def test_nobody_changes_the_file_meanwhile(ctx):
     """While a file is made ready to be a quota file nobody else changes it: its blocks
-    stay its own. Who wanted to cut it is refused when it is one."""
+    stay its own, and are its owner's. Who wanted to cut it, or to give it to somebody, is
+    refused when it is one."""
     _ours(ctx, "C looks at no block")
     disk, device = waiting.held_up(ctx, "blank-1k")
     quotas.load(ctx)
@@ -146,8 +147,11 @@ def test_nobody_changes_the_file_meanwhile(ctx):
             assert changing.falls_asleep(), changing
             mode = waiting.Task(os.chmod, path, 0o600)
             assert mode.falls_asleep(), mode
+            owner = waiting.Task(os.chown, path, WHO, WHO)
+            assert owner.falls_asleep(), owner
     turning.result()
     assert error_of(changing.result)[1] == errno.EPERM
+    assert error_of(owner.result)[1] == errno.EPERM
     error_of(mode.result)
     quotas.limit(disk, USER, WHO, blocks=(0, 77))
     quotas.turn_off(disk, (USER,))
@@ -183,8 +187,10 @@ def test_who_has_the_file_open(ctx):
             assert error_of(os.pwrite, fd, bytes(100), 0)[1] == errno.EPERM
             assert error_of(directly.write, direct, 0, bytes(4096))[1] == errno.EPERM
             assert error_of(os.pwrite, fd, b"behind the end", 1 << 20)[1] == errno.EPERM
+            changed = os.fstat(fd).st_mtime_ns
             text, code = writers.Child(page.store, 0, bytes(8)).wait()
             assert code == -signal.SIGBUS, f"no SIGBUS: {code} {text}"
+            assert os.fstat(fd).st_mtime_ns == changed, "a store that was refused changes its time"
             quotas.limit(disk, USER, WHO, blocks=(0, 77))
             with pair.user(WHO):
                 writers.make(disk.where("mine"), 1, 10_000, sync=False)
@@ -201,6 +207,29 @@ def test_who_has_the_file_open(ctx):
         quotas.turn_on(disk, (USER,))
         quotas.check(disk)
         disk.finish()
+
+
+@timeout(60)
+def test_one_file_of_two_kinds(ctx):
+    """A quota file in use cannot be that of another kind, too, and stays what it is."""
+    _ours(ctx, "in C it is nobody's then, and in use")
+    disk = quotas.ready(ctx, "blank-1k")
+    quotas.turn_off(disk)
+    path = disk.where(quotas.FILES[USER])
+    with _opened(path) as fd:
+        quotas.turn_on(disk, (USER,))
+        for kind in (GROUP, USER):
+            assert error_of(quotas.call, quotas.Q_ON, kind, disk.device, quotas.VFSV1,
+                            path.encode())[1] == errno.EBUSY
+            assert error_of(os.pwrite, fd, bytes(100), 0)[1] == errno.EPERM
+    quotas.turn_on(disk, (GROUP,))
+    other = disk.where("other")
+    with _opened(other, os.O_RDWR | os.O_CREAT) as fd:
+        assert error_of(quotas.call, quotas.Q_ON, USER, disk.device, quotas.VFSV1,
+                        other.encode())[1] == errno.EBUSY
+        os.pwrite(fd, b"anything", 0)
+    quotas.check(disk)
+    disk.finish()
 
 
 @timeout(60)
