@@ -21,7 +21,6 @@ from ..guest import accel
 from . import stages, tree
 
 
-
 class Processor(NamedTuple):
     """What kunit.py is given, the QEMU that it needs with its package, and options of the
     kernel."""
@@ -47,7 +46,8 @@ ARCHES = {
 NAMES = tuple(f"kunit.{arch}" for arch in ARCHES)
 DEFAULT = ("um", "x86_64")
 LIMIT = 3600  # seconds for the kernel that runs the suites; kunit.py ends it then
-_SUITE = re.compile(r"^\[\S+\] =+ (rust_\w+) ", re.M)
+_SUITE = re.compile(r"^\[\S+\] =+ (rust_(?:mpage|ext2)\w*) ", re.M)
+_SOURCE = re.compile(r"kunit_tests\((\w+)\)|struct kunit_suite \w+ = {\s*\.name\s*= \"(\w+)\"")
 _TOTAL = re.compile(r"^\[\S+\] (Testing complete\. .*)$", re.M)
 
 
@@ -120,14 +120,24 @@ def place(settings):
         yield Place(settings, source, chain)
 
 
-def judge(text):
-    """(what to say, whether all is well) of what kunit.py printed."""
+def suites_of(folder):
+    """The suites that the sources in a folder have."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*"))
+             if path.suffix in (".rs", ".c"))
+    return {name for text in texts for found in _SOURCE.findall(text) for name in found if name}
+
+
+def judge(text, wanted):
+    """(what to say, whether all is well) of what kunit.py printed, of these suites."""
     total = _TOTAL.findall(text)
-    suites = set(_SUITE.findall(text))
-    if not total or not suites:
+    run = set(_SUITE.findall(text))
+    if not total or not run:
         return "no suite was run", False
-    return (f"{len(suites)} suites of rust_mpage and rust_ext2. {total[-1]}",
-            not re.search(r"(failed|crashed|errors): [1-9]", total[-1]))
+    told = f"{len(run)} suites of rust_mpage and rust_ext2. {total[-1]}"
+    lacking = sorted(wanted - run)
+    if lacking:
+        told += f"\n  not run: {' '.join(lacking)}"
+    return told, not lacking and not re.search(r"(failed|crashed|errors): [1-9]", total[-1])
 
 
 def options(settings):
@@ -157,7 +167,8 @@ def suites(settings, here, arch):
         here.step(f"kunit.py, {arch}", arch, arch, options=more)
     except ui.Fail as failure:
         failed = f"{failure}\n  "
-    told, well = judge(log.read_text(encoding="utf-8", errors="replace"))
+    told, well = judge(log.read_text(encoding="utf-8", errors="replace"),
+                       suites_of(here.tree / stages.HOME))
     return f"{failed}{arch}: {told}\n    {os.path.relpath(log)}", well and not failed
 
 

@@ -205,12 +205,29 @@ class Kunit(unittest.TestCase):
     def test_judge(self):
         text = ("[20:00:00] ================= rust_ext2_tree (3 subtests) =================\n"
                 "[20:00:09] Testing complete. Ran 3 tests: passed: 3\n")
-        self.assertTrue(kunit.judge(text)[1])
-        self.assertIn("1 suites", kunit.judge(text)[0])
-        self.assertFalse(kunit.judge(text.replace("passed: 3", "passed: 2, failed: 1"))[1])
-        self.assertFalse(kunit.judge(text.replace("passed: 3", "passed: 2, crashed: 1"))[1])
-        self.assertFalse(kunit.judge(text.replace("rust_", "other_"))[1])
-        self.assertFalse(kunit.judge("ERROR:root:make failed")[1])
+        wanted = {"rust_ext2_tree"}
+        self.assertTrue(kunit.judge(text, wanted)[1])
+        self.assertIn("1 suites", kunit.judge(text, wanted)[0])
+        for old, new in (("passed: 3", "passed: 2, failed: 1"),
+                         ("passed: 3", "passed: 2, crashed: 1"),
+                         ("rust_ext2", "other"), ("rust_ext2_tree", "rust_kernel_fmt")):
+            self.assertFalse(kunit.judge(text.replace(old, new), wanted)[1])
+        self.assertFalse(kunit.judge("ERROR:root:make failed", wanted)[1])
+
+    def test_a_suite_that_was_not_run(self):
+        text = ("[20:00:00] ================= rust_ext2_tree (3 subtests) =================\n"
+                "[20:00:09] Testing complete. Ran 3 tests: passed: 3\n")
+        told, well = kunit.judge(text, {"rust_ext2_tree", "rust_mpage_plan"})
+        self.assertFalse(well)
+        self.assertIn("not run: rust_mpage_plan", told)
+
+    def test_suites_of_the_sources(self):
+        """In Rust and in C; those that the kernel has itself are not among them."""
+        found = kunit.suites_of(TOP)
+        self.assertLessEqual({"rust_mpage_plan", "rust_ext2_run_set", "rust_mpage_contract"},
+                             found)
+        self.assertFalse([name for name in found
+                          if not name.startswith(("rust_mpage", "rust_ext2"))])
 
     def test_what_is_typed(self):
         """Pages of 64 KiB and large folios are options; what a test adds comes behind."""
