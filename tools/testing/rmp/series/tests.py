@@ -11,7 +11,7 @@ import time
 from .. import command, ui
 from ..build import kernel
 from ..guest import accel, guest, logscan
-from . import kunit, patches, root, stages
+from . import kunit, patches, root, series, stages
 
 LIMIT = 1800  # seconds for a guest
 _OURS = ("CONFIG_RUST_MPAGE", "CONFIG_RUST_EXT2", "CONFIG_RUST_MPAGE_KUNIT_TEST")
@@ -141,12 +141,14 @@ def modules(settings, build, folder, out):
 
 _BUILT_IN = dict.fromkeys(_OURS, "y") | {"CONFIG_EXT2_FS": "n"}
 _MIXED = {**dict.fromkeys(_OURS, "m"), "CONFIG_RUST_MPAGE": "y", "CONFIG_EXT2_FS": "y"}
-_MODULAR = dict.fromkeys(_OURS, "m") | {"CONFIG_EXT2_FS": "y"}
+_LIVEPATCH = {"CONFIG_RUST_MPAGE_LIVEPATCH": "m"}
+_MODULAR = dict.fromkeys(_OURS, "m") | {"CONFIG_EXT2_FS": "y"} | _LIVEPATCH
+_PATCHES = _BUILT_IN | _LIVEPATCH
 
 
 def each_patch(settings, here, build):
-    """What is wrong with the kernel after one of the patches."""
-    wrong = []
+    """What is wrong with the patches, for checkpatch, or with the kernel after one of them."""
+    wrong = series.checkpatch(here.tree, sorted((here.folder / "series").glob("*.patch")))
     repository = patches.Repository(here.tree, patches.identity_of(settings.top))
     make = ["make", "-C", here.tree, f"O={build}", *here.chain.make_args()]
     # an option that a patch does not have yet must not be lost for the next ones
@@ -156,7 +158,7 @@ def each_patch(settings, here, build):
             repository.git("checkout", "-q", f"main~{stages.COUNT - number}")
             (build / ".config").write_text(config, encoding="utf-8")
             kept = here.folder / f"patch-{number}-{name}.log"
-            for words in (["olddefconfig"], [f"-j{settings.jobs}", "vmlinux"]):
+            for words in (["olddefconfig"], [f"-j{settings.jobs}", "vmlinux", "modules"]):
                 command.step(f"patch {number}, {name}: {words[-1]}", [*make, *words], kept,
                              env=here.chain.environment())
             text = kept.read_text(encoding="utf-8", errors="replace")
@@ -171,7 +173,7 @@ def each_patch(settings, here, build):
 # name: (options of the kernel, what is done with it, what is wrong after that)
 ALL = {
     "inkernel.root": (_BUILT_IN, lambda settings, _, *words: built_in(settings, *words)),
-    "inkernel.patches": (_BUILT_IN, lambda settings, here, build, _:
+    "inkernel.patches": (_PATCHES, lambda settings, here, build, _:
                          each_patch(settings, here, build)),
     # it is built, which is what can fail
     "inkernel.mixed": (_MIXED, lambda *_: []),
