@@ -16,6 +16,8 @@ from . import (comments, inlined, layers, options, readme, refused, rooms, rustr
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
 _SHARED = re.compile(r"^\s*(?:pub(?:\(\w+\))? )?static \w+:[^=]*\bAtomic", re.M)
+# of the kernel; compat/ has all that differs, and Kbuild chooses there
+_VERSION = re.compile(r"\bLINUX_VERSION_CODE\b|\bKERNEL_VERSION\(|\blinux_\d+_\d+\b")
 _TEXT = (".rs", ".c", ".h", ".py", ".config")
 _NAMES = ("Kbuild", "Makefile", "run", "bindgen_parameters", "rules", "kernel-rust",
           "dkms-build", "mount.ext2", "rust-mpage-stat")
@@ -37,6 +39,12 @@ def files(top):
     return sorted(found)
 
 
+def asks_for_a_version(path, text):
+    """Whether a source of the modules asks for the kernel's version, and may not."""
+    is_source = path.endswith((".rs", ".c", ".h")) or path.endswith("Kbuild")
+    return is_source and not path.startswith("compat/") and bool(_VERSION.search(text))
+
+
 def house_rules(top, paths):
     """Complaints about single files."""
     found = []
@@ -50,6 +58,8 @@ def house_rules(top, paths):
             found.append(f"{path}: {lines} lines, more than {MAX_LINES}")
         if path.endswith(".rs") and _SHARED.search(text):
             found.append(f"{path}: an atomic that all processors share: use Count")
+        if asks_for_a_version(path, text):
+            found.append(f"{path}: asks for the kernel's version: that is for compat/")
         if path.endswith(".py"):
             try:
                 ast.parse(text, path)
