@@ -53,18 +53,6 @@ class Mount(unittest.TestCase):
         self.assertEqual((status, told.split(":")[0]), (1, "usage"))
 
 
-class KernelRust(unittest.TestCase):
-    def test_what_is_no_release(self):
-        for words in ((), ("../7",), ("7.3 x",), ("7.3", "7.4"), ("7.3/..",)):
-            status, told = run("kernel-rust", *words)
-            self.assertEqual((status, "usage" in told), (2, True), words)
-
-    def test_a_kernel_without_headers(self):
-        status, told = run("kernel-rust", "7.3.0-nobody-has-this")
-        self.assertEqual((status, told.count("\n")), (1, 1))
-        self.assertIn("install linux-headers-7.3.0-nobody-has-this", told)
-
-
 class Packages(unittest.TestCase):
     def test_they_have_all_that_the_rules_take(self):
         found = deb.sources(TOP)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0
+"""kernel-rust: which kernels it takes and which it refuses, with a kernel that is made up.
+
+Its headers are a few files, and what makes its crates writes only what they export.
+"""
+
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+from rmp.settings import TOP
+
+RELEASE = "7.3.0-made-up"
+RUSTC = "rustc 1.0.0 (made up)"
+_VERSION = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = {}\n"
+# as the kernel's own: $(build)=rust has make look there
+_MAKEFILE = """RUSTC = rustc
+HOSTRUSTC = rustc
+build := -f $(dir $(lastword $(MAKEFILE_LIST)))rust/crates.mk OBJ=$(CURDIR) crates
+"""
+_CRATES = """all:
+	echo 'EXPORT_SYMBOL_RUST_GPL(_Rours);' > $(OBJ)/rust/exports_core_generated.h
+	touch $(OBJ)/rust/core.o
+"""
+_IN_SOURCE = {"rust/crates.mk": _CRATES, "scripts/generate_rust_target.rs": "",
+              "scripts/rust_is_available_bindgen_libclang.h": "", "drivers/base/base.h": "",
+              "drivers/android/binder/rust_binder.h": ""}
+# It says its version; asked to compile, it makes a program that says nothing.
+_COMPILER = f"""#!/bin/sh
+[ "$1" = --version ] && exec echo "{RUSTC}"
+while [ "$1" != -o ]; do shift; done
+printf '#!/bin/sh\\necho {{}}\\n' > "$2"
+chmod +x "$2"
+"""
+
+
+class KernelRust(unittest.TestCase):
+    def setUp(self):
+        held = tempfile.TemporaryDirectory()
+        self.addCleanup(held.cleanup)
+        self.root = Path(held.name)
+        self.headers = self.root / "usr/src/headers"
+        self.config = {"CONFIG_RUST": "y", "CONFIG_RUSTC_VERSION_TEXT": f'"{RUSTC}"'}
+        (self.headers / "include/config").mkdir(parents=True)
+        (self.headers / "include/uapi").mkdir()
+        (self.headers / "scripts").mkdir()
+        self.write(self.headers / "include/config/auto.conf", "")
+        self.write(self.headers / "Makefile", _VERSION.format(4) + _MAKEFILE)
+        self.exported("_Rours", "_Rothers")
+        modules = self.root / "lib/modules" / RELEASE
+        modules.mkdir(parents=True)
+        (modules / "build").symlink_to(self.headers)
+        self.source(4)
+        self.tool("rustc", _COMPILER)
+        self.tool("bindgen", "#!/bin/sh\n")
+
+    @staticmethod
+    def write(path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def tool(self, name, text):
+        path = self.root / "bin" / name
+        self.write(path, text)
+        path.chmod(0o755)
+
+    def exported(self, *symbols):
+        self.write(self.headers / "Module.symvers", "".join(
+            f"0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n" for name in symbols))
+
+    def source(self, sublevel):
+        """The archive of linux-source, of this version."""
+        files = {"Makefile": _VERSION.format(sublevel) + _MAKEFILE, **_IN_SOURCE}
+        with tarfile.open(self.root / "usr/src/linux-source-7.3.tar.xz", "w:xz") as archive:
+            for name, text in files.items():
+                entry = tarfile.TarInfo(f"linux-source-7.3/{name}")
+                entry.size = len(text)
+                archive.addfile(entry, io.BytesIO(text.encode()))
+
+    def run_it(self, *words):
+        """(exit status, what it prints, what it says)"""
+        self.write(self.headers / ".config",
+                   "".join(f"{key}={value}\n" for key, value in self.config.items()))
+        path = f"{self.root}/bin:{os.environ['PATH']}"
+        done = subprocess.run(
+            [TOP / "tools/debian/kernel-rust", *(words or (RELEASE,))], check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
+            env=dict(os.environ, PATH=path, RUST_MPAGE_ROOT=str(self.root),
+                     RUSTC=f"{self.root}/bin/rustc"))
+        return done.returncode, done.stdout.strip(), done.stderr
+
+    def refused(self, status, words):
+        """It refuses this kernel, for this reason, and names no folder to build in."""
+        found, printed, said = self.run_it()
+        self.assertEqual((found, printed), (status, ""), said)
+        self.assertIn(words, said)
+        self.assertFalse(list(self.root.glob("var/cache/rust-mpage/*/obj/.ready")))
+
+    def test_what_is_no_release(self):
+        for words in (("",), ("../7",), ("7.3 x",), ("7.3", "7.4"), ("7.3/..",)):
+            status, _, said = self.run_it(*words)
+            self.assertEqual((status, "usage" in said), (2, True), words)
+
+    def test_a_kernel_without_headers(self):
+        status, _, said = self.run_it("7.3.0-nobody-has-this")
+        self.assertEqual((status, said.count("\n")), (1, 1))
+        self.assertIn("install linux-headers-7.3.0-nobody-has-this", said)
+
+    def test_its_crates_are_made_once(self):
+        folder = self.root / "var/cache/rust-mpage" / RELEASE / "obj"
+        status, printed, said = self.run_it()
+        self.assertEqual((status, printed), (0, str(folder)), said)
+        self.assertEqual((folder / "scripts/target.json").read_text(encoding="ascii"), "{}\n")
+        self.assertIn("building the Rust crates", said)
+        self.assertEqual(self.run_it(), (0, str(folder), ""))
+
+    def test_other_crates_than_the_kernels(self):
+        self.exported("_Rothers")
+        self.refused(1, "1 of the Rust symbols are not those of")
+        # and not at the next call, either
+        self.refused(1, "1 of the Rust symbols are not those of")
+
+    def test_a_kernel_of_before_is_not_taken_for_this_one(self):
+        self.assertEqual(self.run_it()[0], 0)
+        self.exported("_Rothers")
+        status, printed, said = self.run_it()
+        self.assertEqual((status, printed), (1, ""), said)
+
+    def test_a_kernel_without_rust(self):
+        self.config["CONFIG_RUST"] = "n"
+        self.refused(77, "was built without CONFIG_RUST")
+
+    def test_headers_that_have_the_crates(self):
+        """As distributions may ship them: nothing is built."""
+        self.write(self.headers / "rust/libkernel.rmeta", "")
+        self.exported("_Rothers")
+        self.assertEqual(self.run_it(), (0, str(self.headers), ""))
+
+    def test_what_is_missing(self):
+        self.config["CONFIG_RUSTC_VERSION_TEXT"] = '"rustc 2.0.0"'
+        self.refused(1, "was built with rustc 2.0.0: install that")
+        self.config["CONFIG_RUSTC_VERSION_TEXT"] = f'"{RUSTC}"'
+        self.source(5)
+        self.refused(1, "linux-source is 7.3.5, the headers are 7.3.4")
+        (self.root / "usr/src/linux-source-7.3.tar.xz").unlink()
+        self.refused(1, "install linux-source-7.3")
+
+
+if __name__ == "__main__":
+    unittest.main()
