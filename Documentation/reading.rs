@@ -169,7 +169,12 @@ impl MountableFileSystem for RowFs {
         }
     }
 
-    fn reconfigure(_sb: &SuperBlock<Self>, _owner: &mut u32, _change: AccessChange) -> Result {
+    fn reconfigure(
+        _sb: &SuperBlock<Self>,
+        _mount: &MountRequest<'_, Self>,
+        _owner: &mut u32,
+        _change: AccessChange,
+    ) -> Result {
         Ok(())
     }
 

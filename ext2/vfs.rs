@@ -139,8 +139,13 @@ impl MountableFileSystem for Ext2 {
         Ok(root)
     }
 
-    fn reconfigure(sb: &SuperBlock<Self>, request: &mut Request, change: AccessChange) -> Result {
-        super_block::reconfigure(sb, request, change)
+    fn reconfigure(
+        sb: &SuperBlock<Self>,
+        mount: &MountRequest<'_, Self>,
+        request: &mut Request,
+        change: AccessChange,
+    ) -> Result {
+        super_block::reconfigure(sb, mount, request, change)
     }
 
     fn statfs(sb: &SuperBlock<Self>) -> Result<StatFs> {

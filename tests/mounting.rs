@@ -92,7 +92,12 @@ impl MountableFileSystem for Nowhere {
         Err(EINVAL)
     }
 
-    fn reconfigure(_: &SuperBlock<Self>, (): &mut (), _: AccessChange) -> Result {
+    fn reconfigure(
+        _: &SuperBlock<Self>,
+        _: &MountRequest<'_, Self>,
+        (): &mut (),
+        _: AccessChange,
+    ) -> Result {
         Err(EINVAL)
     }
 

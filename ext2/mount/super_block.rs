@@ -62,6 +62,7 @@ use rust_mpage::fs::{
     BlockCache,
     Buffer,
     Level,
+    MountRequest,
     NewSuperBlock,
     QuotaLock,
     RateLimit,
@@ -126,13 +127,14 @@ pub(crate) fn fill(
 /// `ext2_reconfigure()`.
 pub(crate) fn reconfigure(
     sb: &SuperBlock<Ext2>,
+    mount: &MountRequest<'_, Ext2>,
     request: &mut Request,
     change: AccessChange,
 ) -> Result {
     match change {
         AccessChange::Unchanged => {}
         AccessChange::ToReadOnly => super_state::to_read_only(sb)?,
-        AccessChange::ToReadWrite => super_state::to_read_write(sb)?,
+        AccessChange::ToReadWrite => super_state::to_read_write(sb, mount)?,
     }
     let data = sb.data();
     data.options.change(|options| request.apply(options));

@@ -36,7 +36,7 @@ use crate::{
     groups::count::GroupCount, //
 };
 use kernel::{
-    new_spinlock,
+    fmt, new_spinlock,
     prelude::*,
     sync::{
         atomic::{
@@ -50,6 +50,7 @@ use rust_mpage::fs::{
     self,
     Buffer,
     Level,
+    MountRequest,
     SuperBlock,
     Syncing,
     Wait, //
@@ -262,18 +263,18 @@ fn write_not_in_use(sb: &SuperBlock<Ext2>) -> Result {
 /// Begins to use the filesystem for writing: warns of what the user should know, and counts the
 /// mount. C: `ext2_setup_super()`.
 ///
-/// Fails with `EROFS` if the filesystem can only be read.
-fn open(sb: &SuperBlock<Ext2>) -> Result {
+/// Fails with `EROFS` if the filesystem can only be read. `tell` prints why, and what it warns of.
+fn open(sb: &SuperBlock<Ext2>, tell: impl Fn(Level, fmt::Arguments<'_>)) -> Result {
     let data = sb.data();
     let disk = data.state.read()?;
 
     let support = WriteSupport::of(&disk);
     if support != WriteSupport::Full {
-        sb.message(Level::Error, fmt!("error: {support}"));
+        tell(Level::Error, fmt!("error: {support}"));
         return Err(EROFS);
     }
     if let Some(advice) = CheckAdvice::for_writing(&disk, fs::now()) {
-        sb.message(Level::Warning, fmt!("warning: {advice}"));
+        tell(Level::Warning, fmt!("warning: {advice}"));
     }
     data.state
         .change(SuperWord::Mounts, mount_state::with_mount_counted);
@@ -285,7 +286,7 @@ pub(crate) fn mounted(sb: &SuperBlock<Ext2>) -> Result {
     if sb.is_read_only() {
         return Ok(());
     }
-    match open(sb) {
+    match open(sb, |level, what| sb.message(level, what)) {
         Ok(()) => (),
         // A revision that is too high; features have been looked at before.
         Err(EROFS) => {
@@ -319,11 +320,11 @@ pub(crate) fn to_read_only(sb: &SuperBlock<Ext2>) -> Result {
 ///
 /// Fails with `EROFS` if it can only be read, with `EUCLEAN` if its groups are not where they were
 /// when it was mounted.
-pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
+pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>, mount: &MountRequest<'_, Ext2>) -> Result {
     let data = sb.data();
 
     if !data.groups.is_in_place(&data.geometry) {
-        sb.message(
+        mount.message(
             Level::Error,
             fmt!("error: the groups have changed, unmount the filesystem and mount it again"),
         );
@@ -335,7 +336,7 @@ pub(crate) fn to_read_write(sb: &SuperBlock<Ext2>) -> Result {
     data.space.recount(data.groups.sum(GroupCount::FreeBlocks));
     data.counters.recount(&data.groups);
     data.state.read_only_later.store(0, Relaxed);
-    open(sb).inspect_err(|_| {
+    open(sb, |level, what| mount.message(level, what)).inspect_err(|_| {
         // It is in use no more than before.
         data.state.set_not_in_use();
         sb.mark_dirty(&data.state.buffer);

@@ -3,10 +3,12 @@
 //! The room of how a filesystem comes and goes.
 //!
 //! - [`registration`]: a type that can be mounted, of a [`mod@module`], and its
-//!   [name](type_name); [`parameters`]: the options; [`super_block`]: filling one, and what every
-//!   mounted filesystem can do; [`mod@write`]: what one can that can be written to, its inodes in a
-//!   [`pass`]; [`access_change`]: whether it can from now on; [`mod@quota`]: what one can that
-//!   has quota.
+//!   [name](type_name);
+//! - [`parameters`]: the options; [`request`]: who asks;
+//! - [`super_block`]: filling one, and what every mounted filesystem can do;
+//! - [`mod@write`]: what one can that can be written to, its inodes in a [`pass`];
+//! - [`access_change`]: whether it can from now on;
+//! - [`mod@quota`]: what one can that has quota.
 //!
 //! May use: `buffers`, `inode`, `mounted`, `quota`.
 
@@ -16,6 +18,7 @@ mod parameters;
 mod pass;
 mod quota;
 mod registration;
+mod request;
 mod super_block;
 mod super_block_tests;
 mod syncing;
@@ -37,11 +40,11 @@ pub use self::pass::Pass;
 pub use self::quota::QuotaFileSystem;
 pub use self::registration::{
     Access,
-    MountRequest,
     MountableFileSystem,
     Purpose,
     Registration, //
 };
+pub use self::request::MountRequest;
 pub use self::super_block::{
     NewSuperBlock,
     StatFs,

@@ -9,6 +9,7 @@
 
 use super::{
     module::is_static,
+    request::MountRequest,
     super_block,
     type_name::is_type_name,
     write,
@@ -22,7 +23,6 @@ use super::{
 use crate::{
     abstractions::fs::{
         inode::InodeCache,
-        mounted::message,
         FileSystem,
         InodeRef,
         Level,
@@ -41,7 +41,6 @@ use kernel::{
         from_result,
         to_result, //
     },
-    fmt,
     prelude::*,
     seq_file::SeqFile,
     types::{
@@ -116,6 +115,7 @@ pub trait MountableFileSystem: FileSystem {
     /// to, everything that was dirty has been written.
     fn reconfigure(
         sb: &SuperBlock<Self>,
+        mount: &MountRequest<'_, Self>,
         context: &mut Self::Context,
         change: AccessChange,
     ) -> Result;
@@ -125,43 +125,6 @@ pub trait MountableFileSystem: FileSystem {
 
     /// Shows the options in `/proc/mounts`, each with a comma before it.
     fn show_options(sb: &SuperBlock<Self>, out: &SeqFile) -> Result;
-}
-
-/// A request to mount or remount, while its options are parsed.
-///
-/// # Invariants
-///
-/// `fc` points to a valid `struct fs_context` for `'a`.
-pub struct MountRequest<'a, T> {
-    fc: *mut bindings::fs_context,
-    _context: PhantomData<(&'a (), T)>,
-}
-
-impl<T: FileSystem> MountRequest<'_, T> {
-    /// Prints a message that names the filesystem and the device, and tells it to who mounts.
-    pub fn message(&self, level: Level, message: fmt::Arguments<'_>) {
-        // SAFETY: The context is valid by the type invariants.
-        // - `root`, if it is set, is a dentry of the filesystem that is reconfigured, whose
-        //   superblock has a NUL-terminated `s_id`;
-        // - `source`, if it is set, is a NUL-terminated path, and `name` at most its length;
-        // - `device` is NUL-terminated in each case.
-        unsafe {
-            let device = if !(*self.fc).root.is_null() {
-                ptr::addr_of!((*(*(*self.fc).root).d_sb).s_id).cast()
-            } else if !(*self.fc).source.is_null() {
-                let source = CStr::from_char_ptr((*self.fc).source);
-                let bytes = source.to_bytes();
-                let name = bytes.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
-                source.as_char_ptr().add(name)
-            } else {
-                c"none".as_char_ptr()
-            };
-            message::print(level, T::NAME, device, message);
-        }
-        // SAFETY: The context is valid by the type invariants, and so its log; the VFS serialises
-        // the operations of a context, of which one is running.
-        unsafe { message::tell_mounter((*self.fc).log.log, level, T::NAME, message) }
-    }
 }
 
 /// A filesystem type that is registered.
@@ -380,11 +343,8 @@ impl<T: MountableFileSystem> ContextVTable<T> {
             let (option, value) = unsafe { T::parameters().parse(fc, parameter)? };
             // SAFETY: This operation has the context for itself.
             let context = unsafe { Self::context(fc) };
-            // INVARIANT: The context is valid for the call.
-            let request = MountRequest {
-                fc,
-                _context: PhantomData,
-            };
+            // SAFETY: The context is valid for the call, and this operation has it for itself.
+            let request = unsafe { MountRequest::new(fc) };
             T::parameter(context, &request, option, value).map(|()| 0)
         })
     }
@@ -394,15 +354,12 @@ impl<T: MountableFileSystem> ContextVTable<T> {
     /// Called for a context that `init_callback` has initialised.
     unsafe extern "C" fn get_tree_callback(fc: *mut bindings::fs_context) -> c_int {
         // SAFETY:
-        // - the context is valid, and this operation's to change;
+        // - the context is valid, and this operation's to change and to tell something;
         // - `fill_super_callback` is for the filesystem that it is of, and is passed it on.
         unsafe {
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
             if T::ACCESS.is_read_only() && (*fc).sb_flags & read_only == 0 {
-                let request = MountRequest::<T> {
-                    fc,
-                    _context: PhantomData,
-                };
+                let request = MountRequest::<T>::new(fc);
                 request.message(Level::Notice, fmt!("no write support, mounting read-only"));
                 (*fc).sb_flags |= read_only;
             }
@@ -440,10 +397,12 @@ impl<T: MountableFileSystem> ContextVTable<T> {
                     (*fc).sb_flags,
                 )
             };
+            // SAFETY: The context is valid for the call, and this operation has it for itself.
+            let mount = unsafe { MountRequest::new(fc) };
             let read_only = bindings::RUST_MPAGE_SB_RDONLY as c_uint;
             let wants_read_only = (mask & read_only != 0).then_some(flags & read_only != 0);
             if T::ACCESS.is_read_only() && wants_read_only == Some(false) {
-                sb.message(
+                mount.message(
                     Level::Error,
                     fmt!("error: cannot be remounted read-write, there is no write support"),
                 );
@@ -456,7 +415,7 @@ impl<T: MountableFileSystem> ContextVTable<T> {
             }
             let change = AccessChange::of(sb.is_read_only(), wants_read_only);
             // SAFETY: `s_umount` is held.
-            unsafe { reconfigure(sb, context, change) }.map(|()| 0)
+            unsafe { reconfigure(sb, &mount, context, change) }.map(|()| 0)
         })
     }
 }
@@ -468,6 +427,7 @@ impl<T: MountableFileSystem> ContextVTable<T> {
 /// `s_umount` must be held exclusively.
 unsafe fn reconfigure<T: MountableFileSystem>(
     sb: &SuperBlock<T>,
+    mount: &MountRequest<'_, T>,
     context: &mut T::Context,
     change: AccessChange,
 ) -> Result {
@@ -480,11 +440,11 @@ unsafe fn reconfigure<T: MountableFileSystem>(
         // SAFETY: By the safety requirements.
         unsafe { quota.suspend(sb)? };
     }
-    let result = T::reconfigure(sb, context, change);
+    let result = T::reconfigure(sb, mount, context, change);
     if let Some(quota) = quota.filter(|_| change.lets_quota_go_on(result.is_ok())) {
         let tell = |whose: &str, error: Error| {
             let errno = error.to_errno();
-            sb.message(
+            mount.message(
                 Level::Error,
                 fmt!("error: quota of {whose} cannot be turned on again: error {errno}"),
             );

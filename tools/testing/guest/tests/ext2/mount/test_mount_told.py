@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What who mounts by fsopen(2) is told: the option that is refused, and why a filesystem
-is not mounted. mount(8) shows it."""
+"""What who mounts by fsopen(2), or remounts by fspick(2), is told: the option that is refused,
+and why a filesystem is not mounted. mount(8) shows it. By mount(2) the kernel log has it."""
 
 import ctypes
 import errno
@@ -10,8 +10,9 @@ import struct
 from lowlevel import error_of
 from sysapi import check, libc
 
-_SYS_FSOPEN, _SYS_FSCONFIG = 430, 431
-_SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
+_SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSPICK = 430, 431, 433
+_SET_FLAG, _SET_STRING, _CREATE, _RECONFIGURE = 0, 1, 6, 7
+_AT_FDCWD = -100
 
 OPTIONS = {
     "bogus": "e {}: Unknown parameter 'bogus'",
@@ -30,10 +31,13 @@ REASONS = (
 
 
 class _Context:
-    """A context of fsopen(2)."""
+    """A context of fsopen(2), or of fspick(2) of what is mounted somewhere."""
 
-    def __init__(self, fstype):
-        self.fd = check(libc.syscall(_SYS_FSOPEN, os.fsencode(fstype), 0))
+    def __init__(self, fstype=None, point=None):
+        if point:
+            self.fd = check(libc.syscall(_SYS_FSPICK, _AT_FDCWD, os.fsencode(point), 0))
+        else:
+            self.fd = check(libc.syscall(_SYS_FSOPEN, os.fsencode(fstype), 0))
 
     def __enter__(self):
         return self
@@ -55,6 +59,9 @@ class _Context:
     def create(self, source):
         self._config(_SET_STRING, "source", source)
         self._config(_CREATE)
+
+    def reconfigure(self):
+        self._config(_RECONFIGURE)
 
     def told(self):
         """The messages that nobody has read yet."""
@@ -107,3 +114,37 @@ def test_feature_that_is_not_there(ctx):
         assert number == errno.EINVAL, f"errno {number}"
         told = context.told()
         assert told == [f"e {ctx.fstype}: error: unsupported features: extent"], told
+
+
+def test_log_of_refused_options(ctx):
+    """Who mounts by mount(2) has no context to ask: the kernel log names the option."""
+    device = ctx.loop(ctx.copy("small-1k"), read_only=False)
+    for option, want in OPTIONS.items():
+        log = len(ctx.kernel_log())
+        _, number = error_of(ctx.mount, device, None, option)
+        assert number == errno.EINVAL, f"{option}: errno {number}"
+        said = [line for line in ctx.kernel_log()[log:] if want.format(ctx.fstype)[2:] in line]
+        assert len(said) == 1, f"{option}: {ctx.kernel_log()[log:]}"
+
+
+def test_reasons_of_a_remount(ctx):
+    """Why it cannot be written to is told to who remounts it, and is in the log."""
+    if ctx.fstype != "rust_ext2":
+        ctx.skip("C ext2 says it to the log alone")
+    path = ctx.copy("small-1k")
+    with open(path, "r+b") as file:
+        file.seek(1024 + 100)
+        features, = struct.unpack("<I", file.read(4))
+        file.seek(1024 + 100)
+        file.write(struct.pack("<I", features | 0x400))
+    point = ctx.mount(ctx.loop(path, read_only=False))
+    log = len(ctx.kernel_log())
+    with _Context(point=point) as context:
+        context.set("rw")
+        _, number = error_of(context.reconfigure)
+        assert number == errno.EROFS, f"errno {number}"
+        told = context.told()
+    want = "error: features that can only be read: metadata_csum"
+    assert told == [f"e {ctx.fstype}: {want}"], told
+    said = [line for line in ctx.kernel_log()[log:] if want in line]
+    assert len(said) == 1 and "loop" in said[0], said
