@@ -7,8 +7,10 @@
 #include <linux/compat.h>
 #include <linux/highmem.h>
 #include <linux/module.h>
+#include <linux/rcupdate_wait.h>
 #include <linux/siphash.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 #include "helpers.h"
 #include "helpers_fs.h"
 
@@ -315,6 +317,32 @@ __helper void rust_mpage_helper_filemap_invalidate_lock(struct address_space *ma
 __helper void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping)
 {
 	filemap_invalidate_unlock(mapping);
+}
+
+/*
+ * Whether a device may store to a page of a file at any time. Of a folio that
+ * goes meanwhile the answer may be wrongly that it may. May sleep.
+ */
+__helper bool rust_mpage_helper_mapping_maybe_pinned(struct address_space *mapping)
+{
+	XA_STATE(xas, &mapping->i_pages, 0);
+	bool pinned = false;
+	struct folio *folio;
+
+	rcu_read_lock();
+	xas_for_each(&xas, folio, ULONG_MAX) {
+		if (xas_retry(&xas, folio) || xa_is_value(folio))
+			continue;
+		pinned = folio_maybe_dma_pinned(folio);
+		if (pinned)
+			break;
+		if (need_resched()) {
+			xas_pause(&xas);
+			cond_resched_rcu();
+		}
+	}
+	rcu_read_unlock();
+	return pinned;
 }
 
 __helper uid_t rust_mpage_helper_current_fsuid(void)

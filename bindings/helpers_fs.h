@@ -122,6 +122,7 @@ void rust_mpage_helper_inode_init_owner_bsd(struct inode *inode,
 					    const struct inode *dir,
 					    umode_t mode);
 void rust_mpage_helper_filemap_invalidate_lock(struct address_space *mapping);
+bool rust_mpage_helper_mapping_maybe_pinned(struct address_space *mapping);
 void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *mapping);
 
 void rust_mpage_helper_mark_inode_dirty(struct inode *inode);

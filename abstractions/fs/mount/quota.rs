@@ -284,12 +284,17 @@ impl<T: QuotaFileSystem> QuotaVTable<T> {
     /// Makes a file ready to be a quota file, and keeps everybody else from changing it from then
     /// on: nobody is at it, nothing is promised to it, which would stay reserved for its owners,
     /// and nothing has been stored to it that the kernel would not read. C: none.
+    ///
+    /// Fails with `EBUSY` while a device may store to its pages, which nobody can forbid.
     fn take_over(file: HeldInode<'_, T>) -> Result {
         // What is under way has begun with the lock.
         file.wait_for_direct_io();
         // Who stores to a page that has been written asks for that first, and waits for the lock.
         let pages = file.lock_invalidate();
         T::prepare_quota_file(pages.inode())?;
+        if pages.has_pinned_pages() {
+            return Err(EBUSY);
+        }
         file.begin_quota_file();
         Ok(())
     }

@@ -170,6 +170,34 @@ def _opened(path, flags=os.O_RDWR):
 
 
 @timeout(60)
+def test_a_device_stores_to_the_file(ctx):
+    """A device reads into a mapped page of the file when it is to be a quota file: what it
+    stores would go over what is counted. Quota is turned on when it is done."""
+    _ours(ctx, "in C the page is written over what is counted")
+    disk = quotas.ready(ctx, "blank-4k")
+    quotas.turn_off(disk, (USER,))
+    _, device = waiting.held_up(ctx, "blank-1k")
+    with _opened(device.path, os.O_RDONLY | os.O_DIRECT) as raw, \
+            _opened(disk.where(quotas.FILES[USER])) as fd, mmap.mmap(fd, 4096) as area:
+        part = memoryview(area)[2048:3072]
+        before = bytes(part)
+        with device.suspended():
+            reading = waiting.Task(os.preadv, raw, [part], 0)
+            assert reading.falls_asleep(), reading
+            assert error_of(quotas.turn_on, disk, (USER,))[1] == errno.EBUSY
+        reading.result()
+        part[:] = before
+        part.release()
+        quotas.turn_on(disk, (USER,))
+        with pair.user(WHO):
+            writers.make(disk.where("mine"), 1, 10_000, sync=False)
+        disks.sync(disk.point)
+    quotas.check(disk)
+    disk.finish()
+    device.remove()
+
+
+@timeout(60)
 def test_who_has_the_file_open(ctx):
     """Who has opened and mapped a file before it is a quota file in use can change nothing
     of it, be it by write(2), directly, or by a store: what is counted is in it. When quota
