@@ -66,7 +66,10 @@ use crate::{
         path::BlockPath, //
     },
 };
-use core::ops::Range;
+use core::{
+    mem::ManuallyDrop,
+    ops::Range, //
+};
 use kernel::{
     prelude::*,
     sync::MutexGuard, //
@@ -166,12 +169,13 @@ impl<'i> Promise<'i> {
 
     /// The first `blocks` blocks have been filled, and are about to become dirty.
     #[inline]
-    fn keep(mut self, blocks: u32) {
+    fn keep(self, blocks: u32) {
         if blocks == 0 {
             return;
         }
         let inode = self.inode;
-        let Some(mut tree) = self.tree.take() else {
+        // Nothing is left to come back.
+        let Some(mut tree) = ManuallyDrop::new(self).tree.take() else {
             return;
         };
         let Some(begun) = tree.begun.take() else {

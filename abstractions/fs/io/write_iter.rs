@@ -105,7 +105,8 @@ where
         }
     }
 
-    /// Writes folio after folio. C: `generic_perform_write()`.
+    /// Writes folio after folio. Who is being killed ends between two of them, and not before the
+    /// first, as in C. C: `generic_perform_write()`.
     fn perform(
         request: &mut Request<'_, A::Inode>,
         inode: &ExclusiveInode<'_, A::Inode>,
@@ -114,14 +115,8 @@ where
         let drops_behind = request.drops_behind();
         // What was not copied in one go is tried in smaller pieces.
         let mut most = usize::MAX;
-        loop {
-            let left = request.left();
-            if left == 0 {
-                return Ok(());
-            }
-            if fatal_signal_pending() {
-                return Err(EINTR);
-            }
+        let mut left = request.left();
+        while left != 0 {
             let len = left.min(most);
             let called = Called::to_write(drops_behind);
             let begun = A::Writes::begin(called, inode, progress.pos, len);
@@ -154,7 +149,12 @@ where
                 (0, copied) => copied,
                 _ => usize::MAX,
             };
+            left = request.left();
+            if left != 0 && fatal_signal_pending() {
+                return Err(EINTR);
+            }
         }
+        Ok(())
     }
 }
 
