@@ -9,10 +9,10 @@ from rmp.lint import options
 from rmp.settings import TOP
 from rmp.without import tests
 
-_GUARD = re.compile(r"cfg\((?:not\()?CONFIG_(\w+)|^#if(?:n?def| \(?!?defined\(| \(?!?IS_ENABLED\()"
+_GUARD = re.compile(r"cfg!?\((?:not\()?CONFIG_(\w+)|^#if(?:n?def| \(?!?defined\(| \(?!?IS_ENABLED\()"
                     r" ?CONFIG_(\w+)", re.M)
 # off in the lean kernel anyway, and on in another that is tested on
-_NOT_LEAN = {"FAILSLAB", "FAULT_INJECTION", "KUNIT", "LOCKDEP"}
+_NOT_LEAN = {"FAILSLAB", "FAULT_INJECTION", "KUNIT", "LOCKDEP", "SECURITY"}
 
 
 def guarded(text):
@@ -35,7 +35,8 @@ class Options(unittest.TestCase):
 
     def test_what_guards(self):
         self.assertEqual(guarded("#[cfg(CONFIG_A)]\n    #[cfg(not(CONFIG_B))]\n#ifdef CONFIG_C\n"
-                                 "#if IS_ENABLED(CONFIG_D)\n// CONFIG_E\n"), set("ABCD"))
+                                 "#if IS_ENABLED(CONFIG_D)\n// CONFIG_E\n"
+                                 "if cfg!(CONFIG_F) {"), set("ABCDF"))
 
     def test_what_the_code_asks_for_is_here(self):
         asked = {option for path in modules.sources(TOP) if path.endswith((".rs", ".c", ".h"))

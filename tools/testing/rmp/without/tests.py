@@ -46,6 +46,9 @@ NAMES = (NAME, *(f"without.{option}" for option in OPTIONS), VERSIONS, ARM64)
 _VERSIONED = {"CONFIG_DEBUG_INFO_NONE": "n", "CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT": "y",
               "CONFIG_MODVERSIONS": "y", "CONFIG_GENDWARFKSYMS": "y"}
 _EXPORTED = re.compile(r" __export_symbol_(\w+)$", re.M)
+# what the modules need of arch/arm64, which the lean kernel has not
+_OF_ARM64 = {"__arch_copy_from_user", "__arch_copy_to_user", "alt_cb_patch_nops",
+             "flush_dcache_folio", "flush_dcache_page"}
 # what objtool says is about the compiler
 _WRONG = re.compile(r"^(?:warning|error)(?:\[\w+\])?:|: (?:warning|error): (?!objtool: )")
 
@@ -121,8 +124,8 @@ class _Place:
             file.seek(begin)
             return objects, [line.rstrip() for line in file if _WRONG.search(line)]
 
-    def lacking(self, objects, options):
-        """The symbols that the modules need and the kernel has not."""
+    def lacking(self, objects, options=()):
+        """The symbols that the modules need and the lean kernel has not without these."""
         built = sorted(objects.rglob("*.ko"))
         if not built:
             raise ui.Fail("no module was built")
@@ -158,10 +161,10 @@ def _arm64(place):
     """What is wrong with the modules for that processor."""
     objects, wrong = place.modules("arm64", {})
     built = sorted(objects.rglob("*.ko"))
-    if not built:
-        wrong.append("no module was built")
-    return wrong + [f"{path.name} is not for arm64" for path in built
-                    if not of_arm64(path.read_bytes())]
+    wrong += [f"{path.name} is not for arm64" for path in built
+              if not of_arm64(path.read_bytes())]
+    return wrong + [f"{symbol} is needed" for symbol in place.lacking(objects)
+                    if symbol not in _OF_ARM64]
 
 
 def run(settings, names, outcome):
