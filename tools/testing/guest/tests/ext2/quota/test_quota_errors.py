@@ -89,24 +89,47 @@ def test_memory(ctx):
         disk.finish()
 
 
+def _quota_calls(faulty):
+    """What the quota calls take for a disk that can fail, while it is mounted."""
+    return types.SimpleNamespace(device=faulty.device.path, point=faulty.disk.point,
+                                 where=faulty.disk.where)
+
+
 def _ready(ctx, options):
     """A disk that can fail, with quota, and what the quota calls take for it."""
     quotas.load(ctx)
     faulty = _begin(ctx, quotas.OPTIONS + options)
-    disk = types.SimpleNamespace(device=faulty.device.path, point=faulty.disk.point,
-                                 where=faulty.disk.where)
+    disk = _quota_calls(faulty)
     _known(disk)
     return faulty, disk
 
 
-def _grown(ctx, options, bad=()):
-    """A file grows by some arrays of pointers, and these blocks are bad: the arrays."""
+def _begun(ctx, options):
+    """What is on a disk with quota and the beginning of a file: where the next blocks of the
+    file go depends on nothing else then."""
     faulty, disk = _ready(ctx, options)
     fd = _new(disk, "f")
     os.fchown(fd, WHO, TEAM)
+    _write(fd, 0, _THERE)
+    os.fsync(fd)
+    os.close(fd)
+    quotas.turn_off(disk)
+    faulty.end()
+    with open(faulty.disk.path, "rb") as file:
+        return file.read()
+
+
+def _grown(ctx, options, begun, bad=()):
+    """A file grows by some arrays of pointers, and these blocks are bad: the arrays."""
+    faulty = _begin(ctx, options)
+    faulty.disk.umount()
+    with open(faulty.disk.path, "r+b") as file:
+        file.write(begun)
+    faulty.disk.mount(quotas.OPTIONS + options, device=faulty.device.path)
+    disk = _quota_calls(faulty)
+    quotas.turn_on(disk)
+    fd = os.open(disk.where("f"), os.O_RDWR)
     with no_flusher():
-        _write(fd, 0, _THERE)
-        os.fsync(fd)
         _counted(disk, fd)
         faulty.bad(*bad)
         _write(fd, _THERE, _SIZE)
@@ -132,9 +155,10 @@ def test_bad_places(ctx):
     """Arrays of pointers get other places than those that they would have: what is given up
     is nobody's."""
     for options in (",delalloc", ",nodelalloc"):
-        places = _grown(ctx, options)
-        _grown(ctx, options, [places[0]])
-        _grown(ctx, options, [places[0], places[0] + 1])
+        begun = _begun(ctx, options)
+        places = _grown(ctx, options, begun)
+        _grown(ctx, options, begun, [places[0]])
+        _grown(ctx, options, begun, [places[0], places[0] + 1])
 
 
 @timeout(120)
@@ -174,8 +198,7 @@ def test_freed_by_another(ctx):
     for options in (",delalloc", ",delalloc,noreservation"):
         with no_flusher():
             faulty, _ = _freed(ctx, quotas.OPTIONS + options, False)
-            disk = types.SimpleNamespace(device=faulty.device.path,
-                                         point=faulty.disk.point, where=faulty.disk.where)
+            disk = _quota_calls(faulty)
             before = os.statvfs(disk.point).f_bfree
             fd = _new(disk, "writer")
             os.fchown(fd, WHO, TEAM)

@@ -178,8 +178,8 @@ def test_a_device_stores_to_the_file(ctx):
     quotas.turn_off(disk, (USER,))
     _, device = waiting.held_up(ctx, "blank-1k")
     with _opened(device.path, os.O_RDONLY | os.O_DIRECT) as raw, \
-            _opened(disk.where(quotas.FILES[USER])) as fd, mmap.mmap(fd, 4096) as area:
-        part = memoryview(area)[2048:3072]
+            _opened(disk.where(quotas.FILES[USER])) as fd, mmap.mmap(fd, 4096) as area, \
+            memoryview(area)[2048:3072] as part:
         before = bytes(part)
         with device.suspended():
             reading = waiting.Task(os.preadv, raw, [part], 0)
@@ -187,7 +187,6 @@ def test_a_device_stores_to_the_file(ctx):
             assert error_of(quotas.turn_on, disk, (USER,))[1] == errno.EBUSY
         reading.result()
         part[:] = before
-        part.release()
         quotas.turn_on(disk, (USER,))
         with pair.user(WHO):
             writers.make(disk.where("mine"), 1, 10_000, sync=False)
