@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Kernel logs: what is a complaint, and whose."""
 
+import re
 import unittest
 
 from rmp.guest import logscan
@@ -49,8 +50,27 @@ WARNING: expected
     def test_promise_that_is_forgotten_is_one(self):
         for text in ("rust_ext2 (vdb): error: 3 blocks are promised to nobody, which is a bug",
                      "rust_ext2 (vdb): error: inode 12 goes, and 3 blocks are promised to it",
+                     "rust_ext2 (vdb): error: 3 promised blocks have come back twice",
                      "rust_ext2 (vdb): error: free blocks are counted as 7, and 8 in the groups"):
             self.assertEqual(scan(text), [("boot", text)])
+
+    def test_what_the_driver_says_of_its_counts_cannot_be_allowed(self):
+        for said in ("3 blocks are promised to nobody, which is a bug of the driver",
+                     "inode 12 goes, and 3 blocks are promised to it, which is a bug of the driver",
+                     "3 promised blocks have come back twice, which is a bug of the driver",
+                     "free blocks are counted as 7, and 8 in the groups, which is a bug of the "
+                     "driver"):
+            text = "rust_ext2 (vdb): error: " + said
+            log = f"""
+rust_mpage_test: start a.one timeout=1
+rust_ext2 (vdb): error: cannot read the bitmap of group 1 in block 5
+WARNING: I/O error
+{text}
+rust_mpage_test: end a.one pass
+"""
+            for regex in ("rust_ext2 .*error", "I/O error|error: ", ".", re.escape(text)):
+                with self.subTest(said, regex=regex):
+                    self.assertEqual(scan(log, {"a.one": [regex, "WARNING"]}), [("a.one", text)])
 
     def test_kunit_case_gets_its_own_complaint(self):
         log = """
