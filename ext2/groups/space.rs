@@ -57,10 +57,15 @@ impl Space {
         self.free.load(Relaxed).max(0) as u64
     }
 
-    /// How many of the free blocks have been promised.
+    /// How many of the free blocks have been promised, while others claim and spend some.
     pub(crate) fn promised(&self) -> u64 {
-        let free = self.free.load(Relaxed);
-        (free - self.available.load(Relaxed)).max(0) as u64
+        self.outstanding().max(0) as u64
+    }
+
+    /// How many blocks have been promised, and neither spent nor given back. If nobody has any, less
+    /// than nothing are those that came back twice.
+    pub(crate) fn outstanding(&self) -> i64 {
+        self.free.load(Relaxed) - self.available.load(Relaxed)
     }
 
     /// How many free blocks nobody can have, for their bitmaps cannot be read.
@@ -440,6 +445,19 @@ mod tests {
         two.give_back_to(&space);
         drop(promised);
         assert_eq!((space.free(), space.available()), (97, 97));
+    }
+
+    #[test]
+    fn what_comes_back_twice_is_less_than_nothing() {
+        let space = Space::new(10);
+        let kept = space.claim(wanted(3, 3), Reserve::Use).unwrap().keep();
+        let again = Kept(kept.count());
+
+        assert_eq!(space.outstanding(), 3);
+        drop(space.resume(kept));
+        assert_eq!(space.outstanding(), 0);
+        drop(space.resume(again));
+        assert_eq!((space.outstanding(), space.promised()), (-3, 0));
     }
 
     #[test]

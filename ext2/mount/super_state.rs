@@ -375,16 +375,23 @@ pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
     }
 }
 
-/// Says what does not add up when all files are gone: a promise that somebody has forgotten, or
-/// blocks that were claimed or freed without the groups' counts.
+/// Says what does not add up when all files are gone: a promise that somebody has forgotten, or given
+/// back twice, or blocks that were claimed or freed without the groups' counts.
 fn check_space(sb: &SuperBlock<Ext2>) {
     let data = sb.data();
-    let promised = data.space.promised();
-    if promised != 0 {
-        sb.message(
+    match data.space.outstanding() {
+        0 => {}
+        promised @ 1.. => sb.message(
             Level::Error,
             fmt!("error: {promised} blocks are promised to nobody, which is a bug of the driver"),
-        );
+        ),
+        more => sb.message(
+            Level::Error,
+            fmt!(
+                "error: {} promised blocks have come back twice, which is a bug of the driver",
+                more.unsigned_abs()
+            ),
+        ),
     }
     let free = data.space.free() + data.space.withdrawn();
     let in_groups = data.groups.sum(GroupCount::FreeBlocks);

@@ -109,8 +109,11 @@ class Disk:
         return self
 
     def umount(self):
+        """The driver says then, too, if its counts do not add up."""
         point, self.point = self.point, None
         self._ctx.umount(point)
+        said = [line for line in self._ctx.kernel_log() if "is a bug of the driver" in line]
+        assert not said, said
 
     def remount(self, flags=0, options=""):
         """mount -o remount; with MS_RDONLY for reading only."""
