@@ -141,30 +141,32 @@ impl Delayed {
         arrays
     }
 
-    /// Makes room for a promise of blocks, and of `arrays`. Fails if there is no memory, or the
-    /// file has too many holes between promised blocks.
+    /// Makes room for a promise of blocks, and of `arrays`, and for a gap in what is promised, so
+    /// that one can be made without memory. Fails if there is no memory, or the file has too many
+    /// holes between promised blocks.
     #[inline]
     pub(crate) fn begin(&mut self, arrays: MissingArrays, flags: Flags) -> Result<(), AllocError> {
         if self.blocks.runs() >= MOST_RUNS {
             return Err(AllocError);
         }
-        self.blocks.reserve(1, flags)?;
+        self.blocks.reserve(2, flags)?;
         match arrays.count() {
             0 => Ok(()),
-            _ => self.arrays.reserve(HEIGHTS as usize, flags),
+            _ => self.arrays.reserve(2 * HEIGHTS as usize, flags),
         }
     }
 
     /// Makes room for runs that become two when blocks from `at` on go, and arrays on the way to
-    /// them. Who removes something that others will go on to need does that before. Where none
-    /// can become two, as in a file that is written from its beginning, there is no need of memory.
+    /// them, and for that to happen once more, if there is memory. Who removes something that others
+    /// will go on to need does that before. Where none can become two, as in a file that is written
+    /// from its beginning, there is no need of memory.
     pub(crate) fn make_room(&mut self, at: u32, flags: Flags) -> Result<(), AllocError> {
         if self.blocks.goes_over(at) {
-            self.blocks.reserve(1, flags)?;
+            make_room_twice(&mut self.blocks, 1, flags)?;
         }
         match self.arrays.len() {
             0 => Ok(()),
-            _ => self.arrays.reserve(HEIGHTS as usize, flags),
+            _ => make_room_twice(&mut self.arrays, HEIGHTS as usize, flags),
         }
     }
 
@@ -224,6 +226,12 @@ impl Delayed {
             }
         }
     }
+}
+
+/// Makes room for `runs` more runs, and, if there is memory, for as many again.
+fn make_room_twice(set: &mut RunSet, runs: usize, flags: Flags) -> Result<(), AllocError> {
+    set.reserve(2 * runs, flags)
+        .or_else(|_| set.reserve(runs, flags))
 }
 
 #[kunit_tests(rust_ext2_delayed)]
@@ -350,6 +358,28 @@ mod tests {
             delayed.remove(SIZE, at..at + 3);
             assert_eq!(delayed.count(), before - 3);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_gap_needs_no_memory() -> Result {
+        let mut delayed = Delayed::new();
+
+        promise(&mut delayed, 70_000..70_100, 3)?;
+        delayed.remove(SIZE, 70_050..70_051);
+        assert_eq!(delayed.count(), 99);
+        assert_eq!(delayed.run_from(70_051), Some(70_051..70_100));
+
+        // And one in a row of arrays, when what was promised last took all the room for these that
+        // it could.
+        let mut delayed = Delayed::new();
+        for at in [268, 268 + 256, 268 + 512, 268 + 9 * 256, 5_000_000] {
+            promise(&mut delayed, at..at + 1, 0)?;
+        }
+        let (count, arrays) = (delayed.count(), delayed.arrays());
+        delayed.remove(SIZE, 268 + 256..268 + 257);
+        assert_eq!(delayed.arrays(), arrays - 1);
+        assert_eq!(delayed.count(), count - 2);
         Ok(())
     }
 
