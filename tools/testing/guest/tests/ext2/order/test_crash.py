@@ -44,6 +44,12 @@ def test_cuts_1k(ctx):
 
 @timeout(240)
 def test_cuts_4k(ctx):
+    """Some cuts, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", 10)
+
+
+@timeout(240)
+def test_cuts_4k_at_once(ctx):
     """Some cuts, 4 KiB blocks, which files have as soon as they are written to."""
     _cuts(ctx, "tiny-4k", 10, options=disks.at_once(ctx.fstype))
 
@@ -111,5 +117,12 @@ def test_every_cut_1k(ctx):
 @long
 @timeout(7200)
 def test_every_cut_4k(ctx):
+    """A cut at every write, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", None, 120)
+
+
+@long
+@timeout(7200)
+def test_every_cut_4k_at_once(ctx):
     """A cut at every write, 4 KiB blocks, which files have as soon as they are written to."""
     _cuts(ctx, "tiny-4k", None, 120, disks.at_once(ctx.fstype))
