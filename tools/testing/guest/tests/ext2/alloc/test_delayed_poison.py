@@ -75,9 +75,8 @@ def _outcome(ctx, fstype, written, chunk, store):
 
 def _alike(ctx, forgotten=0, **how):
     """The same as in C ext4, but for so many blocks that it keeps, promised for nothing."""
+    disks.delays(ctx)
     ctx.allow_log("Memory failure|MCE: Killing|Injecting memory failure")
-    if ctx.fstype == disks.C_FSTYPE:
-        ctx.skip("C ext2 does not delay")
     one = _outcome(ctx, EXT4, **how)
     two = _outcome(ctx, ctx.fstype, **how)
     three = _outcome(ctx, disks.C_FSTYPE, **how)
