@@ -11,6 +11,7 @@ import errno
 import functools
 import mmap
 import os
+import random
 import signal
 
 import disks
@@ -357,3 +358,49 @@ def test_last_block_raced_by_16_writers(ctx):
         assert sorted(sizes) == [0] * 15 + [1], sizes
         os.truncate(disk.where(names[sizes.index(1)]), 0)
     disk.finish()
+
+
+def _write_until_full(path, seed, most):
+    """Append pieces of many sizes until nothing goes any more, which has to be before there are
+    `most` bytes; how many there are."""
+    rng, size = random.Random(seed), 0
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    for piece in (60_000, 3000, 1):
+        while size < most:
+            try:
+                size += os.write(fd, writers.content(seed, size, rng.randrange(piece) + 1))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+                break
+    os.close(fd)
+    assert size < most, f"{size} bytes of one writer, and the disk is not full"
+    return size
+
+
+@parallel
+@timeout(240)
+def test_filled_by_16_writers(ctx):
+    """They race for all that is free, in pieces of many sizes, and nobody syncs meanwhile: no
+    byte that a write has accepted is lost, and all is free again when they are deleted."""
+    for image in ("full-1k", "full-4k"):
+        disk = _ready(ctx, image)
+        names = [f"r{number}" for number in range(16)]
+        for name in names:
+            os.mknod(disk.where(name))
+        info = os.statvfs(disk.point)
+        room = info.f_bfree * info.f_bsize
+        children = [writers.Child(_write_until_full, disk.where(name), 40 + number, room)
+                    for number, name in enumerate(names)]
+        sizes = list(map(int, writers.results(children)))
+        # each may have failed to get a block and what leads to it, when others had claimed it
+        assert _free(disk) <= 3 and sum(sizes) > room * 9 // 10, (_free(disk), sizes, room)
+        disks.sync(disk.point)
+        ctx.drop_caches()
+        for number, (name, size) in enumerate(zip(names, sizes)):
+            assert os.stat(disk.where(name)).st_size == size, (name, size)
+            writers.check(disk.where(name), 40 + number, size)
+        _unharmed(disk)
+        for name in names:
+            os.unlink(disk.where(name))
+        assert _free(disk) == info.f_bfree, (_free(disk), info.f_bfree)
+        disk.finish()
