@@ -425,7 +425,7 @@ def test_given_up_at_writeback(ctx):
     assert data[50 * 1024:51 * 1024] == b"y" * 1024
     assert not any(data[:50 * 1024]) and not any(data[51 * 1024:])
     os.close(fd)
-    faulty.end()
+    faulty.finish()
 
 
 def _cut_and_grow(path, seed, rounds):

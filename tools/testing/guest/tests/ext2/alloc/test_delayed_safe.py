@@ -298,7 +298,7 @@ def test_a_bitmap_cannot_be_read(ctx):
     ctx.drop_caches()
     writers.check(disk.where("f"), _NEW, size)
     os.close(fd)
-    faulty.end()
+    faulty.finish()
 
 
 def test_put_off_when_it_became_read_only(ctx):
@@ -408,7 +408,7 @@ def test_what_no_bitmap_says_is_free_is_not_promised(ctx):
     disks.sync(disk.point)
     # the blocks of both, and the one of the directory is there still
     assert os.statvfs(disk.point).f_bfree == before
-    faulty.end()
+    faulty.finish()
 
 
 def _fill_bitmaps(path):

@@ -395,7 +395,7 @@ def test_beside_a_bad_block(ctx):
     faulty.good()
     for path in paths:
         assert os.stat(path).st_size == 0
-    faulty.end()
+    faulty.finish()
 
 
 @timeout(200)
