@@ -111,7 +111,27 @@ def _blocks_written(entries, size):
             for sector in range(entry.sector, entry.sector + entry.sectors)}
 
 
-def _written_for_short_lived(ctx, image, options):
+def _named(disk, number):
+    """A file that is written and deleted; its inode."""
+    path = disk.where(f"short{number}")
+    writers.make(path, number, 100_000, sync=False)
+    writers.check(path, number, 100_000)
+    inode = os.stat(path).st_ino
+    os.unlink(path)
+    return inode
+
+
+def _nameless(disk, number):
+    """A file without a name that is written and closed; its inode."""
+    fd = os.open(disk.point, os.O_TMPFILE | os.O_RDWR, 0o644)
+    os.write(fd, writers.content(number, 0, 100_000))
+    writers.check(f"/proc/self/fd/{fd}", number, 100_000)
+    inode = os.fstat(fd).st_ino
+    os.close(fd)
+    return inode
+
+
+def _written_for_short_lived(ctx, image, make, options):
     """Short-lived files on a disk whose writes are logged: the blocks that are written, and
     those that a name and an inode cost for as long."""
     disk = disks.Disk(ctx, image)
@@ -119,13 +139,7 @@ def _written_for_short_lived(ctx, image, options):
     disk.mount(options, device=logged.device.path)
     disks.sync(disk.point)
     logged.mark("begin")
-    inodes = {os.stat(disk.point).st_ino}
-    for number in range(10):
-        path = disk.where(f"short{number}")
-        writers.make(path, number, 100_000, sync=False)
-        writers.check(path, number, 100_000)
-        inodes.add(os.stat(path).st_ino)
-        os.unlink(path)
+    inodes = {os.stat(disk.point).st_ino, *(make(disk, number) for number in range(10))}
     disks.sync(disk.point)
     logged.mark("end")
     disk.umount()
@@ -178,18 +192,27 @@ def test_short_lived_contents_cost_no_group(ctx):
         assert _writes_to_groups(ctx, image, "") == [0, 0], image
 
 
+def _cost_nothing(ctx, make):
+    disks.delays(ctx)
+    for image in IMAGES:
+        written, own = _written_for_short_lived(ctx, image, make, "nodelalloc")
+        assert written - own, "what is written to the disk is not where the test looks"
+        written, own = _written_for_short_lived(ctx, image, make, "")
+        assert written, "nothing is logged"
+        assert not written - own, f"{image}: {sorted(written - own)} were written"
+
+
 def test_short_lived_files_cost_nothing(ctx):
     """Written and deleted before it is written back: what goes to the disk is what an inode
     and a name cost, the superblock, the group's descriptor, its bitmap of inodes, the table
     with the inodes and the directory. No bitmap of blocks, no block of the megabyte, and
     nothing that leads to one."""
-    disks.delays(ctx)
-    for image in IMAGES:
-        written, own = _written_for_short_lived(ctx, image, "nodelalloc")
-        assert written - own, "what is written to the disk is not where the test looks"
-        written, own = _written_for_short_lived(ctx, image, "")
-        assert written, "nothing is logged"
-        assert not written - own, f"{image}: {sorted(written - own)} were written"
+    _cost_nothing(ctx, _named)
+
+
+def test_nameless_files_cost_nothing(ctx):
+    """The same of files that have never had a name (O_TMPFILE)."""
+    _cost_nothing(ctx, _nameless)
 
 
 def _fill(path, seed):
