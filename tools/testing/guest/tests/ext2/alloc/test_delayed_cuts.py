@@ -93,7 +93,7 @@ def _kinds(path, want):
     return found
 
 
-def _set_synchronous(fd):
+def set_synchronous(fd):
     """chattr +S"""
     flags = struct.unpack("i", fcntl.ioctl(fd, _GETFLAGS, bytes(4)))[0]
     fcntl.ioctl(fd, _SETFLAGS, struct.pack("i", flags | _SYNC))
@@ -125,7 +125,7 @@ def test_size_ahead_of_blocks(ctx):
     with disturb.tuned(dirty_writeback_centisecs=0):
         assert os.pwrite(fd, want, 0) == size
         # who sets the size of such a file has the inode written, and nothing else
-        _set_synchronous(fd)
+        set_synchronous(fd)
         os.ftruncate(fd, size + 1)
         _flush(logged.device.path)
         logged.mark("sized")
