@@ -54,7 +54,9 @@ def test_short_copy_beside_promised_blocks(ctx):
         os.pwrite(fd, data, first * BLOCK)
         want[first * BLOCK:last * BLOCK] = data
     promised = {*range(10, 14), *range(20, 22)}
-    for at, given in ((14, 2 * BLOCK + 100), (8, BLOCK - 1), (18, 2 * BLOCK), (2, 1)):
+    # the third ends in the middle of the blocks of a page, all of which were to be promised
+    for at, given in ((14, 2 * BLOCK + 100), (8, BLOCK - 1), (24, 2 * BLOCK + 100),
+                      (18, 2 * BLOCK), (2, 1)):
         done = libc.pwrite(fd, ctypes.c_void_p(edge - given), ctypes.c_size_t(2 * PAGE),
                            ctypes.c_long(at * BLOCK))
         assert 0 < done <= given, (at, done)
