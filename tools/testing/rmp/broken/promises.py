@@ -8,6 +8,7 @@ who changes the source changes it here, too, which a unit test sees to.
 
 from .promise import Broken
 from .promises_found import FOUND
+from .promises_space import SPACE
 
 _ORDER = "ext2/order/"
 _DIR = "ext2/dir/"
@@ -376,6 +377,7 @@ ALL = (
           "                    directory.write_and_wait()?;\n"),),
         ("names_failing.page_stays_until_it_is_written",)),
     *FOUND,
+    *SPACE,
     Broken(
         "delayed.size_ahead_of_blocks",
         "where the size of a file is ahead of its blocks after a crash there are zeros",
