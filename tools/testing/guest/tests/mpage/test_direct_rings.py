@@ -56,12 +56,53 @@ def _by_ring(ctx, fstype):
     return threads
 
 
-@timeout(120)
-def test_rings(ctx):
-    """Requests are under way when io_uring_enter(2) returns, and no thread waits for them;
-    in C one does for each."""
+def _cached_by_ring(ctx, fstype):
+    """The same of a read of what is not in the page cache yet: from the file's beginning,
+    and where there is an indirect block before it, which is in memory."""
+    disk = disks.Disk(ctx, "blank-4k", fstype)
+    device, below = _held_up_queue(ctx, disk)
+    disk.mount(device=device)
+    data, found = os.urandom(64 * PAGE), []
+    fd = os.open(disk.where("file"), os.O_RDWR | os.O_CREAT, 0o644)
+    os.pwrite(fd, data, 0)
+    os.fsync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+    os.pread(fd, PAGE, 63 * PAGE)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    assert not uring.workers()
+    areas = {at: directly.area(4 * PAGE) for at in (2 * PAGE, 40 * PAGE)}
+    with uring.Ring() as ring:
+        with below.suspended():
+            for at, area in areas.items():
+                found.append(ring.read(fd, area, at))
+            time.sleep(0.3)
+            assert ring.ended(0) == {}, "done by a device that does nothing"
+            threads = uring.workers()
+        assert ring.ended(2) == {number: 4 * PAGE for number in found}
+        for at, area in areas.items():
+            assert bytes(area) == data[at:at + 4 * PAGE], f"{disk}: read at {at}"
+    os.close(fd)
+    disk.finish()
+    return threads
+
+
+def _nobody_waits(ctx, run):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2: a thread waits")
-    assert _by_ring(ctx, disks.C_FSTYPE), "nobody waits in C, so this test sees nothing"
-    threads = _by_ring(ctx, ctx.fstype)
+    assert run(ctx, disks.C_FSTYPE), "nobody waits in C, so this test sees nothing"
+    threads = run(ctx, ctx.fstype)
     assert not threads, f"somebody waits: {threads}"
+
+
+@timeout(120)
+def test_rings(ctx):
+    """Direct requests are under way when io_uring_enter(2) returns, and no thread waits for
+    them; in C one does for each."""
+    _nobody_waits(ctx, _by_ring)
+
+
+@timeout(120)
+def test_cached_reads(ctx):
+    """Nor does one for a read through the page cache (FOP_BUFFER_RASYNC): who has the page
+    locked wakes the request."""
+    _nobody_waits(ctx, _cached_by_ring)
