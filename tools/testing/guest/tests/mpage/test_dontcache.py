@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 
+import directly
 import disks
 import lowlevel
 import mapped
@@ -16,7 +17,7 @@ from sysapi import libc
 
 PAGE = mmap.PAGESIZE
 PAGES = 48
-DONTCACHE = 0x80
+DONTCACHE, RWF_APPEND = 0x80, 0x10
 
 
 def cached(fd, length=PAGES * PAGE):
@@ -93,6 +94,57 @@ def test_not_kept_in_memory(ctx):
         disk = disks.Disk(ctx, image).mount()
         _script(disk)
         disk.finish()
+
+
+def _answers(disk):
+    """[(what is asked, bytes or the errno, the size then)], of both flags and others."""
+    fd = os.open(disk.where("asked"), os.O_RDWR | os.O_CREAT, 0o644)
+    direct = os.open(disk.where("asked"), os.O_RDWR | os.O_DIRECT)
+    area, found = directly.area(PAGE, 7), []
+
+    def note(what, call, *args):
+        answer, number = lowlevel.error_of(call, *args)
+        found.append((what, answer, errno.errorcode.get(number), os.fstat(fd).st_size))
+
+    note("write", os.pwritev, fd, [b"x" * 3 * PAGE], 0, DONTCACHE)
+    note("append", os.pwritev, fd, [b"y" * 100], 0, DONTCACHE | RWF_APPEND)
+    note("over the end", os.pwritev, fd, [b"z" * PAGE], 9 * PAGE, DONTCACHE)
+    note("nothing", os.pwritev, fd, [b""], 0, DONTCACHE)
+    note("synchronous", os.pwritev, fd, [b"s" * PAGE], 20 * PAGE, DONTCACHE | os.RWF_DSYNC)
+    note("without waiting", os.pwritev, fd, [b"n"], 0, DONTCACHE | os.RWF_NOWAIT)
+    _drop(fd)
+    os.pread(fd, PAGE, 0)
+    note("read what is there without waiting", os.preadv, fd, [area], 0,
+         DONTCACHE | os.RWF_NOWAIT)
+    note("read a hole", os.preadv, fd, [area], 6 * PAGE, DONTCACHE)
+    note("read at the end", os.preadv, fd, [area], 21 * PAGE, DONTCACHE)
+    note("read behind the end", os.preadv, fd, [area], 1 << 40, DONTCACHE)
+    note("read directly", os.preadv, direct, [area], 0, DONTCACHE)
+    note("write directly", os.pwritev, direct, [area], 0, DONTCACHE)
+    os.close(direct)
+    os.close(fd)
+    with open(disk.where("asked"), "rb") as file:
+        found.append(file.read())
+    return found
+
+
+@timeout(60)
+def test_beside_ext4(ctx):
+    """Each answer is the same in ext4. What is in memory then is not compared: where an
+    interrupt ends writeback, as there without extents, the kernel leaves pages alone."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2: EOPNOTSUPP")
+    for image in ("blank-1k", "blank-4k"):
+        answers = []
+        for fstype in ("ext4", ctx.fstype):
+            disk = disks.Disk(ctx, image, fstype).mount()
+            answers.append(_answers(disk))
+            disk.finish()
+        wrong = [f"in ext4 {str(there)[:300]}\nhere {str(here)[:300]}"
+                 for there, here in zip(*answers) if there != here]
+        assert not wrong, image + "\n" + "\n".join(wrong)
+        errors = {step[2] for step in answers[0][:-1]}
+        assert errors == {None, errno.errorcode[errno.EOPNOTSUPP]}, answers[0][:-1]
 
 
 @timeout(60)

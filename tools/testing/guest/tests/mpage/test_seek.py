@@ -17,6 +17,7 @@ from runner import timeout
 from sysapi import check, libc
 
 PAGE = mmap.PAGESIZE
+NOT_SUPPORTED = errno.errorcode[errno.EOPNOTSUPP]
 BLOCKS = 700  # of 1 KiB: behind the double indirect block
 
 
@@ -191,9 +192,10 @@ def _now(fd, length, offset, direct=False):
     return bytes(area[:answer]) if not direct else answer
 
 
-def _write_now(fd):
-    """The error of a write to memory that may not wait."""
-    return lowlevel.error_of(os.pwritev, fd, [b"x"], 0, os.RWF_NOWAIT)[1]
+def _write_now(fd, offset=0, data=b"x"):
+    """The error of a write that may not wait, or how much it has written."""
+    answer, number = lowlevel.error_of(os.pwritev, fd, [data], offset, os.RWF_NOWAIT)
+    return errno.errorcode[number] if number else answer
 
 
 def _write_now_in_c(ctx):
@@ -205,6 +207,68 @@ def _write_now_in_c(ctx):
     finally:
         os.close(fd)
         disk.umount()
+
+
+def _answers_now(ctx, fstype):
+    """[(what was asked by who may not wait, the answer)]. Not of what is otherwise in ext4 where
+    there are no extents: that lets nobody write directly over what is there, and has who reads
+    what nobody knows the place of wait all the same."""
+    disk = disks.Disk(ctx, "blank-4k", fstype)
+    device = waiting.in_front_of(ctx, disk)
+    disk.mount(device=device.path)
+    fd, direct = _open(disk, "file"), _open(disk, "file", os.O_DIRECT)
+    area, found = mmap.mmap(-1, PAGE), []
+
+    def note(what, call, *args):
+        found.append((what, call(*args)))
+
+    def forget():
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    os.pwrite(fd, b"m" * 40 * PAGE, 0)
+    os.fsync(fd)
+    note("in memory", _now, fd, 2 * PAGE, 0)
+    note("at the end", _now, fd, PAGE, 40 * PAGE)
+    note("behind the end", _now, fd, PAGE, 80 * PAGE)
+    note("over the end", _now, fd, 3 * PAGE, 39 * PAGE)
+    note("a write to memory", _write_now, fd)
+    note("one behind the end", _write_now, fd, 40 * PAGE)
+    forget()
+    with device.suspended():
+        note("not in memory", _now, fd, PAGE, 0)
+        note("over what is not", _now, fd, 8 * PAGE, 4 * PAGE)
+    os.pread(fd, 40 * PAGE, 0)
+    forget()
+    note("known, directly", _now, direct, PAGE, 3 * PAGE, True)
+    note("at the end, directly", _now, direct, PAGE, 40 * PAGE, True)
+    note("longer, written directly", _write_now, direct, 40 * PAGE, area)
+    note("behind the end, written directly", _write_now, direct, 60 * PAGE, area)
+    os.ftruncate(fd, 60 * PAGE)
+    note("a hole, written directly", _write_now, direct, 50 * PAGE, area)
+    note("in a hole, not in memory", _now, fd, PAGE, 50 * PAGE)
+    os.close(fd)
+    os.close(direct)
+    disk.umount()
+    disk.mount(device=device.path)
+    direct = _open(disk, "file", os.O_DIRECT)
+    os.preadv(direct, [area], 20 * PAGE)
+    note("known now, directly", _now, direct, PAGE, 20 * PAGE, True)
+    note("size", os.lseek, direct, 0, os.SEEK_END)
+    os.close(direct)
+    disk.finish()
+    return found
+
+
+@timeout(120)
+def test_not_waiting_beside_ext4(ctx):
+    """Who may not wait has the same answers in ext4."""
+    _rust_only(ctx)
+    want, got = (_answers_now(ctx, fstype) for fstype in ("ext4", ctx.fstype))
+    wrong = [f"in ext4 {str(there)[:200]}, here {str(here)[:200]}"
+             for there, here in zip(want, got) if there != here]
+    assert not wrong, "\n".join(wrong)
+    assert {answer for _, answer in want if isinstance(answer, str)} == {"EAGAIN", NOT_SUPPORTED}
 
 
 def test_reads_that_do_not_wait(ctx):
@@ -219,7 +283,7 @@ def test_reads_that_do_not_wait(ctx):
     assert _now(fd, 2 * PAGE, 0) == b"m" * 2 * PAGE
     assert _now(fd, PAGE, 40 * PAGE) == b""
     # as in C and in ext4, which have nobody write to the cache without waiting; xfs has
-    assert _write_now(fd) == _write_now_in_c(ctx) == errno.EOPNOTSUPP
+    assert _write_now(fd) == _write_now_in_c(ctx) == NOT_SUPPORTED
     assert os.pread(fd, 1, 0) == b"m"
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     with device.suspended():
@@ -238,7 +302,6 @@ def test_reads_that_do_not_wait(ctx):
     assert _now(direct, PAGE, 21 * PAGE, True) == PAGE
     assert os.pwritev(direct, [area], 20 * PAGE, os.RWF_NOWAIT) == PAGE
     for offset in (40 * PAGE, 60 * PAGE):
-        assert lowlevel.error_of(os.pwritev, direct, [area], offset,
-                                 os.RWF_NOWAIT)[1] == errno.EAGAIN
+        assert _write_now(direct, offset, area) == "EAGAIN"
     os.close(direct)
     disk.finish()
