@@ -6,6 +6,7 @@ ext2, for every mount option that changes it.
 import os
 import time
 
+import directly
 import disks
 import ext2disk
 from runner import timeout
@@ -23,6 +24,14 @@ READS = {
 }
 
 
+def _read_directly(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    try:
+        assert directly.read(fd, 0, 512) == b"contents"
+    finally:
+        os.close(fd)
+
+
 def _fill(disk):
     with open(disk.where("file"), "wb") as file:
         file.write(b"contents")
@@ -31,11 +40,11 @@ def _fill(disk):
     os.symlink("x" * 300, disk.where("slow"))
 
 
-def _updated(disk, name, atime):
+def _updated(disk, name, atime, read=None):
     """Whether an access changes a time of access that was set before."""
     path = disk.where(name)
     os.utime(path, (atime, PAST), follow_symlinks=False)
-    READS[name](path)
+    (read or READS[name])(path)
     return int(os.lstat(path).st_atime) != atime
 
 
@@ -67,6 +76,32 @@ def test_rules(ctx):
     assert found[0]["strictatime", "folder", "future"]
     assert not found[0]["nodiratime", "folder", "past"]
     assert not any(told for key, told in found[0].items() if key[0] == "noatime")
+
+
+def _direct_rules(disk):
+    """The same of a file that is read directly."""
+    found = {}
+    for mode, flags in MODES.items():
+        disk.mount(flags=flags)
+        _fill(disk)
+        for when, atime in (("past", PAST), ("future", int(time.time()) + 10_000)):
+            found[mode, when] = _updated(disk, "file", atime, _read_directly)
+        for name in READS:
+            (os.rmdir if name == "folder" else os.unlink)(disk.where(name))
+        disk.finish()
+    return found
+
+
+@timeout(200)
+def test_direct_reads(ctx):
+    """The same rules hold for direct reads, as in ext4. In C there is no time of those."""
+    found = {fstype: _direct_rules(disks.Disk(ctx, "blank-4k", fstype))
+             for fstype in {ctx.fstype, "ext4", disks.C_FSTYPE}}
+    assert not any(found[disks.C_FSTYPE].values()), found[disks.C_FSTYPE]
+    if ctx.fstype != disks.C_FSTYPE:
+        assert found[ctx.fstype] == found["ext4"], found
+    assert found["ext4"]["relatime", "past"] and found["ext4"]["strictatime", "future"]
+    assert not found["ext4"]["relatime", "future"] and not found["ext4"]["noatime", "past"]
 
 
 def _on_disk(disk, ino):

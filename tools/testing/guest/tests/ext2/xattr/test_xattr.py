@@ -215,16 +215,21 @@ def test_capabilities(ctx):
     value = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
     with pair.Pair(ctx, "blank-1k", "user_xattr") as both:
         for step in (("write", "f", 0, 10, 1), ("truncate", "f", 5), ("append", "f", 5, 1),
-                     ("map_write", "f", 0, 3, 1, "sync"), ("chown", "f", 1, 1)):
+                     ("map_write", "f", 0, 3, 1, "sync"), ("chown", "f", 1, 1),
+                     # where there are blocks, and behind the end, where it is not directly
+                     ("write_direct", "f", 0, 1024, 3), ("write_direct", "f", 8192, 1024, 3)):
             both.do("create", "f", 0o755)
-            both.ok("write", "f", 0, 100, 2)
+            both.ok("write", "f", 0, 2048, 2)
             both.ok("set_list", "f", "security.capability", value)
             both.ok(*step)
             both.do("get_attribute", "f", "security.capability")
-        both.ok("create", "g", 0o755)
-        both.ok("set_list", "g", "security.capability", value)
-        both.ok("write", "g", 0, 10, 1)
-        both.fails("ENODATA", "get_attribute", "g", "security.capability")
+        for way in ("write", "write_direct"):
+            both.do("create", "g", 0o755)
+            both.ok("write", "g", 0, 2048, 2)
+            both.ok("set_list", "g", "security.capability", value)
+            both.ok("get_attribute", "g", "security.capability")
+            both.ok(way, "g", 0, 1024, 1)
+            both.fails("ENODATA", "get_attribute", "g", "security.capability")
         both.finish()
 
 
