@@ -351,20 +351,44 @@ def _alignment(path):
     return struct.unpack_from("<II", buffer, 0x98) if mask & DIOALIGN else None
 
 
+def _memory_alignment(device):
+    """What the queue of a device says that memory has to be aligned to."""
+    path = f"/sys/block/{os.path.basename(device)}/queue/dma_alignment"
+    with open(path, encoding="ascii") as file:
+        return int(file.read()) + 1
+
+
+def _alignment_in_ext4(ctx, sector):
+    disk = disks.Disk(ctx, "blank-4k", "ext4")
+    disk.mount(device=ctx.loop(disk.path, read_only=False, sector_size=sector))
+    open(disk.where("file"), "wb").close()
+    found = _alignment(disk.where("file"))
+    disk.umount()
+    return found
+
+
 def test_alignment(ctx):
-    """statx(2) says what requests have to be aligned to: as much as the device, and only
-    of regular files."""
+    """statx(2) says what requests have to be aligned to: as much as the device, as in ext4,
+    and only of regular files. What is so aligned can be read, what is less cannot."""
     _rust_only(ctx, "it does not say")
     for sector in (512, 4096):
         disk = disks.Disk(ctx, "blank-4k")
         device = ctx.loop(disk.path, read_only=False, sector_size=sector)
         disk.mount(device=device)
         fd = _direct(disk, "file")
-        directly.write(fd, 0, b"o" * PAGE)
-        memory, offset = _alignment(disk.where("file"))
-        assert offset == sector and memory <= sector, (sector, memory, offset)
+        directly.write(fd, 0, b"o" * 2 * PAGE)
+        memory, offset = told = _alignment(disk.where("file"))
+        assert told == (_memory_alignment(device), sector), (sector, told)
+        assert told == _alignment_in_ext4(ctx, sector), (sector, told)
+        assert memory > 1, told
         assert _alignment(disk.point) is None
-        assert directly.read(fd, sector, PAGE) == b"o" * (PAGE - sector)
+        area = directly.area(3 * PAGE)
+        with memoryview(area) as view:
+            with view[memory:memory + PAGE] as part:
+                assert os.preadv(fd, [part], offset) == PAGE and bytes(part) == b"o" * PAGE
+            with view[memory // 2:memory // 2 + PAGE] as part:
+                assert lowlevel.error_of(os.preadv, fd, [part], offset)[1] == errno.EINVAL
+        assert directly.read(fd, sector, 2 * PAGE) == b"o" * (2 * PAGE - sector)
         assert lowlevel.error_of(directly.read, fd, sector // 2, PAGE)[1] == errno.EINVAL
         os.close(fd)
-        disk.umount()
+        disk.finish()
