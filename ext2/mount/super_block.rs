@@ -52,6 +52,7 @@ use crate::{
 };
 use core::pin::Pin;
 use kernel::{
+    fmt,
     prelude::*,
     seq_file::SeqFile,
     sync::atomic::Atomic, //
@@ -98,7 +99,8 @@ pub(crate) fn fill(
     let options = request.apply(Options::new(&defaults));
     sb.set_heeds_acls(options.heeds_acls());
     if options.has(Flag::Debug) {
-        describe(sb, &geometry);
+        let layout = Layout(sb.block_size(), &geometry);
+        sb.message(Level::Info, fmt!("{layout}"));
     }
     KBox::try_pin_init(
         try_pin_init!(Ext2Data {
@@ -138,7 +140,13 @@ pub(crate) fn reconfigure(
     }
     let data = sb.data();
     data.options.change(|options| request.apply(options));
-    sb.set_heeds_acls(data.options().heeds_acls());
+    let options = data.options();
+    sb.set_heeds_acls(options.heeds_acls());
+    // C heeds the options from before.
+    if change == AccessChange::ToReadWrite && options.has(Flag::Debug) {
+        let layout = Layout(sb.block_size(), &data.geometry);
+        sb.message(Level::Info, fmt!("{layout}"));
+    }
     Ok(())
 }
 
@@ -271,18 +279,21 @@ fn advise(sb: &NewSuperBlock<'_, Ext2>, disk: &DiskSuperBlock) {
     }
 }
 
-/// What the option `debug` shows.
-fn describe(sb: &NewSuperBlock<'_, Ext2>, geometry: &Geometry) {
-    sb.message(
-        Level::Info,
-        fmt!(
-            "block size {}, {} groups of {} blocks and {} inodes",
-            sb.block_size(),
+/// What the option `debug` shows: the size of a block in bytes, and how they lie.
+struct Layout<'a>(u32, &'a Geometry);
+
+impl fmt::Display for Layout<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(block_size, geometry) = self;
+
+        write!(
+            f,
+            "block size {block_size}, {} groups of {} blocks and {} inodes",
             geometry.groups_count(),
             geometry.blocks_per_group(),
             geometry.inodes_per_group()
-        ),
-    );
+        )
+    }
 }
 
 /// The identifier that `statfs(2)` shows. C: `uuid_to_fsid()`.

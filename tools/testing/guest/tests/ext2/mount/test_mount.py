@@ -8,8 +8,10 @@ What is in the superblock after mounting for writing is test_state.py's.
 import errno
 import hashlib
 import os
+import re
 import struct
 
+import ext2disk
 import sides
 import sysapi
 from lowlevel import error_of
@@ -34,6 +36,9 @@ WRONG_OPTIONS = (
     "resuid=abc", "resuid=-1", "resgid=4294967296", "sb", "sb=", "sb=abc", "sb=-1",
     "sb=4294967296", "sb=1.5", "bsddf=1", "nobsddf", "nominixdf", "debug=0",
     "reservation=1", "data=ordered", "bsddf,bogus", "journal_checksum",
+    # of quota with a journal, and of projects: those of ext3 and ext4
+    "usrjquota=aquota.user", "grpjquota=aquota.group", "usrjquota=", "jqfmt=vfsv1",
+    "usrjquota=aquota.user,jqfmt=vfsv0", "prjquota", "pquota", "usrquota=1",
     # not where a superblock is
     "sb=0", "sb=2", "sb=100",
 )
@@ -65,6 +70,7 @@ class _Device:
 
     def __init__(self, ctx, fstype, path, read_only=True):
         self.fstype = fstype
+        self.path = path
         self.device = ctx.loop(path, read_only)
 
 
@@ -142,6 +148,46 @@ def test_remount_options(ctx):
         assert number == errno.EINVAL, side.fstype
         with open(os.path.join(point, "file"), "rb") as file:
             assert file.read() == b"read me\n" * 1000
+
+
+def _layout_told(ctx, side, steps):
+    """Of each step, (flags, options), of which the first one mounts and the others remount:
+    how often the log has the blocks of a group then."""
+    info = ext2disk.superblock(side.path)
+    says = re.compile(rf"[ =]{info['blocks_per_group']}\b.*[ =]{info['inodes_per_group']}\b")
+    point, told = None, []
+    for flags, options in steps:
+        log = len(ctx.kernel_log())
+        if point:
+            sysapi.mount(side.device, point, side.fstype, MS_REMOUNT | flags, options)
+        else:
+            point = ctx.mount(side.device, side.fstype, options, read_only=bool(flags))
+        told.append(sum(bool(says.search(line)) for line in ctx.kernel_log()[log:]
+                        if os.path.basename(side.device) in line))
+    ctx.umount(point)
+    return told
+
+
+def test_debug(ctx):
+    """With debug the log has how the blocks lie, whenever it has in C, where the filesystem
+    begins to be written to; and also where it is mounted, or debug is new."""
+    stories = {
+        "for writing": [(0, "debug")],
+        "not asked for": [(0, ""), (MS_RDONLY, ""), (0, "")],
+        "and later": [(MS_RDONLY, "debug"), (0, "debug"), (MS_RDONLY, "debug"), (0, "debug")],
+        "new": [(MS_RDONLY, ""), (0, "debug"), (0, "debug")],
+    }
+    want = {"for writing": [1], "not asked for": [0, 0, 0], "and later": [1, 1, 0, 1],
+            "new": [0, 1, 0]}
+    for what, steps in stories.items():
+        c, rust = _devices(ctx, "small-1k", read_only=False)
+        of_c = _layout_told(ctx, c, steps)
+        if rust.fstype == c.fstype:
+            continue
+        got = _layout_told(ctx, rust, steps)
+        assert got == want[what], f"{what}: {got}, in C {of_c}"
+        assert all(here >= there for here, there in zip(got, of_c)), (what, got, of_c)
+        assert any(of_c) == (what in ("for writing", "and later")), (what, of_c)
 
 
 def test_backup_superblock(ctx):
