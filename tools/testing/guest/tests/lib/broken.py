@@ -18,15 +18,17 @@ FINE = {0, errno.EUCLEAN, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
 
 class Bench:
     """The image. prepare(disk) makes it what it is before it is broken, ok(disk) looks at
-    what is sound in it, and `fine` is what calls may give."""
+    what is sound in it, and `fine` is what calls may give. `prepared` is what prepare() has
+    returned, and `told` what the calls of the last case have given, errnos by what they are."""
 
     def __init__(self, ctx, ok, fine=FINE, options="", prepare=None):
         self._ok, self._fine = ok, fine
         self._options = ",".join(filter(None, (options, "errors=continue")))
         self.disk = disks.Disk(ctx, "hostile")
+        self.prepared, self.told = None, {}
         if prepare:
             self.disk.mount(options)
-            prepare(self.disk)
+            self.prepared = prepare(self.disk)
             self.disk.umount()
         with open(self.disk.path, "rb") as file:
             self._sound = file.read()
@@ -54,8 +56,9 @@ class Bench:
         if error_of(self.disk.mount, self._options)[1]:
             return None
         before, found = self.sound(), []
+        self.told = {}
         for what, call in calls(self.disk):
-            number = error_of(call)[1]
+            self.told[what] = number = error_of(call)[1]
             if number not in self._fine:
                 found.append(f"{name}: {what} gives {number}")
         after = self.sound()
