@@ -19,7 +19,7 @@ def main(path):
     from durable import Worker  # pylint: disable=import-outside-toplevel
 
     try:
-        Worker(say, root, random.Random(job["seed"])).run(itertools.count())
+        Worker(say, root, random.Random(job["seed"]), job["attributes"]).run(itertools.count())
     except OSError as error:
         say(f"error {error}")
     return 1

@@ -26,6 +26,16 @@ def durable_of(marks):
             if re.fullmatch(r"(begin|gone) \S+|done \S+ \d+ \d+|error .*", mark)]
 
 
+def has_attributes(settings):
+    """Whether files get attributes: those of C ext2 are not there after an fsync(2)."""
+    return settings.fstype == "rust_ext2"
+
+
+def has_attribute(told, name, value):
+    """Whether debugfs has told that an attribute is this."""
+    return f'{name} ({len(value)}) = "{value.decode()}"' in told
+
+
 def _write_until_killed(solo, seed):
     """Boot, let it write, kill it."""
     end = [time.monotonic() + BOOT_LIMIT, False]
@@ -36,7 +46,8 @@ def _write_until_killed(solo, seed):
             end[:] = time.monotonic() + work, True
 
     solo.run("powercut.py", "guest to be killed",
-             lambda: end[0] - time.monotonic(), on_mark, seed=seed)
+             lambda: end[0] - time.monotonic(), on_mark, seed=seed,
+             attributes=has_attributes(solo.settings))
 
 
 def _wrong(solo, marks):
@@ -62,6 +73,11 @@ def _wrong(solo, marks):
         if data != writers.content(seed, 0, length):
             found.append(f"{name} was fsynced with {length} bytes, and " + (
                 "is not there" if data is None else f"has {len(data)} others"))
+        if not has_attributes(solo.settings):
+            continue
+        told = program("debugfs", "-R", f"ea_get /{name} {durable.ATTRIBUTE}", solo.disk)[1]
+        if not has_attribute(told, durable.ATTRIBUTE, durable.attribute(seed)):
+            found.append(f"{name} was fsynced with {durable.attribute(seed)}: {told}")
     for name in kept.gone:
         if "File not found" not in program("debugfs", "-R", f"stat /{name}",
                                            solo.disk)[1]:

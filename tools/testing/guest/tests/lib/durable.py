@@ -11,6 +11,12 @@ import os
 import writers
 
 NAMES = 12
+ATTRIBUTE = "trusted.seed"  # which is there however the filesystem is mounted
+
+
+def attribute(seed):
+    """Of a file's seed: one of three, so that files share blocks of attributes."""
+    return f"{seed % 3}".encode() * 20
 
 
 class Durable:
@@ -50,12 +56,14 @@ def _fsync(path):
 
 class Worker:
     """The workload: names that come and go, some of them fsynced. mark(text) is
-    called before a name is changed and after what is there is durable."""
+    called before a name is changed and after what is there is durable. Each file gets an
+    attribute if `attributes`; fsync(2) makes it durable in rust_ext2, and not in C."""
 
-    def __init__(self, mark, point, rng):
+    def __init__(self, mark, point, rng, attributes=False):
         self._mark = mark
         self._point = point
         self._rng = rng
+        self._attributes = attributes
         self._there = {}
 
     def run(self, steps):
@@ -86,6 +94,8 @@ class Worker:
             self._there[name] = seed, length = (
                 rng.randrange(1 << 30), rng.choice((0, 100, 3000, 20_000, 70_000)))
             writers.make(self._path(name), seed, length, sync=False)
+            if self._attributes:
+                os.setxattr(self._path(name), ATTRIBUTE, attribute(seed))
         elif rng.random() < 0.5:
             seed, length = self._there.pop(name)
             os.unlink(self._path(name))

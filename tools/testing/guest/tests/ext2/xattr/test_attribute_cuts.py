@@ -283,6 +283,12 @@ def test_cuts(ctx):
     _cuts(ctx, "tiny-1k", 16)
 
 
+@timeout(240)
+def test_cuts_4k(ctx):
+    """The same, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", 16)
+
+
 @long
 @timeout(3600)
 def test_every_cut(ctx):
@@ -290,10 +296,23 @@ def test_every_cut(ctx):
     _cuts(ctx, "tiny-1k", None, 3 * STEPS)
 
 
+@long
+@timeout(3600)
+def test_every_cut_4k(ctx):
+    """All cuts, of a longer workload, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", None, 3 * STEPS)
+
+
 @timeout(240)
 def test_cuts_of_lists(ctx):
     """Some cuts, of lists that are inherited and set."""
     _cuts(ctx, "tiny-1k", 16, worker=_ListWorker, look=_look_at_lists)
+
+
+@timeout(240)
+def test_cuts_of_lists_4k(ctx):
+    """The same, 4 KiB blocks."""
+    _cuts(ctx, "tiny-4k", 16, worker=_ListWorker, look=_look_at_lists)
 
 
 @long
