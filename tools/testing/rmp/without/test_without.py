@@ -41,8 +41,18 @@ class Options(unittest.TestCase):
     def test_what_the_code_asks_for_is_here(self):
         asked = {option for path in modules.sources(TOP) if path.endswith((".rs", ".c", ".h"))
                  for option in guarded((TOP / path).read_text(encoding="utf-8"))}
-        self.assertLessEqual(asked - _NOT_LEAN - {"MODULES"}, set(tests.OPTIONS))
-        self.assertLessEqual(_NOT_LEAN, asked)
+        self.assertLessEqual(asked - _NOT_LEAN - {"MODULES"},
+                             set(tests.OPTIONS) | set(tests.ADDED))
+        self.assertLessEqual(_NOT_LEAN | set(tests.ADDED), asked)
+
+    def test_what_is_off_anyway_is_not_taken_away(self):
+        config = {"CONFIG_A": "y", "CONFIG_B": "m", "CONFIG_C": "n"}
+        self.assertEqual(tests.not_so(["A", "B"], config, True), [])
+        self.assertEqual(tests.not_so(["A", "C", "D"], config, True),
+                         ["C is off anyway", "D is off anyway"])
+        self.assertEqual(tests.not_so(["B", "C", "D"], config, False), ["B is on anyway"])
+        self.assertEqual(set(tests.added("COMPAT")), {"CONFIG_COMPAT", "CONFIG_IA32_EMULATION"})
+        self.assertEqual(set(tests.OPTIONS) & set(tests.ADDED), set())
 
     def test_symbols_without_a_version(self):
         symvers = ("0x00000000\t_Ra\tm\tEXPORT_SYMBOL_GPL\t\n"

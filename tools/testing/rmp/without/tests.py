@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests without.*: the modules are built for the lean kernel without one option that
-the bindings depend on, for each of them, and without all of them; with.MODVERSIONS: with
-versions of symbols; with.arm64: for that processor. Long, by name only.
+the bindings depend on, for each of them, and without all of them; with.COMPAT: with one
+that the lean kernel has not; with.MODVERSIONS: with versions of symbols; with.arm64: for
+that processor. Long, by name only.
 
 A kernel is prepared for each as for external modules, with its own rust/, and not built:
-nothing that the modules need may be in what the option takes away.
+nothing that the modules need may be in what the option takes away. An option that is off
+anyway fails the test, which would take nothing away.
 """
 
 import re
@@ -19,7 +21,6 @@ from ..cache import Cache, remove
 # The options, what has to go with them, and which objects of the kernel do.
 OPTIONS = {
     "CGROUP_WRITEBACK": (["BLK_CGROUP"], []),
-    "COMPAT": (["IA32_EMULATION"], []),
     "DEBUG_FS": (["BLK_DEV_IO_TRACE"], ["fs/debugfs/file.o", "fs/debugfs/inode.o"]),
     "FILE_LOCKING": ([], ["fs/locks.o"]),
     "FS_MBCACHE": (["EXT2_FS", "EXT4_FS"], ["fs/mbcache.o"]),
@@ -37,11 +38,14 @@ OPTIONS = {
                      "kernel/trace/trace_events.o", "kernel/trace/trace_output.o"]),
     "TRANSPARENT_HUGEPAGE": ([], ["mm/huge_memory.o"]),
 }
+# Those that code asks for and the lean kernel has not, and what selects them.
+ADDED = {"COMPAT": "IA32_EMULATION"}
 ALL = "all_options"
 NAME = f"without.{ALL}"
 VERSIONS = "with.MODVERSIONS"
 ARM64 = "with.arm64"
-NAMES = (NAME, *(f"without.{option}" for option in OPTIONS), VERSIONS, ARM64)
+NAMES = (NAME, *(f"without.{option}" for option in OPTIONS),
+         *(f"with.{option}" for option in ADDED), VERSIONS, ARM64)
 # what versions of Rust's symbols are made with
 _VERSIONED = {"CONFIG_DEBUG_INFO_NONE": "n", "CONFIG_DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT": "y",
               "CONFIG_MODVERSIONS": "y", "CONFIG_GENDWARFKSYMS": "y"}
@@ -57,6 +61,18 @@ def changed(options):
     """{option: value} of the kernel without these."""
     return {f"CONFIG_{name}": "n" for option in options
             for name in (option, *OPTIONS[option][0])}
+
+
+def added(option):
+    """{option: value} of the kernel with this one."""
+    return {f"CONFIG_{name}": "y" for name in (option, ADDED[option])}
+
+
+def not_so(options, config, is_on):
+    """What is wrong with options that a kernel has to have before they are taken away, or
+    not to have before they are added."""
+    return [f"{option} is {'off' if is_on else 'on'} anyway" for option in options
+            if (config.get(f"CONFIG_{option}", "n") != "n") != is_on]
 
 
 def missing(needed, known, gone):
@@ -97,6 +113,10 @@ class _Place:
     def _run(self, what, words, log, **env):
         command.step(what, [*self._make, *words], log,
                      env=dict(self._built.chain.environment(), **env))
+
+    def config(self):
+        """The options of the lean kernel, as it was built."""
+        return self._built.kernel.config()
 
     def modules(self, name, options):
         """The modules' folder, and what is wrong with it, of a kernel with these options in
@@ -144,8 +164,19 @@ class _Place:
 def _without(place, option):
     """What is wrong with the modules of a kernel without this one, or without all."""
     options = list(OPTIONS) if option == ALL else [option]
+    before = not_so(options, place.config(), True)
     objects, wrong = place.modules(option, changed(options))
-    return wrong + [f"{symbol} is needed" for symbol in place.lacking(objects, options)]
+    return before + wrong + [f"{symbol} is needed"
+                             for symbol in place.lacking(objects, options)]
+
+
+def _with(place, option):
+    """What is wrong with the modules of a kernel with one more option."""
+    before = not_so([option], place.config(), False)
+    objects, wrong = place.modules(option, added(option))
+    if not list(objects.rglob("*.ko")):
+        wrong.append("no module was built")
+    return before + wrong
 
 
 def _versioned(place):
@@ -184,7 +215,8 @@ def run(settings, names, outcome):
                 elif name == ARM64:
                     wrong = _arm64(_Place(settings, built, folder, "arm64"))
                 else:
-                    wrong = _without(place, name.partition(".")[2])
+                    how, _, option = name.partition(".")
+                    wrong = (_with if how == "with" else _without)(place, option)
             except ui.Fail as failure:
                 wrong = [str(failure)]
             outcome.add(name, "fail" if wrong else "pass", "\n".join(wrong[:40]),
