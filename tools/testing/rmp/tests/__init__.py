@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0
 """The room for `make test`: the guests of a run, the tests that need one of their
-own, the results. May use build, debian, guest and images, and what is beside the rooms."""
+own, the results. May use build, debian, guest, images, series, without and xfstests, and
+what is beside the rooms."""

@@ -28,6 +28,7 @@ from ..images import recipes  # pylint: disable=unused-import  # registers them
 from ..series import kunit, older
 from ..series import tests as inkernel
 from ..without import tests as without
+from ..xfstests import whole
 from . import ktap, labels, panics, powercut
 from .outcome import Outcome
 
@@ -38,7 +39,7 @@ MAX_BOOTS = 8
 MEMORY = 4        # GiB, of each guest
 IMAGE_DISK_SIZE = "1G"  # most of it is a hole
 # what the names begin with of tests that have kernels of their own
-OWN_KERNELS = ("debian", "inkernel", "kunit", "compat", "with")
+OWN_KERNELS = ("debian", "inkernel", "kunit", "compat", "with", "make_xfstests")
 # what the names of our KUnit suites begin with
 SUITES = "rust_"
 # these are nothing but KUnit suites
@@ -372,6 +373,12 @@ def on_older(settings, outcome):
     older.run(settings, wanted, outcome)
 
 
+def of_xfstests(settings, outcome):
+    """The test of `make xfstests`: by name only."""
+    if settings.tests and selected(settings, whole.NAME):
+        whole.run(settings, outcome)
+
+
 def checked_wanted(patterns):
     """Whether these may be names of tests that run on the checked kernel."""
     return not patterns or not all(text.removeprefix("^").startswith(OWN_KERNELS)
@@ -386,6 +393,7 @@ def main(settings):
     by_kunit(settings, outcome)
     without_options(settings, outcome)
     on_older(settings, outcome)
+    of_xfstests(settings, outcome)
     if not checked_wanted(settings.tests):
         return outcome.close(settings.cache.path / "results", 0)
     with settings.cache.locked():

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from rmp import ui
-from rmp.xfstests import programs, report, session, xfstests
+from rmp.xfstests import programs, report, session, whole, xfstests
 from rmp.xfstests.results import FAIL, NOT_RUN, PASS, Result, Said
 
 NAMES = [f"generic/{number:03}" for number in range(1, 6)]
@@ -209,6 +209,22 @@ class Told(unittest.TestCase):
             self.assertEqual(lines[-1], last)
             self.assertIn("  generic/001 (4 KiB)", lines)
         self.assertIn("  not run  generic/001: C ext2 passes; cannot", lines)
+
+
+class Whole(unittest.TestCase):
+    """What the test with a small tree makes of a run."""
+
+    WANT = 1, "1 passed, 1 failed, 0 not run", ("  pass     generic/001",)
+
+    def test_as_it_should_be(self):
+        text = "\n".join((self.WANT[2][0], "more", self.WANT[1]))
+        self.assertEqual(whole.wrong_of(1, text, self.WANT), [])
+
+    def test_anything_else(self):
+        for status, text in ((0, f"{self.WANT[2][0]}\n{self.WANT[1]}"),
+                             (1, f"{self.WANT[1]}\n{self.WANT[2][0]}"),
+                             (1, self.WANT[1]), (1, "")):
+            self.assertTrue(whole.wrong_of(status, text, self.WANT), text)
 
 
 if __name__ == "__main__":

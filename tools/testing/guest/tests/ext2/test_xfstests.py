@@ -12,36 +12,17 @@ import tarfile
 import xfstests
 from runner import timeout
 
-_CHECK = """#!/bin/bash
-# as the real one: settings from $HOST_OPTIONS, a name, how it was
-. "$HOST_OPTIONS"
-echo "FSTYP         -- $FSTYP"
-echo
-for name in "$@"; do
-    printf "%-19s" "$name"
-    echo "run fstests $name at now" > /dev/kmsg
-    mkdir -p "$RESULT_BASE/${name%/*}"
-    . "tests/$name"
-done
-echo "Ran: $*"
-echo "Failed 1 of 3 tests"
-exit 1
-"""
+sys.path.insert(0, os.path.dirname(os.path.dirname(xfstests.__file__)))
+try:
+    from rmp.xfstests import results, small_tree  # pylint: disable=wrong-import-position
+finally:
+    del sys.path[0]
+
 _TESTS = {
-    # both disks, in its own shell's words
-    "generic/001": """
-mkfs.ext2 -q -F $MKFS_OPTIONS $SCRATCH_DEV >&2 && mount -t $FSTYP $SCRATCH_DEV $SCRATCH_MNT &&
-mount -t $FSTYP $TEST_DEV $TEST_DIR && echo both > $TEST_DIR/file &&
-stat -f -c 'blocks of %s' $SCRATCH_MNT > $RESULT_BASE/generic/001.full &&
-cat $TEST_DIR/file >> $RESULT_BASE/generic/001.full &&
-umount $SCRATCH_MNT && umount $TEST_DIR && echo " 1s"
-""",
-    "generic/002": 'echo "[not run] this one wants $(udevadm wait /dev/moon; echo a moon)"\n',
-    "generic/003": """
-echo "[failed, exit status 1]- output mismatch (see 003.out.bad)"
-head -c 100000 /dev/zero > $RESULT_BASE/generic/003.full
-""",
-    "generic/004": "read -r line < <(sleep infinity)\n",
+    "generic/001": small_tree.MOUNTS,
+    "generic/002": small_tree.NOT_RUN,
+    "generic/003": small_tree.FAILS + "head -c 100000 /dev/zero > $RESULT_BASE/$name.full\n",
+    "generic/004": small_tree.HANGS,
 }
 
 
@@ -55,12 +36,7 @@ def _disk(ctx, name, length):
 def _archive(ctx, name, texts):
     """A tar archive on a device."""
     folder = os.path.join(ctx.tmp, name)
-    for path, text in texts.items():
-        target = os.path.join(folder, path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(target, "w", encoding="ascii") as file:
-            file.write(text)
-        os.chmod(target, 0o755)
+    small_tree.write(folder, texts)
     with tarfile.open(folder + ".tar", "w") as tar:
         tar.add(folder, ".")
     return ctx.loop(folder + ".tar")
@@ -70,11 +46,10 @@ def _machine(ctx, tests, limit, name):
     """A prepared machine, with its own folders."""
     out = os.path.join(ctx.tmp, f"out-{name}")
     os.mkdir(out)
-    tree = {"check": _CHECK} | {f"tests/{test}": text for test, text in _TESTS.items()}
     job = {"out": out, "tests": tests, "limit": limit, "block_size": 4096,
            "test": _disk(ctx, f"test-{name}", 8 << 20),
            "scratch": _disk(ctx, f"scratch-{name}", 8 << 20),
-           "tree": _archive(ctx, f"tree-{name}", tree),
+           "tree": _archive(ctx, f"tree-{name}", small_tree.texts(_TESTS)),
            "programs": _archive(ctx, f"programs-{name}", {"lib/none": ""})}
     machine = xfstests.Machine(job, os.path.join(ctx.tmp, f"work-{name}"))
     machine.unpack()
@@ -88,11 +63,6 @@ def _said(ctx, machine):
         text = file.read()
     with open(os.path.join(machine.out, "check.err"), encoding="ascii") as file:
         ctx.log(text + file.read())
-    sys.path.insert(0, os.path.dirname(os.path.dirname(xfstests.__file__)))
-    try:
-        from rmp.xfstests import results  # pylint: disable=import-outside-toplevel
-    finally:
-        del sys.path[0]
     return results.Said(text, machine.job["tests"])
 
 
