@@ -7,6 +7,7 @@ who changes the source changes it here, too, which a unit test sees to.
 """
 
 from .promise import Broken
+from .promises_direct import DIRECT
 from .promises_found import FOUND
 from .promises_space import SPACE
 
@@ -377,6 +378,7 @@ ALL = (
           "                    directory.write_and_wait()?;\n"),),
         ("names_failing.page_stays_until_it_is_written",)),
     *FOUND,
+    *DIRECT,
     *SPACE,
     Broken(
         "delayed.size_ahead_of_blocks",
