@@ -17,6 +17,12 @@ FOUND = (
           "give_up_unused(used - limit) < used - limit", "give_up_unused(used - limit) > used")),
         ("index.limit",)),
     Broken(
+        "index.shrinker",
+        "what is known of names is given up when the machine wants memory",
+        (("abstractions/mm/spare_objects.rs",
+          "    match ask(2, wanted", "    match ask(0, wanted"),),
+        ("index_memory.given_up",)),
+    Broken(
         "index.charged",
         "what is remembered of names is charged to the cgroup of who looks for one",
         (("bindings/helpers_fs.c",

@@ -86,13 +86,13 @@ def test_nothing_is_read(ctx):
     disk.finish()
 
 
-def _listed(folder, count, rng):
-    """Removes and makes names while the directory is read: nothing is seen twice, and
-    what was there all the time is seen, also by who comes back to a position that he was
-    given before. The names that are left."""
+def _listed(folder, count, rng, step=1):
+    """Removes names, one in `step` of those that may go, and makes some while the directory is
+    read: nothing is seen twice, and what was there all the time is seen, also by who comes back to
+    a position that he was given before. The names that are left."""
     here = set(map(_name, range(count)))
     stays = {name for name in here if int(name[1:]) % 3 == 0}
-    goes = sorted(here - stays)
+    goes = sorted(here - stays)[::step]
     seen, made, order, given = set(), count, [], []
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
