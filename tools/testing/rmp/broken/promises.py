@@ -362,6 +362,16 @@ ALL = (
           "    if !dir.is_dirsync() {", "    if !dir.is_dirsync() || dir.size() != 0 {"),),
         ("order.dirsync_is_kept",)),
     Broken(
+        "dirsync.sync",
+        "with sync, as an option or of the directory, each change is waited for, too",
+        (("abstractions/fs/inode/inode_view.rs",
+          "        self.has_flags(bindings::S_SYNC | bindings::S_DIRSYNC)\n",
+          "        self.has_flags(bindings::S_DIRSYNC)\n"),
+         ("abstractions/fs/mounted/super_flags.rs",
+          "RUST_MPAGE_SB_SYNCHRONOUS | bindings::RUST_MPAGE_SB_DIRSYNC",
+          "RUST_MPAGE_SB_DIRSYNC")),
+        ("order.dirsync_is_kept", "name_cuts.dirsync_of_one_directory")),
+    Broken(
         "dirsync.taken_back",
         "with dirsync a change whose write-out fails is taken back",
         ((_DIR + "write.rs",

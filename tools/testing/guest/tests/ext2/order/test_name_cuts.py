@@ -19,7 +19,7 @@ from test_order import Names, look, take_steps
 from test_twin import no_flusher
 
 SHARE = 4  # of so many cuts one is repaired, too
-SETFLAGS, DIRSYNC_FL = 0x40086602, 0x00010000
+SETFLAGS, SYNC_FL, DIRSYNC_FL = 0x40086602, 0x00000008, 0x00010000
 # where `e2fsck -p` stops and asks, as Documentation/ext2.rst says: what has no name and is not
 # empty, and a directory that has two
 ASKS = re.compile(r"Unattached inode|Unconnected directory|is a link to directory")
@@ -198,28 +198,34 @@ def test_synced_at_every_cut(ctx):
 class _OneFolder(Names):
     """Names in one directory, each change of which is to be on the device at once."""
 
-    def __init__(self, point, rng):
+    def __init__(self, point, rng, flags):
         super().__init__(point, rng)
         self._folders = ["d"]
+        self._flags = flags
 
     def begin(self):
         os.mkdir(self._path("d"))
         fd = os.open(self._path("d"), os.O_RDONLY)
-        fcntl.ioctl(fd, SETFLAGS, struct.pack("L", DIRSYNC_FL))
+        fcntl.ioctl(fd, SETFLAGS, struct.pack("L", self._flags))
         os.close(fd)
 
 
 @timeout(300)
 def test_dirsync_of_one_directory(ctx):
-    """With `chattr +D` of one directory each change of a name in it is on the device when the
-    call returns, without a sync; one in another directory is not."""
+    """With `chattr +D` of one directory, or `chattr +S`, each change of a name in it is on the
+    device when the call returns, without a sync; one in another directory is not."""
+    for flags in (DIRSYNC_FL, SYNC_FL):
+        _one_directory(ctx, flags)
+
+
+def _one_directory(ctx, flags):
     seed = ctx.seed(2030)
-    ctx.log(f"SEED={seed}")
+    ctx.log(f"SEED={seed}, flags {flags:#x}")
     disk = disks.Disk(ctx, "tiny-1k")
     logged = writelog.Logged(ctx, disk)
     disk.mount(device=logged.device.path)
     os.chmod(disk.point, 0o777)
-    names = _OneFolder(disk.point, random.Random(seed))
+    names = _OneFolder(disk.point, random.Random(seed), flags)
     mask = os.umask(0)
     names.begin()
     os.mkdir(disk.where("lazy"))
@@ -244,11 +250,11 @@ def test_dirsync_of_one_directory(ctx):
         if entry.mark:
             folders.clear()
             data, _ = replay.at(number + 1)
-            found = look(ctx, disk, data, f"SEED={seed}, {entry.mark}", lazy)
+            found = look(ctx, disk, data, f"SEED={seed}, flags {flags:#x}, {entry.mark}", lazy)
             assert found == models[entry.mark], \
-                f"SEED={seed}, {entry.mark}: {sorted(found ^ models[entry.mark])}"
+                f"SEED={seed}, flags {flags:#x}, {entry.mark}: {sorted(found ^ models[entry.mark])}"
             # unless that was written for another reason, this is no test of the flag
-            assert folders == [[]], f"SEED={seed}, {entry.mark}: {folders}"
+            assert folders == [[]], f"SEED={seed}, flags {flags:#x}, {entry.mark}: {folders}"
 
 
 @timeout(300)

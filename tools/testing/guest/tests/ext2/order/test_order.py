@@ -252,20 +252,25 @@ def take_steps(names, logged, anchor, number):
 
 @timeout(400)
 def test_dirsync_is_kept(ctx):
-    """With dirsync each change of a name is on the device when the call returns,
+    """With dirsync, or sync, each change of a name is on the device when the call returns,
     and in between a name leads to what was named so."""
+    for options, steps in (("dirsync", 22), ("sync", 8)):
+        _is_kept(ctx, options, steps)
+
+
+def _is_kept(ctx, options, steps):
     seed = ctx.seed(2028)
-    ctx.log(f"SEED={seed}")
+    ctx.log(f"SEED={seed} {options}")
     disk = disks.Disk(ctx, "tiny-1k")
     logged = writelog.Logged(ctx, disk)
-    disk.mount("dirsync", device=logged.device.path)
+    disk.mount(options, device=logged.device.path)
     os.chmod(disk.point, 0o777)
     names = Names(disk.point, random.Random(seed))
     mask = os.umask(0)
     names.begin()
     anchor = os.open(os.path.join(disk.point, "anchor"), os.O_CREAT | os.O_RDWR)
     disks.sync(disk.point)
-    models = take_steps(names, logged, anchor, 30)
+    models = take_steps(names, logged, anchor, steps)
     os.close(anchor)
     os.umask(mask)
     disk.umount()
@@ -276,10 +281,10 @@ def test_dirsync_is_kept(ctx):
         begun |= entry.mark == "step 0"
         if begun and (entry.mark or entry.is_write):
             data, _ = replay.at(number + 1)
-            found = look(ctx, disk, data, f"SEED={seed}, cut after entry {number}")
+            found = look(ctx, disk, data, f"SEED={seed} {options}, cut after entry {number}")
         if entry.mark in models:
             assert found == models[entry.mark], \
-                f"SEED={seed}, {entry.mark}: {sorted(found ^ models[entry.mark])}"
+                f"SEED={seed} {options}, {entry.mark}: {sorted(found ^ models[entry.mark])}"
 
 
 @timeout(240)
