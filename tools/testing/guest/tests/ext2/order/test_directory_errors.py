@@ -12,7 +12,7 @@ import sysapi
 import writers
 from lowlevel import error_of
 from runner import timeout
-from test_metadata_lost import ERROR_STATE, prepared
+from test_metadata_lost import ERROR_STATE, _forget, prepared
 
 READ_ONLY = "errors=remount-ro"
 
@@ -123,3 +123,38 @@ def test_said_once(ctx):
                 disks.sync(disk.point)
         _repaired(faulty)
         assert directory.said() == 2
+
+
+@timeout(60)
+def test_fsync_of_what_left_memory(ctx):
+    """The name of a file could not be written, and the file has left memory since: who opens it
+    again, when the device is good, and has fsync(2) say that it is there, has its name there."""
+    with prepared(ctx, options="errors=continue") as (faulty, disk):
+        directory = _Directory(faulty, disk)
+        fd = os.open(disk.where("d"), os.O_RDONLY)  # the directory stays
+        directory.fail()
+        directory.make("new")
+        number = os.stat(disk.where("d/new")).st_ino
+        assert error_of(disks.sync, disk.point)[1] == errno.EIO
+        _forget()
+        faulty.good()
+        file = os.open("new", os.O_RDWR, dir_fd=fd)
+        for _ in range(3):
+            status = error_of(os.fsync, file)[1]
+            if not status:
+                break
+            assert status == errno.EIO
+        assert not status, "fsync does not end with that"
+        # the power goes
+        path = os.path.join(ctx.tmp, "now")
+        with open(disk.path, "rb") as source, open(path, "wb") as target:
+            target.write(source.read())
+        status, text = disks.fsck(ctx, path, "-fy")
+        assert status in (0, 1), text
+        point = ctx.mount(path, disk.fstype)
+        assert sorted(os.listdir(os.path.join(point, "d"))) == ["new", "old"], text
+        assert os.stat(os.path.join(point, "d/new")).st_ino == number
+        ctx.umount(point)
+        os.close(file)
+        os.close(fd)
+        faulty.end()
