@@ -207,6 +207,14 @@ ALL = (
           "            is_left |= false & waits;\n            let may = match false {"),),
         ("moved_files.while_they_are_synced",)),
     Broken(
+        "order.rename.hurry",
+        "who has a directory written ends, however many names others move meanwhile",
+        ((_ORDER + "moved.rs",
+          "        self.urgent.fetch_add(1, Release);", "        self.urgent.fetch_add(0, Release);"),
+         (_ORDER + "moved.rs",
+          "self.0.urgent.fetch_sub(1, Relaxed);", "self.0.urgent.fetch_sub(0, Relaxed);")),
+        ("rounds.fsync_ends", "rounds.sync_ends")),
+    Broken(
         "order.rename.settled",
         "the page of the new name is on the medium before the other waits no more",
         ((_ORDER + "moved.rs",
