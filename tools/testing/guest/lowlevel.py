@@ -118,9 +118,10 @@ def open_handle(mount_fd, handle, flags=os.O_RDONLY):
     return check(libc.open_by_handle_at(mount_fd, buffer, flags))
 
 
-def sync_data(fd):
-    """Write the pages of a file and wait for them, and nothing else: sync_file_range(2)."""
-    check(libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), 7))
+def sync_data(fd, offset=0, length=0):
+    """Write the pages of a file, or some, and wait for them, and nothing else:
+    sync_file_range(2)."""
+    check(libc.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(length), 7))
 
 
 def error_of(call, *args, **named):

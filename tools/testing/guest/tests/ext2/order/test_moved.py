@@ -3,12 +3,15 @@
 power goes (B12)."""
 
 import os
+import struct
 
 import cuts
 import disks
+import ext2disk
 import sides
 import writelog
 import writers
+from lowlevel import fibmap, sync_data
 from runner import timeout
 from test_order import BAD, assert_parents
 from test_twin import no_flusher
@@ -109,3 +112,68 @@ def test_block_of_an_inode_that_is_not_there(ctx):
     replay = logged.end()
     disk.check()
     _check_cuts(ctx, replay)
+
+
+def _place_of_array(device, first):
+    """Where an array is that begins with a pointer, as the device's page cache has it."""
+    with open(device, "rb") as file:
+        data = file.read()
+    found = [at // 4096 for at in range(0, len(data), 4096)
+             if struct.unpack_from("<I", data, at)[0] == first]
+    assert len(found) == 1, f"{found} begin with {first}"
+    return found[0]
+
+
+def _pointers(path, block, count=2):
+    """The first pointers of an array, as the medium has it."""
+    with open(path, "rb") as file:
+        file.seek(block * 4096)
+        return struct.unpack(f"<{count}I", file.read(4 * count))
+
+
+@timeout(240)
+def test_cut_from_a_new_array(ctx):
+    """An array of pointers that no inode on the disk leads to has been written by itself, with a
+    pointer to one that was not; then that is cut off. The inode leads to the array when it has
+    been written without the pointer."""
+    if ctx.fstype == sides.C_FSTYPE:
+        ctx.skip("C leaves the order to e2fsck")
+    disk = disks.Disk(ctx, "tiny-4k")
+    logged = writelog.Logged(ctx, disk)
+    with no_flusher():
+        disk.mount(options=disks.at_once(disk.fstype), device=logged.device.path)
+        new, other, anchor = fds = [os.open(disk.where(name), os.O_CREAT | os.O_RDWR, 0o644)
+                                    for name in ("new", "other", "anchor")]
+        number = os.fstat(new).st_ino
+        disks.sync(disk.point)
+        # behind the second array but one, and the last that hangs on it
+        first, second = 12 + 1024, 12 + 2048
+        os.pwrite(new, b"n" * 4096, first * 4096)
+        # which has all arrays written that wait
+        os.pwrite(other, b"o" * 4096, 12 * 4096)
+        os.fsync(other)
+        os.pwrite(new, b"n" * 4096, second * 4096)
+        leaf = _place_of_array(logged.device.path, fibmap(new, second))
+        array = _place_of_array(
+            logged.device.path, _place_of_array(logged.device.path, fibmap(new, first)))
+        with open(logged.device.path, "rb") as device:
+            sync_data(device.fileno(), array * 4096, 4096)
+        os.fsync(anchor)  # has nothing to write, and flushes the device
+        # so much is needed for there to be something to go wrong
+        assert _pointers(disk.path, array)[1] == leaf, "the array was not written"
+        assert _pointers(disk.path, leaf)[0] != fibmap(new, second), "what it leads to was written"
+        assert not ext2disk.inode_pointers(disk.path, number)[13], "the inode leads to it"
+        os.ftruncate(new, (first + 1) * 4096)
+        os.fsync(new)
+        for fd in fds:
+            os.close(fd)
+        disk.umount()
+    replay = logged.end()
+    disk.check()
+    led = 0
+    for entry, path in cuts.each_write(ctx, replay):
+        if ext2disk.inode_pointers(path, number)[13] == array:
+            led += 1
+            found = _pointers(path, array)
+            assert not found[1], f"cut after entry {entry}: it leads to {found}"
+    assert led, "the inode has never led to it"
