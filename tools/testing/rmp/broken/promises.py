@@ -403,6 +403,13 @@ ALL = (
           "            Err(error)\n        }\n    }\n}\n\nfn range_of"),),
         ("names_failing.writes_fail_1k",)),
     Broken(
+        "names.without_memory",
+        "a link that there is no memory for a name of is not counted",
+        ((_DIR + "names.rs",
+          "                inode.drop_nlink();\n", ""),
+         (_DIR + "names.rs", "                links::uncount(dir);\n", "")),
+        ("names_without_memory.known", "names_without_memory.forgotten")),
+    Broken(
         "failing.page_stays",
         "a page that could not be written is written again, and stays in memory until then",
         ((_ORDER + "removals.rs",
