@@ -85,10 +85,18 @@ class Ring:
             check(libc.syscall(_ENTER, self._fd, 0, 1, _GETEVENTS, None, 0))
 
 
+def _told_of(task, what):
+    """A file in /proc of a thread of this process, which may end, and what it may not have."""
+    try:
+        with open(f"/proc/self/task/{task}/{what}", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def workers():
-    """The kernel's threads that wait for requests of this process: their names."""
-    found = []
-    for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/comm", encoding="ascii") as file:
-            found.append(file.read().strip())
-    return [name for name in found if name.startswith("iou-wrk")]
+    """The kernel's threads that wait for requests of this process: their names, and where
+    they wait."""
+    names = {task: _told_of(task, "comm") for task in os.listdir("/proc/self/task")}
+    return [f"{name}: {_told_of(task, 'stack')}" for task, name in names.items()
+            if name.startswith("iou-wrk")]
