@@ -20,6 +20,7 @@ impl Pass {
     /// # Safety
     ///
     /// `wbc` must be the valid argument of a `write_inode` operation.
+    #[inline]
     pub(super) unsafe fn from_raw(wbc: *mut bindings::writeback_control) -> Self {
         // SAFETY: By the safety requirements.
         let flags = unsafe {

@@ -118,9 +118,14 @@ class _Place:
         """The options of the lean kernel, as it was built."""
         return self._built.kernel.config()
 
-    def modules(self, name, options):
+    def versions(self):
+        """What the lean kernel exports, as if each symbol had a version."""
+        text = (self._built.kernel.build / "Module.symvers").read_text(encoding="ascii")
+        return re.sub("^0x0+", "0x00000001", text, flags=re.M)
+
+    def modules(self, name, options, exported=""):
         """The modules' folder, and what is wrong with it, of a kernel with these options in
-        place of the lean one's."""
+        place of the lean one's, and what it exports: for versions, it has to be something."""
         log = self.folder / f"{name}.log"
         wanted = kernel.wanted(self._settings, "lean") | options
         fragment = self.folder / "wanted.config"
@@ -137,6 +142,7 @@ class _Place:
             remove(place)
         modules.mirror(self._settings.top, source)
         objects.mkdir()
+        (self._build / "Module.symvers").write_text(exported, encoding="ascii")
         begin = log.stat().st_size
         self._run(f"{name}: modules", [f"M={source}", f"MO={objects}", "KBUILD_MODPOST_WARN=1",
                                        "modules"], log)
@@ -181,7 +187,7 @@ def _with(place, option):
 
 def _versioned(place):
     """What is wrong where each symbol that is exported needs a version."""
-    objects, wrong = place.modules("MODVERSIONS", _VERSIONED)
+    objects, wrong = place.modules("MODVERSIONS", _VERSIONED, place.versions())
     symvers = (objects / "Module.symvers").read_text(encoding="ascii")
     if "\t_R" not in symvers:
         wrong.append("no symbol of Rust is exported")
