@@ -62,8 +62,8 @@ impl Space {
         self.outstanding().max(0) as u64
     }
 
-    /// How many blocks have been promised, and neither spent nor given back. If nobody has any, less
-    /// than nothing are those that came back twice.
+    /// How many blocks have been promised, and neither spent nor given back. If nobody has any,
+    /// less than nothing are those that came back twice.
     pub(crate) fn outstanding(&self) -> i64 {
         self.free.load(Relaxed) - self.available.load(Relaxed)
     }

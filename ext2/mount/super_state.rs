@@ -375,8 +375,8 @@ pub(crate) fn put_super(sb: &SuperBlock<Ext2>) {
     }
 }
 
-/// Says what does not add up when all files are gone: a promise that somebody has forgotten, or given
-/// back twice, or blocks that were claimed or freed without the groups' counts.
+/// Says what does not add up when all files are gone: a promise that somebody has forgotten, or
+/// given back twice, or blocks that were claimed or freed without the groups' counts.
 fn check_space(sb: &SuperBlock<Ext2>) {
     let data = sb.data();
     match data.space.outstanding() {

@@ -157,9 +157,9 @@ impl Delayed {
     }
 
     /// Makes room for runs that become two when blocks from `at` on go, and arrays on the way to
-    /// them, and for that to happen once more, if there is memory. Who removes something that others
-    /// will go on to need does that before. Where none can become two, as in a file that is written
-    /// from its beginning, there is no need of memory.
+    /// them, and for that to happen once more, if there is memory. Who removes something that
+    /// others will go on to need does that before. Where none can become two, as in a file that is
+    /// written from its beginning, there is no need of memory.
     pub(crate) fn make_room(&mut self, at: u32, flags: Flags) -> Result<(), AllocError> {
         if self.blocks.goes_over(at) {
             make_room_twice(&mut self.blocks, 1, flags)?;

@@ -25,7 +25,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `fc` points to a `struct fs_context` that is valid for `'a`, and that nobody else uses meanwhile.
+/// `fc` points to a `struct fs_context` that is valid for `'a`, and that nobody else uses
+/// meanwhile.
 pub struct MountRequest<'a, T> {
     fc: *mut bindings::fs_context,
     _context: PhantomData<(&'a (), T)>,
