@@ -23,4 +23,5 @@
 #include "helpers_module.h"
 #include "helpers_quota.h"
 #include "registrations.h"
+#include "spare.h"
 #include "visits.h"

@@ -478,20 +478,6 @@ __helper size_t rust_mpage_helper_totalram_bytes(void)
 	return totalram_pages() << PAGE_SHIFT;
 }
 
-__helper struct shrinker *
-rust_mpage_helper_shrinker(unsigned long (*count)(struct shrinker *, struct shrink_control *),
-			   unsigned long (*scan)(struct shrinker *, struct shrink_control *))
-{
-	struct shrinker *shrinker = shrinker_alloc(0, "rust_mpage-spare");
-
-	if (!shrinker)
-		return NULL;
-	shrinker->count_objects = count;
-	shrinker->scan_objects = scan;
-	shrinker_register(shrinker);
-	return shrinker;
-}
-
 __helper u64 rust_mpage_helper_siphash(const void *data, size_t len, u64 first, u64 second)
 {
 	siphash_key_t key = { { first, second } };

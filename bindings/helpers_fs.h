@@ -17,7 +17,6 @@
 #include <linux/iversion.h>
 #include <linux/pagemap.h>
 #include <linux/ratelimit.h>
-#include <linux/shrinker.h>
 #include <linux/statfs.h>
 
 static const fmode_t RUST_MPAGE_FMODE_CAN_ODIRECT = FMODE_CAN_ODIRECT;
@@ -158,9 +157,6 @@ void rust_mpage_helper_read_ahead(struct address_space *mapping, pgoff_t index,
 /* Memory that can be done without */
 void *rust_mpage_helper_spare_zalloc(size_t size);
 size_t rust_mpage_helper_totalram_bytes(void);
-struct shrinker *
-rust_mpage_helper_shrinker(unsigned long (*count)(struct shrinker *, struct shrink_control *),
-			   unsigned long (*scan)(struct shrinker *, struct shrink_control *));
 u64 rust_mpage_helper_siphash(const void *data, size_t len, u64 first, u64 second);
 
 #endif /* RUST_MPAGE_HELPERS_FS_H */

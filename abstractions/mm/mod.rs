@@ -20,6 +20,7 @@ mod page_list;
 mod readahead;
 mod reclaim;
 mod spare;
+mod spare_lists;
 mod spare_objects;
 mod taken_dirty;
 mod write_folio;

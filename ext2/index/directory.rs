@@ -100,7 +100,8 @@ impl Index {
                 // Another one has been here meanwhile, or all was given up.
                 return block < contents.covered();
             }
-            self.known.enter() && contents.learn(count, names, room, &Machine)
+            self.known.enter();
+            contents.learn(count, names, room, &Machine)
         })
     }
 

@@ -20,7 +20,7 @@ FOUND = (
         "index.shrinker",
         "what is known of names is given up when the machine wants memory",
         (("abstractions/mm/spare_objects.rs",
-          "    match ask(2, wanted", "    match ask(0, wanted"),),
+          "    match asked.ask(2, wanted", "    match asked.ask(0, wanted"),),
         ("index_memory.given_up",)),
     Broken(
         "index.charged",
@@ -29,6 +29,11 @@ FOUND = (
           "GFP_NOFS | __GFP_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN",
           "GFP_NOFS | __GFP_NORETRY | __GFP_NOWARN"),),
         ("memory.names_are_charged",)),
+    Broken(
+        "index.cgroup",
+        "a cgroup that wants memory gets back what is known of names in it",
+        (("bindings/spare.c", "size, align, SLAB_ACCOUNT, NULL", "size, align, 0, NULL"),),
+        ("index_memory.gives_way_in_a_cgroup",)),
     Broken(
         "index.walked_over",
         "names that there is no memory for are found by a walk",

@@ -3,14 +3,19 @@
 given up when the machine wants it, and the directory is walked over then, as in C.
 """
 
+import mmap
 import os
 import random
+import struct
 
 import disks
+import ext2disk
+import writers
 from runner import long, timeout
 from test_index import (
     _Watch, _fill, _find, _forget_index, _listed, _load_again, _load_with_limit, _name, _put,
     _unload)
+from test_memory import _disk, _events, _group, _put as _put_into
 
 
 def _reads_without(disk, folder, name):
@@ -48,8 +53,81 @@ def test_given_up(ctx):
     disk.finish()
 
 
+FOLDERS, NAMES = 24, 40_000  # each takes a table of 65,536 words: 512 KiB
+LIMIT = 14 << 20  # of the cgroup, more than half of which they would take
+OWN = 5 << 20  # that its only task wants
+
+
+def _blocks(own, target):
+    """The blocks of a directory of so many names of one file."""
+    begin = struct.pack("<IHBB4sIHBB4s", own, 12, 1, 2, b".", 2, 12, 2, 2, b"..")
+    blocks, block = [], bytearray(begin)
+    for number in range(NAMES):
+        if len(block) + 16 > 4096:
+            # what is left is the last one's
+            struct.pack_into("<H", block, len(block) - 12, 4096 - len(block) + 16)
+            blocks.append(block.ljust(4096, b"\0"))
+            block = bytearray()
+        block += struct.pack("<IHBB8s", target, 16, 8, 1, _name(number).encode())
+    struct.pack_into("<H", block, len(block) - 12, 4096 - len(block) + 16)
+    return b"".join(map(bytes, [*blocks, block.ljust(4096, b"\0")]))
+
+
+def _forge(disk):
+    """Directories whose names nobody has had to make: files of which the disk is told that they
+    are directories. Their names lead to one file, which has not so many links."""
+    writers.make(disk.where("target"), 1, 100)
+    target = os.stat(disk.where("target")).st_ino
+    names = [f"d{number}" for number in range(FOLDERS)]
+    inodes = []
+    for name in names:
+        with open(disk.where(name), "wb") as file:
+            inodes.append(os.fstat(file.fileno()).st_ino)
+            file.write(_blocks(inodes[-1], target))
+    disk.umount()
+    with open(disk.path, "r+b") as file:
+        for inode in inodes:
+            at = ext2disk.inode_offset(disk.path, inode)
+            for offset, value in ((0, 0o40755), (26, 2)):
+                file.seek(at + offset)
+                file.write(struct.pack("<H", value))
+    disk.mount()
+    return [disk.where(name) for name in names]
+
+
+def _want_memory(group, folders):
+    """In the cgroup: have directories open, look for names in them, and then want memory."""
+    _put_into(group, "cgroup.procs", str(os.getpid()))
+    fds = [os.open(folder, os.O_RDONLY) for folder in folders]
+    for folder in folders:
+        assert not os.path.lexists(f"{folder}/absent")
+    with mmap.mmap(-1, OWN, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
+        for at in range(0, OWN, mmap.PAGESIZE):
+            area[at] = 1
+        for folder in folders[::5]:
+            assert not os.path.lexists(f"{folder}/not-there")
+            assert os.path.lexists(f"{folder}/{_name(NAMES - 1)}")
+    return len(fds)
+
+
+@timeout(300)
+def test_gives_way_in_a_cgroup(ctx):
+    """What is known of the names of directories that are open is most of what a cgroup may have:
+    a task in it gets the memory that it wants, and is not killed."""
+    disk = _disk(ctx, "large-4k")
+    folders = _forge(disk)
+    with _group(ctx, LIMIT) as group:
+        text, status = writers.Child(_want_memory, group, folders).wait()
+        events = _events(group)
+    ctx.log(f"{events}")
+    assert status == 0, f"{status}, {events}\n{text}"
+    assert (events["oom"], events["oom_kill"]) == (0, 0), events
+    assert events["max"] > 0, f"the limit was never felt: {events}"
+    disk.umount()  # e2fsck would find the links
+
+
 MANY = 1_000_000
-LITTLE = 12 << 10  # KiB: enough for 786,432 of them
+LITTLE = 14 << 10  # KiB: a table for 786,432 of them is 8 MiB, with 4 MiB while it grows
 
 
 @long
