@@ -93,12 +93,8 @@ impl Space {
         let mut available = self.available.load(Relaxed);
         loop {
             let count = amount(available, wanted, reserve)?;
-            match self
-                .available
-                .cmpxchg(available, available - i64::from(count), Relaxed)
-            {
-                // INVARIANT: They have been taken out just now.
-                Ok(_) => return Some(Promised { space: self, count }),
+            match self.take(available, count) {
+                Ok(promised) => return Some(promised),
                 Err(now) => available = now,
             }
         }
@@ -113,9 +109,18 @@ impl Space {
         if after < 0 || (after as u64) < left {
             return None;
         }
-        // INVARIANT: They are taken out here.
-        let taken = self.available.cmpxchg(available, after, Relaxed);
-        taken.is_ok().then_some(Promised { space: self, count })
+        self.take(available, count).ok()
+    }
+
+    /// Takes `count` blocks out, if `available` are still; else fails with how many are.
+    #[inline]
+    fn take(&self, available: i64, count: u32) -> Result<Promised<'_>, i64> {
+        let after = available - i64::from(count);
+        match self.available.cmpxchg(available, after, Relaxed) {
+            // INVARIANT: They have been taken out just now.
+            Ok(_) => Ok(Promised { space: self, count }),
+            Err(now) => Err(now),
+        }
     }
 
     /// Takes blocks for who must have them, though others may have been promised what there is:
@@ -445,6 +450,17 @@ mod tests {
         two.give_back_to(&space);
         drop(promised);
         assert_eq!((space.free(), space.available()), (97, 97));
+    }
+
+    #[test]
+    fn who_comes_second_takes_nothing() {
+        let space = Space::new(10);
+        let first = space.claim(wanted(3, 3), Reserve::Use).unwrap();
+
+        assert_eq!(space.take(10, 2).err(), Some(7));
+        assert_eq!((space.outstanding(), space.available()), (3, 7));
+        drop(first);
+        assert_eq!((space.outstanding(), space.available()), (0, 10));
     }
 
     #[test]

@@ -13,8 +13,8 @@ SPACE = (
         "space.claim",
         "what one has been promised no other gets",
         ((_SPACE,
-          ".cmpxchg(available, available - i64::from(count), Relaxed)",
-          ".cmpxchg(available, available, Relaxed)"),),
+          ".cmpxchg(available, after, Relaxed)",
+          ".cmpxchg(available, after.max(available), Relaxed)"),),
         ("full.filled_by_16_writers",)),
     Broken(
         "space.claim.one_step",
@@ -24,8 +24,8 @@ SPACE = (
           "            let count = amount(available, wanted, reserve)?;\n"
           "            kernel::time::delay::fsleep(kernel::time::Delta::from_millis(2));\n"),
          (_SPACE,
-          ".cmpxchg(available, available - i64::from(count), Relaxed)",
-          ".cmpxchg(self.available.load(Relaxed), available - i64::from(count), Relaxed)")),
+          ".cmpxchg(available, after, Relaxed)",
+          ".cmpxchg(self.available.load(Relaxed), after, Relaxed)")),
         ("full.filled_by_16_writers",)),
     Broken(
         "space.comes_back_once",
