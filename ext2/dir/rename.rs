@@ -313,9 +313,9 @@ fn move_name<'a>(
             });
         }
     }
-    if parent.is_some() && !request.source.inode().data().is_on_disk() {
+    if parent.is_some() {
         // There is no other time at which its `..` can change on the medium than while both names
-        // are there.
+        // are there. That the disk has its image says nothing of the old one.
         write::bring_to_medium(old_of(&mut request.directories))?;
     }
     // The disk may have both.
