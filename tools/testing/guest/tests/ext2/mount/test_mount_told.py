@@ -13,6 +13,8 @@ from sysapi import check, libc
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSPICK = 430, 431, 433
 _SET_FLAG, _SET_STRING, _CREATE, _RECONFIGURE = 0, 1, 6, 7
 _AT_FDCWD = -100
+# where the superblock has its features, in bytes
+_INCOMPAT, _RO_COMPAT = 96, 100
 
 OPTIONS = {
     "bogus": "e {}: Unknown parameter 'bogus'",
@@ -74,6 +76,17 @@ class _Context:
             found.append(text.decode().rstrip("\n"))
 
 
+def _with_feature(ctx, field, feature):
+    """The path of an image with one feature more."""
+    path = ctx.copy("small-1k")
+    with open(path, "r+b") as file:
+        file.seek(1024 + field)
+        features, = struct.unpack("<I", file.read(4))
+        file.seek(1024 + field)
+        file.write(struct.pack("<I", features | feature))
+    return path
+
+
 def test_refused_options(ctx):
     """Each names the option, and what is wrong with it."""
     for option, want in OPTIONS.items():
@@ -103,12 +116,7 @@ def test_feature_that_is_not_there(ctx):
     """A feature that the driver has not is named."""
     if ctx.fstype != "rust_ext2":
         ctx.skip("C ext2 says it to the log alone")
-    path = ctx.copy("small-1k")
-    with open(path, "r+b") as file:
-        file.seek(1024 + 96)
-        incompat, = struct.unpack("<I", file.read(4))
-        file.seek(1024 + 96)
-        file.write(struct.pack("<I", incompat | 0x40))
+    path = _with_feature(ctx, _INCOMPAT, 0x40)
     with _Context(ctx.fstype) as context:
         _, number = error_of(context.create, ctx.loop(path, read_only=False))
         assert number == errno.EINVAL, f"errno {number}"
@@ -131,12 +139,7 @@ def test_reasons_of_a_remount(ctx):
     """Why it cannot be written to is told to who remounts it, and is in the log."""
     if ctx.fstype != "rust_ext2":
         ctx.skip("C ext2 says it to the log alone")
-    path = ctx.copy("small-1k")
-    with open(path, "r+b") as file:
-        file.seek(1024 + 100)
-        features, = struct.unpack("<I", file.read(4))
-        file.seek(1024 + 100)
-        file.write(struct.pack("<I", features | 0x400))
+    path = _with_feature(ctx, _RO_COMPAT, 0x400)
     point = ctx.mount(ctx.loop(path, read_only=False))
     log = len(ctx.kernel_log())
     with _Context(point=point) as context:
