@@ -53,6 +53,59 @@ class Mount(unittest.TestCase):
         self.assertEqual((status, told.split(":")[0]), (1, "usage"))
 
 
+# as invoke_command and run_build_script of dkms 3.2
+_DKMS = """
+( eval "cd $PWD && $SCRIPT 7.3" ) >> make.log 2>&1
+res=$?
+echo "(bad exit status: $res)"
+exit $res
+"""
+
+
+class Prebuild(unittest.TestCase):
+    """dkms-prebuild, with a kernel-rust that ends as it is told to."""
+
+    def built(self, status, said):
+        """(exit status, what dkms and its children say, make.log)"""
+        with tempfile.TemporaryDirectory() as folder:
+            tool = Path(folder, "kernel-rust")
+            tool.write_text(f"#!/bin/sh\necho made: $1\n{said}\nexit {status}\n", encoding="ascii")
+            tool.chmod(0o755)
+            done = subprocess.run(
+                ["bash", "-c", _DKMS], cwd=folder, check=False, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}",
+                         SCRIPT=str(SCRIPTS / "dkms-prebuild")))
+            return done.returncode, done.stdout, Path(folder, "make.log").read_text("utf-8")
+
+    def test_a_kernel_that_is_left_out(self):
+        """Its status is the one by which dkms leaves it out, and the reason is told."""
+        status, told, log = self.built(
+            77, "echo 'kernel-rust: building' >&2; echo 'kernel-rust: no rustc 2' >&2")
+        self.assertEqual(status, 77)
+        self.assertIn("\nrust-mpage: no modules for 7.3: no rustc 2; when that is done: "
+                      "dkms autoinstall -k 7.3\n", told)
+        self.assertNotIn("building", told)
+        self.assertIn("kernel-rust: building", log)
+
+    def test_a_fault_is_one(self):
+        status, told, _ = self.built(1, "echo 'kernel-rust: could not be built' >&2")
+        self.assertEqual(status, 1)
+        self.assertIn("rust-mpage: kernel-rust has failed for 7.3: could not be built", told)
+
+    def test_a_kernel_that_can(self):
+        status, told, log = self.built(0, "echo 'kernel-rust: building' >&2")
+        self.assertEqual((status, told), (0, "(bad exit status: 0)\n"))
+        self.assertIn("building", log)
+        self.assertNotIn("made", log)
+
+    def test_dkms_runs_it(self):
+        conf = (TOP / "debian/rust-mpage-dkms.dkms").read_text(encoding="utf-8")
+        done = subprocess.run(["bash", "-c", conf + 'echo "$PRE_BUILD"'], check=True, text=True,
+                              capture_output=True, env={"kernelver": "7.3"})
+        self.assertEqual(done.stdout, "dkms-prebuild 7.3\n")
+
+
 class Packages(unittest.TestCase):
     def test_they_have_all_that_the_rules_take(self):
         found = deb.sources(TOP)

@@ -49,12 +49,14 @@ class KernelRust(unittest.TestCase):
         (self.headers / "include/uapi").mkdir()
         (self.headers / "scripts").mkdir()
         self.write(self.headers / "include/config/auto.conf", "")
+        self.headers_of("7.3.4-1")
         self.write(self.headers / "Makefile", _VERSION.format(4) + _MAKEFILE)
         self.exported("_Rours", "_Rothers")
         modules = self.root / "lib/modules" / RELEASE
         modules.mkdir(parents=True)
         (modules / "build").symlink_to(self.headers)
         self.source(4)
+        self.source_of("7.3.4-1")
         self.tool("rustc", _COMPILER)
         self.tool("bindgen", "#!/bin/sh\n")
 
@@ -68,13 +70,22 @@ class KernelRust(unittest.TestCase):
         self.write(path, text)
         path.chmod(0o755)
 
+    def headers_of(self, version):
+        """Debian's headers say of which version of its package they are."""
+        self.write(self.headers / "include/generated/package.h",
+                   f'#define LINUX_PACKAGE_ID " Debian {version}"\n')
+
+    def source_of(self, version):
+        """dpkg has this version of linux-source."""
+        self.tool("dpkg-query", f"#!/bin/sh\necho '{version}'\n")
+
     def exported(self, *symbols):
         self.write(self.headers / "Module.symvers", "".join(
             f"0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n" for name in symbols))
 
-    def source(self, sublevel):
+    def source(self, sublevel, **more):
         """The archive of linux-source, of this version."""
-        files = {"Makefile": _VERSION.format(sublevel) + _MAKEFILE, **_IN_SOURCE}
+        files = {"Makefile": _VERSION.format(sublevel) + _MAKEFILE, **_IN_SOURCE, **more}
         with tarfile.open(self.root / "usr/src/linux-source-7.3.tar.xz", "w:xz") as archive:
             for name, text in files.items():
                 entry = tarfile.TarInfo(f"linux-source-7.3/{name}")
@@ -107,7 +118,7 @@ class KernelRust(unittest.TestCase):
 
     def test_a_kernel_without_headers(self):
         status, _, said = self.run_it("7.3.0-nobody-has-this")
-        self.assertEqual((status, said.count("\n")), (1, 1))
+        self.assertEqual((status, said.count("\n")), (77, 1))
         self.assertIn("install linux-headers-7.3.0-nobody-has-this", said)
 
     def test_its_crates_are_made_once(self):
@@ -120,15 +131,15 @@ class KernelRust(unittest.TestCase):
 
     def test_other_crates_than_the_kernels(self):
         self.exported("_Rothers")
-        self.refused(1, "1 of the Rust symbols are not those of")
+        self.refused(77, "1 of the Rust symbols are not those of")
         # and not at the next call, either
-        self.refused(1, "1 of the Rust symbols are not those of")
+        self.refused(77, "1 of the Rust symbols are not those of")
 
     def test_a_kernel_of_before_is_not_taken_for_this_one(self):
         self.assertEqual(self.run_it()[0], 0)
         self.exported("_Rothers")
         status, printed, said = self.run_it()
-        self.assertEqual((status, printed), (1, ""), said)
+        self.assertEqual((status, printed), (77, ""), said)
 
     def test_a_kernel_without_rust(self):
         self.config["CONFIG_RUST"] = "n"
@@ -142,12 +153,23 @@ class KernelRust(unittest.TestCase):
 
     def test_what_is_missing(self):
         self.config["CONFIG_RUSTC_VERSION_TEXT"] = '"rustc 2.0.0"'
-        self.refused(1, "was built with rustc 2.0.0: install that")
+        self.refused(77, "was built with rustc 2.0.0: install that")
         self.config["CONFIG_RUSTC_VERSION_TEXT"] = f'"{RUSTC}"'
         self.source(5)
-        self.refused(1, "linux-source is 7.3.5, the headers are 7.3.4")
+        self.refused(77, "linux-source is 7.3.5, the headers are 7.3.4")
         (self.root / "usr/src/linux-source-7.3.tar.xz").unlink()
-        self.refused(1, "install linux-source-7.3")
+        self.refused(77, "install linux-source-7.3")
+
+    def test_a_source_of_another_revision(self):
+        """The version of Linux is the same, Debian's is not."""
+        self.source_of("7.3.4-2")
+        self.refused(77, "linux-source-7.3 is 7.3.4-2, the headers are of 7.3.4-1")
+        self.headers_of("7.3.4-2+b1")
+        self.assertEqual(self.run_it()[0], 0)
+
+    def test_crates_that_cannot_be_built_are_a_fault(self):
+        self.source(4, **{"rust/crates.mk": "all:\n\tfalse\n"})
+        self.refused(1, "could not be built")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,16 @@ LIMIT = 1800  # seconds for the guest; emulated, it boots in two minutes
 OLD = "0.0.1"  # a version before any
 _FSTAB = "/dev/vdb /data ext2 defaults 0 2\n/dev/vdc /guessed auto defaults 0 2\n"
 
+# A kernel without its source is installed, without the modules; they come when it is there.
 _DKMS = """
+set -o pipefail
+mv /usr/src/linux-source-*.tar.xz /root
 apt-get install -y --no-install-recommends /old/rust-mpage-dkms_*.deb /old/rust-mpage-tools_*.deb
+linux-run-hooks headers postinst {release} -- configure 2>&1 | tee /root/hooks
+grep -q '^rust-mpage: no modules for {release}: .*: install linux-source-' /root/hooks
+test "$(dkms status)" = "rust-mpage/{old}: added"
+mv /root/linux-source-*.tar.xz /usr/src
+dkms autoinstall -k {release}
 dkms status
 test "$(dkms status)" = "rust-mpage/{old}, {release}, x86_64: installed"
 {readme}

@@ -20,7 +20,7 @@ _SHARED = re.compile(r"^\s*(?:pub(?:\(\w+\))? )?static \w+:[^=]*\bAtomic", re.M)
 _VERSION = re.compile(r"\bLINUX_VERSION_CODE\b|\bKERNEL_VERSION\(|\blinux_\d+_\d+\b")
 _TEXT = (".rs", ".c", ".h", ".py", ".config")
 _NAMES = ("Kbuild", "Makefile", "run", "bindgen_parameters", "rules", "kernel-rust",
-          "dkms-build", "mount.ext2", "rust-mpage-stat")
+          "dkms-build", "dkms-prebuild", "mount.ext2", "rust-mpage-stat")
 
 
 def files(top):
