@@ -127,6 +127,17 @@ class Packages(unittest.TestCase):
         self.assertEqual(len(re.findall(r"^Description: \S", text, re.M)), 4)
 
 
+class Described(unittest.TestCase):
+    """What somebody has to know before Debian's own ext2 is replaced."""
+
+    def test_attributes_in_inodes(self):
+        for path in ("debian/control", "Documentation/man/mount.ext2.8",
+                     "Documentation/man/rust_ext2.5", "README.md"):
+            text = " ".join((TOP / path).read_text(encoding="utf-8").split())
+            for words in ("access control lists and file capabilities", "kernel's ext4"):
+                self.assertIn(words, text, path)
+
+
 class WhatIsMissing(unittest.TestCase):
     """Each is one line, before anything is made."""
 
