@@ -4,8 +4,8 @@
     debian.py JOB.json
 
 What is typed and seen goes to standard output; what is wrong is an exception there, and
-the exit status. /data is a line of fstab with the type ext2, /guessed one with none;
-/dev/vdd is on neither.
+the exit status. /data is a line of fstab with the type ext2, /guessed one with none,
+/discard one with an option that only ext4 has; /dev/vdd is on none.
 """
 
 import json
@@ -38,6 +38,7 @@ def booted():
     run("uname -srv")
     assert kind("/") == "ext4"
     assert kind("/data") == "rust_ext2", "the type ext2 in fstab"
+    assert kind("/discard") == "ext2", "an option of ext4's in fstab"
     assert kind("/guessed") == "rust_ext2", "the type auto in fstab"
     run("systemctl --no-pager --failed", says="0 loaded units")
 
@@ -48,7 +49,7 @@ def read_and_write():
     run("diff -r --no-dereference /usr/share/doc /data/copy")
     run("rust-mpage-stat -a", says="write/bios")
     run("rust-mpage-stat 1 2", says="kB/bio")
-    run("umount /data /guessed")
+    run("umount /data /guessed /discard")
     run("fsck.rust_ext2 -fn /dev/vdb")
 
 
@@ -59,6 +60,8 @@ def by_hand():
     run("mount -o remount,ro /mnt && findmnt -no OPTIONS /mnt", says="ro,")
     run("touch /mnt/new", status=1, says="Read-only file system")
     run("umount /mnt")
+    run(f"mount -t ext2 -o errors=never {DISK} /mnt", status=1,
+        says=("not by rust_ext2: ", "the kernel's ext2 tries"))
     run(f"mount -t rust_ext2 -o errors=never {DISK} /mnt", status=1,
         says="Bad value for 'errors'")
     run(f"mount -t rust_ext2 -o sb=2 {DISK} /mnt", status=1,

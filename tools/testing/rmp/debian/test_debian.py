@@ -29,9 +29,9 @@ def run(script, *words, **more):
 class Mount(unittest.TestCase):
     """mount.ext2, with a mount(8) that says how it was called."""
 
-    def mounted(self, modprobe, *words):
+    def mounted(self, modprobe, *words, mount='echo "$@"'):
         with tempfile.TemporaryDirectory() as folder:
-            for name, text in (("mount", 'echo "$@"'), ("modprobe", f"exit {modprobe}"),
+            for name, text in (("mount", mount), ("modprobe", f"exit {modprobe}"),
                                ("grep", "exit 1"), ("uname", "echo 7.3")):
                 path = Path(folder, name)
                 path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
@@ -47,6 +47,27 @@ class Mount(unittest.TestCase):
         self.assertEqual((status, told.splitlines()[1:]),
                          (0, ["-i -t ext2 -o ro -- /dev/x /mnt"]))
         self.assertIn("no rust_ext2 for 7.3", told)
+
+    REFUSED = ('case "$*" in *rust_ext2*) echo "mount: /mnt: fsconfig() failed: Unknown parameter '
+               '\'discard\'." >&2; echo more >&2; exit 32;; esac; echo "$@"; exit {}')
+
+    def test_what_rust_ext2_refuses_the_kernel_takes(self):
+        """As an option of ext4's; a boot goes on as without the package."""
+        self.assertEqual(
+            self.mounted(0, "/dev/x", "/mnt", "-o", "discard", mount=self.REFUSED.format(0)),
+            (0, "mount.ext2: not by rust_ext2: /mnt: fsconfig() failed: Unknown parameter "
+                "'discard'.: the kernel's ext2 tries /dev/x\n"
+                "-i -t ext2 -o discard -- /dev/x /mnt\n"))
+
+    def test_what_both_refuse_is_refused_by_the_last(self):
+        status, told = self.mounted(0, "/dev/x", "/mnt", mount=self.REFUSED.format(13))
+        self.assertEqual((status, told.count("not by rust_ext2")), (13, 1))
+
+    def test_what_is_said_of_a_mount_is_passed_on(self):
+        self.assertEqual(
+            self.mounted(0, "/dev/x", "/mnt", "-v",
+                         mount='echo "a  warning" >&2; echo mounted'),
+            (0, "mounted\na  warning\n"))
 
     def test_too_few_words(self):
         status, told = self.mounted(0, "/dev/x")

@@ -15,7 +15,8 @@ from . import deb, machine, root
 
 LIMIT = 1800  # seconds for the guest; emulated, it boots in two minutes
 OLD = "0.0.1"  # a version before any
-_FSTAB = "/dev/vdb /data ext2 defaults 0 2\n/dev/vdc /guessed auto defaults 0 2\n"
+_FSTAB = "/dev/vdb /data ext2 defaults 0 2\n/dev/vdc /guessed auto defaults 0 2\n" \
+    "/dev/vde /discard ext2 discard 0 2\n"
 
 # A kernel without its source is installed, without the modules; they come when it is there.
 _DKMS = """
@@ -88,7 +89,7 @@ class _Test:
         image, package = prepared
         begin = time.monotonic()
         folder = out / self.NAME
-        disks = [_disk(settings, folder / f"{name}.img") for name in ("b", "c", "d")]
+        disks = [_disk(settings, folder / f"{name}.img") for name in ("b", "c", "d", "e")]
         log = folder / "console.log"
         own = machine.Machine(image, accel)
         own.disks += [guest.Disk(path, guest.Disk.READ_WRITE) for path in disks]
