@@ -141,6 +141,22 @@ class KernelRust(unittest.TestCase):
         status, printed, said = self.run_it()
         self.assertEqual((status, printed), (77, ""), said)
 
+    def test_headers_that_have_changed(self):
+        """The crates are made again, whatever of it is another."""
+        self.assertEqual(self.run_it()[0], 0)
+        for change in (lambda: self.config.update(CONFIG_KASAN="y"),
+                       lambda: self.write(self.headers / "include/generated/bounds.h", "x"),
+                       lambda: self.write(self.headers / "include/config/auto.conf", "x"),
+                       lambda: self.exported("_Rours", "_Rmore"),
+                       lambda: self.headers_of("7.3.4-1+b1")):
+            change()
+            self.assertIn("building the Rust crates", self.run_it()[2])
+            self.assertEqual(self.run_it()[2], "")
+
+    def test_headers_that_are_not_whole(self):
+        (self.headers / "include/config/auto.conf").unlink()
+        self.refused(1, "is not whole")
+
     def test_a_kernel_without_rust(self):
         self.config["CONFIG_RUST"] = "n"
         self.refused(77, "was built without CONFIG_RUST")
