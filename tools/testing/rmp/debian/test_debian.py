@@ -31,7 +31,7 @@ class Mount(unittest.TestCase):
 
     def mounted(self, modprobe, *words, mount='echo "$@"'):
         with tempfile.TemporaryDirectory() as folder:
-            for name, text in (("mount", mount), ("modprobe", f"exit {modprobe}"),
+            for name, text in (("mount", mount), ("modprobe", modprobe),
                                ("grep", "exit 1"), ("uname", "echo 7.3")):
                 path = Path(folder, name)
                 path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
@@ -39,14 +39,24 @@ class Mount(unittest.TestCase):
             return run("mount.ext2", *words, PATH=f"{folder}:{os.environ['PATH']}")
 
     def test_rust_ext2_takes_it(self):
-        self.assertEqual(self.mounted(0, "/dev/x y", "/mnt", "-n", "-o", "ro,sb=3"),
+        self.assertEqual(self.mounted("true", "/dev/x y", "/mnt", "-n", "-o", "ro,sb=3"),
                          (0, "-i -t rust_ext2 -n -o ro,sb=3 -- /dev/x y /mnt\n"))
 
     def test_without_it_the_kernel_does(self):
-        status, told = self.mounted(1, "/dev/x", "/mnt", "-o", "ro")
+        status, told = self.mounted(
+            "echo 'modprobe: FATAL: Module rust_ext2 not found in directory /lib/modules/7.3' >&2; "
+            "exit 1", "/dev/x", "/mnt", "-o", "ro")
         self.assertEqual((status, told.splitlines()[1:]),
                          (0, ["-i -t ext2 -o ro -- /dev/x /mnt"]))
         self.assertIn("no rust_ext2 for 7.3", told)
+
+    def test_one_that_cannot_be_loaded_is_there(self):
+        """As by Secure Boot: what modprobe says of it is said."""
+        key = "modprobe: ERROR: could not insert 'rust_ext2': Key was rejected by service"
+        status, told = self.mounted(f'echo "{key}" >&2; exit 1', "/dev/x", "/mnt")
+        self.assertEqual((status, told.splitlines()), (0, [
+            f"mount.ext2: rust_ext2 cannot be loaded: {key}: the kernel's ext2 tries /dev/x",
+            "-i -t ext2 -- /dev/x /mnt"]))
 
     REFUSED = ('case "$*" in *rust_ext2*) echo "mount: /mnt: fsconfig() failed: Unknown parameter '
                '\'discard\'." >&2; echo more >&2; exit 32;; esac; echo "$@"; exit {}')
@@ -54,23 +64,23 @@ class Mount(unittest.TestCase):
     def test_what_rust_ext2_refuses_the_kernel_takes(self):
         """As an option of ext4's; a boot goes on as without the package."""
         self.assertEqual(
-            self.mounted(0, "/dev/x", "/mnt", "-o", "discard", mount=self.REFUSED.format(0)),
+            self.mounted("true", "/dev/x", "/mnt", "-o", "discard", mount=self.REFUSED.format(0)),
             (0, "mount.ext2: not by rust_ext2: /mnt: fsconfig() failed: Unknown parameter "
                 "'discard'.: the kernel's ext2 tries /dev/x\n"
                 "-i -t ext2 -o discard -- /dev/x /mnt\n"))
 
     def test_what_both_refuse_is_refused_by_the_last(self):
-        status, told = self.mounted(0, "/dev/x", "/mnt", mount=self.REFUSED.format(13))
+        status, told = self.mounted("true", "/dev/x", "/mnt", mount=self.REFUSED.format(13))
         self.assertEqual((status, told.count("not by rust_ext2")), (13, 1))
 
     def test_what_is_said_of_a_mount_is_passed_on(self):
         self.assertEqual(
-            self.mounted(0, "/dev/x", "/mnt", "-v",
+            self.mounted("true", "/dev/x", "/mnt", "-v",
                          mount='echo "a  warning" >&2; echo mounted'),
             (0, "mounted\na  warning\n"))
 
     def test_too_few_words(self):
-        status, told = self.mounted(0, "/dev/x")
+        status, told = self.mounted("true", "/dev/x")
         self.assertEqual((status, told.split(":")[0]), (1, "usage"))
 
 
