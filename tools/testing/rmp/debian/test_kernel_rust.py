@@ -129,6 +129,20 @@ class KernelRust(unittest.TestCase):
         self.assertIn("building the Rust crates", said)
         self.assertEqual(self.run_it(), (0, str(folder), ""))
 
+    def test_what_was_made_goes_with_the_headers(self):
+        cache = self.root / "var/cache/rust-mpage"
+        self.assertEqual(self.run_it()[0], 0)
+        (cache / RELEASE).rename(cache / "7.3.0-gone")
+        self.write(cache / "7.3.0-others/of/somebody", "else")
+        kept = self.root / "lib/modules/7.3.0-kept"
+        (cache / "7.3.0-kept").mkdir()
+        self.write(cache / "7.3.0-kept/.kernel-rust", "")
+        kept.mkdir()
+        (kept / "build").symlink_to(self.headers)
+        self.assertEqual(self.run_it()[0], 0)
+        self.assertEqual({path.name for path in cache.iterdir()},
+                         {RELEASE, "7.3.0-kept", "7.3.0-others", "lock"})
+
     def test_other_crates_than_the_kernels(self):
         self.exported("_Rothers")
         self.refused(77, "1 of the Rust symbols are not those of")
