@@ -29,14 +29,14 @@ def run(script, *words, **more):
 class Mount(unittest.TestCase):
     """mount.ext2, with a mount(8) that says how it was called."""
 
-    def mounted(self, modprobe, *words, mount='echo "$@"'):
+    def mounted(self, modprobe, *words, mount='echo "$@"', where=os.environ["PATH"]):
         with tempfile.TemporaryDirectory() as folder:
             for name, text in (("mount", mount), ("modprobe", modprobe),
                                ("grep", "exit 1"), ("uname", "echo 7.3")):
                 path = Path(folder, name)
                 path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
                 path.chmod(0o755)
-            return run("mount.ext2", *words, PATH=f"{folder}:{os.environ['PATH']}")
+            return run("mount.ext2", *words, PATH=f"{folder}:{where}")
 
     def test_rust_ext2_takes_it(self):
         self.assertEqual(self.mounted("true", "/dev/x y", "/mnt", "-n", "-o", "ro,sb=3"),
@@ -78,6 +78,12 @@ class Mount(unittest.TestCase):
             self.mounted("true", "/dev/x", "/mnt", "-v",
                          mount='echo "a  warning" >&2; echo mounted'),
             (0, "mounted\na  warning\n"))
+
+    def test_the_path_of_who_becomes_root_has_no_sbin(self):
+        """modprobe is told where it is, and what that runs."""
+        told = 'echo "$PATH" | exec /bin/sed s,^,PATH=, >&2; exit 1'
+        self.assertRegex(self.mounted(told, "/dev/x", "/mnt", where="/usr/bin")[1],
+                         "PATH=.*:/usr/bin:.*:/sbin")
 
     def test_too_few_words(self):
         status, told = self.mounted("true", "/dev/x")
