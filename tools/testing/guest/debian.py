@@ -5,7 +5,8 @@
 
 What is typed and seen goes to standard output; what is wrong is an exception there, and
 the exit status. /data is a line of fstab with the type ext2, /guessed one with none,
-/discard one with an option that only ext4 has; /dev/vdd is on none.
+/discard one with an option that only ext4 has; /dev/vdd is for users,
+on /users.
 """
 
 import json
@@ -68,6 +69,14 @@ def by_hand():
         says="not an ext2 filesystem")
 
 
+def by_user():
+    user = "setpriv --reuid=65534 --clear-groups"
+    run(f"{user} mount /users", status=1, says="use mount -i /users")
+    run(f"{user} mount -i /users && {user} ls /users/Documentation")
+    assert kind("/users") == "ext2"
+    run(f"{user} umount /users")
+
+
 def unload():
     run("lsmod | grep rust")
     run("modprobe -r rust_ext2 rust_mpage")
@@ -109,6 +118,7 @@ def main(path):
     booted()
     read_and_write()
     by_hand()
+    by_user()
     unload()
     if job["newer"]:
         upgrade(job["newer"])

@@ -34,7 +34,7 @@ cd /root
 . {guest.IN_GUEST}/out/job.sh
 """
 _IMAGE = """
-mkdir -p $root/etc/systemd/system/multi-user.target.wants $root/data $root/guessed $root/discard
+mkdir -p $root/etc/systemd/system/multi-user.target.wants $root/data $root/guessed $root/discard $root/users
 rm -f $root/usr/sbin/policy-rc.d $root/usr/src/linux-source-*.tar.xz
 cp /{files}/rust-mpage-job $root/usr/sbin/
 cp /{files}/rust-mpage-job.service $root/etc/systemd/system/

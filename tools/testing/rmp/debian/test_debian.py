@@ -29,10 +29,10 @@ def run(script, *words, **more):
 class Mount(unittest.TestCase):
     """mount.ext2, with a mount(8) that says how it was called."""
 
-    def mounted(self, modprobe, *words, mount='echo "$@"', where=os.environ["PATH"]):
+    def mounted(self, modprobe, *words, mount='echo "$@"', where=os.environ["PATH"], user=0):
         with tempfile.TemporaryDirectory() as folder:
             for name, text in (("mount", mount), ("modprobe", modprobe),
-                               ("grep", "exit 1"), ("uname", "echo 7.3")):
+                               ("grep", "exit 1"), ("id", f"echo {user}"), ("uname", "echo 7.3")):
                 path = Path(folder, name)
                 path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
                 path.chmod(0o755)
@@ -84,6 +84,11 @@ class Mount(unittest.TestCase):
         told = 'echo "$PATH" | exec /bin/sed s,^,PATH=, >&2; exit 1'
         self.assertRegex(self.mounted(told, "/dev/x", "/mnt", where="/usr/bin")[1],
                          "PATH=.*:/usr/bin:.*:/sbin")
+
+    def test_who_is_not_root_is_told_what_to_do(self):
+        status, told = self.mounted("true", "/dev/x", "/mnt", user=1000)
+        self.assertEqual((status, told.count("\n")), (1, 1))
+        self.assertIn("use mount -i /mnt\n", told)
 
     def test_too_few_words(self):
         status, told = self.mounted("true", "/dev/x")

@@ -16,7 +16,7 @@ from . import deb, machine, root
 LIMIT = 1800  # seconds for the guest; emulated, it boots in two minutes
 OLD = "0.0.1"  # a version before any
 _FSTAB = "/dev/vdb /data ext2 defaults 0 2\n/dev/vdc /guessed auto defaults 0 2\n" \
-    "/dev/vde /discard ext2 discard 0 2\n"
+    "/dev/vde /discard ext2 discard 0 2\n/dev/vdd /users ext2 user,noauto 0 0\n"
 
 # A kernel without its source is installed, without the modules; they come when it is there.
 _DKMS = """
