@@ -148,6 +148,36 @@ class Prebuild(unittest.TestCase):
         self.assertEqual(done.stdout, "dkms-prebuild 7.3\n")
 
 
+class Build(unittest.TestCase):
+    """dkms-build, with a make that says how it was called."""
+
+    def made(self, *words, **more):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("make", 'echo "$@"'), ("kernel-rust", "echo /kdir")):
+                path = Path(folder, name)
+                path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+                path.chmod(0o755)
+            status, told = run("dkms-build", *words, PATH=f"{folder}:{os.environ['PATH']}", **more)
+        self.assertEqual(status, 0, told)
+        return told.split()
+
+    def test_what_dkms_adds_is_for_make(self):
+        """LLVM=1 for a kernel that was built by clang."""
+        conf = (TOP / "debian/rust-mpage-dkms.dkms").read_text(encoding="utf-8")
+        done = subprocess.run(["bash", "-c", conf + 'echo "${MAKE[0]} LLVM=1"'], check=True,
+                              env={"kernelver": "7.3", "parallel_jobs": "4"},
+                              capture_output=True, encoding="utf-8")
+        words = done.stdout.split()
+        self.assertEqual(words[0], "./dkms-build")
+        made = self.made(*words[1:])
+        self.assertEqual(made[:2], ["-C", "/kdir"])
+        self.assertLessEqual({"-j4", "LLVM=1", "modules"}, set(made))
+        self.assertFalse([word for word in made if word.startswith("RUSTC=")])
+
+    def test_the_compiler_that_is_named(self):
+        self.assertIn("RUSTC=/my/rustc", self.made("7.3", "-j2", RUSTC="/my/rustc"))
+
+
 class Packages(unittest.TestCase):
     def test_they_have_all_that_the_rules_take(self):
         found = deb.sources(TOP)

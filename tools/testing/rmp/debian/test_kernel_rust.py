@@ -92,7 +92,7 @@ class KernelRust(unittest.TestCase):
                 entry.size = len(text)
                 archive.addfile(entry, io.BytesIO(text.encode()))
 
-    def run_it(self, *words):
+    def run_it(self, *words, **more):
         """(exit status, what it prints, what it says)"""
         self.write(self.headers / ".config",
                    "".join(f"{key}={value}\n" for key, value in self.config.items()))
@@ -101,12 +101,12 @@ class KernelRust(unittest.TestCase):
             [TOP / "tools/debian/kernel-rust", *(words or (RELEASE,))], check=False,
             stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
             env=dict(os.environ, PATH=path, RUST_MPAGE_ROOT=str(self.root),
-                     RUSTC=f"{self.root}/bin/rustc"))
+                     **{"RUSTC": f"{self.root}/bin/rustc", **more}))
         return done.returncode, done.stdout.strip(), done.stderr
 
-    def refused(self, status, words):
+    def refused(self, status, words, **more):
         """It refuses this kernel, for this reason, and names no folder to build in."""
-        found, printed, said = self.run_it()
+        found, printed, said = self.run_it(**more)
         self.assertEqual((found, printed), (status, ""), said)
         self.assertIn(words, said)
         self.assertFalse(list(self.root.glob("var/cache/rust-mpage/*/obj/.ready")))
@@ -176,14 +176,33 @@ class KernelRust(unittest.TestCase):
         self.refused(77, "was built without CONFIG_RUST")
 
     def test_headers_that_have_the_crates(self):
-        """As distributions may ship them: nothing is built."""
+        """As distributions may ship them: nothing is built. rustc is what make takes there."""
         self.write(self.headers / "rust/libkernel.rmeta", "")
         self.exported("_Rothers")
         self.assertEqual(self.run_it(), (0, str(self.headers), ""))
+        self.assertEqual(self.run_it(RUSTC=""), (0, str(self.headers), ""))
+        self.tool("rustc", _COMPILER.replace("1.0.0", "2.0.0"))
+        for named in ("", f"{self.root}/bin/rustc"):
+            self.refused(77, "was built with rustc 1.0.0 (made up), which none of", RUSTC=named)
+
+    def test_the_compiler_has_changed(self):
+        """Where it was; what is made is of no use to another."""
+        self.assertEqual(self.run_it()[0], 0)
+        self.tool("rustc", _COMPILER.replace("1.0.0", "2.0.0"))
+        status, printed, said = self.run_it()
+        self.assertEqual((status, printed), (77, ""), said)
+        self.assertIn("which none of", said)
+
+    def test_the_compiler_that_is_named_is_the_one(self):
+        self.refused(77, "which none of /nowhere/rustc is", RUSTC="/nowhere/rustc")
+        self.tool("mine", _COMPILER)
+        self.assertEqual(self.run_it(RUSTC="mine")[0], 0)
+        text = (self.root / "var/cache/rust-mpage" / RELEASE / "src/Makefile").read_text("utf-8")
+        self.assertIn(f"\nRUSTC = {self.root}/bin/mine\n", text)
 
     def test_what_is_missing(self):
         self.config["CONFIG_RUSTC_VERSION_TEXT"] = '"rustc 2.0.0"'
-        self.refused(77, "was built with rustc 2.0.0: install that")
+        self.refused(77, "was built with rustc 2.0.0, which none of")
         self.config["CONFIG_RUSTC_VERSION_TEXT"] = f'"{RUSTC}"'
         self.source(5)
         self.refused(77, "linux-source is 7.3.5, the headers are 7.3.4")
