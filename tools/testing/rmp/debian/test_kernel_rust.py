@@ -129,6 +129,20 @@ class KernelRust(unittest.TestCase):
         self.assertIn("building the Rust crates", said)
         self.assertEqual(self.run_it(), (0, str(folder), ""))
 
+    def test_who_may_not_write_uses_what_was_made(self):
+        """As if it were not root: there can be no lock."""
+        self.assertEqual(self.run_it()[0], 0)
+        cache = self.root / "var/cache/rust-mpage"
+        (cache / "lock").unlink()
+        (cache / "lock").mkdir()
+        self.assertEqual(self.run_it(), (0, str(cache / RELEASE / "obj"), ""))
+
+    def test_who_may_not_write_is_told_so(self):
+        self.write(self.root / "var/cache/rust-mpage", "no folder")
+        status, printed, said = self.run_it()
+        self.assertEqual((status, printed, said.count("\n")), (1, "", 1), said)
+        self.assertIn("RUST_MPAGE_KERNELS=", said)
+
     def test_what_was_made_goes_with_the_headers(self):
         cache = self.root / "var/cache/rust-mpage"
         self.assertEqual(self.run_it()[0], 0)
