@@ -13,7 +13,7 @@ from unittest import mock
 from rmp import ui
 from rmp.build import packages
 from rmp.debian import deb, root
-from rmp.settings import TOP
+from rmp.settings import KERNEL_SERIES, OLDER, TOP
 
 SCRIPTS = TOP / "tools" / "debian"
 
@@ -190,6 +190,15 @@ class Packages(unittest.TestCase):
             self.assertTrue(any(path == name or path.startswith(f"{name}/")
                                 for path in found), name)
         self.assertFalse([path for path in found if path.endswith((".o", ".ko", ".deb"))])
+
+    def test_they_are_for_the_kernel_that_is_tested(self):
+        conf = (TOP / "debian/rust-mpage-dkms.dkms").read_text(encoding="utf-8")
+        kernels = re.search(r'^BUILD_EXCLUSIVE_KERNEL="(.*)"$', conf, re.M)[1]
+        self.assertTrue(re.match(kernels, f"{KERNEL_SERIES}.4+deb13-amd64"))
+        for other in (*OLDER, "7.30", "7.4", "17.3"):
+            self.assertFalse(re.match(kernels, f"{other}.1+deb13-amd64"), other)
+        control = (TOP / "debian/control").read_text(encoding="utf-8")
+        self.assertEqual(set(re.findall(r"linux-source-([\d.]+)", control)), {KERNEL_SERIES})
 
     def test_every_package_describes_itself(self):
         text = (TOP / "debian/control").read_text(encoding="utf-8") + \
