@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -60,6 +61,15 @@ class Stat(unittest.TestCase):
         lines = told.getvalue().splitlines()
         self.assertEqual({words[0]: int(words[1].replace(",", ""))
                           for words in map(str.split, lines)}, LOADED)
+
+    def test_who_reads_has_seen_enough(self):
+        """As with `| head`: it ends, and has nothing to say."""
+        for words in (("-a",), ("0.01",)):
+            with subprocess.Popen([PATH, *words, "-d", self.folder(LOADED)],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+                running.stdout.close()
+                told = running.stderr.read()
+            self.assertEqual((running.returncode, told), (0, b""))
 
     def test_nothing_there(self):
         for folder in ("/nonexistent", self.folder({})):
