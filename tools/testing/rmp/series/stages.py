@@ -75,6 +75,8 @@ def render(path, text, stage):
         text = crate_root(text, stage)
     if path == "compat/mod.rs":
         text = this_kernel(text)
+    if path == "Documentation/unsafe.rst":
+        text = inventory(text)
     if path == "bindings/bindings_helper.h" and stage < of_folder("abi"):
         text = text.replace("#include <linux/rust_mpage.h>\n", "")
     text = re.sub(rf"\bDocumentation/({'|'.join(map(re.escape, DOCUMENT_NAMES))})",
@@ -85,6 +87,25 @@ def render(path, text, stage):
 def this_kernel(text):
     """compat/mod.rs without the other kernels."""
     return re.sub(r"^#\[cfg_attr\(linux_\w+, path = .*\)\]\n", "", text, flags=re.M)
+
+
+def inventory(text):
+    """Documentation/unsafe.rst without the files that are not in the series, and the totals
+    of what is."""
+    table = re.search(r"(?<=inventory: start\n)\n.*(?=\.\. inventory: end)", text, re.S)
+    lines, totals = [], [0, 0, 0]
+    for line in table[0].splitlines(True):
+        row = re.fullmatch(r"(\S+)((?: +\d+){3})\n", line)
+        if row and row[1] == "total":
+            for total, old in zip(totals, re.finditer(r"\d+", line)):
+                line = f"{line[:old.start()]}{total:>{len(old[0])}}{line[old.end():]}"
+        elif row and not place(row[1]):
+            continue
+        elif row:
+            totals = [a + int(b) for a, b in zip(totals, row[2].split())]
+        lines.append(line)
+    text = text[:table.start()] + "".join(lines) + text[table.end():]
+    return re.sub(r"\bLinux \d+\.\d+, ", "", text)
 
 
 def makefile(text, stage):

@@ -77,6 +77,21 @@ class Series(unittest.TestCase):
         names = made.split()
         self.assertEqual(len(names), len(set(names)))
 
+    def test_the_inventory_is_of_what_is_there(self):
+        text = (self.kernel / stages.DOCUMENTS / "unsafe.rst").read_text(encoding="utf-8")
+        rows = re.findall(r"^(\S+) +(\d+) +(\d+) +(\d+)$", text, re.M)
+        *files, total = rows
+        self.assertGreater(len(files), 50)
+        self.assertEqual([row[0] for row in files if not
+                          (self.kernel / stages.HOME / row[0]).exists()], [])
+        self.assertEqual(total, ("total", *(str(sum(int(row[at]) for row in files))
+                                            for at in (1, 2, 3))))
+        self.assertNotIn("Linux 7.", text)
+        ours = (TOP / "Documentation/unsafe.rst").read_text(encoding="utf-8").splitlines()
+        self.assertLessEqual(set(text.splitlines()) - set(ours), {
+            line for line in text.splitlines() if line.startswith("total ")
+            or "somebody may evict" in line})
+
     def test_contents(self):
         for path in patches.sources(TOP):
             if path == "Kbuild":
@@ -87,6 +102,8 @@ class Series(unittest.TestCase):
             if path == "compat/mod.rs":
                 self.assertNotIn("linux_7", there)
                 text = stages.this_kernel(text)
+            if path == "Documentation/unsafe.rst":
+                text = stages.inventory(text)
             self.assertEqual(bare(there), bare(text), path)
 
     def test_nothing_from_outside(self):
