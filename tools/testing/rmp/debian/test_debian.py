@@ -197,8 +197,9 @@ class Packages(unittest.TestCase):
         self.assertTrue(re.match(kernels, f"{KERNEL_SERIES}.4+deb13-amd64"))
         for other in (*OLDER, "7.30", "7.4", "17.3"):
             self.assertFalse(re.match(kernels, f"{other}.1+deb13-amd64"), other)
-        control = (TOP / "debian/control").read_text(encoding="utf-8")
-        self.assertEqual(set(re.findall(r"linux-source-([\d.]+)", control)), {KERNEL_SERIES})
+        control = "".join((TOP / "debian" / name).read_text(encoding="utf-8")
+                          for name in ("control", "rust-mpage-dkms.triggers"))
+        self.assertEqual(set(re.findall(r"linux-source-(\d+\.\d+)", control)), {KERNEL_SERIES})
 
     def test_every_package_describes_itself(self):
         text = (TOP / "debian/control").read_text(encoding="utf-8") + \

@@ -18,7 +18,7 @@ OLD = "0.0.1"  # a version before any
 _FSTAB = "/dev/vdb /data ext2 defaults 0 2\n/dev/vdc /guessed auto defaults 0 2\n" \
     "/dev/vde /discard ext2 discard 0 2\n/dev/vdd /users ext2 user,noauto 0 0\n"
 
-# A kernel without its source is installed, without the modules; they come when it is there.
+# A kernel without its source is installed, without the modules; they come with that.
 _DKMS = """
 set -o pipefail
 mv /usr/src/linux-source-*.tar.xz /root
@@ -27,7 +27,8 @@ linux-run-hooks headers postinst {release} -- configure 2>&1 | tee /root/hooks
 grep -q '^rust-mpage: no modules for {release}: .*: install linux-source-' /root/hooks
 test "$(dkms status)" = "rust-mpage/{old}: added"
 mv /root/linux-source-*.tar.xz /usr/src
-dkms autoinstall -k {release}
+dpkg-trigger --by-package=linux-source-7.3 --no-await /usr/src/linux-source-7.3.tar.xz
+dpkg --triggers-only -a
 dkms status
 test "$(dkms status)" = "rust-mpage/{old}, {release}, x86_64: installed"
 {readme}
