@@ -28,7 +28,8 @@ ASKS = re.compile(r"Unattached inode|Unconnected directory|is a link to director
 class Synced(Names):
     """Names of which some are synced: a file, with all its names, a directory, or all.
     `known` has for each mark what has to be there until the next one, and what must not;
-    `contents`, how large the files are that are on the medium, by what is in their names."""
+    `contents`, by name, how large the file is that is on the medium, or each of those that may
+    be, where one takes the place of another."""
 
     def __init__(self, point, rng, mark, leaves_the_cache):
         super().__init__(point, rng)
@@ -37,11 +38,18 @@ class Synced(Names):
         self._leaves_the_cache = leaves_the_cache
         self._have, self._have_not, self._ever = set(), set(), set()
         self._sizes = {}
-        self.known, self.contents = {}, {}
+        self.known, self.contents = {}, {"": {}}
+        self._may = self.contents[""]
 
     def step(self):
-        before = self.all()
+        before, owners = self.all(), self._there
+        self._there = dict(owners)
         super().step()
+        for name in set(self._may) - self.all():
+            del self._may[name]
+        for name, sizes in self._may.items():
+            if self._there[name] != owners[name]:
+                sizes.add(os.lstat(self._path(name)).st_size)
         self._ever |= self.all()
         # a cut may come before this change or behind it
         self._have -= before ^ self.all()
@@ -59,8 +67,18 @@ class Synced(Names):
 
     def _note_contents(self, names):
         """The files with these names are on the medium; nobody changes them."""
-        self._sizes |= {serial_of(name): os.lstat(self._path(name)).st_size
-                        for name in names if os.path.basename(name).startswith("file-")}
+        self._sizes |= {self._there[name]: os.lstat(self._path(name)).st_size
+                        for name in names if self._there[name][0] == "file"}
+
+    def _known_contents(self, names):
+        """What `contents` has when these names are on the medium: of others, which may be those
+        of what was called so before, that is what it was."""
+        may = {name: set(sizes) for name, sizes in self._may.items() if name in self._there}
+        for name in names:
+            may.pop(name, None)
+            if self._there[name] in self._sizes:
+                may[name] = {self._sizes[self._there[name]]}
+        return may
 
     def sync(self):
         """Syncs something, and notes what is known then."""
@@ -71,21 +89,21 @@ class Synced(Names):
             disks.sync(self._point)
             if self._leaves_the_cache:
                 self._fsync("anchor")
-            have, have_not = self.all(), self._ever - self.all()
-            self._note_contents(have)
+            names, have_not = self.all(), self._ever - self.all()
+            self._note_contents(names)
         elif way == 1:
             folder = self._rng.choice(self._folders)
             self._fsync(folder)
-            have |= {name for name in self.all() if os.path.dirname(name) == folder}
+            names = {name for name in self.all() if os.path.dirname(name) == folder}
             have_not |= {name for name in self._ever - self.all()
                          if os.path.dirname(name) == folder}
         else:
             self._fsync(file)
-            have |= {name for name in self.all() if self._inode(name) == self._inode(file)}
+            names = {name for name in self.all() if self._inode(name) == self._inode(file)}
             self._note_contents([file])
         text = f"mark {len(self.known)}"
-        self._have, self._have_not = self.known[text] = have, have_not
-        self.contents[text] = dict(self._sizes)
+        self._have, self._have_not = self.known[text] = have | names, have_not
+        self._may = self.contents[text] = self._known_contents(names)
         self._mark(text)
 
 
@@ -115,12 +133,11 @@ def _repaired(ctx, disk, data, what, known):
 
     def contents(point):
         for name in have:
-            size = sizes.get(serial_of(name))
-            if size is not None and os.path.basename(name).startswith("file-"):
+            if name in sizes:
                 with open(os.path.join(point, name), "rb") as file:
                     found = file.read()
-                assert found == b"\xee" * size, \
-                    f"{what}: {name} has {len(found)} bytes of {size}, {found[:1]}"
+                assert len(found) in sizes[name] and not found.strip(b"\xee"), \
+                    f"{what}: {name} has {len(found)} bytes of {sizes[name]}, {found[:1]}"
 
     with open(path, "rb") as file:
         found = look(ctx, disk, file.read(), f"{what}, repaired", contents)
@@ -174,7 +191,7 @@ def _cuts(ctx, rounds, most):
         assert have <= found, f"{what}: lost: {sorted(have - found)}"
         assert not have_not & found, f"{what}: back: {sorted(have_not & found)}"
         if index % SHARE == 0:
-            sizes = names.contents[marks[-1]] if marks else {}
+            sizes = names.contents[marks[-1] if marks else ""]
             asked.append(_repaired(ctx, disk, data, what, (have, have_not, sizes)))
     ctx.log(f"{len(places)} cuts, {len(names.known)} syncs; of {len(asked)} that were repaired "
             f"e2fsck asks about {sum(map(bool, asked))}")

@@ -6,7 +6,7 @@ write, and as it was if of what had not been flushed only that write was kept. N
 e2fsck repairs it before: whatever a name leads to has to be what was named so.
 
 What a name was given to is in the name: "file-SERIAL", where the owner of the
-inode is SERIAL.
+inode is SERIAL; or "file-SERIAL+OTHER", where what OTHER owns takes the place of that.
 """
 
 import errno
@@ -32,6 +32,7 @@ BOTH_NAMES = re.compile(r"is a link to directory .* \((\d+)\)")
 # a directory that is being removed; any other has its blocks
 ZERO = re.compile(r"Inode (\d+) is a zero-length directory")
 HOLE = re.compile(r"Directory inode (\d+) has an unallocated block")
+DEEPEST = 3  # directories in each other
 KINDS = {"file": stat.S_ISREG, "dir": stat.S_ISDIR, "link": stat.S_ISLNK}
 
 
@@ -42,8 +43,10 @@ class Names:
         self._point = point
         self._rng = rng
         self._serial = 1000
+        self._turn = 0
         self._folders = ["", "a", "b"]
-        self._there = {}
+        self._there = {}  # {name: (kind, owner)}
+        self._awaited = {}  # {last part of a name: the owner of what is to take it}
 
     def begin(self):
         for folder in self._folders[1:]:
@@ -52,10 +55,24 @@ class Names:
     def _path(self, name):
         return os.path.join(self._point, name)
 
+    def _names(self, *kinds):
+        return sorted(name for name, (kind, _) in self._there.items() if kind in kinds)
+
+    def _pick(self, *kinds):
+        names = self._names(*kinds)
+        return self._rng.choice(names) if names else None
+
+    def _is_empty(self, name):
+        return not any(other.startswith(f"{name}/") for other in self._there)
+
+    def _folder(self):
+        """One that is there from the beginning, or one that has come since."""
+        new = [name for name in self._names("dir") if name.count("/") < DEEPEST]
+        return self._rng.choice(new if new and self._rng.random() < 0.4 else self._folders)
+
     def _new(self, kind):
         self._serial += 1
-        folder = self._rng.choice(self._folders)
-        return os.path.join(folder, f"{kind}-{self._serial}"), self._serial
+        return os.path.join(self._folder(), f"{kind}-{self._serial}"), self._serial
 
     def _create(self, kind):
         name, serial = self._new(kind)
@@ -71,32 +88,64 @@ class Names:
                     file.write(b"\xee" * self._rng.choice((0, 500, 5000, 20_000)))
         finally:
             os.seteuid(0)
-        self._there[name] = kind
-
-    def _pick(self, *kinds):
-        names = sorted(name for name, kind in self._there.items() if kind in kinds)
-        return self._rng.choice(names) if names else None
+        self._there[name] = kind, serial
 
     def _remove(self):
-        name = self._pick("file", "dir", "link")
-        if name and self._there[name] == "dir":
-            os.rmdir(self._path(name))
-        elif name:
-            os.unlink(self._path(name))
-        self._there.pop(name, None)
+        names = [name for name in self._names("file", "dir", "link") if self._is_empty(name)]
+        if not names:
+            return
+        name = self._rng.choice(names)
+        (os.rmdir if self._there[name][0] == "dir" else os.unlink)(self._path(name))
+        del self._there[name]
+
+    def _place(self, name, owners):
+        """A place for a name to go to, and what it is to be called there."""
+        self._turn += 1
+        folder = self._folder()
+        if f"{folder}/".startswith(f"{name}/"):
+            folder = self._rng.choice(self._folders)
+        return os.path.join(folder, f"{self._there[name][0]}-{owners}-{self._turn}")
+
+    def _move(self, old, new):
+        """rename(2), of a directory with what is in it, and over what has the name."""
+        os.rename(self._path(old), self._path(new))
+        if self._there.get(new) == self._there[old]:
+            return  # of the same file: then both are left
+        self._there.pop(new, None)
+        self._there = {new + name[len(old):] if f"{name}/".startswith(f"{old}/") else name: what
+                       for name, what in self._there.items()}
 
     def _rename(self):
         name = self._pick("file", "link", "dir")
         if not name:
             return
-        kind, serial = os.path.basename(name).split("-")[:2]
-        folder = self._rng.choice(self._folders)
-        other = os.path.join(folder, f"{kind}-{serial}-{self._rng.randrange(100)}")
-        os.rename(self._path(name), self._path(other))
-        if other in self._there:
-            return  # of the same file: then rename(2) leaves both
-        self._there.pop(name)
-        self._there[other] = kind
+        alike = [other for other, what in sorted(self._there.items())
+                 if what == self._there[name] and other != name]
+        if alike and self._rng.random() < 0.3:
+            self._move(name, alike[0])
+        else:
+            self._move(name, self._place(name, self._there[name][1]))
+
+    def _replace(self):
+        """Something takes the name of another, which was called so for both before."""
+        last = {os.path.basename(name): name for name in sorted(self._there)}
+        for part in sorted(self._awaited):
+            owner = self._awaited.pop(part)
+            name = next((name for name, (_, found) in sorted(self._there.items())
+                         if found == owner), None)
+            place = last.get(part)
+            if name and place and self._is_empty(place) and not place.startswith(f"{name}/"):
+                self._move(name, place)
+                return
+        name = self._pick("file", "link", "dir")
+        kind, owner = self._there.get(name, (None, 0))
+        others = sorted({found for of, found in self._there.values()
+                         if of == kind and found != owner})
+        if others:
+            other = self._rng.choice(others)
+            place = self._place(name, f"{owner}+{other}")
+            self._move(name, place)
+            self._awaited[os.path.basename(place)] = other
 
     def _link(self):
         name = self._pick("file")
@@ -104,7 +153,7 @@ class Names:
             self._serial += 1
             other = f"{name}-{self._serial}"
             os.link(self._path(name), self._path(other))
-            self._there[other] = "file"
+            self._there[other] = self._there[name]
 
     def _rename_and_remove(self):
         self._rename()
@@ -112,9 +161,12 @@ class Names:
 
     def step(self):
         kind = self._rng.choice(("file", "file", "dir", "link"))
-        self._rng.choice((lambda: self._create(kind), lambda: self._create(kind),
-                          self._remove, self._remove, self._rename,
-                          self._rename_and_remove, self._link))()
+
+        def create():
+            self._create(kind)
+
+        self._rng.choice((create, create, create, self._remove, self._remove, self._rename,
+                          self._rename_and_remove, self._link, self._replace, self._replace))()
 
     def all(self):
         """All names that there are."""
@@ -155,6 +207,7 @@ def look(ctx, disk, data, what, also=lambda point: None):
     try:
         for folder, below, _ in os.walk(point, onerror=unreadable):
             info = os.lstat(folder)
+            inside = info.st_ino
             assert info.st_nlink >= 2 + len(below), \
                 f"{what}: {folder}: {info.st_nlink} links, and {below}\n{text}"
             for entry in lowlevel.list_directory(folder):
@@ -166,12 +219,13 @@ def look(ctx, disk, data, what, also=lambda point: None):
                     info = os.lstat(full)
                 except OSError as error:
                     raise AssertionError(f"{what}: {name}: {error}\n{text}") from None
-                kind, serial = name.split("-")[:2]
-                assert info.st_uid == int(serial) and KINDS[kind](info.st_mode), \
+                kind, owners = name.split("-")[:2]
+                assert str(info.st_uid) in owners.split("+") and KINDS[kind](info.st_mode), \
                     f"{what}: {name} leads to what {info.st_uid} owns, " \
                     f"{stat.filemode(info.st_mode)}\n{text}"
                 names.add(os.path.relpath(full, point))
-                links.setdefault((info.st_ino, info.st_nlink), []).append(name)
+                # once for a directory that has two names
+                links.setdefault((info.st_ino, info.st_nlink), set()).add((inside, name))
         also(point)
         few = {found: of for found, of in links.items() if found[1] < len(of)}
         assert not few, f"{what}: fewer links than names: {few}\n{text}"
