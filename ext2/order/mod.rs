@@ -60,6 +60,8 @@ mod test_blocks;
 #[cfg(CONFIG_KUNIT)]
 mod test_device;
 #[cfg(CONFIG_KUNIT)]
+mod test_names;
+#[cfg(CONFIG_KUNIT)]
 mod test_store;
 
 use self::{

@@ -4,8 +4,9 @@
 //! are written by whoever and whenever, and some cannot be. [`test_device`](super::test_device)
 //! looks at what the medium may have if the power goes.
 //!
-//! What waits for what is kept by [`Batches`] and [`Records`], as in [`names`](super::names) and
-//! [`removals`](super::removals); the inodes and the directories are the suite's own.
+//! What waits for what is kept by [`Batches`], [`Moves`] and [`Records`], as in
+//! [`names`](super::names), [`moved`](super::moved) and [`removals`](super::removals); the inodes
+//! and the directories, of a page each, are the suite's own.
 
 use kernel::prelude::*;
 
@@ -16,13 +17,24 @@ mod tests {
         disk::test_images::Random,
         order::{
             batch::Batches,
+            moves::{
+                self,
+                Moves, //
+            },
             records::{
                 Record,
                 Records, //
             },
-            test_device::{
-                Device,
-                Medium, //
+            test_device::Device,
+            test_names::{
+                Disk,
+                Entry,
+                Image,
+                Page,
+                Write,
+                DIRECTORIES,
+                INODES,
+                SLOTS, //
             }, //
         },
     };
@@ -43,65 +55,8 @@ mod tests {
         Ok(())
     }
 
-    const INODES: usize = 10;
-    const DIRECTORIES: usize = 3;
-    const SLOTS: usize = 6;
     /// The number of the first directory.
     const FIRST: u32 = 100;
-
-    /// An inode on the disk.
-    #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-    struct Image {
-        /// Which of the inodes that have had the number.
-        generation: u32,
-        links: u32,
-    }
-
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    struct Entry {
-        inode: usize,
-        generation: u32,
-    }
-
-    type Page = [Option<Entry>; SLOTS];
-
-    #[derive(Clone, Copy)]
-    enum Write {
-        Image(usize, Image),
-        Page(usize, Page),
-    }
-
-    #[derive(Clone, Copy)]
-    struct Disk {
-        images: [Image; INODES],
-        pages: [Page; DIRECTORIES],
-    }
-
-    impl Medium for Disk {
-        type Write = Write;
-
-        fn put(&mut self, write: &Write) {
-            match *write {
-                Write::Image(at, image) => self.images[at] = image,
-                Write::Page(at, page) => self.pages[at] = page,
-            }
-        }
-
-        /// Each name leads to what was named so, which has a link for it.
-        fn wrong(&self) -> Option<&'static str> {
-            for (number, image) in self.images.iter().enumerate() {
-                let entries = self.pages.iter().flatten().flatten();
-                let mut names = entries.filter(|entry| entry.inode == number);
-                if names.clone().count() > image.links as usize {
-                    return Some("an inode with more names than links");
-                }
-                if names.any(|entry| entry.generation != image.generation) {
-                    return Some("a name that leads to another inode");
-                }
-            }
-            None
-        }
-    }
 
     /// An inode in memory.
     #[derive(Clone, Copy, Default)]
@@ -163,21 +118,28 @@ mod tests {
         /// The last batch of names of each directory.
         batches: [u64; DIRECTORIES],
         names: Pin<KBox<Batches<Named>>>,
+        moves: RefCell<Moves>,
         records: Records,
         random: Random,
+        /// How many names went from memory before the new ones were on the medium.
+        waited: usize,
+    }
+
+    /// The page of a directory.
+    fn page_of(directory: usize) -> moves::Page {
+        moves::Page {
+            directory: FIRST + directory as u32,
+            index: 0,
+        }
     }
 
     impl Model {
         fn new(seed: u64, failing: u64) -> Result<Self> {
-            let disk = Disk {
-                images: [Image::default(); INODES],
-                pages: [[None; SLOTS]; DIRECTORIES],
-            };
             Ok(Self {
                 store: RefCell::new(Store {
                     inodes: [Inode::default(); INODES],
                     buffers: [Image::default(); INODES],
-                    device: Device::new(disk, seed + 1000, failing),
+                    device: Device::new(Disk::new(), seed + 1000, failing),
                 }),
                 pages: [[None; SLOTS]; DIRECTORIES],
                 batches: [0; DIRECTORIES],
@@ -188,8 +150,10 @@ mod tests {
                     ),
                     GFP_KERNEL,
                 )?,
+                moves: RefCell::new(Moves::new()),
                 records: Records::new(),
                 random: Random::new(seed),
+                waited: 0,
             })
         }
 
@@ -275,6 +239,7 @@ mod tests {
                 return Ok(());
             };
             let entry = self.pages[directory][slot].take().ok_or(EINVAL)?;
+            self.store.borrow_mut().device.medium.lasting[entry.inode] = 0;
             if self.inode(entry.inode, |inode| inode.is_on_disk) {
                 self.inode(entry.inode, |inode| inode.kept += 1);
                 self.until_written(entry.inode, directory)?;
@@ -301,6 +266,11 @@ mod tests {
                 return Ok(());
             }
             self.inode(entry.inode, |inode| inode.kept += 1);
+            if self.has_wait(page_of(old), page_of(new))? {
+                self.waited += 1;
+                self.pages[old][from] = None;
+                return self.until_written(entry.inode, old);
+            }
             let is_there = self
                 .write_page(new)
                 .and_then(|()| self.store.borrow_mut().device.flush());
@@ -312,7 +282,49 @@ mod tests {
             self.until_written(entry.inode, new)
         }
 
+        /// As [`MovedNames::add`](crate::order::moved::MovedNames::add).
+        fn has_wait(&self, old: moves::Page, new: moves::Page) -> Result<bool> {
+            if !self.moves.borrow().can_add(old, new) {
+                // What cannot be settled is not of this caller.
+                let _ = self.settle_moves();
+            }
+            let mut moves = self.moves.borrow_mut();
+            match moves.can_add(old, new) {
+                true => moves.add(old, new).map(|()| true),
+                false => Ok(false),
+            }
+        }
+
+        fn settle_moves(&self) -> Result {
+            let (pages, serial) = self.moves.borrow().awaited()?;
+            let mut failed = KVec::new();
+            for &page in pages.iter() {
+                if self.write_now((page.directory - FIRST) as usize).is_err() {
+                    failed.push(page, GFP_KERNEL)?;
+                }
+            }
+            self.store.borrow_mut().device.flush()?;
+            self.moves.borrow_mut().settle(serial, &failed);
+            Ok(())
+        }
+
+        fn waits(&self, directory: usize) -> bool {
+            let number = page_of(directory).directory;
+            self.moves.borrow().waits(number, &(0..1))
+        }
+
+        /// Writes the page of a directory, after what it waits for.
         fn write_page(&self, directory: usize) -> Result {
+            if self.waits(directory) {
+                self.settle_moves()?;
+            }
+            match self.waits(directory) {
+                true => Err(EIO),
+                false => self.write_now(directory),
+            }
+        }
+
+        fn write_now(&self, directory: usize) -> Result {
             self.names.settle_own(
                 self.batches[directory],
                 |name| name.directory == directory,
@@ -330,6 +342,15 @@ mod tests {
                 *is_written = self.write_page(directory).is_ok();
             }
             self.store.borrow_mut().device.flush()?;
+            let pages = self.pages.iter().zip(is_written);
+            for entry in pages
+                .filter(|page| page.1)
+                .flat_map(|page| page.0)
+                .flatten()
+            {
+                let mut store = self.store.borrow_mut();
+                store.device.medium.lasting[entry.inode] = entry.generation;
+            }
             let mut key = (1, 0);
             while let Some(record) = self.records.next(key, serial) {
                 key = (record.inode, record.directory + 1);
@@ -415,6 +436,7 @@ mod tests {
                 model.step()?;
             }
             model.finish()?;
+            assert!(model.waited > 5);
             let wrong = model.store.borrow().device.wrong;
             if wrong.is_some() {
                 return Ok(wrong);
