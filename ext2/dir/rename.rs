@@ -293,7 +293,8 @@ impl Removed {
 
 /// Makes the new name refer to the file, and removes the old one. On the disk there is never none:
 /// if both are in one block that is written at once; else, if the disk may have the old name, the
-/// new one is brought there before, and the `..` at `parent` of a directory that moves.
+/// new one is brought there before. Of a directory that moves, both names are brought there, the
+/// old one first, and then the `..` at `parent`.
 fn move_name<'a>(
     request: &mut Request<'a>,
     old: Place,
@@ -313,7 +314,7 @@ fn move_name<'a>(
             });
         }
     }
-    if parent.is_some() {
+    if parent.is_some() && source.data().new_names().is_some() {
         // There is no other time at which its `..` can change on the medium than while both names
         // are there. That the disk has its image says nothing of the old one.
         write::bring_to_medium(old_of(&mut request.directories))?;

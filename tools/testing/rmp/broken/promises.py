@@ -308,6 +308,14 @@ ALL = (
           "        Ok(()) => Ok(Some(change)),"),),
         ("moved.directory_knows_its_parent",)),
     Broken(
+        "order.rename.old_name",
+        "the old name of a directory that moves is on the medium when its `..` changes, though "
+        "the disk has its image",
+        ((_DIR + "rename.rs",
+          "    if parent.is_some() && source.data().new_names().is_some() {",
+          "    if parent.is_some() && !source.data().is_on_disk() {"),),
+        ("moved.directory_knows_its_parent",)),
+    Broken(
         "order.rename.replaced",
         "what replaces a file on the disk is on the medium before that is deleted",
         ((_DIR + "rename.rs",

@@ -30,7 +30,7 @@ def _check_cuts(ctx, replay, also=lambda text, what: None):
 def test_directory_knows_its_parent(ctx):
     """A directory that moves to another has both names when its `..` changes on the disk,
     and never one and the `..` of the other: one that is on the disk, one that is new,
-    one that replaces another."""
+    one that replaces another, one that is new and whose inode is on the disk."""
     disk = disks.Disk(ctx, "tiny-1k")
     disk.mount()
     for folder in ("a", "b", "a/there", "a/comes", "b/over"):
@@ -45,6 +45,11 @@ def test_directory_knows_its_parent(ctx):
         # the names are on the medium, and nobody has asked for what moved
         for parent in parents:
             os.fsync(parent)
+    with no_flusher():
+        for folder in ("a/stored", "b/other"):
+            os.mkdir(os.path.join(disk.point, folder))
+        os.fsync(parents[1])  # and so the inodes of both are there, and one of the names
+        os.rename(os.path.join(disk.point, "a/stored"), os.path.join(disk.point, "b/stored"))
     for parent in parents:
         os.close(parent)
     disk.umount()
