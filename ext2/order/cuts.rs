@@ -20,7 +20,10 @@
 
 use super::{
     ordered::Ordered,
-    pending_cuts::PendingCuts,
+    pending_cuts::{
+        PendingCuts,
+        CAPACITY, //
+    },
     write::{
         write_sorted,
         Waiting, //
@@ -47,6 +50,10 @@ use rust_mpage::{
 };
 
 /// Cuts, and the buffers of their guards, which stay in memory.
+///
+/// # Invariants
+///
+/// There is memory for as many guards as `cuts` takes.
 struct Batch {
     cuts: PendingCuts,
     guards: KVVec<Buffer>,
@@ -54,24 +61,23 @@ struct Batch {
 
 impl Batch {
     fn new() -> Result<Self> {
+        // INVARIANT: There is.
         Ok(Self {
             cuts: PendingCuts::new()?,
-            guards: KVVec::new(),
+            guards: KVVec::with_capacity(CAPACITY, GFP_KERNEL)?,
         })
     }
 
-    /// Adds a cut. Whether there was room; fails with `ENOMEM`.
-    fn add(&mut self, first: u32, count: u32, guard: &Buffer) -> Result<bool> {
+    /// Adds a cut. Whether there was room.
+    fn add(&mut self, first: u32, count: u32, guard: &Buffer) -> bool {
         let number = guard.number() as u32;
         let is_new = !self.cuts.has_guard(number);
-        if is_new {
-            without_fs_reclaim(|| self.guards.push(guard.clone(), GFP_KERNEL))?;
-        }
         let has_room = self.cuts.add(first, count, number).is_ok();
-        if is_new && !has_room {
-            let _ = self.guards.pop();
+        if is_new && has_room {
+            // There is memory.
+            let _ = self.guards.push_within_capacity(guard.clone());
         }
-        Ok(has_room)
+        has_room
     }
 
     fn clear(&mut self) {
@@ -115,8 +121,10 @@ impl Pending {
 pub(crate) struct Cuts {
     #[pin]
     pending: Mutex<Pending>,
+    /// For who writes guards: memory for those of as many cuts as can wait, so that a block can be
+    /// freed when there is no other.
     #[pin]
-    running: Mutex<()>,
+    running: Mutex<KVVec<Waiting<u64>>>,
     /// Whether there are any: 0 or 1. So that allocation need not take a lock.
     any: Atomic<u32>,
 }
@@ -133,13 +141,18 @@ impl Cuts {
         };
         try_pin_init!(Self {
             pending <- new_mutex!(pending()?, "ext2_cuts"),
-            running <- new_mutex!((), "ext2_cuts_running"),
+            running <- new_mutex!(
+                KVVec::with_capacity(CAPACITY, GFP_KERNEL)?,
+                "ext2_cuts_running"
+            ),
             any: Atomic::new(0),
         }? Error)
     }
 
     /// Notes blocks that are about to be freed and that `guard`, a dirty metadata block, has cut
     /// off. To be called before a block of them is forgotten that may be a guard itself.
+    ///
+    /// Needs no memory, unless some that has been cut off before could not be written.
     ///
     /// Fails with `EIO` or `ENOMEM`: the blocks must not be freed.
     pub(crate) fn add<F: Ordered>(
@@ -162,7 +175,7 @@ impl Cuts {
                     Err(error) => return Err(error),
                 }
             }
-            if pending.waiting.add(first, count, &buffer)? {
+            if pending.waiting.add(first, count, &buffer) {
                 break;
             }
             drop(pending);
@@ -218,24 +231,27 @@ impl Cuts {
         sb: &SuperBlock<F>,
         wanted: impl FnOnce(&Pending) -> bool,
     ) -> Result {
-        let _running = self.running.lock();
-        let mut guards = KVVec::new();
+        let mut running = self.running.lock();
+        let guards = &mut *running;
         {
             let mut pending = self.pending.lock();
             let pending = &mut *pending;
             if !wanted(pending) {
                 return Ok(());
             }
+            let count = pending.waiting.guards.len() + pending.stuck.guards.len();
+            without_fs_reclaim(|| guards.reserve(count, GFP_KERNEL))?;
             for batch in [&pending.waiting, &pending.stuck] {
                 for buffer in batch.guards.iter() {
                     let guard = Waiting::new(buffer.number(), Some(buffer.clone()));
-                    without_fs_reclaim(|| guards.push(guard, GFP_KERNEL))?;
+                    // There is memory.
+                    let _ = guards.push_within_capacity(guard);
                 }
             }
             core::mem::swap(&mut pending.waiting, &mut pending.under_way);
         }
 
-        let flushed = write_sorted(sb, &mut guards);
+        let flushed = write_sorted(sb, guards);
         for guard in guards.iter() {
             F::corrupt(
                 sb,
@@ -247,9 +263,12 @@ impl Cuts {
             );
         }
 
+        let is_written = guards.is_empty();
+        guards.clear();
+
         let mut pending = self.pending.lock();
         let pending = &mut *pending;
-        if guards.is_empty() {
+        if is_written {
             pending.under_way.clear();
             pending.stuck.clear();
             if pending.waiting.cuts.is_empty() {

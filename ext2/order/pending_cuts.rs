@@ -18,7 +18,7 @@ use kernel::prelude::*;
 use rust_mpage::mm::without_fs_reclaim;
 
 /// How many runs, and how many guards.
-const CAPACITY: usize = 512;
+pub(super) const CAPACITY: usize = 512;
 
 /// A run of blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -133,3 +133,33 @@ def test_forgotten(ctx):
 def test_dirsync(ctx):
     """Where each change is waited for, and taken back."""
     _each_call(ctx, "dirsync", False, ("create", "mkdir", "link", "unlink", "move", "replace"))
+
+
+@timeout(200)
+def test_deleted(ctx):
+    """A file with arrays of pointers is deleted, on a disk that has just been mounted: its blocks
+    are free, whichever allocation fails. What has cut them off is remembered in memory that is
+    there."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 remembers nothing")
+    _can_fail(ctx)
+    disk = disks.Disk(ctx, "blank-1k")
+
+    def fails(number):
+        disk.mount()
+        free = os.statvfs(disk.point).f_bfree
+        with open(disk.where("file"), "wb") as file:
+            file.write(b"f" * 400_000)
+        disk.umount()
+        disk.mount()
+        with no_flusher():
+            with _failing(number) as came:
+                status = error_of(os.unlink, disk.where("file"))[1]
+            if status:
+                os.unlink(disk.where("file"))
+            assert os.statvfs(disk.point).f_bfree == free, f"allocation {number}: {status}"
+        disk.umount()
+        return came[0]
+
+    _fail_each(ctx, fails, 4)
+    disk.check()
