@@ -11,7 +11,7 @@
 //! the other has written.
 //!
 //! C counterparts: `ext2_setup_super()`, `ext2_sync_super()`, `ext2_sync_fs()`, `ext2_freeze()`,
-//! `ext2_put_super()`, `ext2_reconfigure()`, `ext2_update_dynamic_rev()`.
+//! `ext2_put_super()`, `ext2_reconfigure()`.
 //!
 //! Locks: `mount_state`, a spinlock, for a change of the state in memory and in the buffer. The
 //! buffer is written without it.
@@ -20,6 +20,10 @@
 
 use super::{
     data::Ext2,
+    late_features::{
+        self,
+        LateFeatures, //
+    },
     mount_state::{
         self,
         CheckAdvice,
@@ -68,17 +72,21 @@ pub(crate) struct SuperState {
     mount_state: SpinLock<u16>,
     /// An error has asked for it while the filesystem was frozen, 0 or 1.
     read_only_later: Atomic<u32>,
+    #[pin]
+    pub(super) late_features: LateFeatures,
 }
 
 impl SuperState {
     /// The superblock `disk`, which was read from byte `offset` of `buffer`.
     pub(crate) fn new(buffer: Buffer, offset: u32, disk: &DiskSuperBlock) -> impl PinInit<Self> {
         let state = disk.state.get();
+        let features = late_features::on_disk(disk);
         pin_init!(Self {
             buffer,
             start: offset as usize / size_of::<u32>(),
             mount_state <- new_spinlock!(state, "ext2_mount_state"),
             read_only_later: Atomic::new(0),
+            late_features <- LateFeatures::new(features),
         })
     }
 
@@ -97,12 +105,12 @@ impl SuperState {
     }
 
     #[inline]
-    fn get(&self, word: SuperWord) -> u32 {
+    pub(super) fn get(&self, word: SuperWord) -> u32 {
         // The superblock is wholly in its buffer, else mounting would have failed.
         self.buffer.le32(self.start + word.index()).unwrap_or(0)
     }
 
-    fn change(&self, word: SuperWord, change: impl Fn(u32) -> u32) {
+    pub(super) fn change(&self, word: SuperWord, change: impl Fn(u32) -> u32) {
         self.buffer
             .update_le32(self.start + word.index(), |old| Some(change(old)));
     }
@@ -170,7 +178,7 @@ pub(super) fn make_read_only(sb: &SuperBlock<Ext2>) {
 
 /// Brings the counts and the time into the superblock, and that to the disk.
 /// C: `ext2_sync_super()`, which has no error to return.
-fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+pub(super) fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     let data = sb.data();
     let state = &data.state;
 
@@ -411,44 +419,6 @@ pub(crate) fn note_error(sb: &SuperBlock<Ext2>) {
     if sb.data().state.set_error() {
         report_unwritten(sb, sync_super(sb, Wait::Yes));
     }
-}
-
-/// Marks in the superblock that there are files of 2 GiB or more, unless it says so.
-/// C: what `ext2_write_inode()` does about `EXT2_FEATURE_RO_COMPAT_LARGE_FILE`.
-pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
-    enable(sb, SuperWord::RoCompat, disk::ro_compat::LARGE_FILE)
-}
-
-/// Marks in the superblock that there are extended attributes, unless it says so.
-/// C: `ext2_xattr_update_super_block()`.
-pub(crate) fn enable_attributes(sb: &SuperBlock<Ext2>) -> Result {
-    enable(sb, SuperWord::Compat, disk::compat::EXT_ATTR)
-}
-
-/// Sets a feature in the superblock, and writes that, unless it is set.
-fn enable(sb: &SuperBlock<Ext2>, word: SuperWord, feature: u32) -> Result {
-    let state = &sb.data().state;
-    let has_revision = state.get(SuperWord::Revision) != disk::revision::GOOD_OLD;
-
-    if has_revision && state.get(word) & feature != 0 {
-        return Ok(());
-    }
-    if !has_revision {
-        sb.message(
-            Level::Warning,
-            fmt!(
-                "warning: raising the revision to {}, running e2fsck is recommended",
-                disk::revision::DYNAMIC
-            ),
-        );
-        state.change(SuperWord::FirstInode, |_| {
-            disk::revision::GOOD_OLD_FIRST_INO
-        });
-        state.change(SuperWord::InodeSize, mount_state::with_old_inode_size);
-        state.change(SuperWord::Revision, |_| disk::revision::DYNAMIC);
-    }
-    state.change(word, |word| word | feature);
-    sync_super(sb, Wait::Yes)
 }
 
 /// Tells the user of a superblock that is not on disk as it should be.
