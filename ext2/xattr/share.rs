@@ -308,10 +308,13 @@ pub(crate) fn release(inode: &Ext2Inode) {
         // it; where that fails, who needs it tries again.
         let _ = inode::store(inode);
     }
+    // Where it cannot be looked at it is nobody's, and counted for nobody.
     if inode::check_own(inode, block, 1).is_err() {
+        attribute_block::discharge(inode);
         return;
     }
     let Ok(buffer) = inode.super_block().bread(block.into()) else {
+        attribute_block::discharge(inode);
         report::corrupt(
             inode.super_block(),
             fmt!(
@@ -324,6 +327,7 @@ pub(crate) fn release(inode: &Ext2Inode) {
     match header_of(|index| buffer.le32(index)) {
         Ok(()) => leave(inode, buffer, may_have),
         Err(error) => {
+            attribute_block::discharge(inode);
             corrupt(inode, block, error);
         }
     }

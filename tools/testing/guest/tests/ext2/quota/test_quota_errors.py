@@ -95,7 +95,7 @@ def _quota_calls(faulty):
                                  where=faulty.disk.where)
 
 
-def _ready(ctx, options):
+def ready(ctx, options):
     """A disk that can fail, with quota, and what the quota calls take for it."""
     quotas.load(ctx)
     faulty = _begin(ctx, quotas.OPTIONS + options)
@@ -107,7 +107,7 @@ def _ready(ctx, options):
 def _begun(ctx, options):
     """What is on a disk with quota and the beginning of a file: where the next blocks of the
     file go depends on nothing else then."""
-    faulty, disk = _ready(ctx, options)
+    faulty, disk = ready(ctx, options)
     fd = _new(disk, "f")
     os.fchown(fd, WHO, TEAM)
     _write(fd, 0, _THERE)
@@ -165,7 +165,7 @@ def test_bad_places(ctx):
 def test_nothing_can_be_written(ctx):
     """No place can be written: what was reserved is still, or is counted, and when the device
     works again it gets its place."""
-    faulty, disk = _ready(ctx, ",delalloc")
+    faulty, disk = ready(ctx, ",delalloc")
     fd = _new(disk, "f")
     os.fchown(fd, WHO, TEAM)
     with no_flusher():

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 """Files that share their attributes, one of which cannot be written when it has them no more: the
-block counts it as long as the disk says that it has it.
+block counts it as long as the disk says that it has it. A superblock that cannot say that there are
+attributes. A block of them that cannot be read.
 """
 
+import errno
 import os
 import struct
 
 import disks
 import ext2disk
+import quotas
 from lowlevel import error_of
 from runner import timeout
 from test_metadata_lost import prepared, table_block
+from test_quota_errors import TEAM, WHO, ready
+from test_twin import no_flusher
+from test_write_errors import Faulty
 
 NAME = "user.value"
+COMPAT, EXT_ATTR = 1024 + 92, 0x8  # s_feature_compat, in bytes of the disk, and a bit of it
 
 
 def _touch(path):
@@ -82,3 +89,63 @@ def test_changed(ctx):
 def test_deleted(ctx):
     """The file is deleted."""
     _loses(ctx, os.unlink)
+
+
+def _says_attributes(disk):
+    """Whether the superblock on the disk has `ext_attr`."""
+    with open(disk.path, "rb") as file:
+        file.seek(COMPAT)
+        features, = struct.unpack("<I", file.read(4))
+    return features & EXT_ATTR != 0
+
+
+@timeout(100)
+def test_first_of_a_filesystem(ctx):
+    """No inode has attributes before the superblock on the disk says that there are some: who comes
+    second does not rely on what the first could not write."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 waits for nothing")
+    ctx.allow_log("I/O error|lost (a|)sync page write|rust_ext2 .*error")
+    faulty = Faulty(ctx, "tiny-1k")
+    disk = faulty.disk
+    ctx.run(ctx.tool("debugfs"), "-w", "-R", "feature -ext_attr", disk.path)
+    assert not _says_attributes(disk)
+    with no_flusher():
+        disk.mount("errors=continue,user_xattr", device=faulty.device.path)
+        paths = [disk.where(f"file{number}") for number in range(3)]
+        for path in paths:
+            _touch(path)
+        disks.sync(disk.point)
+        faulty.bad(1)
+        for path in paths[:2]:
+            assert error_of(os.setxattr, path, NAME, b"value")[1] == errno.EIO, path
+        faulty.good()
+        assert not _says_attributes(disk)
+        os.setxattr(paths[2], NAME, b"value")
+        assert _says_attributes(disk)
+        assert [os.listxattr(path) for path in paths] == [[], [], [NAME]]
+    faulty.end()
+    # that there was an error is said, and nothing else
+    status, text = disks.fsck(ctx, disk.path, "-fy")
+    assert status in (0, 1) and "i_file_acl" not in text, text
+
+
+@timeout(100)
+def test_cannot_be_read(ctx):
+    """A file is deleted whose attributes cannot be read. Its owners are counted to have nothing of
+    it; in C they have the block for ever."""
+    with no_flusher():
+        faulty, disk = ready(ctx, ",user_xattr")
+        path = disk.where("file")
+        number = _touch(path)
+        os.chown(path, WHO, TEAM)
+        os.setxattr(path, NAME, b"value")
+        disks.sync(disk.point)
+        assert quotas.get(disk, quotas.USER, WHO)[2] == (1024, 1)
+        ctx.drop_caches()
+        faulty.bad(_block_of(faulty.disk, number))
+        os.unlink(path)
+        for kind, who in zip(quotas.KINDS, (WHO, TEAM)):
+            assert quotas.get(disk, kind, who)[2] == (0, 0), kind
+        faulty.good()
+    faulty.end()
