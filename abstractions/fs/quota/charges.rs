@@ -137,17 +137,20 @@ impl<T: FileSystem> FsInode<T> {
     /// nobody asked for whom it counts. C: `dquot_claim_block()`, and
     /// `dquot_alloc_block_nofail()`, but for the mark.
     pub fn charge_promised(&self, bytes: u64) {
-        let reserved = self.reserved().min(bytes);
-        if reserved != 0 {
-            let reserved = i64::try_from(reserved).unwrap_or(i64::MAX);
+        let before = self.reserved();
+        let claimed = i64::try_from(before.min(bytes)).unwrap_or(i64::MAX);
+        if claimed != 0 {
             // SAFETY: The inode is valid, and of a filesystem that knows where an inode has whom it
             // is counted for.
-            unsafe { bindings::rust_mpage_helper_dquot_claim_space(self.as_raw(), reserved) }
+            unsafe { bindings::rust_mpage_helper_dquot_claim_space(self.as_raw(), claimed) }
         }
+        // Of an inode that is getting an owner just now the kernel may claim less: the owner is
+        // there before what is reserved is. The inode has its blocks all the same.
+        let counted = before.saturating_sub(self.reserved());
         let flags = bindings::RUST_MPAGE_DQUOT_SPACE_WARN | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL;
-        if bytes != reserved {
+        if counted < bytes {
             // It does not fail.
-            let _ = self.add(bytes - reserved, flags);
+            let _ = self.add(bytes - counted, flags);
         }
     }
 
