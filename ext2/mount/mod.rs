@@ -3,7 +3,8 @@
 //! The room of a mounted filesystem as a whole.
 //!
 //! - [`data`]: what is kept for it, and the type that stands for it, [`Ext2`];
-//! - [`super_block`]: mounting and remounting; [`super_state`]: the superblock while it is mounted;
+//! - [`super_block`]: mounting and remounting; [`super_state`]: the superblock while it is mounted,
+//!   [`late_features`]: what it gets when that is needed first;
 //!   [`mount_state`]: what these two decide; [`limits`]: what follows from the layout;
 //! - [`options`], [`live_options`]: the mount options, asked for and in effect;
 //! - [`report`]: what happens when the filesystem turns out to be corrupt.
