@@ -388,8 +388,9 @@ pub(crate) fn forget(inode: &Ext2Inode, blocks: Range<u64>) {
 
 /// As [`forget`], the tree being locked.
 pub(super) fn remove(inode: &Ext2Inode, tree: &mut Tree, blocks: Range<u32>) {
-    // There is room for one gap since the promise. A second one takes with it what is promised
-    // behind it, if there has been no memory since: if that stays, it gets its place unpromised.
+    // There is room for one gap since the last promise, and for one in the arrays since the last
+    // that needed any. A second one takes with it what is promised behind it, if there has been no
+    // memory since: if that stays, it gets its place unpromised.
     let _ = tree.delayed.make_room(blocks.start, GFP_NOWAIT);
     tree.delayed.remove(block_size(inode), blocks);
     settle(inode, tree, None);
