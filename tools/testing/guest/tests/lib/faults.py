@@ -3,6 +3,9 @@
 
 import contextlib
 import os
+import threading
+
+import disturb
 
 _SETTINGS = "/sys/kernel/debug/fail_make_request"
 
@@ -28,3 +31,34 @@ def requests_fail(ctx, device, probability=100, times=-1):
         yield
     finally:
         _inject(device, "0", probability=0, times=0)
+
+
+@contextlib.contextmanager
+def memory_is_short(number):
+    """From allocation `number` of this thread on all fail; whether it came to that. If one alone
+    fails, some are tried again in another way (kvrealloc() of the kernel)."""
+    folder = "/sys/kernel/debug/failslab"
+    task = f"/proc/self/task/{threading.get_native_id()}"
+    settings = {"ignore-gfp-wait": "N", "verbose": "0", "interval": "1", "task-filter": "Y",
+                "times": "-1", "space": "0", "probability": "100"}
+    came = []
+    with contextlib.ExitStack() as stack:
+        for name, value in settings.items():
+            path = f"{folder}/{name}"
+            with open(path, encoding="ascii") as file:
+                stack.callback(disturb.put, path, file.read())
+            disturb.put(path, value)
+        # opened before: that needs memory, too
+        first, others = (os.open(f"{task}/{name}", os.O_RDWR)
+                         for name in ("fail-nth", "make-it-fail"))
+        for fd in (first, others):
+            stack.callback(os.close, fd)
+        # those in front of `number` are not asked about the others
+        os.pwrite(first, str(number).encode(), 0)
+        os.pwrite(others, b"1", 0)
+        try:
+            yield came
+        finally:
+            os.pwrite(others, b"0", 0)
+            came.append(int(os.pread(first, 20, 0)) == 0)
+            os.pwrite(first, b"0", 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Changes of names of which one allocation after the other fails (B12, B13): a name is there
-afterwards, or not, as its call says; every count of links is right; and the call can be made again.
+"""Changes of names of which one allocation after the other fails, or all from one on (B12, B13): a
+name is there afterwards, or not, as its call says; every count of links is right; and the call can
+be made again.
 """
 
 import collections
@@ -8,6 +9,7 @@ import os
 import stat
 
 import disks
+import faults
 from lowlevel import error_of
 from runner import timeout
 from test_delayed_limits import _can_fail, _fail_each, _failing
@@ -66,8 +68,8 @@ def _clear():
             os.unlink(path)
 
 
-def _fail(what, forgets):
-    """A call of which an allocation fails, for _fail_each()."""
+def _fail(what, forgets, failing):
+    """A call of which allocations fail, for _fail_each()."""
     needed, call, gone, come = CALLS[what]
 
     def fails(number):
@@ -77,7 +79,7 @@ def _fail(what, forgets):
             disks.sync(".")
             _forget_index()
         before = _state()
-        with _failing(number) as came:
+        with failing(number) as came:
             status = error_of(call)[1]
         after = _state()
         say = f"{what}, allocation {number}: {status}"
@@ -94,7 +96,7 @@ def _fail(what, forgets):
     return fails
 
 
-def _each_call(ctx, options, forgets, calls):
+def _each_call(ctx, options, forgets, calls, failing=_failing):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 leaves half of it done")
     _can_fail(ctx)
@@ -111,7 +113,7 @@ def _each_call(ctx, options, forgets, calls):
                     os.link("filler", f"{folder}/{number:0200}")
             for what in calls:
                 ctx.log(what)
-                _fail_each(ctx, _fail(what, forgets), 1)
+                _fail_each(ctx, _fail(what, forgets, failing), 1)
     finally:
         os.chdir(here)
     disk.finish()
@@ -135,11 +137,23 @@ def test_dirsync(ctx):
     _each_call(ctx, "dirsync", False, ("create", "mkdir", "link", "unlink", "move", "replace"))
 
 
+@timeout(400)
+def test_none_from_one_on(ctx):
+    """In directories of which the names are known, where all allocations fail from one on."""
+    _each_call(ctx, "", False, CALLS, faults.memory_is_short)
+
+
+@timeout(400)
+def test_forgotten_and_none_from_one_on(ctx):
+    """The same of names that are on the disk."""
+    _each_call(ctx, "", True, CALLS, faults.memory_is_short)
+
+
 @timeout(200)
 def test_deleted(ctx):
     """A file with arrays of pointers is deleted, on a disk that has just been mounted: its blocks
-    are free, whichever allocation fails. What has cut them off is remembered in memory that is
-    there."""
+    are free, from whichever allocation on all fail. What has cut them off is remembered in memory
+    that is there."""
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 remembers nothing")
     _can_fail(ctx)
@@ -153,7 +167,7 @@ def test_deleted(ctx):
         disk.umount()
         disk.mount()
         with no_flusher():
-            with _failing(number) as came:
+            with faults.memory_is_short(number) as came:
                 status = error_of(os.unlink, disk.where("file"))[1]
             if status:
                 os.unlink(disk.where("file"))
