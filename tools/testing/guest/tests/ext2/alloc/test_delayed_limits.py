@@ -6,6 +6,7 @@ and what files are in that grow side by side, beside C ext2.
 import contextlib
 import ctypes
 import errno
+import functools
 import mmap
 import os
 import signal
@@ -16,6 +17,7 @@ import calls
 import disks
 import disturb
 import ext2disk
+import faults
 import lowlevel
 import mapped
 import writers
@@ -148,6 +150,10 @@ def _can_fail(ctx):
         ctx.skip("the kernel has no CONFIG_FAULT_INJECTION")
 
 
+# what can fail: one allocation, or all from one on
+FAILURES = {"one": _failing, "all": faults.memory_is_short}
+
+
 def _fail_each(ctx, fails, least=4):
     """Call fails(number) for one allocation after the other, until there are no more."""
     with _memory_may_fail():
@@ -168,21 +174,21 @@ def _write(fd, at, data):
 @timeout(200)
 def test_memory_fails_at_each_allocation(ctx):
     """A write of pages into a hole, beside what has been promised and away from it, of
-    which one allocation after the other fails: what it says it has written is there, it
-    has promised that and nothing else, and nothing is promised to nobody in the end."""
+    which one allocation after the other fails, or all from one on: what it says it has written is
+    there, it has promised that and nothing else, and nothing is promised to nobody in the end."""
     disks.delays(ctx)
     _can_fail(ctx)
     data = b"m" * (3 * PAGE - 100)
     for image in ("blank-1k", "blank-4k"):
         disk = stained(ctx, image)
 
-        def fails(number):
+        def fails(number, which):
             """A write of which allocation `number` fails; whether it came to that."""
-            fd = _new(disk, f"f{number}")
+            fd = _new(disk, f"{which}{number}")
             os.pwrite(fd, b"b" * BLOCK, 299 * BLOCK)
             came = []
             for at in (300 * BLOCK, 10 * PAGE):
-                with _failing(number) as now:
+                with FAILURES[which](number) as now:
                     done = _write(fd, at, data)
                 assert done in (-1, len(data)) or 0 < done < len(data), done
                 came += now
@@ -195,15 +201,16 @@ def test_memory_fails_at_each_allocation(ctx):
             return any(came)
 
         # there may be room for the second run since the first
-        _fail_each(ctx, fails, 2)
+        for which in FAILURES:
+            _fail_each(ctx, functools.partial(fails, which=which), 2)
         disk.finish()
 
 
 @timeout(200)
 def test_memory_fails_in_a_rewrite(ctx):
     """A write begins in what has been promised and goes on behind the end, and one allocation
-    after the other fails: what was written before is there, and what the write says it has
-    written, in memory and on the disk."""
+    after the other fails, or all from one on: what was written before is there, and what the write
+    says it has written, in memory and on the disk."""
     disks.delays(ctx)
     _can_fail(ctx)
     before, data = writers.content(5, 0, 2 * PAGE + 300), b"m" * 3 * PAGE
@@ -211,10 +218,10 @@ def test_memory_fails_in_a_rewrite(ctx):
     for image in ("blank-1k", "blank-4k"):
         disk = stained(ctx, image)
 
-        def fails(number):
-            fd = _new(disk, f"f{number}")
+        def fails(number, which):
+            fd = _new(disk, f"{which}{number}")
             os.pwrite(fd, before, 0)
-            with _failing(number) as came:
+            with FAILURES[which](number) as came:
                 done = max(0, _write(fd, PAGE + 100, data))
             want = before[:PAGE + 100] + data[:done] + before[PAGE + 100 + done:]
             same(fd, want)
@@ -226,7 +233,8 @@ def test_memory_fails_in_a_rewrite(ctx):
             return came[0]
 
         # with blocks as large as pages there may be nothing to be allocated but the pages
-        failed += _fail_each(ctx, fails, 0)
+        for which in FAILURES:
+            failed += _fail_each(ctx, functools.partial(fails, which=which), 0)
         disk.finish()
     assert failed > 0, "no allocation failed"
 

@@ -5,6 +5,7 @@ of a write, its owner is counted to have what the file has, and nothing when it 
 """
 
 import errno
+import functools
 import os
 import types
 
@@ -16,7 +17,7 @@ from lowlevel import error_of
 from quotas import GROUP, KINDS, USER
 from runner import timeout
 from test_bad_places import _FREED, _SIZE, _THERE, _arrays, _begin, _freed, _write
-from test_delayed_limits import _can_fail, _fail_each, _failing, _new
+from test_delayed_limits import FAILURES, _can_fail, _fail_each, _new
 from test_delayed_limits import _write as _write_at
 from test_twin import no_flusher
 
@@ -41,7 +42,8 @@ def _known(disk):
 
 @timeout(300)
 def test_memory(ctx):
-    """Writes, a sync and a change of owners, of which one allocation after the other fails."""
+    """Writes, a sync and a change of owners, of which one allocation after the other fails, or all
+    from one on."""
     disks.delays(ctx)
     _can_fail(ctx)
     quotas.load(ctx)
@@ -51,23 +53,23 @@ def test_memory(ctx):
         _known(disk)
         disks.sync(disk.point)
 
-        def fails(number):
+        def fails(number, failing):
             """Whether it came to that."""
             came = []
             fd = _new(disk, f"f{number}")
             os.fchown(fd, WHO, TEAM)
             os.pwrite(fd, b"b" * 1024, 299 * 1024)
             for at in (300 * 1024, 10 * PAGE):
-                with _failing(number) as now:
+                with failing(number) as now:
                     _write_at(fd, at, data)
                 came += now
                 _counted(disk, fd, what=(number, at))
-            with _failing(number) as now:
+            with failing(number) as now:
                 changed = error_of(os.fchown, fd, OTHER, -1)[1] == 0
             came += now
             who = (OTHER if changed else WHO, TEAM)
             _counted(disk, fd, who, (number, changed))
-            with _failing(number) as now:
+            with failing(number) as now:
                 error_of(os.fdatasync, fd)
             came += now
             _counted(disk, fd, who, (number, "failing sync"))
@@ -84,7 +86,8 @@ def test_memory(ctx):
             return any(came)
 
         with no_flusher():
-            _fail_each(ctx, fails)
+            for failing in FAILURES.values():
+                _fail_each(ctx, functools.partial(fails, failing=failing))
         quotas.check(disk)
         disk.finish()
 
