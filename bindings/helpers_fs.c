@@ -320,8 +320,8 @@ __helper void rust_mpage_helper_filemap_invalidate_unlock(struct address_space *
 }
 
 /*
- * Whether a device may store to a page of a file at any time. Of a folio that
- * goes meanwhile the answer may be wrongly that it may. May sleep.
+ * Whether a device may store to a page of a file at any time. A folio is looked
+ * at with a reference, as it may go, and be another's, otherwise. May sleep.
  */
 __helper bool rust_mpage_helper_mapping_maybe_pinned(struct address_space *mapping)
 {
@@ -333,7 +333,17 @@ __helper bool rust_mpage_helper_mapping_maybe_pinned(struct address_space *mappi
 	xas_for_each(&xas, folio, ULONG_MAX) {
 		if (xas_retry(&xas, folio) || xa_is_value(folio))
 			continue;
+		if (!folio_try_get(folio)) {
+			xas_reset(&xas);
+			continue;
+		}
+		if (folio != xas_reload(&xas)) {
+			folio_put(folio);
+			xas_reset(&xas);
+			continue;
+		}
 		pinned = folio_maybe_dma_pinned(folio);
+		folio_put(folio);
 		if (pinned)
 			break;
 		if (need_resched()) {
