@@ -92,9 +92,8 @@ impl<P> Spare<P> {
 
     /// Has the memory asked for from now on, when there is need of some.
     pub fn enter(&self) {
-        if !self.is_in() {
-            Holding::add(&self.holding);
-        }
+        // Not only if it is not in: it may be about to be taken out, and its memory be gone.
+        Holding::add(&self.holding);
     }
 
     /// Has it asked for no more.
