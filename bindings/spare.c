@@ -4,15 +4,19 @@
  * that a cgroup that wants memory gets its own back. Not in a file of helpers: those may be
  * compiled twice, and there is one set of lists.
  *
- * An object is in the list of the cgroup that it is charged to.
+ * An object is in the list of the cgroup that it is charged to, and in that of all. The
+ * lock makes it both or none: it is held for the question, too, so that who has given up
+ * what it has is in no list when somebody else finds that it is gone.
  */
 
 #include <linux/export.h>
 #include <linux/list_lru.h>
-#include <linux/nodemask.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include "spare.h"
 
+static DEFINE_SPINLOCK(lock);
+static LIST_HEAD(all);
 static struct list_lru lists;
 static struct kmem_cache *objects;
 static struct shrinker *shrinker;
@@ -67,15 +71,40 @@ void rust_mpage_spare_free(void *object)
 }
 EXPORT_SYMBOL_GPL(rust_mpage_spare_free);
 
-bool rust_mpage_spare_add(struct list_head *item)
+void rust_mpage_spare_init(struct rust_mpage_spare_item *item)
 {
-	return list_lru_add_obj(&lists, item);
+	INIT_LIST_HEAD(&item->of_cgroup);
+	INIT_LIST_HEAD(&item->of_all);
+}
+EXPORT_SYMBOL_GPL(rust_mpage_spare_init);
+
+bool rust_mpage_spare_add(struct rust_mpage_spare_item *item)
+{
+	bool is_new;
+
+	spin_lock(&lock);
+	is_new = list_lru_add_obj(&lists, &item->of_cgroup);
+	if (is_new)
+		list_add_tail(&item->of_all, &all);
+	spin_unlock(&lock);
+	return is_new;
 }
 EXPORT_SYMBOL_GPL(rust_mpage_spare_add);
 
-bool rust_mpage_spare_del(struct list_head *item)
+static bool take_out(struct rust_mpage_spare_item *item)
 {
-	return list_lru_del_obj(&lists, item);
+	list_del_init(&item->of_all);
+	return list_lru_del_obj(&lists, &item->of_cgroup);
+}
+
+bool rust_mpage_spare_del(struct rust_mpage_spare_item *item)
+{
+	bool was_in;
+
+	spin_lock(&lock);
+	was_in = take_out(item);
+	spin_unlock(&lock);
+	return was_in;
 }
 EXPORT_SYMBOL_GPL(rust_mpage_spare_del);
 
@@ -86,45 +115,66 @@ unsigned long rust_mpage_spare_count(struct shrink_control *control)
 EXPORT_SYMBOL_GPL(rust_mpage_spare_count);
 
 struct asking {
-	bool (*gives)(struct list_head *item, void *argument);
+	bool (*gives)(struct rust_mpage_spare_item *item, void *argument);
 	void *argument;
 	/* How many may be asked still; 0 ends the walk */
 	unsigned long to_walk;
 	unsigned long left;
-	struct list_head *gave;
+	struct rust_mpage_spare_item *gave;
 };
 
-static enum lru_status ask(struct list_head *item, struct list_lru_one *list, void *argument)
+static enum lru_status ask(struct list_head *of_cgroup, struct list_lru_one *list,
+			   void *argument)
 {
 	struct asking *asking = argument;
+	struct rust_mpage_spare_item *item =
+		container_of(of_cgroup, struct rust_mpage_spare_item, of_cgroup);
 
 	if (!asking->gives(item, asking->argument))
 		return LRU_ROTATE;
-	list_lru_isolate(list, item);
+	list_lru_isolate(list, of_cgroup);
+	list_del_init(&item->of_all);
 	asking->gave = item;
 	asking->left = asking->to_walk;
 	asking->to_walk = 0;
 	return LRU_REMOVED;
 }
 
-struct list_head *rust_mpage_spare_ask(struct shrink_control *control,
-				       bool (*gives)(struct list_head *item, void *argument),
-				       void *argument, unsigned long *left)
+static void ask_a_cgroup(struct asking *asking, struct shrink_control *control)
+{
+	list_lru_walk_one(&lists, control->nid, control->memcg, ask, asking, &asking->to_walk);
+}
+
+static void ask_all(struct asking *asking)
+{
+	for (; asking->to_walk && !list_empty(&all); asking->to_walk--) {
+		struct rust_mpage_spare_item *item =
+			list_first_entry(&all, struct rust_mpage_spare_item, of_all);
+
+		if (asking->gives(item, asking->argument)) {
+			take_out(item);
+			asking->gave = item;
+			asking->left = asking->to_walk - 1;
+			return;
+		}
+		list_move_tail(&item->of_all, &all);
+	}
+}
+
+struct rust_mpage_spare_item *
+rust_mpage_spare_ask(struct shrink_control *control,
+		     bool (*gives)(struct rust_mpage_spare_item *item, void *argument),
+		     void *argument, unsigned long *left)
 {
 	struct asking asking = { .gives = gives, .argument = argument, .to_walk = *left };
-	int nid;
 
-	if (control) {
-		list_lru_walk_one(&lists, control->nid, control->memcg, ask, &asking,
-				  &asking.to_walk);
-	} else {
-		for_each_node_state(nid, N_NORMAL_MEMORY) {
-			list_lru_walk_node(&lists, nid, ask, &asking, &asking.to_walk);
-			if (!asking.to_walk)
-				break;
-		}
-	}
-	*left = asking.gave ? asking.left : 0;
+	spin_lock(&lock);
+	if (control)
+		ask_a_cgroup(&asking, control);
+	else
+		ask_all(&asking);
+	spin_unlock(&lock);
+	*left = asking.left;
 	return asking.gave;
 }
 EXPORT_SYMBOL_GPL(rust_mpage_spare_ask);

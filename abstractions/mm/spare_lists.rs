@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lists of who has memory that can be done without, one for each cgroup and node, and how they
-//! are asked for it.
+//! The lists of who has memory that can be done without, one for each cgroup and node and one of
+//! all, and how they are asked for it.
 //!
-//! Who wants memory asks those in one list, or in all of them, one after the other. Who has used
-//! theirs since they were last asked goes to the end of the list; who gives up all that it has is
-//! in none any more.
+//! Who wants memory of a cgroup asks those in its list, and who goes beyond the limit, which is for
+//! all, those in that of all; one after the other. Who is asked and has used theirs since they were
+//! last asked goes to the end of the list; who gives up all that it has is in none any more.
 //!
 //! C header: [`include/linux/list_lru.h`](srctree/include/linux/list_lru.h)
 //!
-//! Locks: that of a list, a spinlock, inside of the mutex of a [`Holding`]. No memory is allocated
-//! or freed with it held, and of who is asked the mutex is only tried: so memory reclaim may come
-//! here from anywhere.
+//! Locks: that of the lists, a spinlock, inside of the mutex of a [`Holding`]. No memory is
+//! allocated or freed with it held, and of who is asked the mutex is only tried: so memory reclaim
+//! may come here from anywhere.
 
 use super::spare::SpareSlice;
 use crate::{
@@ -70,12 +70,12 @@ pub(super) fn take(parts: &mut SpareParts) -> SpareParts {
 ///
 /// # Invariants
 ///
-/// It is an object of `rust_mpage_spare_alloc()`. While `item` is in a list there is a reference
-/// more, which is of the list.
+/// It is an object of `rust_mpage_spare_alloc()`. While `item` is in the lists there is a reference
+/// more, which is theirs.
 #[pin_data]
 pub(super) struct Holding {
     #[pin]
-    item: Opaque<bindings::list_head>,
+    item: Opaque<bindings::rust_mpage_spare_item>,
     references: Refcount,
     /// Whether it was used since this was asked last: 0 or 1.
     pub(super) used: Atomic<u32>,
@@ -83,7 +83,7 @@ pub(super) struct Holding {
     pub(super) parts: Mutex<SpareParts>,
 }
 
-// SAFETY: The item is only changed under the lock of a list.
+// SAFETY: The item is only changed under the lock of the lists.
 unsafe impl Send for Holding {}
 // SAFETY: As above.
 unsafe impl Sync for Holding {}
@@ -98,14 +98,9 @@ impl Holding {
         let slot = unsafe { bindings::rust_mpage_spare_alloc() }.cast::<Self>();
         let slot = NonNull::new(slot).ok_or(ENOMEM)?;
         let init = pin_init!(Self {
-            item <- Opaque::ffi_init(|item: *mut bindings::list_head| {
+            item <- Opaque::ffi_init(|item| {
                 // SAFETY: The item is in the slot, which is ours.
-                unsafe {
-                    item.write(bindings::list_head {
-                        next: item,
-                        prev: item,
-                    })
-                }
+                unsafe { bindings::rust_mpage_spare_init(item) }
             }),
             references: Refcount::new(1),
             used: Atomic::new(1),
@@ -118,29 +113,31 @@ impl Holding {
         Ok(unsafe { ARef::from_raw(slot) })
     }
 
-    /// Whether it is in a list, which may change at any time.
+    /// Whether it is in the lists, which may change at any time: it may have given up what it had,
+    /// and be in them still.
     pub(super) fn is_in(&self) -> bool {
-        let item = self.item.get();
+        // SAFETY: The item is ours.
+        let item = unsafe { ptr::addr_of_mut!((*self.item.get()).of_cgroup) };
         // SAFETY: The item is initialised, and read in one piece, as `list_empty()` does.
         unsafe { ptr::addr_of!((*item).next).read_volatile() != item }
     }
 
-    /// Puts it into the list of its cgroup, if it is in none.
+    /// Puts it into the lists, if it is in none.
     pub(super) fn add(this: &ARef<Self>) {
-        let of_list = ARef::into_raw(this.clone());
-        // INVARIANT: If it was in none, the list has the reference.
+        let of_lists = ARef::into_raw(this.clone());
+        // INVARIANT: If it was in none, the lists have the reference.
         // SAFETY: The object is one of `rust_mpage_spare_alloc()` by the type invariants.
         if !unsafe { bindings::rust_mpage_spare_add(this.item.get()) } {
             // SAFETY: The reference was made above.
-            drop(unsafe { ARef::from_raw(of_list) });
+            drop(unsafe { ARef::from_raw(of_lists) });
         }
     }
 
-    /// Takes it out of the list.
+    /// Takes it out of the lists.
     pub(super) fn remove(&self) {
         // SAFETY: The object is one of `rust_mpage_spare_alloc()` by the type invariants.
         if unsafe { bindings::rust_mpage_spare_del(self.item.get()) } {
-            // SAFETY: The list had a reference by the type invariants, and has it no more.
+            // SAFETY: The lists had a reference by the type invariants, and have it no more.
             drop(unsafe { ARef::from_raw(NonNull::from(self)) });
         }
     }
@@ -148,7 +145,7 @@ impl Holding {
     /// # Safety
     ///
     /// `item` is that of a `Holding`.
-    unsafe fn of_item(item: NonNull<bindings::list_head>) -> NonNull<Self> {
+    unsafe fn of_item(item: NonNull<bindings::rust_mpage_spare_item>) -> NonNull<Self> {
         // SAFETY: By the safety requirements it is in one.
         unsafe { item.byte_sub(offset_of!(Self, item)) }.cast()
     }
@@ -204,8 +201,8 @@ impl Asked {
         unsafe { bindings::rust_mpage_spare_count(self.0) as usize }
     }
 
-    /// Asks each up to `times` times, or so many as are asked at a time, until `bytes` are free.
-    /// How many are.
+    /// Asks each in turn up to `times` times, from the one on who comes after the last who was
+    /// asked, and no more than are asked at a time, until `bytes` are free. How many are.
     pub(super) fn ask(self, times: usize, bytes: usize) -> usize {
         let mut left = self.count().saturating_mul(times).min(MOST_ASKED) as c_ulong;
         let mut free = 0;
@@ -221,7 +218,7 @@ impl Asked {
             if let Some(gave) = NonNull::new(gave) {
                 // SAFETY: In the lists are the items of `Holding`s.
                 let holding = unsafe { Holding::of_item(gave) };
-                // SAFETY: By the type invariants the list had a reference, and has it no more.
+                // SAFETY: By the type invariants the lists had a reference, and have it no more.
                 drop(unsafe { ARef::from_raw(holding) });
             }
             // Freed here, without the lock.
@@ -236,13 +233,16 @@ impl Asked {
 /// # Safety
 ///
 /// `item` is that of a `Holding`, and `argument` points to `SpareParts`.
-unsafe extern "C" fn gives_callback(item: *mut bindings::list_head, argument: *mut c_void) -> bool {
+unsafe extern "C" fn gives_callback(
+    item: *mut bindings::rust_mpage_spare_item,
+    argument: *mut c_void,
+) -> bool {
     let Some(item) = NonNull::new(item) else {
         return false;
     };
     // SAFETY: By the safety requirements.
     let holding = unsafe { Holding::of_item(item) };
-    // SAFETY: The list, which is locked, has a reference, and keeps it.
+    // SAFETY: The lists, which are locked, have a reference, and keep it.
     let holding = ManuallyDrop::new(unsafe { ARef::from_raw(holding) });
     // SAFETY: By the safety requirements.
     let parts = unsafe { &mut *argument.cast::<SpareParts>() };

@@ -8,10 +8,12 @@
 //! that it had is asked no more until it enters again, and only so many are asked at a time: there
 //! may be very many, and who wants memory goes on where the last has stopped.
 //!
-//! There is a list for each cgroup, so that a cgroup at its limit gets its own memory back, also if
-//! it has directories open whose names are known: else these would be a reason to kill somebody.
-//! It is that of who was the first to know something; where others in another cgroup have had more
-//! memory for it since, that is found when the machine is short of some.
+//! The limit is for all, and so all are in one list and are asked in turn, whichever cgroup they
+//! are of: with lists of cgroups only, those in the first would give what they use before the next
+//! had been asked. There is a list for each cgroup, too, so that one at its limit gets its own
+//! memory back, also if it has directories open whose names are known: else these would be a reason
+//! to kill somebody. It is that of who was the first to know something; where others in another
+//! cgroup have had more memory for it since, that is found when the machine is short of some.
 //!
 //! C header: [`include/linux/shrinker.h`](srctree/include/linux/shrinker.h)
 //!

@@ -35,6 +35,11 @@ FOUND = (
         (("bindings/spare.c", "size, align, SLAB_ACCOUNT, NULL", "size, align, 0, NULL"),),
         ("index_memory.gives_way_in_a_cgroup",)),
     Broken(
+        "index.in_turn",
+        "who goes beyond the limit gets the memory of those who were not asked for longest",
+        (("bindings/spare.c", "list_first_entry(&all,", "list_last_entry(&all,"),),
+        ("index_memory.idle_ones_give",)),
+    Broken(
         "index.walked_over",
         "names that there is no memory for are found by a walk",
         ((_DIR + "find.rs",

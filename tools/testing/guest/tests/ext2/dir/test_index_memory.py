@@ -58,11 +58,11 @@ LIMIT = 14 << 20  # of the cgroup, more than half of which they would take
 OWN = 5 << 20  # that its only task wants
 
 
-def _blocks(own, target):
+def _blocks(own, target, names):
     """The blocks of a directory of so many names of one file."""
     begin = struct.pack("<IHBB4sIHBB4s", own, 12, 1, 2, b".", 2, 12, 2, 2, b"..")
     blocks, block = [], bytearray(begin)
-    for number in range(NAMES):
+    for number in range(names):
         if len(block) + 16 > 4096:
             # what is left is the last one's
             struct.pack_into("<H", block, len(block) - 12, 4096 - len(block) + 16)
@@ -73,17 +73,17 @@ def _blocks(own, target):
     return b"".join(map(bytes, [*blocks, block.ljust(4096, b"\0")]))
 
 
-def _forge(disk):
-    """Directories whose names nobody has had to make: files of which the disk is told that they
+def _forge(disk, folders, count):
+    """Directories of `count` names, whose names nobody has had to make: files of which the disk is told that they
     are directories. Their names lead to one file, which has not so many links."""
     writers.make(disk.where("target"), 1, 100)
     target = os.stat(disk.where("target")).st_ino
-    names = [f"d{number}" for number in range(FOLDERS)]
+    names = [f"d{number}" for number in range(folders)]
     inodes = []
     for name in names:
         with open(disk.where(name), "wb") as file:
             inodes.append(os.fstat(file.fileno()).st_ino)
-            file.write(_blocks(inodes[-1], target))
+            file.write(_blocks(inodes[-1], target, count))
     disk.umount()
     with open(disk.path, "r+b") as file:
         for inode in inodes:
@@ -115,7 +115,7 @@ def test_gives_way_in_a_cgroup(ctx):
     """What is known of the names of directories that are open is most of what a cgroup may have:
     a task in it gets the memory that it wants, and is not killed."""
     disk = _disk(ctx, "large-4k")
-    folders = _forge(disk)
+    folders = _forge(disk, FOLDERS, NAMES)
     with _group(ctx, LIMIT) as group:
         text, status = writers.Child(_want_memory, group, folders).wait()
         events = _events(group)
@@ -123,6 +123,46 @@ def test_gives_way_in_a_cgroup(ctx):
     assert status == 0, f"{status}, {events}\n{text}"
     assert (events["oom"], events["oom_kill"]) == (0, 0), events
     assert events["max"] > 0, f"the limit was never felt: {events}"
+    disk.umount()  # e2fsck would find the links
+
+
+IDLE = 8  # directories into which nobody looks any more
+SMALL = 3000  # names, which take a table of 4,096 words: 32 KiB
+# of KiB: the tables of two more, and what the last of these has while it grows; but not of three
+NO_THIRD = 32 * (IDLE + 2) + 24
+
+
+def _look_into(group, folders):
+    """In the cgroup: look for a name in each."""
+    _put_into(group, "cgroup.procs", str(os.getpid()))
+    for folder in folders:
+        assert not os.path.lexists(f"{folder}/absent")
+
+
+@timeout(300)
+def test_idle_ones_give(ctx):
+    """Directories of which all is known, so that there is no memory for one more: it gets that of
+    those into which nobody looks, which are another cgroup's, and not that of its own cgroup's
+    two, into which somebody looks again and again."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 remembers nothing")
+    ctx.afterwards(_load_again, ctx, _unload("rust_mpage")[::-1])
+    _load_with_limit(ctx, NO_THIRD)
+    disk = _disk(ctx, "large-4k")
+    *idle, one, other, third = _forge(disk, IDLE + 3, SMALL)
+    with _group(ctx, 4 * LIMIT) as group:
+        writers.Child(_look_into, group, idle).result()
+        for folder in (one, other):
+            assert not os.path.lexists(f"{folder}/absent")
+        for step in range(6):  # after a refusal memory is not asked for the next few times
+            assert not os.path.lexists(f"{third}/absent{step}")
+            reads = [_reads_without(disk, folder, f"not{step}") for folder in (one, other)]
+            assert reads == [0, 0], f"{reads} reads for names, {step}"
+        count = _reads_without(disk, third, "not-there")
+        assert count == 0, f"{count} reads for a name in the third"
+        # only as much is had as is wanted
+        count = _reads_without(disk, idle[-1], "not-there")
+        assert count == 0, f"{count} reads for a name where nobody looks"
     disk.umount()  # e2fsck would find the links
 
 
