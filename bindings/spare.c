@@ -142,7 +142,14 @@ static enum lru_status ask(struct list_head *of_cgroup, struct list_lru_one *lis
 
 static void ask_a_cgroup(struct asking *asking, struct shrink_control *control)
 {
-	list_lru_walk_one(&lists, control->nid, control->memcg, ask, asking, &asking->to_walk);
+	unsigned long before;
+
+	/* A walk ends behind the last, and comes round only if there is another */
+	do {
+		before = asking->to_walk;
+		list_lru_walk_one(&lists, control->nid, control->memcg, ask, asking,
+				  &asking->to_walk);
+	} while (asking->to_walk && asking->to_walk != before);
 }
 
 static void ask_all(struct asking *asking)

@@ -274,6 +274,30 @@ mod tests {
     }
 
     #[test]
+    fn who_is_alone_in_a_cgroup_is_asked_as_often() -> Result {
+        // Of the root cgroup, in which the threads of tests are, and the first node.
+        let mut control: bindings::shrink_control = pin_init::zeroed();
+        // SAFETY: The control is there for as long as the test.
+        let root = unsafe { Asked::of(&mut control) };
+
+        // Nobody else has any.
+        while Asked::ALL.count() != 0 {
+            ask(2);
+        }
+        let busy = idle()?;
+        // Otherwise it is of another node.
+        if root.count() == 1 {
+            busy.note_used();
+            assert_eq!(root.ask(1, usize::MAX), 0);
+            assert!(has_memory(&busy));
+            busy.note_used();
+            assert_eq!(root.ask(2, usize::MAX), 64);
+            assert!(!has_memory(&busy) && !busy.is_in());
+        }
+        Ok(())
+    }
+
+    #[test]
     fn who_has_the_lock_is_not_robbed() -> Result {
         let spare = idle()?;
 
