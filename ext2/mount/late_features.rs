@@ -23,7 +23,7 @@ use crate::disk::{
     SuperBlock as DiskSuperBlock, //
 };
 use kernel::{
-    fmt, new_mutex,
+    new_mutex,
     prelude::*,
     sync::{
         atomic::{
