@@ -265,7 +265,14 @@ impl<'i> Spare<'i> {
 fn remove_name(dir: &mut DirMut<'_>, name: &[u8], inode: &Ext2Inode) -> Result<Place> {
     dir.super_block().data().order.removals.bound(dir);
     let place = entry_of(dir.as_locked(), name, inode)?;
-    write::remove(dir, place)?.keep();
+    match write::remove(dir, place) {
+        Ok(change) => change.keep(),
+        Err(error) => {
+            // It is there again, and may be gone from the disk.
+            inode.data().note_new_name(dir.number() as u32);
+            return Err(error);
+        }
+    }
     Ok(place)
 }
 

@@ -83,11 +83,22 @@ pub(crate) fn rename(mut request: Request<'_>) -> Result {
         }
         Err(error) => {
             kept.settle_failure(&mut request);
+            note_again(&mut request);
             if comes {
                 links::uncount(new_of(&mut request.directories));
             }
             Err(error)
         }
+    }
+}
+
+/// All has been taken back: names are there again that may be gone from the disk.
+fn note_again(request: &mut Request<'_>) {
+    let old_dir = old_of(&mut request.directories).number() as u32;
+    request.source.inode().data().note_new_name(old_dir);
+    if let Some(target) = &request.target {
+        let new_dir = new_of(&mut request.directories).number() as u32;
+        target.inode().data().note_new_name(new_dir);
     }
 }
 

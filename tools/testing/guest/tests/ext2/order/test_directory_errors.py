@@ -12,7 +12,7 @@ import sysapi
 import writers
 from lowlevel import error_of
 from runner import timeout
-from test_metadata_lost import ERROR_STATE, _forget, prepared
+from test_metadata_lost import ERROR_STATE, _forget, prepared, table_block
 
 READ_ONLY = "errors=remount-ro"
 
@@ -125,6 +125,20 @@ def test_said_once(ctx):
         assert directory.said() == 2
 
 
+def _after_a_cut(ctx, disk):
+    """{name: inode} of the directory if the power goes now, and e2fsck has repaired the disk."""
+    path = os.path.join(ctx.tmp, "now")
+    with open(disk.path, "rb") as source, open(path, "wb") as target:
+        target.write(source.read())
+    status, text = disks.fsck(ctx, path, "-fy")
+    assert status in (0, 1), text
+    point = ctx.mount(path, disk.fstype)
+    folder = os.path.join(point, "d")
+    found = {name: os.stat(os.path.join(folder, name)).st_ino for name in os.listdir(folder)}
+    ctx.umount(point)
+    return found
+
+
 @timeout(60)
 def test_fsync_of_what_left_memory(ctx):
     """The name of a file could not be written, and the file has left memory since: who opens it
@@ -145,16 +159,40 @@ def test_fsync_of_what_left_memory(ctx):
                 break
             assert status == errno.EIO
         assert not status, "fsync does not end with that"
-        # the power goes
-        path = os.path.join(ctx.tmp, "now")
-        with open(disk.path, "rb") as source, open(path, "wb") as target:
-            target.write(source.read())
-        status, text = disks.fsck(ctx, path, "-fy")
-        assert status in (0, 1), text
-        point = ctx.mount(path, disk.fstype)
-        assert sorted(os.listdir(os.path.join(point, "d"))) == ["new", "old"], text
-        assert os.stat(os.path.join(point, "d/new")).st_ino == number
-        ctx.umount(point)
+        old = os.stat(disk.where("d/old")).st_ino
+        assert _after_a_cut(ctx, disk) == {"new": number, "old": old}
         os.close(file)
         os.close(fd)
         faulty.end()
+
+
+def _there_again(ctx, change):
+    """With dirsync a name goes from the disk by change(disk), which fails after that: the name is
+    there again, and fsync(2) of what has it brings it back to the disk."""
+    with prepared(ctx, options="errors=continue,dirsync") as (faulty, disk):
+        directory = _Directory(faulty, disk)
+        fd = os.open(disk.where("d/old"), os.O_RDONLY)
+        there = {"old": os.fstat(fd).st_ino}
+        assert _after_a_cut(ctx, disk) == there
+        groups = ext2disk.Groups(disk.path)
+        faulty.bad(table_block(disk.path, groups, directory.number))
+        assert error_of(change, disk)[1] == errno.EIO
+        faulty.good()
+        assert os.listdir(disk.where("d")) == ["old"]
+        assert _after_a_cut(ctx, disk) != there, "it has not gone from the disk"
+        os.fsync(fd)
+        assert _after_a_cut(ctx, disk) == there
+        os.close(fd)
+        faulty.end()
+
+
+@timeout(60)
+def test_fsync_of_what_was_not_unlinked(ctx):
+    """By unlink(2)."""
+    _there_again(ctx, lambda disk: os.unlink(disk.where("d/old")))
+
+
+@timeout(60)
+def test_fsync_of_what_was_not_renamed(ctx):
+    """By rename(2), in the same block."""
+    _there_again(ctx, lambda disk: os.rename(disk.where("d/old"), disk.where("d/new")))
