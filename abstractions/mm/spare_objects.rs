@@ -280,13 +280,13 @@ mod tests {
         // SAFETY: The control is there for as long as the test.
         let root = unsafe { Asked::of(&mut control) };
 
-        // Nobody else has any.
-        while Asked::ALL.count() != 0 {
+        // Nobody else has any, unless directories are in use just now.
+        for _ in 0..100 {
             ask(2);
         }
         let busy = idle()?;
         // Otherwise it is of another node.
-        if root.count() == 1 {
+        if Asked::ALL.count() == 1 && root.count() == 1 {
             busy.note_used();
             assert_eq!(root.ask(1, usize::MAX), 0);
             assert!(has_memory(&busy));

@@ -144,8 +144,9 @@ impl<T: FileSystem> FsInode<T> {
             // is counted for.
             unsafe { bindings::rust_mpage_helper_dquot_claim_space(self.as_raw(), claimed) }
         }
-        // Of an inode that is getting an owner just now the kernel may claim less: the owner is
-        // there before what is reserved is. The inode has its blocks all the same.
+        // Of an inode that is getting an owner just now the kernel may claim less, and warn: the
+        // owner is there before what is reserved is. The inode has its blocks all the same; what
+        // its other owners have is quotacheck's then.
         let counted = before.saturating_sub(self.reserved());
         let flags = bindings::RUST_MPAGE_DQUOT_SPACE_WARN | bindings::RUST_MPAGE_DQUOT_SPACE_NOFAIL;
         if counted < bytes {
