@@ -6,8 +6,11 @@ import os
 import threading
 
 import disturb
+import sysapi
+from sysapi import libc
 
 _SETTINGS = "/sys/kernel/debug/fail_make_request"
+_MCL_CURRENT = 1
 
 
 def _inject(device, switch, **settings):
@@ -35,8 +38,8 @@ def requests_fail(ctx, device, probability=100, times=-1):
 
 @contextlib.contextmanager
 def memory_is_short(number):
-    """From allocation `number` of this thread on all fail; whether it came to that. If one alone
-    fails, some are tried again in another way (kvrealloc() of the kernel)."""
+    """From allocation `number` of this thread on all of slabs fail; whether it came to that. If one
+    alone fails, some are tried again in another way (kvrealloc() of the kernel)."""
     folder = "/sys/kernel/debug/failslab"
     task = f"/proc/self/task/{threading.get_native_id()}"
     settings = {"ignore-gfp-wait": "N", "verbose": "0", "interval": "1", "task-filter": "Y",
@@ -48,6 +51,9 @@ def memory_is_short(number):
             with open(path, encoding="ascii") as file:
                 stack.callback(disturb.put, path, file.read())
             disturb.put(path, value)
+        # a fault that needs memory would come again for ever
+        sysapi.check(libc.mlockall(_MCL_CURRENT), "mlockall")
+        stack.callback(libc.munlockall)
         # opened before: that needs memory, too
         first, others = (os.open(f"{task}/{name}", os.O_RDWR)
                          for name in ("fail-nth", "make-it-fail"))

@@ -100,7 +100,6 @@ def _each_call(ctx, options, forgets, calls, failing=_failing):
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 leaves half of it done")
     _can_fail(ctx)
-    ctx.allow_log("VM_FAULT_OOM")
     disk = disks.Disk(ctx, "blank-1k").mount(options)
     here = os.getcwd()
     os.chdir(disk.point)
@@ -139,7 +138,7 @@ def test_dirsync(ctx):
 
 @timeout(400)
 def test_none_from_one_on(ctx):
-    """In directories of which the names are known, where all allocations fail from one on."""
+    """In directories of which the names are known, where all allocations of slabs fail from one on."""
     _each_call(ctx, "", False, CALLS, faults.memory_is_short)
 
 

@@ -144,7 +144,9 @@ def test_cannot_be_read(ctx):
         assert quotas.get(disk, quotas.USER, WHO)[2] == (1024, 1)
         ctx.drop_caches()
         faulty.bad(_block_of(faulty.disk, number))
+        free = os.statvfs(disk.point).f_bfree
         os.unlink(path)
+        assert os.statvfs(disk.point).f_bfree == free, "it has been read"
         for kind, who in zip(quotas.KINDS, (WHO, TEAM)):
             assert quotas.get(disk, kind, who)[2] == (0, 0), kind
         faulty.good()
