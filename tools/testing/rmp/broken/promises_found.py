@@ -178,4 +178,28 @@ FOUND = (
           "        let from = (position - start) as u32;\n",
           "        let from = (position - start) as u32 & !31;\n"),),
         ("index.many_names",)),
+    Broken(
+        "fsync.names.again",
+        "a name that is there again, since its removal has failed, is brought to the disk",
+        ((_DIR + "names.rs",
+          "            inode.data().note_new_name(dir.number() as u32);\n            return",
+          "            return"),
+         (_DIR + "rename.rs",
+          "            note_again(&mut request);\n", "            let _ = note_again;\n")),
+        ("directory_errors.fsync_of_what_was_not_unlinked",
+         "directory_errors.fsync_of_what_was_not_renamed")),
+    Broken(
+        "super.features",
+        "a feature of the superblock is on the disk before anything relies on it",
+        (("ext2/mount/late_features.rs",
+          "features.on_disk.load(Acquire) & feature.bit() != 0 && state",
+          "(features.on_disk.load(Acquire) | feature.bit()) != 0 && state"),),
+        ("attribute_errors.first_of_a_filesystem",)),
+    Broken(
+        "quota.attributes.unreadable",
+        "a block of attributes that cannot be read is counted for nobody when its inode is gone",
+        (("ext2/xattr/share.rs",
+          "        attribute_block::discharge(inode);\n        report::corrupt(\n",
+          "        report::corrupt(\n"),),
+        ("attribute_errors.cannot_be_read",)),
 )
