@@ -46,7 +46,7 @@ use crate::{
     mount::{
         options::Flag,
         report,
-        late_features,
+        super_state,
         Ext2, //
     },
     order::branches::{
@@ -70,7 +70,7 @@ pub(crate) fn write_inode(inode: &Ext2Inode, pass: Pass) -> Result {
     let branches = &sb.data().order.branches;
 
     if inode_encode::is_large_file(inode.mode(), inode.size()) {
-        late_features::enable_large_files(sb)?;
+        super_state::enable_large_files(sb)?;
     }
     // Of a filesystem that an error has made read-only there may be no other time.
     if pass == Pass::Many && !sb.is_read_only() && puts_off(inode, branches) {

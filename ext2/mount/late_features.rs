@@ -2,22 +2,13 @@
 
 //! Features that the superblock gets when something on the disk needs them for the first time.
 //!
-//! C counterparts: `ext2_xattr_update_super_block()`, `ext2_update_dynamic_rev()`, and what
-//! `ext2_write_inode()` does about large files.
+//! C counterparts: none; C relies on what is in the buffer.
 //!
-//! Locks: `setting`, a mutex, while a feature is set and written; inside it those of
-//! [`super_state`](super::super_state).
+//! Locks: `setting`, a mutex, while a feature is set and written.
 
 #![deny(unsafe_code)]
 
-use super::{
-    data::Ext2,
-    mount_state::{
-        self,
-        SuperWord, //
-    },
-    super_state::sync_super, //
-};
+use super::mount_state::SuperWord;
 use crate::disk::{
     self,
     SuperBlock as DiskSuperBlock, //
@@ -35,15 +26,10 @@ use kernel::{
         Mutex, //
     },
 };
-use rust_mpage::fs::{
-    Level,
-    SuperBlock,
-    Wait, //
-};
 
 /// Such a feature.
 #[derive(Clone, Copy)]
-enum Feature {
+pub(super) enum Feature {
     /// Extended attributes.
     Attributes,
     /// Files of 2 GiB or more.
@@ -52,7 +38,7 @@ enum Feature {
 
 impl Feature {
     /// Its word of the superblock, and its bit there.
-    const fn place(self) -> (SuperWord, u32) {
+    pub(super) const fn place(self) -> (SuperWord, u32) {
         match self {
             Self::Attributes => (SuperWord::Compat, disk::compat::EXT_ATTR),
             Self::LargeFiles => (SuperWord::RoCompat, disk::ro_compat::LARGE_FILE),
@@ -82,6 +68,32 @@ impl LateFeatures {
             setting <- new_mutex!((), "ext2_setting_feature"),
         })
     }
+
+    /// Has the disk have a feature: if it may not, `write` sets it in the superblock, and writes
+    /// that, unless somebody else has. `is_set` says whether the buffer has it.
+    ///
+    /// Fails as `write` does.
+    pub(super) fn set(
+        &self,
+        feature: Feature,
+        is_set: impl Fn() -> bool,
+        write: impl FnOnce() -> Result,
+    ) -> Result {
+        let is_on_disk = || self.on_disk.load(Acquire) & feature.bit() != 0 && is_set();
+
+        if is_on_disk() {
+            return Ok(());
+        }
+        let _setting = self.setting.lock();
+        if is_on_disk() {
+            return Ok(());
+        }
+        write()?;
+        // Nobody else stores.
+        let others = self.on_disk.load(Relaxed);
+        self.on_disk.store(others | feature.bit(), Release);
+        Ok(())
+    }
 }
 
 /// Those of a superblock that has been read, as bits.
@@ -98,54 +110,4 @@ pub(super) fn on_disk(disk: &DiskSuperBlock) -> u32 {
         bits |= Feature::LargeFiles.bit();
     }
     bits
-}
-
-/// Marks in the superblock that there are files of 2 GiB or more, unless it says so.
-/// C: what `ext2_write_inode()` does about `EXT2_FEATURE_RO_COMPAT_LARGE_FILE`.
-pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
-    enable(sb, Feature::LargeFiles)
-}
-
-/// Marks in the superblock that there are extended attributes, unless it says so.
-/// C: `ext2_xattr_update_super_block()`.
-pub(crate) fn enable_attributes(sb: &SuperBlock<Ext2>) -> Result {
-    enable(sb, Feature::Attributes)
-}
-
-/// Sets a feature in the superblock, and writes that, unless the disk has it. Fails until it has;
-/// in C who comes second goes on.
-fn enable(sb: &SuperBlock<Ext2>, feature: Feature) -> Result {
-    let state = &sb.data().state;
-    let features = &state.late_features;
-    let (word, bit) = feature.place();
-    let is_on_disk =
-        || features.on_disk.load(Acquire) & feature.bit() != 0 && state.get(word) & bit != 0;
-
-    if is_on_disk() {
-        return Ok(());
-    }
-    let _setting = features.setting.lock();
-    if is_on_disk() {
-        return Ok(());
-    }
-    if state.get(SuperWord::Revision) == disk::revision::GOOD_OLD {
-        sb.message(
-            Level::Warning,
-            fmt!(
-                "warning: raising the revision to {}, running e2fsck is recommended",
-                disk::revision::DYNAMIC
-            ),
-        );
-        state.change(SuperWord::FirstInode, |_| {
-            disk::revision::GOOD_OLD_FIRST_INO
-        });
-        state.change(SuperWord::InodeSize, mount_state::with_old_inode_size);
-        state.change(SuperWord::Revision, |_| disk::revision::DYNAMIC);
-    }
-    state.change(word, |word| word | bit);
-    sync_super(sb, Wait::Yes)?;
-    // Nobody else stores.
-    let others = features.on_disk.load(Relaxed);
-    features.on_disk.store(others | feature.bit(), Release);
-    Ok(())
 }

@@ -14,7 +14,7 @@
 #![deny(unsafe_code)]
 
 mod data;
-pub(crate) mod late_features;
+mod late_features;
 mod limits;
 mod live_options;
 mod mount_state;

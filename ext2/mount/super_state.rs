@@ -11,7 +11,7 @@
 //! the other has written.
 //!
 //! C counterparts: `ext2_setup_super()`, `ext2_sync_super()`, `ext2_sync_fs()`, `ext2_freeze()`,
-//! `ext2_put_super()`, `ext2_reconfigure()`.
+//! `ext2_put_super()`, `ext2_reconfigure()`, `ext2_update_dynamic_rev()`.
 //!
 //! Locks: `mount_state`, a spinlock, for a change of the state in memory and in the buffer. The
 //! buffer is written without it.
@@ -22,6 +22,7 @@ use super::{
     data::Ext2,
     late_features::{
         self,
+        Feature,
         LateFeatures, //
     },
     mount_state::{
@@ -73,7 +74,7 @@ pub(crate) struct SuperState {
     /// An error has asked for it while the filesystem was frozen, 0 or 1.
     read_only_later: Atomic<u32>,
     #[pin]
-    pub(super) late_features: LateFeatures,
+    late_features: LateFeatures,
 }
 
 impl SuperState {
@@ -105,12 +106,12 @@ impl SuperState {
     }
 
     #[inline]
-    pub(super) fn get(&self, word: SuperWord) -> u32 {
+    fn get(&self, word: SuperWord) -> u32 {
         // The superblock is wholly in its buffer, else mounting would have failed.
         self.buffer.le32(self.start + word.index()).unwrap_or(0)
     }
 
-    pub(super) fn change(&self, word: SuperWord, change: impl Fn(u32) -> u32) {
+    fn change(&self, word: SuperWord, change: impl Fn(u32) -> u32) {
         self.buffer
             .update_le32(self.start + word.index(), |old| Some(change(old)));
     }
@@ -178,7 +179,7 @@ pub(super) fn make_read_only(sb: &SuperBlock<Ext2>) {
 
 /// Brings the counts and the time into the superblock, and that to the disk.
 /// C: `ext2_sync_super()`, which has no error to return.
-pub(super) fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
+fn sync_super(sb: &SuperBlock<Ext2>, wait: Wait) -> Result {
     let data = sb.data();
     let state = &data.state;
 
@@ -419,6 +420,55 @@ pub(crate) fn note_error(sb: &SuperBlock<Ext2>) {
     if sb.data().state.set_error() {
         report_unwritten(sb, sync_super(sb, Wait::Yes));
     }
+}
+
+/// Marks in the superblock that there are files of 2 GiB or more, unless it says so.
+/// C: what `ext2_write_inode()` does about `EXT2_FEATURE_RO_COMPAT_LARGE_FILE`.
+pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
+    enable(sb, Feature::LargeFiles)
+}
+
+/// Marks in the superblock that there are extended attributes, unless it says so.
+/// C: `ext2_xattr_update_super_block()`.
+pub(crate) fn enable_attributes(sb: &SuperBlock<Ext2>) -> Result {
+    enable(sb, Feature::Attributes)
+}
+
+/// Sets a feature in the superblock, and writes that, unless the disk has it. Fails until it has;
+/// in C who comes second goes on.
+fn enable(sb: &SuperBlock<Ext2>, feature: Feature) -> Result {
+    let state = &sb.data().state;
+    let (word, bit) = feature.place();
+
+    state.late_features.set(
+        feature,
+        || state.get(word) & bit != 0,
+        || {
+            if state.get(SuperWord::Revision) == disk::revision::GOOD_OLD {
+                raise_revision(sb);
+            }
+            state.change(word, |word| word | bit);
+            sync_super(sb, Wait::Yes)
+        },
+    )
+}
+
+/// Makes the superblock one that can have features. C: `ext2_update_dynamic_rev()`.
+fn raise_revision(sb: &SuperBlock<Ext2>) {
+    let state = &sb.data().state;
+
+    sb.message(
+        Level::Warning,
+        fmt!(
+            "warning: raising the revision to {}, running e2fsck is recommended",
+            disk::revision::DYNAMIC
+        ),
+    );
+    state.change(SuperWord::FirstInode, |_| {
+        disk::revision::GOOD_OLD_FIRST_INO
+    });
+    state.change(SuperWord::InodeSize, mount_state::with_old_inode_size);
+    state.change(SuperWord::Revision, |_| disk::revision::DYNAMIC);
 }
 
 /// Tells the user of a superblock that is not on disk as it should be.

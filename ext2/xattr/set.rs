@@ -31,7 +31,7 @@ use crate::{
         Name, //
     },
     inode::Ext2Inode,
-    mount::late_features, //
+    mount::super_state, //
 };
 use kernel::prelude::*;
 use rust_mpage::fs::{
@@ -119,7 +119,7 @@ fn make(inode: &Ext2Inode, bytes: &[u8]) -> Result<u32> {
     let made = sb.new_block(block.into()).and_then(|buffer| {
         buffer.copy_from(0, bytes)?;
         sb.mark_dirty(&buffer);
-        late_features::enable_attributes(sb)
+        super_state::enable_attributes(sb)
             .and_then(|()| share::note_branch(inode, &buffer))
             .inspect_err(|_| buffer.clone().forget())?;
         Ok(buffer)

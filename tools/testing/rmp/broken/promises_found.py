@@ -192,8 +192,8 @@ FOUND = (
         "super.features",
         "a feature of the superblock is on the disk before anything relies on it",
         (("ext2/mount/late_features.rs",
-          "features.on_disk.load(Acquire) & feature.bit() != 0 && state",
-          "(features.on_disk.load(Acquire) | feature.bit()) != 0 && state"),),
+          "self.on_disk.load(Acquire) & feature.bit() != 0 && is_set()",
+          "(self.on_disk.load(Acquire) | feature.bit()) != 0 && is_set()"),),
         ("attribute_errors.first_of_a_filesystem",)),
     Broken(
         "quota.attributes.unreadable",
