@@ -171,17 +171,23 @@ def _there_again(ctx, change):
     there again, and fsync(2) of what has it brings it back to the disk."""
     with prepared(ctx, options="errors=continue,dirsync") as (faulty, disk):
         directory = _Directory(faulty, disk)
-        fd = os.open(disk.where("d/old"), os.O_RDONLY)
-        there = {"old": os.fstat(fd).st_ino}
-        assert _after_a_cut(ctx, disk) == there
+        for number in range(20):
+            os.mknod(disk.where(f"d/filler{number}"))
+        os.mknod(disk.where("d/goes"))
+        fd = os.open(disk.where("d/goes"), os.O_RDONLY)
+        inode = os.fstat(fd).st_ino
+        assert _after_a_cut(ctx, disk).get("goes") == inode
         groups = ext2disk.Groups(disk.path)
-        faulty.bad(table_block(disk.path, groups, directory.number))
+        bad, other = (table_block(disk.path, groups, number)
+                      for number in (directory.number, inode))
+        assert bad != other, "the inode cannot be written, and so no name of it"
+        faulty.bad(bad)
         assert error_of(change, disk)[1] == errno.EIO
         faulty.good()
-        assert os.listdir(disk.where("d")) == ["old"]
-        assert _after_a_cut(ctx, disk) != there, "it has not gone from the disk"
+        assert os.stat(disk.where("d/goes")).st_ino == inode
+        assert "goes" not in _after_a_cut(ctx, disk), "it has not gone from the disk"
         os.fsync(fd)
-        assert _after_a_cut(ctx, disk) == there
+        assert _after_a_cut(ctx, disk).get("goes") == inode
         os.close(fd)
         faulty.end()
 
@@ -189,10 +195,10 @@ def _there_again(ctx, change):
 @timeout(60)
 def test_fsync_of_what_was_not_unlinked(ctx):
     """By unlink(2)."""
-    _there_again(ctx, lambda disk: os.unlink(disk.where("d/old")))
+    _there_again(ctx, lambda disk: os.unlink(disk.where("d/goes")))
 
 
 @timeout(60)
 def test_fsync_of_what_was_not_renamed(ctx):
     """By rename(2), in the same block."""
-    _there_again(ctx, lambda disk: os.rename(disk.where("d/old"), disk.where("d/new")))
+    _there_again(ctx, lambda disk: os.rename(disk.where("d/goes"), disk.where("d/new")))
