@@ -176,6 +176,7 @@ def _there_again(ctx, change):
         os.mknod(disk.where("d/goes"))
         fd = os.open(disk.where("d/goes"), os.O_RDONLY)
         inode = os.fstat(fd).st_ino
+        os.fsync(fd)  # so the name is known to be there
         assert _after_a_cut(ctx, disk).get("goes") == inode
         groups = ext2disk.Groups(disk.path)
         bad, other = (table_block(disk.path, groups, number)
