@@ -14,7 +14,7 @@
 //! `ext2_put_super()`, `ext2_reconfigure()`, `ext2_update_dynamic_rev()`.
 //!
 //! Locks: `mount_state`, a spinlock, for a change of the state in memory and in the buffer. The
-//! buffer is written without it.
+//! buffer is written without it, and with the mutex of [`late_features`] while it gets a feature.
 
 #![deny(unsafe_code)]
 

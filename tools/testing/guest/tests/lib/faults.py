@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Requests of a device that fail, by the kernel's own fault injection."""
+"""Requests of a device that fail, and allocations of memory, by the kernel's own fault injection."""
 
 import contextlib
 import os
