@@ -99,7 +99,7 @@ impl Change<'_> {
             None => Ok(()),
         }
         .and_then(|()| apply(dir, self.page, &self.inverse));
-        dir.mark_dirty();
+        note_changed(dir);
         if let Err(error) = result {
             report::corrupt(
                 dir.super_block(),
@@ -318,15 +318,21 @@ fn plan_at(
     })
 }
 
+/// Notes that a directory has changed, whoever has written it since it was noted before: it has not
+/// been written so. If there is no memory to say so, who syncs an inode with several new names does
+/// not find this one, nor is it known, once the directory has left memory, that it is not on the
+/// disk.
+fn note_changed(dir: &mut DirMut<'_>) {
+    let _ = dir.super_block().data().order.removals.note_change(dir);
+    dir.mark_dirty();
+}
+
 /// Ends a change; with `dirsync` writes it out, or takes it back.
 fn finish<'n>(dir: &mut DirMut<'_>, change: Change<'n>) -> Result<Change<'n>> {
-    // Whoever has written the directory since it was noted has not written this. If there is no
-    // memory to say so, it is not written again if that fails.
-    let _ = dir.super_block().data().order.removals.note_change(dir);
+    note_changed(dir);
     // What the index of a hashed directory says is not true any more.
     let data = dir.data();
     data.set_flags(data.flags() & !inode_flags::INDEX);
-    dir.mark_dirty();
     if !dir.is_dirsync() {
         return Ok(change);
     }
