@@ -314,6 +314,8 @@ impl Removals {
     ) -> Result<Option<InodeRef<'m, F>>> {
         for _ in 0..TRIES {
             match sb.cached_inode(number.into()) {
+                // It has the number of one that is deleted, as the disk knows, or it would not.
+                Cached::Here(other) if !other.is_directory() => return Ok(None),
                 Cached::Here(directory) => {
                     directory.write_all_pages()?;
                     directory.sync(Wait::Yes)?;
