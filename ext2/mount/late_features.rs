@@ -79,20 +79,25 @@ impl LateFeatures {
         is_set: impl Fn() -> bool,
         write: impl FnOnce() -> Result,
     ) -> Result {
-        let is_on_disk = || self.on_disk.load(Acquire) & feature.bit() != 0 && is_set();
-
-        if is_on_disk() {
+        if self.has(feature, &is_set) {
             return Ok(());
         }
         let _setting = self.setting.lock();
-        if is_on_disk() {
+        if self.has(feature, &is_set) {
             return Ok(());
         }
-        write()?;
         // Nobody else stores.
-        let others = self.on_disk.load(Relaxed);
+        let others = self.on_disk.load(Relaxed) & !feature.bit();
+        // Somebody may have cleared it, as tune2fs does.
+        self.on_disk.store(others, Release);
+        write()?;
         self.on_disk.store(others | feature.bit(), Release);
         Ok(())
+    }
+
+    /// Whether the disk has a feature. `is_set` says whether the buffer has it.
+    pub(super) fn has(&self, feature: Feature, is_set: impl Fn() -> bool) -> bool {
+        self.on_disk.load(Acquire) & feature.bit() != 0 && is_set()
     }
 }
 
