@@ -102,6 +102,16 @@ pub(crate) fn without_links(raw: &RawInode, links: u32) -> u16 {
 }
 
 impl InodeImage {
+    /// Makes it no larger than a file is on a filesystem without the feature `large_file`, unless
+    /// the image that is on the disk, `raw` if `is_on_disk`, is larger already.
+    pub(crate) fn stay_small(&mut self, raw: &RawInode, is_on_disk: bool) {
+        let is_large = is_on_disk && raw.size_high.get() | raw.size_low.get() >> 31 != 0;
+
+        if is_regular(self.mode) && !is_large {
+            self.size = self.size.min(LARGEST_SMALL_FILE);
+        }
+    }
+
     /// Makes it what an inode without a name leaves on a disk that may have one: a file or
     /// directory without contents, as e2fsck clears it without asking; a symbolic link to something
     /// else, as one without a target is not valid. `has_blocks` says whether its pointers are such.
@@ -399,6 +409,34 @@ mod tests {
         let raw = stored(&image, IdWidth::Bits32);
         assert_eq!((raw.size_low.get(), raw.size_high.get()), (0x1000, 99));
         assert!(!is_large_file(image.mode, image.size));
+    }
+
+    #[test]
+    fn no_size_needs_a_feature_that_is_not_there() {
+        let size = |mode, size, high: u32, low: u32, is_on_disk| {
+            let mut raw = RawInode::new_zeroed();
+            raw.size_high.set(high);
+            raw.size_low.set(low);
+            let mut image = InodeImage {
+                mode,
+                size,
+                ..image()
+            };
+            image.stay_small(&raw, is_on_disk);
+            image.size
+        };
+
+        assert_eq!(size(0o100600, 0x8000_0000, 0, 77, true), 0x7fff_ffff);
+        assert_eq!(size(0o100600, 0x7fff_fffe, 0, 0, true), 0x7fff_fffe);
+        // There is one on the disk.
+        assert_eq!(
+            size(0o100600, 0x9000_0000, 0, 0x8000_0000, true),
+            0x9000_0000
+        );
+        assert_eq!(size(0o100600, 0x9000_0000, 1, 0, true), 0x9000_0000);
+        // Of another inode.
+        assert_eq!(size(0o100600, 0x9000_0000, 1, 0, false), 0x7fff_ffff);
+        assert_eq!(size(0o040700, 0x9000_0000, 0, 0, true), 0x9000_0000);
     }
 
     #[test]

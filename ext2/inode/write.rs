@@ -261,6 +261,10 @@ fn store_image(
         // was cut.
         false => image.keep(&RawInode::new_zeroed(), kept, sb.block_size()),
     }
+    if !super_state::has_large_files(sb) {
+        // Who writes the inode sees to that, and stores it as it is.
+        image.stay_small(&raw, disk.is_on_disk);
+    }
     disk.attributes_stored |= image.file_acl != 0 && image.file_acl == data.file_acl();
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;

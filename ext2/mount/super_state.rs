@@ -428,6 +428,16 @@ pub(crate) fn enable_large_files(sb: &SuperBlock<Ext2>) -> Result {
     enable(sb, Feature::LargeFiles)
 }
 
+/// Whether the superblock on the disk says that there are files of 2 GiB or more.
+pub(crate) fn has_large_files(sb: &SuperBlock<Ext2>) -> bool {
+    let feature = Feature::LargeFiles;
+
+    sb.data()
+        .state
+        .late_features
+        .has(feature, || is_set(sb, feature))
+}
+
 /// Marks in the superblock that there are extended attributes, unless it says so.
 /// C: `ext2_xattr_update_super_block()`.
 pub(crate) fn enable_attributes(sb: &SuperBlock<Ext2>) -> Result {
@@ -442,7 +452,7 @@ fn enable(sb: &SuperBlock<Ext2>, feature: Feature) -> Result {
 
     state.late_features.set(
         feature,
-        || state.get(word) & bit != 0,
+        || is_set(sb, feature),
         || {
             if state.get(SuperWord::Revision) == disk::revision::GOOD_OLD {
                 raise_revision(sb);
@@ -451,6 +461,12 @@ fn enable(sb: &SuperBlock<Ext2>, feature: Feature) -> Result {
             sync_super(sb, Wait::Yes)
         },
     )
+}
+
+/// Whether the superblock in memory has a feature.
+fn is_set(sb: &SuperBlock<Ext2>, feature: Feature) -> bool {
+    let (word, bit) = feature.place();
+    sb.data().state.get(word) & bit != 0
 }
 
 /// Makes the superblock one that can have features. C: `ext2_update_dynamic_rev()`.

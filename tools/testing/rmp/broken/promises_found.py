@@ -196,6 +196,12 @@ FOUND = (
           "(self.on_disk.load(Acquire) | feature.bit()) != 0 && is_set()"),),
         ("attribute_errors.first_of_a_filesystem",)),
     Broken(
+        "super.features.large_files",
+        "the disk has no file of 2 GiB before its superblock says that there are such",
+        (("ext2/inode/write.rs",
+          "        image.stay_small(&raw, disk.is_on_disk);\n", ""),),
+        ("state.large_file_of_a_name",)),
+    Broken(
         "quota.attributes.unreadable",
         "a block of attributes that cannot be read is counted for nobody when its inode is gone",
         (("ext2/xattr/share.rs",

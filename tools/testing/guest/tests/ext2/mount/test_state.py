@@ -8,15 +8,18 @@ import contextlib
 import errno
 import fcntl
 import os
+import struct
 import time
 
 import disks
 import ext2disk
 import writers
 from lowlevel import error_of
+from test_twin import no_flusher
 
 FIFREEZE = 0xC0045877
 FITHAW = 0xC0045878
+LARGE_FILE = 0x2  # of ro_compat
 _MS_RDONLY = 1
 _MS_SYNCHRONOUS = 16
 
@@ -167,6 +170,39 @@ def test_large_file(ctx):
     for image in ("state-valid", "state-rev0"):
         _compare(ctx, image, tell)
     ctx.allow_log(r"running e2fsck is recommended")
+
+
+def _size_on_disk(disk, number):
+    """The size that the disk has for an inode, with its upper half."""
+    with open(disk.path, "rb") as file:
+        at = ext2disk.inode_offset(disk.path, number)
+        file.seek(at)
+        low, high = struct.unpack_from("<4xI100xI", file.read(128))  # i_size, i_size_high
+    return high << 32 | low
+
+
+def test_large_file_of_a_name(ctx):
+    """A directory is synced with a name of a file that has grown to more than 2 GiB: the disk has
+    no large file before its superblock says that there are."""
+    disk = disks.Disk(ctx, "state-valid")
+    with no_flusher():
+        disk.mount()
+        os.mkdir(disk.where("d"))
+        disks.sync(disk.point)
+        fd = os.open(disk.where("d/large"), os.O_CREAT | os.O_RDWR, 0o644)
+        number = os.fstat(fd).st_ino
+        os.ftruncate(fd, 3 << 30)
+        directory = os.open(disk.where("d"), os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+        says = ext2disk.superblock(disk.path)["ro_compat"] & LARGE_FILE
+        size = _size_on_disk(disk, number)
+        assert says or size < 1 << 31, f"{size} bytes, and no feature"
+        os.fsync(fd)
+        os.close(fd)
+        assert ext2disk.superblock(disk.path)["ro_compat"] & LARGE_FILE
+        assert _size_on_disk(disk, number) == 3 << 30
+    disk.finish()
 
 
 def test_warnings(ctx):
