@@ -287,6 +287,16 @@ impl Buffer {
     /// Fails with `EIO` if this write fails, or an earlier one has and nobody has heard of it. A
     /// block whose write has failed is to be written again.
     pub(in crate::abstractions::fs) fn sync(&self) -> Result {
+        self.sync_once()?;
+        // Somebody has changed it meanwhile, or has taken the error before it was seen here, and
+        // then it is to be written again.
+        match self.is_dirty() {
+            true => self.sync_once(),
+            false => Ok(()),
+        }
+    }
+
+    fn sync_once(&self) -> Result {
         let failed_before = self.rescue();
         // SAFETY: The buffer is valid and referenced.
         let written = to_result(unsafe { bindings::sync_dirty_buffer(self.as_raw()) });
