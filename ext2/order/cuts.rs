@@ -13,8 +13,8 @@
 //! they want one of these very blocks. A guard that is freed itself is no guard any more: what cut
 //! it off is one for all that it was the guard of, and is in the same batch.
 //!
-//! Locks: `running`, while a batch is written, inside of an inode's tree mutex; inside it
-//! `pending`, for list operations.
+//! Locks: `running`, while a batch is written, inside of an inode's tree mutex or of that of its
+//! attributes; inside it `pending`, for list operations.
 
 #![deny(unsafe_code)]
 
