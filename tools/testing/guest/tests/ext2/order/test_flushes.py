@@ -10,7 +10,7 @@ import ext2disk
 import writelog
 import writers
 from runner import timeout
-from test_order import BAD
+from test_order import what_is_bad
 
 
 def _new_files(disk):
@@ -108,7 +108,7 @@ def test_of_an_append(ctx):
         with open(path, "wb") as file:
             file.write(data)
         text = disks.fsck(ctx, path, "-fn")[1]
-        assert not BAD.search(text), f"cut after entry {number}\n{text}"
+        assert not what_is_bad(text), f"cut after entry {number}\n{text}"
 
 
 def _moved(ctx, image, move):

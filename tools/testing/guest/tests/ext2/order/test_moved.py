@@ -13,7 +13,7 @@ import writelog
 import writers
 from lowlevel import fibmap, sync_data
 from runner import timeout
-from test_order import BAD, assert_parents
+from test_order import assert_parents, what_is_bad
 from test_twin import no_flusher
 
 
@@ -22,7 +22,7 @@ def _check_cuts(ctx, replay, also=lambda text, what: None):
     not been flushed; nor does `also` in what it says."""
     for number, path in cuts.each_write(ctx, replay):
         text = disks.fsck(ctx, path, "-fn")[1]
-        assert not BAD.search(text), f"cut after entry {number}\n{text}"
+        assert not what_is_bad(text), f"cut after entry {number}\n{text}"
         also(text, f"cut after entry {number}")
 
 
