@@ -38,7 +38,7 @@ ARCHES = {
     "um": Processor(()),
     "x86_64": Processor(("--arch", "x86_64"), "qemu-system-x86_64", "qemu-system-x86"),
     "arm64": _ARM64,
-    # blocks smaller than a page in every test
+    # with blocks that are a small part of a page
     "arm64_64k": _ARM64._replace(options=(*_ARM64.options, "CONFIG_ARM64_64K_PAGES=y")),
     # the other end first
     "s390": Processor(("--arch", "s390"), "qemu-system-s390x", "qemu-system-misc"),

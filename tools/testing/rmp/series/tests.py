@@ -31,6 +31,9 @@ rm -r /tmp/bin
 _MODULES = """
 mount -t sysfs sys /sys
 mount -t debugfs debug /sys/kernel/debug
+if test -e /more/mbcache.ko; then
+    insmod /more/mbcache.ko
+fi
 for name in rust_mpage rust_ext2 rust_mpage_test rust_mpage_contract; do
     insmod /more/$name.ko
     say "loaded $name"
@@ -127,6 +130,7 @@ def suites(text):
 def modules(settings, build, folder, out):
     """Each module, of this folder, is loaded, runs its suites, and goes again."""
     objects = [next(folder.glob(f"**/{name}.ko")) for name in _NAMES]
+    objects += (build / "fs").glob("mbcache.ko")  # which rust_ext2 wants, unless it is built in
     boot = _Boot(build, out, "modules", _MODULES, ["rootfstype=ext2"], objects)
     second = root.make(boot.image.parent / "second", "")
     wrong, _ = boot.run(accel.known(settings), [second])
