@@ -261,7 +261,7 @@ fn store_image(
         // was cut.
         false => image.keep(&RawInode::new_zeroed(), kept, sb.block_size()),
     }
-    if !super_state::has_large_files(sb) {
+    if inode_encode::is_large_file(image.mode, image.size) && !super_state::has_large_files(sb) {
         // Who writes the inode sees to that, and stores it as it is.
         image.stay_small(&raw, disk.is_on_disk);
     }

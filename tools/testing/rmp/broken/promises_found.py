@@ -196,6 +196,13 @@ FOUND = (
           "(self.on_disk.load(Acquire) | feature.bit()) != 0 && is_set()"),),
         ("attribute_errors.first_of_a_filesystem",)),
     Broken(
+        "fsync.names.other",
+        "what has the number of a directory that is gone is not written for a name there",
+        (("ext2/order/removals.rs",
+          "Cached::Here(other) if !other.is_directory() =>",
+          "Cached::Here(other) if other.number() == 0 =>"),),
+        ("removals.number_of_a_directory",)),
+    Broken(
         "super.features.large_files",
         "the disk has no file of 2 GiB before its superblock says that there are such",
         (("ext2/inode/write.rs",

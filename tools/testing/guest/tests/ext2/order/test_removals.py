@@ -133,3 +133,27 @@ def _with_links(disk):
     os.link(disk.where("one"), disk.where("e/three"))
     disks.sync(disk.point)
     return os.stat(disk.where("one")).st_ino
+
+
+@timeout(100)
+def test_number_of_a_directory(ctx):
+    """A name was in a directory that is gone, and a file has its number now: who syncs the inode
+    that had the name does not write that file."""
+    with no_flusher():
+        disk = disks.Disk(ctx, "tiny-1k").mount()
+        fd = os.open(disk.where("file"), os.O_CREAT | os.O_RDWR, 0o644)
+        os.mkdir(disk.where("d"))
+        disks.sync(disk.point)
+        number = os.stat(disk.where("d")).st_ino
+        os.link(disk.where("file"), disk.where("d/name"))
+        os.unlink(disk.where("d/name"))
+        os.rmdir(disk.where("d"))
+        disks.sync(disk.point)
+        with open(disk.where("other"), "wb", 0) as other:
+            assert os.fstat(other.fileno()).st_ino == number, "it has another number"
+            other.write(b"o" * 50_000)
+            os.fsync(fd)
+            there = ext2disk.inode_pointers(disk.path, number)
+            assert not any(there), f"{there[:3]}..., which nobody has synced"
+        os.close(fd)
+    disk.finish()
