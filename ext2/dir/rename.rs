@@ -293,13 +293,16 @@ impl Changes<'_> {
 
 impl Removed {
     fn take_back(self, request: &mut Request<'_>) {
-        let old_dir = old_of(&mut request.directories);
-        self.name.take_back(old_dir);
-        // Before the new name goes. That it fails is in the log, and what was asked for has failed,
-        // too.
-        let _ = write::bring_to_medium(old_dir);
+        self.name.take_back(old_of(&mut request.directories));
+        bring_old_name_back(request);
         take_parent_back(request, self.parent);
     }
+}
+
+/// Brings the old name, which is in its directory again and may have gone from the medium, there
+/// before the new one goes. That it fails is in the log, and what was asked for has failed, too.
+fn bring_old_name_back(request: &mut Request<'_>) {
+    let _ = write::bring_to_medium(old_of(&mut request.directories));
 }
 
 /// Makes the new name refer to the file, and removes the old one. On the disk there is never none:
@@ -377,6 +380,7 @@ fn remove_old_name(
             old_name: OldName::MaybeOnDisk,
         },
         Err(error) => {
+            bring_old_name_back(request);
             take_parent_back(request, parent);
             return Err(error);
         }
@@ -422,14 +426,19 @@ fn change_parent(
         inode: number.map_err(|_| EINVAL)?,
         file_type: FileType::Directory,
     };
-    let change = write::set_parent(dir, parent, target)?;
-    match write::bring_to_medium(dir) {
+    let changed = write::set_parent(dir, parent, target);
+    let result = changed.and_then(|change| match write::bring_to_medium(dir) {
         Ok(()) => Ok(Some(change)),
         Err(error) => {
             change.take_back(dir);
             Err(error)
         }
+    });
+    if result.is_err() {
+        // The medium may have what has been taken back. As in `take_parent_back`.
+        let _ = write::bring_to_medium(dir);
     }
+    result
 }
 
 /// Takes a change of `..` back, on the medium, too, before the new name goes from there.

@@ -196,6 +196,20 @@ FOUND = (
           "(self.on_disk.load(Acquire) | feature.bit()) != 0 && is_set()"),),
         ("attribute_errors.first_of_a_filesystem",)),
     Broken(
+        "order.rename.failed.old_name",
+        "of a rename that fails the old name is on the medium before the new one goes",
+        ((_DIR + "rename.rs",
+          "            bring_old_name_back(request);\n            take_parent_back",
+          "            take_parent_back"),),
+        ("directory_errors.both_names_of_what_was_not_renamed",)),
+    Broken(
+        "order.rename.failed.parent",
+        "of a directory that could not move the medium has the `..` of its name",
+        ((_DIR + "rename.rs",
+          "    if result.is_err() {\n        // The medium may",
+          "    if false {\n        // The medium may"),),
+        ("directory_errors.parent_of_what_was_not_moved",)),
+    Broken(
         "fsync.names.other",
         "what has the number of a directory that is gone is not written for a name there",
         (("ext2/order/removals.rs",

@@ -13,6 +13,7 @@ import writers
 from lowlevel import error_of
 from runner import timeout
 from test_metadata_lost import ERROR_STATE, _forget, prepared, table_block
+from test_order import assert_parents
 
 READ_ONLY = "errors=remount-ro"
 
@@ -125,11 +126,17 @@ def test_said_once(ctx):
         assert directory.said() == 2
 
 
-def _after_a_cut(ctx, disk):
-    """{name: inode} of the directory if the power goes now, and e2fsck has repaired the disk."""
+def _copy(ctx, disk):
+    """What the disk has if the power goes now."""
     path = os.path.join(ctx.tmp, "now")
     with open(disk.path, "rb") as source, open(path, "wb") as target:
         target.write(source.read())
+    return path
+
+
+def _after_a_cut(ctx, disk):
+    """{name: inode} of the directory if the power goes now, and e2fsck has repaired the disk."""
+    path = _copy(ctx, disk)
     status, text = disks.fsck(ctx, path, "-fy")
     assert status in (0, 1), text
     point = ctx.mount(path, disk.fstype)
@@ -203,3 +210,62 @@ def test_fsync_of_what_was_not_unlinked(ctx):
 def test_fsync_of_what_was_not_renamed(ctx):
     """By rename(2), in the same block."""
     _there_again(ctx, lambda disk: os.rename(disk.where("d/goes"), disk.where("d/new")))
+
+
+def _fsync(path):
+    fd = os.open(path, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+@timeout(60)
+def test_both_names_of_what_was_not_renamed(ctx):
+    """With dirsync the old name goes from the disk by rename(2), which fails after that: it is there
+    before the new one goes, of which the other directory tells the disk."""
+    with prepared(ctx, options="errors=continue,dirsync") as (faulty, disk):
+        directory = _Directory(faulty, disk)
+        for number in range(20):
+            os.mknod(disk.where(f"d/filler{number}"))
+        os.mkdir(disk.where("e"))
+        os.mknod(disk.where("d/goes"))
+        inode = os.stat(disk.where("d/goes")).st_ino
+        disks.sync(disk.point)
+        groups = ext2disk.Groups(disk.path)
+        bad, *others = (table_block(disk.path, groups, number) for number in
+                        (directory.number, inode, os.stat(disk.where("e")).st_ino))
+        assert bad not in others, "more than the old directory cannot be written"
+        faulty.bad(bad)
+        old, new = disk.where("d/goes"), disk.where("e/goes")
+        assert error_of(os.rename, old, new)[1] == errno.EIO
+        faulty.good()
+        assert os.path.exists(old) and not os.path.exists(new)
+        _fsync(disk.where("e"))
+        assert _after_a_cut(ctx, disk).get("goes") == inode, "no name is left"
+        faulty.end()
+
+
+@timeout(60)
+def test_parent_of_what_was_not_moved(ctx):
+    """A directory moves, and its `..` is written, and not all of it: it has that of the name that it
+    has on the disk, also when the new directory has been synced without it."""
+    with prepared(ctx, "blank-1k", "errors=continue") as (faulty, disk):
+        for name in ("d", "e", "d/goes"):
+            os.mkdir(disk.where(name))
+        for number in range(3):
+            os.mknod(disk.where(f"d/goes/{number:0250}"))
+        disks.sync(disk.point)
+        number = os.stat(disk.where("d/goes")).st_ino
+        os.mknod(disk.where(f"d/goes/{3:0250}"))
+        disks.sync(disk.point)
+        first, second = ext2disk.inode_pointers(disk.path, number)[:2]
+        assert second == first + 1, f"blocks {first} and {second} are not written at once"
+        os.unlink(disk.where(f"d/goes/{3:0250}"))  # which changes the second
+        faulty.bad(second)
+        old, new = disk.where("d/goes"), disk.where("e/goes")
+        assert error_of(os.rename, old, new)[1] == errno.EIO
+        faulty.good()
+        assert os.path.exists(old) and not os.path.exists(new)
+        _fsync(disk.where("e"))
+        _, text = disks.fsck(ctx, _copy(ctx, disk), "-fn")
+        assert_parents(text, "not moved")
+        faulty.end()
