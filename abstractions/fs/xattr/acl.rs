@@ -311,10 +311,10 @@ impl<I: WritableInode> AclVTable<I> {
             })?;
             if follows && !is_first {
                 set_mode::<I>(inode, mode);
-                if inode.is_sync() {
-                    inode.write_if_dirty(Wait::Yes)?;
-                    inode.or_dirty_again(I::sync_metadata)?;
-                }
+            }
+            if follows && inode.is_sync() {
+                inode.write_if_dirty(Wait::Yes)?;
+                inode.or_dirty_again(I::sync_metadata)?;
             }
             Ok(0)
         })
