@@ -413,30 +413,23 @@ mod tests {
 
     #[test]
     fn no_size_needs_a_feature_that_is_not_there() {
-        let size = |mode, size, high: u32, low: u32, is_on_disk| {
-            let mut raw = RawInode::new_zeroed();
-            raw.size_high.set(high);
-            raw.size_low.set(low);
-            let mut image = InodeImage {
-                mode,
-                size,
-                ..image()
-            };
+        let size = |mode, size, on_disk: u64, is_on_disk| {
+            let (mut image, mut raw) = (image(), RawInode::new_zeroed());
+            raw.size_high.set((on_disk >> 32) as u32);
+            raw.size_low.set(on_disk as u32);
+            (image.mode, image.size) = (mode, size);
             image.stay_small(&raw, is_on_disk);
             image.size
         };
+        let (file, small, large) = (0o100600, 0x7fff_ffff, 0x9000_0000);
 
-        assert_eq!(size(0o100600, 0x8000_0000, 0, 77, true), 0x7fff_ffff);
-        assert_eq!(size(0o100600, 0x7fff_fffe, 0, 0, true), 0x7fff_fffe);
-        // There is one on the disk.
-        assert_eq!(
-            size(0o100600, 0x9000_0000, 0, 0x8000_0000, true),
-            0x9000_0000
-        );
-        assert_eq!(size(0o100600, 0x9000_0000, 1, 0, true), 0x9000_0000);
-        // Of another inode.
-        assert_eq!(size(0o100600, 0x9000_0000, 1, 0, false), 0x7fff_ffff);
-        assert_eq!(size(0o040700, 0x9000_0000, 0, 0, true), 0x9000_0000);
+        assert_eq!(size(file, large, 77, true), small);
+        assert_eq!(size(file, small - 1, 0, true), small - 1);
+        // There is one on the disk, or that is another's.
+        assert_eq!(size(file, large, small + 1, true), large);
+        assert_eq!(size(file, large, 1 << 32, true), large);
+        assert_eq!(size(file, large, 1 << 32, false), small);
+        assert_eq!(size(0o040700, large, 0, true), large);
     }
 
     #[test]

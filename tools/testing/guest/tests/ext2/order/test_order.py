@@ -192,9 +192,8 @@ def assert_parents(text, what):
 
 def what_is_bad(text):
     """Of e2fsck's text: what must not be there; None if there is nothing."""
-    without_name = set(NO_NAME.findall(text))
-    return BAD.search(NO_PARENT.sub(
-        lambda found: "" if found[1] in without_name else found[0], text))
+    new = set(NO_NAME.findall(text))
+    return BAD.search(NO_PARENT.sub(lambda found: "" if found[1] in new else found[0], text))
 
 
 def look(ctx, disk, data, what, also=lambda point: None):
@@ -203,8 +202,7 @@ def look(ctx, disk, data, what, also=lambda point: None):
     with open(path, "wb") as file:
         file.write(data)
     _, text = disks.fsck(ctx, path, "-fn")
-    found = what_is_bad(text)
-    assert not found, f"{what}: {found.group()}\n{text}"
+    assert not what_is_bad(text), f"{what}: {what_is_bad(text)[0]}\n{text}"
     assert_parents(text, what)
     assert set(HOLE.findall(text)) <= set(ZERO.findall(text)), f"{what}\n{text}"
     point = ctx.mount(path, disk.fstype)
