@@ -19,7 +19,7 @@ from .session import C_EXT2, Boots, Session, Side
 from .tree import Tree
 
 BLOCK_SIZES = (4096, 1024)
-LIMIT = 900  # seconds for one test
+LIMIT = 1800  # seconds for one test
 OURS = "rust_ext2"
 
 
