@@ -144,6 +144,7 @@ def test_number_of_a_directory(ctx):
         fd = os.open(disk.where("file"), os.O_CREAT | os.O_RDWR, 0o644)
         os.mkdir(disk.where("d"))
         disks.sync(disk.point)
+        os.fsync(fd)  # so its only new name is the next one
         number = os.stat(disk.where("d")).st_ino
         os.link(disk.where("file"), disk.where("d/name"))
         os.unlink(disk.where("d/name"))
