@@ -164,11 +164,12 @@ impl NamespaceOperations for Directory {
     fn unlink(dir: &mut DirMut<'_>, name: &[u8], inode: HeldInode<'_, Ext2>) -> Result {
         let kept = KeptLinks::new(inode.inode(), 1)?;
         let place = remove_name(dir, name, &inode)?;
-        kept.settle(dir);
         ahead::note_removed(dir.as_locked(), place);
 
         inode.set_ctime_of(dir);
         links::file_lost_name(inode);
+        // Whoever gives the link up finds it counted.
+        kept.settle(dir);
         Ok(())
     }
 
@@ -178,20 +179,18 @@ impl NamespaceOperations for Directory {
         let empty = write::check_empty(victim.as_locked())?;
         let goes = links::check(dir, Subdirectory::Goes)?;
         let kept = KeptLinks::new(victim.inode(), links::of_last_name(&victim))?;
-        let kept_in_parent = KeptLinks::new(dir.inode(), 1)?;
+        let kept_in_parent = KeptLinks::of_parent(dir.inode())?;
         inode::settle_moved(&victim)?;
         let place = remove_name(dir, name, &victim)?;
-        // While the disk has the directory it has its `..`, too.
-        if victim.data().is_on_disk() {
-            kept_in_parent.until_written(dir);
-        }
-        kept.settle(dir);
         ahead::note_removed(dir.as_locked(), place);
         dir.data().index.note_cleared();
 
         victim.held().set_ctime_of(dir);
         links::directory_lost_name(victim.held(), empty);
         links::count(dir, goes);
+        // Whoever gives the links up finds them counted.
+        kept.settle(dir);
+        kept_in_parent.until_gone(&victim);
         Ok(())
     }
 

@@ -77,8 +77,8 @@ pub(crate) fn rename(mut request: Request<'_>) -> Result {
     }
     match change_entries(&mut request, &mut kept) {
         Ok(old_name) => {
-            kept.settle(&mut request, old_name);
             count_links(&mut request, links.empty, links.goes);
+            kept.settle(&mut request, old_name);
             Ok(())
         }
         Err(error) => {
@@ -161,7 +161,6 @@ impl<'a> Kept<'a> {
     fn new(request: &mut Request<'a>, links: &Links) -> Result<Self> {
         let moves = matches!(request.source, RenameSource::Reparented(_));
         let target = request.target.as_ref().map(RenameTarget::inode);
-        let in_new_parent = u32::from(target.is_some());
 
         Ok(Self {
             source: KeptLinks::none(request.source.inode())?,
@@ -169,20 +168,19 @@ impl<'a> Kept<'a> {
                 .map(|target| KeptLinks::new(target, links::of_last_name(target)))
                 .transpose()?,
             old_parent: match links.goes {
-                Some(_) => Some(KeptLinks::new(old_of(&mut request.directories).inode(), 1)?),
+                Some(_) => Some(of_parent(old_of(&mut request.directories))?),
                 None => None,
             },
-            new_parent: match moves {
-                // The `..` of the old one, and that of the new one.
-                true => Some(KeptLinks::new(
-                    new_of(&mut request.directories).inode(),
-                    in_new_parent,
-                )?),
-                false => None,
+            new_parent: match (moves, target) {
+                (true, Some(_)) => Some(of_parent(new_of(&mut request.directories))?),
+                // The `..` of the new one, if that fails.
+                (true, None) => Some(KeptLinks::none(new_of(&mut request.directories).inode())?),
+                (false, _) => None,
             },
         })
     }
 
+    /// All is done, and the links that go are counted.
     fn settle(self, request: &mut Request<'_>, old_name: OldName) {
         match old_name {
             OldName::NeverOnDisk => drop(self.source),
@@ -191,13 +189,14 @@ impl<'a> Kept<'a> {
         if let Some(target) = self.target {
             target.settle(new_of(&mut request.directories));
         }
-        match (self.old_parent, &request.source) {
-            (Some(parent), RenameSource::Reparented(dir)) => parent.until_written(dir),
-            (Some(parent), _) => parent.until_written(new_of(&mut request.directories)),
-            (None, _) => (),
+        match (self.old_parent, &request.source, &request.target) {
+            (Some(parent), RenameSource::Reparented(dir), _) => parent.until_written(dir),
+            // One that is replaced had the link.
+            (Some(parent), _, Some(target)) => parent.until_gone(target.inode()),
+            (_, _, _) => (),
         }
-        if let Some(parent) = self.new_parent {
-            parent.until_written(new_of(&mut request.directories));
+        if let (Some(parent), Some(target)) = (self.new_parent, &request.target) {
+            parent.until_gone(target.inode());
         }
     }
 
@@ -209,6 +208,10 @@ impl<'a> Kept<'a> {
             parent.until_written(request.source.inode());
         }
     }
+}
+
+fn of_parent<'a>(parent: &mut DirMut<'a>) -> Result<KeptLinks<'a>> {
+    KeptLinks::of_parent(parent.inode())
 }
 
 /// The old name, when it was removed.

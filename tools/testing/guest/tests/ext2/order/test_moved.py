@@ -13,7 +13,7 @@ import writelog
 import writers
 from lowlevel import fibmap, sync_data
 from runner import timeout
-from test_order import assert_parents, what_is_bad
+from test_order import NO_PARENT, assert_parents, what_is_bad
 from test_twin import no_flusher
 
 
@@ -83,6 +83,45 @@ def test_directory_goes_where_it_went(ctx):
     replay = logged.end()
     disk.check()
     _check_cuts(ctx, replay, assert_parents)
+
+
+@timeout(240)
+def test_parent_goes_last(ctx):
+    """Directories in directories are removed, and one that is empty is replaced: the inode that
+    the `..` of one leads to is in use for as long as the disk has that."""
+    if ctx.fstype == sides.C_FSTYPE:
+        ctx.skip("C leaves the order to e2fsck")
+    disk = disks.Disk(ctx, "tiny-1k")
+    disk.mount()
+    outer = [f"a{number}" for number in range(10)]
+    for folder in outer:
+        os.mkdir(disk.where(folder))
+    for folder in outer:
+        os.mkdir(disk.where(f"{folder}/goes"))
+        os.mkdir(disk.where(f"{folder}/comes"))
+    disk.umount()
+    logged = writelog.Logged(ctx, disk)
+    with no_flusher():
+        disk.mount(device=logged.device.path)
+        for number, folder in enumerate(outer):
+            comes, goes = (disk.where(f"{folder}/{name}") for name in ("comes", "goes"))
+            if number % 2:
+                os.rename(comes, goes)
+                os.rename(goes, disk.where(f"left{number}"))
+            else:
+                os.rmdir(comes)
+                os.rmdir(goes)
+            os.rmdir(disk.where(folder))
+        disks.sync(disk.point)
+        disk.umount()
+    replay = logged.end()
+    disk.check()
+
+    def has_parents(text, what):
+        lost = NO_PARENT.search(text)
+        assert not lost, f"{what}: {lost[0]}\n{text}"
+
+    _check_cuts(ctx, replay, has_parents)
 
 
 @timeout(240)

@@ -164,3 +164,31 @@ def test_number_of_a_directory(ctx):
         os.close(fd)
         assert not any(there), f"{there[:3]}..., which nobody has synced"
     disk.finish()
+
+
+@timeout(60)
+def test_number_of_what_has_gone(ctx):
+    """The disk has a directory that is gone from the one it was in, as its inode could not be
+    written: nobody gets its number, and its parent keeps the link, until it is."""
+    with prepared(ctx, options="errors=continue") as (faulty, disk):
+        os.mkdir(disk.where("d"))
+        for count in range(8):
+            os.mknod(disk.where(f"d/between{count}"))
+        os.mkdir(disk.where("d/gone"))
+        disks.sync(disk.point)
+        parent, gone = (os.stat(disk.where(name)).st_ino for name in ("d", "d/gone"))
+        blocks = [ext2disk.inode_offset(disk.path, number) // 1024 for number in (parent, gone)]
+        assert blocks[0] != blocks[1], blocks
+        os.rmdir(disk.where("d/gone"))
+        faulty.bad(blocks[1])
+        assert error_of(disks.sync, disk.point)[1] == errno.EIO
+        assert _links_on_disk(disk, parent) == 3
+        os.mknod(disk.where("d/other"))
+        assert os.stat(disk.where("d/other")).st_ino != gone
+        faulty.good()
+        error_of(disks.sync, disk.point)  # of before
+        disks.sync(disk.point)
+        assert _links_on_disk(disk, parent) == 2
+        os.mknod(disk.where("d/another"))
+        assert os.stat(disk.where("d/another")).st_ino == gone
+        faulty.finish()
