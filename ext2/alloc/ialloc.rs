@@ -156,8 +156,12 @@ fn claim(dir: &Ext2Inode, kind: Kind) -> Result<Claimed> {
 
     match claim_settled(dir, kind) {
         Err(ENOSPC) if !removals.is_empty() => {
-            removals.resolve(sb)?;
-            claim_settled(dir, kind)
+            let resolved = removals.resolve(sb);
+            match claim_settled(dir, kind) {
+                // Of numbers that could not be had.
+                Err(ENOSPC) => Err(resolved.err().unwrap_or(ENOSPC)),
+                result => result,
+            }
         }
         result => result,
     }
