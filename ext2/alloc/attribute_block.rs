@@ -39,7 +39,7 @@ pub(crate) fn claim(inode: &Ext2Inode) -> Result<u32> {
 
     for _ in 0..TRIES {
         // Without a window. C: `EXT2_ALLOC_NORESERVE`.
-        let run = balloc::new_blocks(inode, &mut BlockAllocInfo::new(), goal, wanted)?;
+        let run = balloc::new_blocks(inode, &mut BlockAllocInfo::new(), goal, wanted, wanted.most)?;
         match data.order.cuts.settle(sb, run.first, 1) {
             Ok(()) => return Ok(run.first),
             // The disk cannot be told that it is not another file's: nobody gets it.

@@ -178,7 +178,8 @@ fn claim_anywhere(sb: &SuperBlock<Ext2>, goal: u32, wanted: Wanted) -> Result<Pr
 }
 
 /// Gets up to `wanted.most` blocks in a row, near `goal`; they are in use, and the inode's. The
-/// inode is marked dirty. C: `ext2_new_blocks()`.
+/// inode is marked dirty. An owner who may not have these gets `whole`, at least what is needed, or
+/// none. C: `ext2_new_blocks()`.
 ///
 /// Fails with `EDQUOT` if an owner of the inode may not have them, with `ENOSPC` if there are none
 /// for the current task, or with the error of a bitmap that cannot be read.
@@ -187,12 +188,13 @@ pub(crate) fn new_blocks(
     info: &mut BlockAllocInfo,
     goal: u32,
     wanted: Wanted,
+    whole: u32,
 ) -> Result<Run> {
     let sb = inode.super_block();
     let mut promised = claim_anywhere(sb, goal, wanted)?;
     let most = wanted.most.min(promised.count());
     let needed = wanted.needed.min(most);
-    let charge = charge(inode, Wanted { needed, most })?;
+    let charge = charge(inode, most, whole.min(most))?;
     let most = (charge.bytes() >> sb.block_bits()) as u32;
     let run = place(sb, info, goal, Wanted { needed, most }, &mut promised)?;
 
@@ -245,17 +247,17 @@ fn place(
 }
 
 /// Reserves blocks that are being promised for the owners of the inode: all that were claimed, or,
-/// if these may not have them, `needed`. [`None`] if they may not have these either. What is too
+/// if these may not have them, `least`. [`None`] if they may not have these either. What is too
 /// much for them is told to who needs it, once.
 #[inline]
 pub(crate) fn reserve<'s>(
     inode: &Ext2Inode,
     claimed: Promised<'s>,
-    needed: u32,
+    least: u32,
 ) -> Option<Promised<'s>> {
     match inode.super_block().has_quota() {
         false => Some(claimed),
-        true => reserve_for_owners(inode, claimed, needed),
+        true => reserve_for_owners(inode, claimed, least),
     }
 }
 
@@ -263,14 +265,14 @@ pub(crate) fn reserve<'s>(
 fn reserve_for_owners<'s>(
     inode: &Ext2Inode,
     mut claimed: Promised<'s>,
-    needed: u32,
+    least: u32,
 ) -> Option<Promised<'s>> {
     let count = claimed.count();
-    if count > needed && inode.reserve_ahead(bytes(inode, count)).is_ok() {
+    if count > least && inode.reserve_ahead(bytes(inode, count)).is_ok() {
         return Some(claimed);
     }
-    inode.reserve(bytes(inode, needed)).ok()?;
-    Some(claimed.split(needed))
+    inode.reserve(bytes(inode, least)).ok()?;
+    Some(claimed.split(least))
 }
 
 /// So many blocks that a promise was spent on are about to be given back, and promised again.
@@ -284,16 +286,16 @@ fn bytes(inode: &Ext2Inode, blocks: u32) -> u64 {
     u64::from(blocks) << inode.block_bits()
 }
 
-/// Counts the wanted blocks for the inode and its owners, or, if that is more than these may have,
-/// as many as are needed.
-fn charge(inode: &Ext2Inode, wanted: Wanted) -> Result<SpaceCharge<'_, Ext2>> {
-    if wanted.most > wanted.needed {
-        match inode.charge_ahead(bytes(inode, wanted.most)) {
+/// Counts `most` blocks for the inode and its owners, or, if that is more than these may have,
+/// `least`.
+fn charge(inode: &Ext2Inode, most: u32, least: u32) -> Result<SpaceCharge<'_, Ext2>> {
+    if most > least {
+        match inode.charge_ahead(bytes(inode, most)) {
             Err(EDQUOT) => {}
             result => return result,
         }
     }
-    inode.charge(bytes(inode, wanted.needed))
+    inode.charge(bytes(inode, least))
 }
 
 /// Frees blocks that a promise was spent on, for nothing: they are promised again.

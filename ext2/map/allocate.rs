@@ -79,7 +79,7 @@ pub(crate) struct Request<'a> {
     /// The number of the array that has the pointer to it, see [`Tree`].
     array: u64,
     /// How many blocks there shall be at most, from the first on.
-    max: u32,
+    pub(super) max: u32,
 }
 
 impl<'a> Request<'a> {

@@ -71,6 +71,7 @@ use core::{
     ops::Range, //
 };
 use kernel::{
+    page::PAGE_SIZE,
     prelude::*,
     sync::MutexGuard, //
 };
@@ -357,10 +358,20 @@ fn promise<'i>(
     };
     let claimed = balloc::claim(inode.super_block(), wanted).ok()?;
     tree.delayed.begin(arrays, GFP_NOWAIT).ok()?;
-    let claimed = balloc::reserve(inode, claimed, wanted.needed)?;
+    let whole = arrays.count() + rest_of_page(inode, at.into(), len);
+    let whole = whole.min(claimed.count());
+    let claimed = balloc::reserve(inode, claimed, whole)?;
     let len = claimed.count() - arrays.count();
     let promise = Promise::begin(inode, tree, at, claimed, arrays);
     Some(Backed::Promised(promise, BlockCount(len)))
+}
+
+/// How many of `count` blocks from `at` on are in the page of the first: who may not have all of
+/// these gets none of them, as in C, and a write ends with the page in front.
+pub(super) fn rest_of_page(inode: &Ext2Inode, at: u64, count: u32) -> u32 {
+    let per_page = (PAGE_SIZE as u32) >> inode.block_bits();
+    let before = (at % u64::from(per_page.max(1))) as u32;
+    (per_page.max(1) - before).min(count)
 }
 
 /// The hole that is at block `at`, where `missing` is missing, as far as it is behind one array.

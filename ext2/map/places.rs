@@ -22,6 +22,7 @@
 
 use super::{
     allocate::Request,
+    delay,
     fresh::Refused, //
 };
 use crate::{
@@ -139,7 +140,9 @@ impl Request<'_> {
         promised: &mut Option<Promised<'_>>,
     ) -> Result<Run> {
         let Some(promised) = promised.as_mut().filter(|it| it.count() != 0) else {
-            return balloc::new_blocks(self.inode, info, goal, wanted);
+            let rest = delay::rest_of_page(self.inode, self.at, self.max);
+            let whole = wanted.needed.saturating_add(rest.saturating_sub(1));
+            return balloc::new_blocks(self.inode, info, goal, wanted, whole);
         };
         // All of them are to be written now.
         let needed = wanted.most.min(promised.count());

@@ -10,6 +10,19 @@ _DELAY = "ext2/map/delay.rs"
 
 SPACE = (
     Broken(
+        "quota.pages.promised",
+        "a write ends with the last page of which an owner may have all",
+        ((_DELAY,
+          "    let whole = whole.min(claimed.count());\n",
+          "    let whole = whole.min(wanted.needed);\n"),),
+        ("quota.limits",)),
+    Broken(
+        "quota.pages.at_once",
+        "so where blocks get their places at once",
+        (("ext2/map/places.rs",
+          "rest.saturating_sub(1));", "rest.min(0));"),),
+        ("quota.limits",)),
+    Broken(
         "space.claim",
         "what one has been promised no other gets",
         ((_SPACE,

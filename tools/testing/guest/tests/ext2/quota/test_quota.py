@@ -159,6 +159,19 @@ def _blocks(twins):
     _same_usage(twins)
 
 
+def _pages(twins):
+    """A write ends with the last page of which all may be had, whatever is left of the next."""
+    for room in (10, 22, 23):
+        size = quotas.get(twins.disks[1], USER, WHO)[2][0] // 1024
+        _limits(twins, USER, WHO, blocks=(0, size + room))
+        with pair.user(WHO):
+            twins.ok("create", "pages", 0o644)
+            written = twins.ok("write", "pages", 0, 16 * mmap.PAGESIZE, 9)
+            assert written and written % mmap.PAGESIZE == 0, written
+            twins.ok("unlink", "pages")
+    _same_usage(twins)
+
+
 def _inodes(twins):
     """Everything that takes an inode."""
     with pair.user(WHO):
@@ -185,6 +198,7 @@ def test_limits(ctx):
         with _pair(ctx, image) as twins:
             _limits(twins, USER, WHO, blocks=(0, 48))
             _blocks(twins)
+            _pages(twins)
             have = quotas.get(twins.disks[1], USER, WHO)[2][1]
             _limits(twins, USER, WHO, inodes=(0, have + 1))
             _inodes(twins)
