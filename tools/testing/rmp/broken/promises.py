@@ -9,6 +9,7 @@ who changes the source changes it here, too, which a unit test sees to.
 from .promise import Broken
 from .promises_direct import DIRECT
 from .promises_found import FOUND
+from .promises_links import LINKS
 from .promises_space import SPACE
 
 _ORDER = "ext2/order/"
@@ -165,8 +166,8 @@ ALL = (
     Broken(
         "order.removals.parent",
         "a directory on the disk has its parent's link for its `..`, also when it goes",
-        ((_DIR + "names.rs",
-          "        if victim.data().is_on_disk() {", "        if false {"),),
+        ((_ORDER + "kept_links.rs",
+          "        if !F::is_on_disk(victim) {", "        if victim.number() != 0 {"),),
         ("order.names_1k",)),
     Broken(
         "order.removals.once",
@@ -391,6 +392,12 @@ ALL = (
           "    if !dir.is_dirsync() {", "    if !dir.is_dirsync() || dir.size() != 0 {"),),
         ("order.dirsync_is_kept",)),
     Broken(
+        "dirsync.not",
+        "without it nobody waits before somebody syncs",
+        ((_DIR + "write.rs",
+          "    if !dir.is_dirsync() {", "    if dir.size() == 0 {"),),
+        ("first_block.nobody_waits", "flushes.of_moves")),
+    Broken(
         "dirsync.sync",
         "with sync, as an option or of the directory, each change is waited for, too",
         (("abstractions/fs/inode/inode_view.rs",
@@ -425,6 +432,7 @@ ALL = (
         ("names_failing.page_stays_until_it_is_written",)),
     *FOUND,
     *DIRECT,
+    *LINKS,
     *SPACE,
     Broken(
         "delayed.size_ahead_of_blocks",
@@ -437,7 +445,7 @@ ALL = (
         "delayed.quota",
         "what is promised is reserved for who has it: he hears that it is too much when he writes",
         (("ext2/alloc/balloc.rs",
-          "        true => reserve_for_owners(inode, claimed, needed),",
+          "        true => reserve_for_owners(inode, claimed, least),",
           "        true => Some(claimed),"),),
         ("quota_delayed.refused_when_it_is_written", "quota_delayed.refused_at_a_fault",
          "quota_delayed.new_owners")),
