@@ -10,10 +10,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "clock.h"
 #include "workload.h"
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE	0x00000080
+#endif
 
 /* Different bytes on each page: a device that looks at them gains nothing. */
 void scribble(long seed)
@@ -118,7 +123,57 @@ void cell_read(const char *path, long chunk, long is_warm)
 	close(fd);
 }
 
-/* The same past the cache; nothing of the file is in it. */
+/* Reads that must not wait, of what is in the cache. */
+void cell_read_nowait(const char *path, long chunk)
+{
+	struct iovec vector = { buffer, chunk };
+	int fd = check(open(path, O_RDONLY), path);
+	long done = 0, got;
+
+	forget();
+	read_all(fd, MIB);
+	bench_begin();
+	while ((got = check(preadv2(fd, &vector, 1, done, RWF_NOWAIT), "preadv2")) > 0)
+		done += got;
+	tell("read", (done + PAGE - 1) / PAGE);
+	close(fd);
+}
+
+/* Reads of what is not to stay in the cache. */
+void cell_read_dontcache(const char *path, long chunk)
+{
+	struct iovec vector = { buffer, chunk };
+	int fd = check(open(path, O_RDONLY), path);
+	long done = 0, got;
+
+	forget();
+	bench_begin();
+	while ((got = check(preadv2(fd, &vector, 1, done, RWF_DONTCACHE), "preadv2")) > 0)
+		done += got;
+	tell("read", (done + PAGE - 1) / PAGE);
+	close(fd);
+}
+
+/* A new file that is not to stay in the cache, until it is on the disk. */
+void cell_write_dontcache(const char *path, long mib, long chunk)
+{
+	int fd = check(open(path, O_CREAT | O_TRUNC | O_RDWR, 0644), path);
+	long at;
+
+	forget();
+	bench_begin();
+	for (at = 0; at < mib * MIB; at += chunk) {
+		struct iovec vector = { buffer + at % MIB, chunk };
+
+		if (pwritev2(fd, &vector, 1, at, RWF_DONTCACHE) != chunk)
+			fail("pwritev2");
+	}
+	check(fsync(fd), "fsync");
+	tell("write", mib * MIB / PAGE);
+	close(fd);
+}
+
+/* Reads past the cache; nothing of the file is in it. */
 void cell_read_direct(const char *path, long chunk)
 {
 	int fd = check(open(path, O_RDONLY | O_DIRECT), path);
