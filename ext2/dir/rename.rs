@@ -303,7 +303,8 @@ impl Removed {
 }
 
 /// Brings the old name, which is in its directory again and may have gone from the medium, there
-/// before the new one goes. That it fails is in the log, and what was asked for has failed, too.
+/// before the new one goes. That the device fails is in the log, and what was asked for has failed,
+/// too.
 fn bring_old_name_back(request: &mut Request<'_>) {
     let _ = write::bring_to_medium(old_of(&mut request.directories));
 }
@@ -448,7 +449,7 @@ fn change_parent(
 fn take_parent_back(request: &mut Request<'_>, change: Option<Change<'static>>) {
     if let (RenameSource::Reparented(dir), Some(change)) = (&mut request.source, change) {
         change.take_back(dir);
-        // That it fails is in the log, and what was asked for has failed, too.
+        // That the device fails is in the log, and what was asked for has failed, too.
         let _ = write::bring_to_medium(dir);
     }
 }

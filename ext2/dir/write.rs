@@ -246,12 +246,15 @@ impl<'n> Plan<'n> {
     }
 }
 
-/// Brings a directory, and what leads to it, to the medium.
+/// Brings a directory, and what leads to it, to the medium. What could be written is there even if
+/// this fails.
 pub(crate) fn bring_to_medium(dir: &DirMut<'_>) -> Result {
-    dir.write_all_pages()?;
-    dir.sync(Wait::Yes)?;
-    inode::sync_names(dir)?;
-    dir.super_block().device().flush()
+    let written = dir.write_all_pages();
+    let synced = dir.sync(Wait::Yes);
+    let named = inode::sync_names(dir);
+    let flushed = dir.super_block().device().flush();
+
+    written.and(synced).and(named).and(flushed)
 }
 
 /// Removes an entry. Its inode has [kept links](crate::order::kept_links::KeptLinks).
@@ -329,10 +332,11 @@ fn note_changed(dir: &mut DirMut<'_>) {
 
 /// Ends a change; with `dirsync` writes it out, or takes it back.
 fn finish<'n>(dir: &mut DirMut<'_>, change: Change<'n>) -> Result<Change<'n>> {
-    note_changed(dir);
-    // What the index of a hashed directory says is not true any more.
+    // What the index of a hashed directory says is not true any more. Before the directory is dirty:
+    // it may be written at once.
     let data = dir.data();
     data.set_flags(data.flags() & !inode_flags::INDEX);
+    note_changed(dir);
     if !dir.is_dirsync() {
         return Ok(change);
     }
