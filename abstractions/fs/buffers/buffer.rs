@@ -290,9 +290,9 @@ impl Buffer {
         self.sync_once()?;
         // Somebody has changed it meanwhile, or has taken the error before it was seen here, and
         // then it is to be written again.
-        match self.is_dirty() {
-            true => self.sync_once(),
-            false => Ok(()),
+        match self.is_synced() {
+            true => Ok(()),
+            false => self.sync_once(),
         }
     }
 
