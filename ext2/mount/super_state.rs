@@ -458,7 +458,8 @@ fn enable(sb: &SuperBlock<Ext2>, feature: Feature) -> Result {
                 raise_revision(sb);
             }
             state.change(word, |word| word | bit);
-            sync_super(sb, Wait::Yes)
+            sync_super(sb, Wait::Yes)?;
+            sb.device().flush()
         },
     )
 }

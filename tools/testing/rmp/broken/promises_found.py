@@ -223,6 +223,20 @@ FOUND = (
           "        image.stay_small(&raw, disk.is_on_disk);\n", ""),),
         ("state.large_file_of_a_name",)),
     Broken(
+        "super.features.flushed",
+        "and it is on the medium then, not only in a cache that may lose it",
+        (("ext2/mount/super_state.rs",
+          "            sync_super(sb, Wait::Yes)?;\n            sb.device().flush()\n",
+          "            sync_super(sb, Wait::Yes)\n"),),
+        ("state.large_file_at_every_write",)),
+    Broken(
+        "acl.sync",
+        "on a synchronous mount the mode that a list sets is waited for",
+        (("abstractions/fs/xattr/acl.rs",
+          "            if follows && inode.is_sync() {\n",
+          "            if follows && !is_first && inode.is_sync() {\n"),),
+        ("acl.mode_is_waited_for",)),
+    Broken(
         "quota.attributes.unreadable",
         "a block of attributes that cannot be read is counted for nobody when its inode is gone",
         (("ext2/xattr/share.rs",

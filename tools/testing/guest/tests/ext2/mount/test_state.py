@@ -11,10 +11,13 @@ import os
 import struct
 import time
 
+import cuts
 import disks
 import ext2disk
+import writelog
 import writers
 from lowlevel import error_of
+from runner import timeout
 from test_twin import no_flusher
 
 FIFREEZE = 0xC0045877
@@ -172,10 +175,10 @@ def test_large_file(ctx):
     ctx.allow_log(r"running e2fsck is recommended")
 
 
-def _size_on_disk(disk, number):
+def _size_on_disk(path, number):
     """The size that the disk has for an inode, with its upper half."""
-    with open(disk.path, "rb") as file:
-        at = ext2disk.inode_offset(disk.path, number)
+    with open(path, "rb") as file:
+        at = ext2disk.inode_offset(path, number)
         file.seek(at)
         low, high = struct.unpack_from("<4xI100xI", file.read(128))  # i_size, i_size_high
     return high << 32 | low
@@ -198,13 +201,40 @@ def test_large_file_of_a_name(ctx):
         os.fsync(directory)
         os.close(directory)
         says = ext2disk.superblock(disk.path)["ro_compat"] & LARGE_FILE
-        size = _size_on_disk(disk, number)
+        size = _size_on_disk(disk.path, number)
         assert says or size < 1 << 31, f"{size} bytes, and no feature"
         os.fsync(fd)
         os.close(fd)
         assert ext2disk.superblock(disk.path)["ro_compat"] & LARGE_FILE
-        assert _size_on_disk(disk, number) == 3 << 30
+        assert _size_on_disk(disk.path, number) == 3 << 30
     disk.finish()
+
+
+@timeout(120)
+def test_large_file_at_every_write(ctx):
+    """The same, of a file that is synced, whatever is lost of what was not flushed."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C leaves the order to e2fsck")
+    ctx.allow_log(r"running e2fsck is recommended")
+    disk = disks.Disk(ctx, "state-rev0")
+    logged = writelog.Logged(ctx, disk)
+    with no_flusher():
+        disk.mount(device=logged.device.path)
+        fd = os.open(disk.where("large"), os.O_CREAT | os.O_RDWR, 0o644)
+        number = os.fstat(fd).st_ino
+        os.fsync(fd)
+        os.ftruncate(fd, 3 << 30)
+        os.fsync(fd)
+        os.close(fd)
+        disk.umount()
+    seen = set()
+    for entry, path in cuts.each_write(ctx, logged.end()):
+        size = _size_on_disk(path, number)
+        seen.add(size)
+        says = ext2disk.superblock(path)["ro_compat"] & LARGE_FILE
+        assert says or size < 1 << 31, f"cut after entry {entry}: {size} bytes, and no feature"
+    assert seen == {0, 3 << 30}, seen
+    disk.check()
 
 
 def test_warnings(ctx):
