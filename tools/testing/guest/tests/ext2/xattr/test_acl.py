@@ -8,10 +8,12 @@ import errno
 import os
 
 import disks
+import ext2disk
 import pair
 import sides
 from lowlevel import error_of
 from runner import timeout
+from test_twin import no_flusher
 from workload import acl
 
 OWNER, USER, GROUP_OWNER, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
@@ -77,6 +79,26 @@ def test_access(ctx):
         # one that says no more than a mode is none
         both.fails("ENODATA", "get_attribute", "equal", ACCESS)
         both.finish()
+
+
+@timeout(60)
+def test_mode_is_waited_for(ctx):
+    """A list that says no more than a mode, of a file that had none: on a synchronous mount the
+    disk has the mode when the call returns."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C leaves it to the flusher")
+    disk = disks.Disk(ctx, "blank-1k")
+    with no_flusher():
+        disk.mount("acl,sync")
+        fd = os.open(disk.where("file"), os.O_CREAT | os.O_RDWR, 0o600)
+        os.fsync(fd)
+        number = os.fstat(fd).st_ino
+        os.setxattr(fd, ACCESS, _LISTS["equal"])
+        assert os.fstat(fd).st_mode & 0o777 == 0o644
+        mode = ext2disk.inode_mode(disk.path, number) & 0o777
+        assert mode == 0o644, f"{mode:o} on the disk"
+        os.close(fd)
+    disk.finish()
 
 
 @timeout(120)
