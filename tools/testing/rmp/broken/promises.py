@@ -168,7 +168,7 @@ ALL = (
         "a directory on the disk has its parent's link for its `..`, also when it goes",
         ((_ORDER + "kept_links.rs",
           "        if !F::is_on_disk(victim) {", "        if victim.number() != 0 {"),),
-        ("order.names_1k",)),
+        ("moved.parent_goes_last",)),
     Broken(
         "order.removals.once",
         "links are given up once",

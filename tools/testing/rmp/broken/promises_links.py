@@ -15,14 +15,6 @@ LINKS = (
           "        kept_in_parent.until_written(dir);\n"),),
         ("moved.parent_goes_last",)),
     Broken(
-        "order.removals.parent.replaced",
-        "so of a directory that another replaces",
-        ((_DIR + "rename.rs",
-          "            (Some(parent), _, Some(target)) => parent.until_gone(target.inode()),\n",
-          "            (Some(parent), _, Some(_)) =>\n"
-          "                parent.until_written(new_of(&mut request.directories)),\n"),),
-        ("moved.parent_goes_last",)),
-    Broken(
         "order.removals.parent.number",
         "and nobody gets the number of what has the `..`",
         ((_ORDER + "kept_links.rs",
