@@ -332,8 +332,8 @@ fn note_changed(dir: &mut DirMut<'_>) {
 
 /// Ends a change; with `dirsync` writes it out, or takes it back.
 fn finish<'n>(dir: &mut DirMut<'_>, change: Change<'n>) -> Result<Change<'n>> {
-    // What the index of a hashed directory says is not true any more. Before the directory is dirty:
-    // it may be written at once.
+    // What the index of a hashed directory says is not true any more. Before the directory is
+    // dirty: it may be written at once.
     let data = dir.data();
     data.set_flags(data.flags() & !inode_flags::INDEX);
     note_changed(dir);
