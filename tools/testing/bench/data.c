@@ -123,34 +123,37 @@ void cell_read(const char *path, long chunk, long is_warm)
 	close(fd);
 }
 
+/* All of a file, with RWF_* flags. */
+static long read_with(int fd, long chunk, int flags)
+{
+	struct iovec vector = { buffer, chunk };
+	long done = 0, got;
+
+	while ((got = check(preadv2(fd, &vector, 1, done, flags), "preadv2")) > 0)
+		done += got;
+	return (done + PAGE - 1) / PAGE;
+}
+
 /* Reads that must not wait, of what is in the cache. */
 void cell_read_nowait(const char *path, long chunk)
 {
-	struct iovec vector = { buffer, chunk };
 	int fd = check(open(path, O_RDONLY), path);
-	long done = 0, got;
 
 	forget();
 	read_all(fd, MIB);
 	bench_begin();
-	while ((got = check(preadv2(fd, &vector, 1, done, RWF_NOWAIT), "preadv2")) > 0)
-		done += got;
-	tell("read", (done + PAGE - 1) / PAGE);
+	tell("read", read_with(fd, chunk, RWF_NOWAIT));
 	close(fd);
 }
 
 /* Reads of what is not to stay in the cache. */
 void cell_read_dontcache(const char *path, long chunk)
 {
-	struct iovec vector = { buffer, chunk };
 	int fd = check(open(path, O_RDONLY), path);
-	long done = 0, got;
 
 	forget();
 	bench_begin();
-	while ((got = check(preadv2(fd, &vector, 1, done, RWF_DONTCACHE), "preadv2")) > 0)
-		done += got;
-	tell("read", (done + PAGE - 1) / PAGE);
+	tell("read", read_with(fd, chunk, RWF_DONTCACHE));
 	close(fd);
 }
 

@@ -134,6 +134,8 @@ def test_parent_goes_last(ctx):
             os.mknod(disk.where(taker))
             if os.stat(disk.where(taker)).st_ino in numbers:
                 break
+        else:
+            raise AssertionError(f"nobody gets one of {sorted(numbers)}")
         fd = os.open(disk.where(taker), os.O_RDWR)
         os.fsync(fd)
         os.close(fd)
