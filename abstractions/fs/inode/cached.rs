@@ -35,7 +35,13 @@ use core::{
     ptr,
     ptr::NonNull, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
 
 /// What is known of an inode without waiting for it.
 pub enum Cached<R> {
@@ -202,7 +208,8 @@ impl<T: FileSystem> SuperBlock<T> {
         }
     }
 
-    /// Waits until inode number `number` is not being read or evicted. C: `ilookup()`.
+    /// Waits until inode number `number` is not being read or evicted, and for a moment if it is
+    /// being created. C: `ilookup()`, which does not wait for that.
     ///
     /// May sleep, and may evict the inode. Does not wait in
     /// [`with_cached_inode`](Self::with_cached_inode), whose end somebody may wait for.
@@ -215,6 +222,8 @@ impl<T: FileSystem> SuperBlock<T> {
         if !inode.is_null() {
             // SAFETY: ilookup() has taken a reference.
             unsafe { bindings::iput(inode) };
+        } else {
+            fsleep(Delta::from_millis(1));
         }
     }
 }
