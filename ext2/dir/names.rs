@@ -119,17 +119,9 @@ impl NamespaceOperations for Directory {
     /// C: `ext2_mkdir()`.
     fn mkdir<'d>(dir: &mut DirMut<'d>, name: &[u8], mode: u16) -> Result<CreatedInode<'d, Ext2>> {
         let comes = links::check(dir, Subdirectory::Comes)?;
-        let spare = Spare::new(dir, dir.inode())?;
         // Before the name is there: the link is the new directory's `..`.
         links::count(dir, comes);
-        match new_directory(dir, name, mode) {
-            Ok(inode) => Ok(inode),
-            Err(error) => {
-                spare.keep(1, dir);
-                links::uncount(dir);
-                Err(error)
-            }
-        }
+        new_directory(dir, name, mode).inspect_err(|_| links::uncount(dir))
     }
 
     /// C: `ext2_tmpfile()`.
@@ -179,7 +171,7 @@ impl NamespaceOperations for Directory {
         let empty = write::check_empty(victim.as_locked())?;
         let goes = links::check(dir, Subdirectory::Goes)?;
         let kept = KeptLinks::new(victim.inode(), links::of_last_name(&victim))?;
-        let kept_in_parent = KeptLinks::of_parent(dir.inode())?;
+        let kept_in_parent = KeptLinks::of_parent(dir.inode(), 1)?;
         inode::settle_moved(&victim)?;
         let place = remove_name(dir, name, &victim)?;
         ahead::note_removed(dir.as_locked(), place);
@@ -223,18 +215,23 @@ fn give_name<'d>(
     name: &[u8],
     inode: CreatedInode<'d, Ext2>,
 ) -> Result<CreatedInode<'d, Ext2>> {
-    let target = target_of(&inode)?;
+    add_name(dir, name, &inode)?;
+    Ok(inode)
+}
+
+/// Adds the name of a new inode, which is to be dropped if that fails.
+fn add_name(dir: &mut DirMut<'_>, name: &[u8], inode: &CreatedInode<'_, Ext2>) -> Result {
+    let target = target_of(inode)?;
     dir.super_block().data().order.removals.bound(dir);
-    let spare = Spare::new(dir, &inode)?;
+    let spare = Spare::new(dir, inode)?;
     match write::add(dir, name, target) {
         Ok(change) => {
             change.keep();
             inode.data().note_new_name(dir.number() as u32);
-            drop(spare);
-            Ok(inode)
+            Ok(())
         }
         Err(error) => {
-            spare.keep(links::of_last_name(&inode), dir);
+            spare.keep(links::of_last_name(inode), dir);
             Err(error)
         }
     }
@@ -288,5 +285,15 @@ fn new_directory<'d>(
     // For its own entry.
     inode.held().inc_nlink();
     write::make_empty(&mut inode.as_directory()?, dir.number())?;
-    give_name(dir, name, inode)
+    let mut of_parent = KeptLinks::of_parent(dir.inode(), 0)?;
+    match add_name(dir, name, &inode) {
+        Ok(()) => Ok(inode),
+        Err(error) => {
+            // The disk may have it, with its `..`.
+            of_parent.keep(1);
+            links::directory_got_no_name(inode.held());
+            of_parent.until_gone(&inode);
+            Err(error)
+        }
+    }
 }

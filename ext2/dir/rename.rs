@@ -211,7 +211,7 @@ impl<'a> Kept<'a> {
 }
 
 fn of_parent<'a>(parent: &mut DirMut<'a>) -> Result<KeptLinks<'a>> {
-    KeptLinks::of_parent(parent.inode())
+    KeptLinks::of_parent(parent.inode(), 1)
 }
 
 /// The old name, when it was removed.

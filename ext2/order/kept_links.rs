@@ -46,10 +46,10 @@ impl<'i, F: Ordered> KeptLinks<'i, F> {
         Ok(kept)
     }
 
-    /// The link that a directory has from a `..` which goes, for
-    /// [`until_gone`](Self::until_gone). Fails as [`none`](Self::none).
-    pub(crate) fn of_parent(parent: &'i FsInode<F>) -> Result<Self> {
-        let mut kept = Self::new(parent, 1)?;
+    /// So many that a directory has from a `..` which goes, for [`until_gone`](Self::until_gone).
+    /// Fails as [`none`](Self::none).
+    pub(crate) fn of_parent(parent: &'i FsInode<F>, links: u32) -> Result<Self> {
+        let mut kept = Self::new(parent, links)?;
         removals_of(parent).records.lock().reserve()?;
         kept.reserved += 1;
         Ok(kept)

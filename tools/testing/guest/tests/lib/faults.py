@@ -23,12 +23,12 @@ def _inject(device, switch, **settings):
 
 
 @contextlib.contextmanager
-def requests_fail(ctx, device, probability=100, times=-1):
-    """Requests of a device fail, in so many of a hundred cases, and so many times; -1 for
-    ever. A flush is a request, too."""
+def requests_fail(ctx, device, probability=100, times=-1, space=0):
+    """Requests of a device fail, in so many of a hundred cases, and so many times, -1 for
+    ever, after those of less than `space` bytes. A flush is a request, too."""
     if not os.path.isdir(_SETTINGS):
         ctx.skip("the kernel has no CONFIG_FAIL_MAKE_REQUEST")
-    _inject(device, "1", verbose=0, interval=1, times=times, space=0,
+    _inject(device, "1", verbose=0, interval=1, times=times, space=space,
             probability=probability)
     try:
         yield

@@ -63,8 +63,9 @@ class Faulty:
                              f"{self.disk.device} 0 0 86400 1 error_writes")])
 
     @contextlib.contextmanager
-    def fails(self, block, times, bad):
-        """So many requests of one block fail, and another block is bad."""
+    def fails(self, block, times, bad, after=0):
+        """So many requests of one block fail, after so many writes of it, and another block is
+        bad."""
         per = self.block_size // 512
         lone = dm.Device(f"{self.device.name}-lone",
                          [(0, per, "linear", f"{self.disk.device} {block * per}")])
@@ -74,7 +75,8 @@ class Faulty:
             table += [*self._linear(end, at * per), (at * per, per, *target)]
             end = (at + 1) * per
         self.device.change([*table, *self._linear(end, self._sectors)])
-        with faults.requests_fail(self.ctx, lone.path, times=times):
+        with faults.requests_fail(self.ctx, lone.path, times=times,
+                                  space=after * self.block_size + bool(after)):
             yield
 
     def good(self):
