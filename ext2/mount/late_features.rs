@@ -116,3 +116,39 @@ pub(super) fn on_disk(disk: &DiskSuperBlock) -> u32 {
     }
     bits
 }
+
+#[kunit_tests(rust_ext2_late_features)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    const FEATURE: Feature = Feature::Attributes;
+
+    /// What is in the buffer is believed once it has been written, also if tune2fs has cleared
+    /// meanwhile what was on the disk.
+    #[test]
+    fn what_was_cleared_is_written_before_it_is_believed() -> Result {
+        let late = KBox::pin_init(LateFeatures::new(FEATURE.bit()), GFP_KERNEL)?;
+        let late: &LateFeatures = &late;
+        let (buffer, writes) = (Cell::new(true), Cell::new(0));
+        let is_set = || buffer.get();
+        let write = |result: Result| {
+            writes.set(writes.get() + 1);
+            buffer.set(true);
+            result
+        };
+
+        late.set(FEATURE, is_set, || write(Ok(())))?;
+        assert!(late.has(FEATURE, is_set) && writes.get() == 0);
+        buffer.set(false);
+        assert!(!late.has(FEATURE, is_set));
+        for _ in 0..2 {
+            assert_eq!(late.set(FEATURE, is_set, || write(Err(EIO))), Err(EIO));
+            assert!(!late.has(FEATURE, is_set));
+        }
+        late.set(FEATURE, is_set, || write(Ok(())))?;
+        assert!(late.has(FEATURE, is_set) && writes.get() == 3);
+        assert!(!late.has(Feature::LargeFiles, is_set));
+        Ok(())
+    }
+}
