@@ -58,23 +58,29 @@ mod tests {
 
     /// Memory that fails now and then.
     struct Failing {
-        /// How many times more it is there; then it fails once.
+        /// How many times more it is there; then it fails.
         left: Cell<u32>,
+        /// Once, and not for ever.
+        once: bool,
         has_failed: Cell<bool>,
     }
 
     impl Failing {
-        fn after(times: u32) -> Self {
+        fn after(times: u32, once: bool) -> Self {
             Self {
                 left: Cell::new(times),
+                once,
                 has_failed: Cell::new(false),
             }
         }
 
+        fn never() -> Self {
+            Self::after(u32::MAX, true)
+        }
+
         fn is_there(&self) -> Option<()> {
             match self.left.get() {
-                0 if !self.has_failed.replace(true) => None,
-                0 => Some(()),
+                0 => (self.has_failed.replace(true) && self.once).then_some(()),
                 left => {
                     self.left.set(left - 1);
                     Some(())
@@ -328,7 +334,7 @@ mod tests {
     /// All that was changed is known, with many names of one hash and with few.
     fn random_changes(bits: u32, mask: u32, seed: u64) -> Result {
         let mut random = Random::new(seed);
-        let mut model = Model::new(bits, mask, Failing::after(u32::MAX))?;
+        let mut model = Model::new(bits, mask, Failing::never())?;
         let mut complete = 0;
 
         for step in 0..4000 {
@@ -357,21 +363,48 @@ mod tests {
         random_changes(10, 0xff, 3)
     }
 
-    /// The same changes, with memory failing once, each time at another point.
+    /// So many names have one hash that not all of them can be known.
     #[test]
-    fn memory_fails_at_each_point() -> Result {
+    fn too_many_of_one_hash() -> Result {
+        let mut random = Random::new(5);
+        let mut model = Model::new(10, 0, Failing::never())?;
+        let mut most = 0;
+
+        for step in 0..4000 {
+            model.step(&mut random, 1400, 60)?;
+            most = most.max(model.contents.len());
+            if step % 64 == 0 {
+                model.check_count()?;
+            }
+        }
+        assert_eq!(most, 512);
+        Ok(())
+    }
+
+    /// The same changes, with memory failing from each point on, or once.
+    fn memory_fails(once: bool, forgets: u64) -> Result {
         for failing in 0.. {
             let mut random = Random::new(4);
-            let mut model = Model::new(10, u32::MAX, Failing::after(failing))?;
+            let mut model = Model::new(10, u32::MAX, Failing::after(failing, once))?;
             for _ in 0..500 {
-                model.step(&mut random, 400, 5)?;
+                model.step(&mut random, 400, forgets)?;
+                model.check_count()?;
             }
-            model.check_count()?;
             if !model.memory.has_failed.get() {
                 assert!(failing > 8);
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    #[test]
+    fn memory_fails_at_each_point() -> Result {
+        memory_fails(true, 5)
+    }
+
+    #[test]
+    fn memory_fails_from_each_point_on() -> Result {
+        memory_fails(false, 60)
     }
 }
