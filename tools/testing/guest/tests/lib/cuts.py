@@ -66,11 +66,13 @@ def mounted(ctx, disk, replay):
         ctx.umount(point)
 
 
-def repaired_since(ctx, disk, replay, mark):
+def repaired_since(ctx, disk, replay, mark, at_marks=False):
     """(number of entries, marks, mount point) of the disk as it was after each entry since a
-    mark, repaired: what was not flushed is lost, and then not."""
+    mark, or after each mark, repaired: what was not flushed is lost, and then not."""
     first = next(number for number, entry in enumerate(replay.entries) if entry.mark == mark)
     for count in range(first + 1, len(replay.entries) + 1):
+        if at_marks and not replay.entries[count - 1].mark:
+            continue
         for lose in (lambda number: True, lambda number: False):
             data, marks = replay.at(count, lose)
             path = _kept(ctx, data)
