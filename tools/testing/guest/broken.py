@@ -19,14 +19,17 @@ import runner
 import sysapi
 
 
-def run(cases, job, one):
-    """The tests of one; whether the kernel can go on."""
+def run(cases, job, one, built_in):
+    """The tests of one; whether the kernel can go on. `built_in` are suites of the kernel's."""
     results = runner.Results(os.path.join(job["out"], one["name"] + ".jsonl"))
     results.note(kind="begin")
     claims = os.path.join(job["scratch"], "claims", one["name"])
     os.makedirs(claims)
+    runner.choose_kunit(one["suite"] or runner.NO_SUITE)
     for path in one["modules"].values():
         sysapi.insmod(path)
+    runner.save_kunit(os.path.join(job["out"], one["name"]), built_in)
+    runner.choose_kunit(runner.NO_SUITE)
     chosen = [case for case in cases if case.name in one["tests"]]
     if not runner.run_cases(chosen, dict(job, claims=claims, instead=one["modules"]), results):
         return False
@@ -45,8 +48,9 @@ def main(path):
     cases = runner.discover(job["tests"])
     job["images"] = [context.mount_images(job)]
     context.load_module(job["trees"], "mbcache")
+    built_in = runner.kunit_suites()
     for one in job["broken"]:
-        if not run(cases, job, one):
+        if not run(cases, job, one, built_in):
             return runner.NEED_REBOOT
     return 0
 

@@ -37,6 +37,7 @@ MARKER = "rust_mpage_test:"
 NEED_REBOOT = 3
 TAINT_DIE = 1 << 7
 KUNIT = "/sys/kernel/debug/kunit"
+NO_SUITE = "none"  # a glob
 
 
 def timeout(seconds):
@@ -333,12 +334,12 @@ def save_kunit(out, others, base=KUNIT):
             file.write(data)
 
 
-def no_more_kunit():
-    """Tests load modules again; their suites have been run."""
+def choose_kunit(suites):
+    """The KUnit suites that are run when modules are loaded from now on, by a glob."""
     path = "/sys/module/kunit/parameters/filter_glob"
     if os.path.exists(path):
         with open(path, "w", encoding="ascii") as file:
-            file.write("none")
+            file.write(suites)
 
 
 def claim(folder, name):
@@ -386,7 +387,8 @@ def main(path):
     built_in = kunit_suites()
     load_modules(job, results)
     save_kunit(out, built_in)
-    no_more_kunit()
+    # tests load modules again, whose suites have been run
+    choose_kunit(NO_SUITE)
     if not run_cases(cases, job, results):
         results.note(kind="reboot")
         return NEED_REBOOT

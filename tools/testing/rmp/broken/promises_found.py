@@ -120,6 +120,20 @@ FOUND = (
           "    let first = 0;\n    if")),
         ("index.nothing_is_read",)),
     Broken(
+        "index.flag",
+        "the index of ext3 and ext4 is not believed on the disk after a change",
+        ((_DIR + "write.rs",
+          "    data.set_flags(data.flags() & !inode_flags::INDEX);\n    note_changed(dir);\n",
+          "    if !dir.is_dirsync() {\n"
+          "        data.set_flags(data.flags() & !inode_flags::INDEX);\n    }\n"
+          "    note_changed(dir);\n"),),
+        ("indexed.index_goes_with_a_change",)),
+    Broken(
+        "walked",
+        "who walks over a directory has its pages read ahead",
+        ((_DIR + "pages.rs", "    if count > 1 {\n", "    if count > MOST {\n"),),
+        ("index.nothing_is_read",)),
+    Broken(
         "listed",
         "who lists a directory and asks for each inode has the inode table read ahead",
         ((_DIR + "ahead.rs",

@@ -1,13 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0
 """Each promise can be broken in the sources as they are, and its tests are there."""
 
+import re
 import unittest
 
 from rmp import ui
 from rmp.broken import broken, promise, promises
 from rmp.settings import Settings
+from rmp.tests.testrun import SUITES
 
 ONE = promise.Broken("one", "it is so", (("file", "is", "is not"),), ("a.b", "a.c"))
+
+
+_SUITE = re.compile(r"kunit_tests\((\w+)\)\]")
+_TEST = re.compile(r"#\[test\]\n(?: *#.*\n)* *fn (\w+)")
+
+
+def kunit_tests(top):
+    """suite.test of all KUnit tests of the filesystem."""
+    for path in top.glob("ext2/**/*.rs"):
+        text = path.read_text(encoding="utf-8")
+        for suite in _SUITE.findall(text):
+            for test in _TEST.findall(text):
+                yield f"{suite}.{test}"
 
 
 class Promises(unittest.TestCase):
@@ -23,11 +38,21 @@ class Promises(unittest.TestCase):
                     self.assertNotEqual((top / path).read_text(encoding="utf-8"), text)
 
     def test_their_tests_are_there(self):
-        names = set(Settings().guest_tests())
+        settings = Settings()
+        names = set(settings.guest_tests()) | set(kunit_tests(settings.top))
         for one in promises.ALL:
             with self.subTest(one.name):
                 self.assertTrue(one.red)
                 self.assertEqual(set(one.red) - names, set())
+
+    def test_they_are_of_the_guest_or_of_one_suite(self):
+        for one in promises.ALL:
+            with self.subTest(one.name):
+                suites = {name.split(".")[0] for name in one.red
+                          if name.startswith(SUITES)}
+                self.assertEqual(suites, {one.suite()} - {""})
+                self.assertTrue(not suites or
+                                all(name.startswith(one.suite() + ".") for name in one.red))
 
     def test_names_are_different(self):
         names = [one.name for one in promises.ALL]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The promises about the order of writes that are parts of a rule, or are about what cannot be
+written. The others are in promises.py.
+"""
+
+from .promise import Broken
+
+_ORDER = "ext2/order/"
+_DIR = "ext2/dir/"
+
+RULES = (
+    Broken(
+        "order.branches.first_block.page",
+        "a page of a directory is written after the first blocks of the inodes that it leads to",
+        (("ext2/inode/name_order.rs",
+          "    first_block::settle(dir)?;\n", "    let _ = first_block::settle;\n"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.rename.links",
+        "an inode has a link for each of its two names while it is renamed",
+        ((_DIR + "rename.rs",
+          "    // The disk may have both.\n    kept.source.keep(1);\n", "    let _ = &kept;\n"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.rename.returns",
+        "the old name of a directory that has moved is off the medium when rename(2) returns",
+        ((_DIR + "rename.rs",
+          "    match moves.then(|| write::bring_to_medium(old_of(&mut request.directories))) {",
+          "    match moves.then(|| Ok::<(), Error>(())) {"),),
+        ("moved.directory_goes_where_it_went",)),
+    Broken(
+        "order.rename.way",
+        "the old name goes after the arrays that lead to the page of the new one are there",
+        ((_ORDER + "moved.rs",
+          "            F::sync_way(&directory, page.index)?;\n",
+          "            let _ = F::sync_way;\n"),),
+        ("moved_files.behind_an_array",)),
+    Broken(
+        "order.rename.into_new",
+        "a new directory is on the medium when it gets its first file from elsewhere",
+        (("ext2/inode/name_order.rs",
+          "    if into.data().new_names().is_some() {\n",
+          "    if into.data().new_names().is_some() && into.number() == 0 {\n"),),
+        ("moved_files.one_by_one",)),
+    Broken(
+        "order.removals.empty",
+        "without its last name an inode is an empty file on the disk until that has not the name",
+        (("ext2/inode/write.rs",
+          "    if inode.nlink() == 0 && disk.kept_links != 0 {\n",
+          "    if inode.nlink() == 0 && disk.kept_links == u32::MAX {\n"),),
+        ("order.names_1k",)),
+    Broken(
+        "order.removals.sync",
+        "links are taken at each sync",
+        (("ext2/mount/super_state.rs",
+          "        Wait::Yes => order.removals.resolve(sb).and(order.owners.resolve(sb)),\n",
+          "        Wait::Yes => order.owners.resolve(sb),\n"),),
+        ("removals.later",)),
+    Broken(
+        "order.removals.no_other",
+        "a number that waits is given if there is no other, after what it waits for",
+        (("ext2/alloc/ialloc.rs",
+          "        Err(ENOSPC) if !removals.is_empty() => {\n",
+          "        Err(ENOSPC) if removals.is_empty() => {\n"),),
+        ("moved.parent_goes_last",)),
+    Broken(
+        "failing.guard",
+        "what was cut off stays in use if that cannot be written, however often it is asked for",
+        ((_ORDER + "cuts.rs",
+          "        pending.stuck.absorb(&mut pending.under_way)?;\n        Err(EIO)\n",
+          "        pending.under_way.clear();\n        Err(EIO)\n"),),
+        ("metadata_lost.guard_not_written",)),
+    Broken(
+        "failing.place",
+        "where a block of pointers cannot be written it gets another place",
+        (("ext2/map/places.rs", "        self.count < TRIES\n", "        self.count > TRIES\n"),),
+        ("bad_places.array",)),
+    Broken(
+        "export.commit",
+        "what a server has told its client is on the medium",
+        (("ext2/export.rs",
+          "        if inode.is_directory() {\n            inode.write_all_pages()?;\n        }\n"
+          "        inode.sync(Wait::Yes)?;\n        inode::sync_names(inode)?;\n",
+          "        inode.sync(Wait::Yes)?;\n"),),
+        ("export.server_has_names_on_the_medium",)),
+    Broken(
+        "fsync.directory",
+        "fsync(2) of a directory that is new brings its name to the medium",
+        (("ext2/file.rs",
+          "    fn sync_names(inode: &Ext2Inode) -> Result {\n"
+          "        File::sync_names(inode)\n",
+          "    fn sync_names(_: &Ext2Inode) -> Result {\n"
+          "        Ok(())\n"),),
+        ("synced_directories.name_of_a_new_one",)),
+)
