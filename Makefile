@@ -31,6 +31,7 @@ help:
 	@echo '  make test TESTS=pattern  those whose name matches; also the long ones'
 	@echo '  make broken TESTS=order  break promises on purpose: a test has to notice each'
 	@echo '  make test KERNEL=rt      the same on a kernel with PREEMPT_RT'
+	@echo '  make test ARCH=arm64     a part of them on arm64, with pages of 4 and 64 KiB'
 	@echo '  make xfstests XFSTESTS=/path/to/a/built/tree   your tree of xfstests, on'
 	@echo '                           rust_ext2 and on C ext2; TESTS= its groups and tests'
 	@echo '  make bench               instructions per page, beside C ext2, ext4 and xfs'

@@ -29,8 +29,8 @@
 
 A test fails by any exception. Decorators, from `runner`: @timeout(seconds) in
 place of 120, @timed(seconds) for a test that works as long as it is told to
-(SECONDS=), @parallel for one that needs two processors, and @long for a test that
-runs only when its name is asked for.
+(SECONDS=), @parallel for one that needs two processors, @pages_of_4k for one that has
+numbers for such pages, and @long for a test that runs only when its name is asked for.
 Tests run in one process each, one after the other; what `ctx` made is undone in
 reverse order, also after a failure.
 """

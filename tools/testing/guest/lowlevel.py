@@ -2,7 +2,7 @@
 """System calls whose answers are compared and that Python has not, or hides
 details of: getdents64, statx, syncfs, fiemap, FIBMAP, file handles.
 
-Leaves out: everything but x86_64.
+Leaves out: everything but x86_64 and arm64.
 """
 
 import ctypes
@@ -11,10 +11,10 @@ import os
 import struct
 from typing import NamedTuple
 
-from sysapi import check, libc
+from sysapi import call_number, check, libc
 
-_SYS_GETDENTS64 = 217
-_SYS_STATX = 332
+_SYS_GETDENTS64 = call_number(217, 61)
+_SYS_STATX = call_number(332, 291)
 
 _FIBMAP = 1
 _FS_IOC_FIEMAP = 0xC020660B

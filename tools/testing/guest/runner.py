@@ -21,6 +21,7 @@ for the tests that are left.
 
 import importlib
 import json
+import mmap
 import os
 import re
 import signal
@@ -81,6 +82,12 @@ def parallel(function):
     return function
 
 
+def pages_of_4k(function):
+    """Decorator: what it wants to see is written down for pages of 4 KiB."""
+    function.page_size = 4096
+    return function
+
+
 class Case:
     """One test function and its name."""
 
@@ -91,6 +98,7 @@ class Case:
         self.seconds = getattr(function, "seconds", 0)
         self.long = getattr(function, "long", False)
         self.processors = getattr(function, "processors", 1)
+        self.page_size = getattr(function, "page_size", mmap.PAGESIZE)
 
     def take_time(self, job):
         """Count in how long the test works by choice."""
@@ -143,13 +151,14 @@ def discover(top):
     return cases
 
 
-def select(cases, patterns):
-    """The cases to run: all but the long ones, or those a pattern finds."""
+def select(cases, patterns, is_long=True):
+    """The cases to run: all but the long ones, or those a pattern finds, if they may be long."""
     if not patterns:
         return [case for case in cases if not case.long]
     return [
         case for case in cases
-        if any(re.search(pattern, case.name) for pattern in patterns)
+        if (is_long or not case.long)
+        and any(re.search(pattern, case.name) for pattern in patterns)
     ]
 
 
@@ -200,6 +209,8 @@ def run_here(case, job, tmp):
     ctx = context.Context(job, tmp, case.seconds)
     status, text = "pass", ""
     try:
+        if case.page_size != mmap.PAGESIZE:
+            ctx.skip(f"it is for pages of {case.page_size} bytes")
         case.function(ctx)
     except context.Skip as reason:
         status, text = "skip", str(reason)
@@ -378,7 +389,7 @@ def main(path):
     out = job["out"]
     os.makedirs(job["scratch"], exist_ok=True)
     results = Results(os.path.join(out, "results.jsonl"))
-    cases = select(discover(job["tests"]), job.get("patterns"))
+    cases = select(discover(job["tests"]), job.get("patterns"), job.get("long", True))
     for case in cases:
         case.take_time(job)
     results.note(kind="plan", tests=[case.name for case in cases])

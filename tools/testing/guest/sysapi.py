@@ -5,7 +5,7 @@ A fork and exec costs a good part of a second on an emulated processor with its
 root on 9p, so mounting, loop devices and modules are done from the process
 itself. Errors are OSError with the errno of the call.
 
-Leaves out: everything but x86_64 numbers.
+Leaves out: everything but the numbers of x86_64 and arm64.
 """
 
 import ctypes
@@ -18,8 +18,14 @@ libc = ctypes.CDLL(None, use_errno=True)
 MS_RDONLY = 1
 MNT_DETACH = 2
 
-_SYS_FINIT_MODULE = 313
-_SYS_DELETE_MODULE = 176
+
+def call_number(x86_64, arm64):
+    """The number of a system call, which is not the same on each processor."""
+    return {"x86_64": x86_64, "aarch64": arm64}[os.uname().machine]
+
+
+_SYS_FINIT_MODULE = call_number(313, 273)
+_SYS_DELETE_MODULE = call_number(176, 106)
 
 _LOOP_CTL_GET_FREE = 0x4C82
 _LOOP_CONFIGURE = 0x4C0A

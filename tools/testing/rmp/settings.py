@@ -91,9 +91,14 @@ class Settings:
 
     def check_command(self, word):
         """Refuse what this command would not heed, and might be taken to."""
-        if self.arch and word not in ("kunit", "modules"):
-            raise ui.Fail(f"ARCH={self.arch}: it goes with kunit and modules; "
+        if self.arch and word not in ("kunit", "modules", "test"):
+            raise ui.Fail(f"ARCH={self.arch}: it goes with kunit, modules and test; "
                           "all else is for x86_64")
+        if self.arch and word == "test":
+            if self.arch not in ("arm64", "arm64_64k"):
+                raise ui.Fail(f"ARCH={self.arch}: it is arm64, or arm64_64k for large pages only")
+            if self.kernel or self.kdir_checked:
+                raise ui.Fail("ARCH= has kernels of its own: without KERNEL= and KDIR_CHECKED=")
         heeds = {"": None, "debian": ("run",), "rt": ("test",)}[self.kernel]
         if heeds is not None and word not in heeds:
             raise ui.Fail(f"KERNEL={self.kernel}: it goes with {', '.join(heeds)}")

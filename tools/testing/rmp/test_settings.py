@@ -51,11 +51,16 @@ class Commands(unittest.TestCase):
         self.check("kunit", ARCH="um")
         self.check("modules", ARCH="arm64")
         self.check("test", KERNEL="rt")
+        self.check("test", ARCH="arm64")
+        self.check("test", ARCH="arm64_64k", TESTS="twin")
         self.check("run", KERNEL="debian")
         self.check("lint", ARCH="", KERNEL="")
 
     def test_that_would_not(self):
-        for word, variables in (("test", {"ARCH": "arm64"}), ("test", {"KERNEL": "debian"}),
+        for word, variables in (("test", {"ARCH": "s390"}), ("run", {"ARCH": "arm64"}),
+                                ("test", {"ARCH": "arm64", "KERNEL": "rt"}),
+                                ("test", {"ARCH": "arm64", "KDIR_CHECKED": "/tmp"}),
+                                ("test", {"KERNEL": "debian"}),
                                 ("run", {"KERNEL": "rt"}), ("bench", {"KERNEL": "debian"})):
             with self.assertRaises(ui.Fail):
                 self.check(word, **variables)

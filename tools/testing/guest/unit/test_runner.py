@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Whose KUnit suites are counted."""
+"""Whose KUnit suites are counted, and which tests are run."""
 
 import pathlib
 import sys
@@ -52,6 +52,23 @@ class Suites(unittest.TestCase):
         runner.save_kunit(str(self.out), runner.kunit_suites(str(self.base)),
                           str(self.base))
         self.assertFalse((self.out / "kunit").exists())
+
+
+class Selected(unittest.TestCase):
+    def setUp(self):
+        self.cases = [runner.Case("a.short", lambda _: None),
+                      runner.Case("a.long", runner.long(lambda _: None)),
+                      runner.Case("b.short", lambda _: None)]
+
+    def selected(self, *words):
+        return [case.name for case in runner.select(self.cases, *words)]
+
+    def test_long_ones_by_name_only(self):
+        self.assertEqual(self.selected([]), ["a.short", "b.short"])
+        self.assertEqual(self.selected(["^a"]), ["a.short", "a.long"])
+
+    def test_not_even_by_name(self):
+        self.assertEqual(self.selected(["^a"], False), ["a.short"])
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from .toolchain import Toolchain
 
 
 class Built:
-    """Compilers and a kernel. Needs the cache's lock."""
+    """Compilers and a kernel, for a processor of this kind. Needs the cache's lock."""
 
-    def __init__(self, settings, flavour, with_guest=False):
+    def __init__(self, settings, flavour, with_guest=False, arch=""):
         packages.install(settings, with_guest)
-        self.chain = Toolchain(settings)
+        self.chain = Toolchain(settings, arch)
         packages.check(settings, self.chain, with_guest)
         self.chain.prepare()
         self.source = ksource.tree(settings)

@@ -4,10 +4,13 @@
 lean:    what a distribution would ship; for `make run`.
 checked: lean and every debug option that finds a bug; for `make test`.
 rt:      checked, with PREEMPT_RT; for `make test KERNEL=rt`.
+arm64, arm64_64k: small ones for that processor, with pages of 4 KiB and of 64 KiB;
+         for `make test ARCH=arm64`.
 
 A small one, for an older kernel, is of series/older.py.
 
-The configuration is the kernel's defaults (alldefconfig) under our fragments.
+The configuration is the kernel's defaults (alldefconfig; nothing for small ones) under our
+fragments.
 An option that we ask for and do not get, for lack of something it depends on,
 is an error: a test kernel that silently lacks KASAN finds nothing.
 """
@@ -21,12 +24,15 @@ _FRAGMENTS = {
     "lean": ["lean.config"],
     "checked": ["lean.config", "checked.config"],
     "rt": ["lean.config", "checked.config", "rt.config"],
+    "arm64": ["small.config", "arm64.config"],
+    "arm64_64k": ["small.config", "arm64.config", "arm64_64k.config"],
 }
 # what the modules call is there with these
 NEEDED = ("CONFIG_RUST", "CONFIG_BLOCK", "CONFIG_BUFFER_HEAD", "CONFIG_FS_IOMAP",
           "CONFIG_FS_MBCACHE")
 # about how many lines a build prints; for the percentage only
-_LINES = {"lean": 2540, "checked": 2390, "rt": 2390}
+_LINES = {"lean": 2540, "checked": 2390, "rt": 2390, "arm64": 1640, "arm64_64k": 1640}
+_IMAGES = {"": "arch/x86/boot/bzImage", "arm64": "arch/arm64/boot/Image"}
 _ASSIGN = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 
@@ -74,14 +80,11 @@ def check_config(options, config):
 class Kernel:
     """A build tree: .build (KDIR), .source, and what it was built as."""
 
-    def __init__(self, build, source, key):
+    def __init__(self, build, source, key, arch=""):
         self.build = build
         self.source = source
         self.key = key
-
-    @property
-    def image(self):
-        return self.build / "arch/x86/boot/bzImage"
+        self.image = build / _IMAGES[arch]
 
     def config(self):
         text = (self.build / ".config").read_text(encoding="utf-8")
@@ -125,7 +128,7 @@ def configure(what, source, entry, options, chain, logs, target="alldefconfig"):
 def ensure(settings, flavour, source, chain):
     """The kernel of a flavour, built if it is not. Needs the cache's lock."""
     kdir = settings.kdir if flavour == "lean" else settings.kdir_checked
-    if kdir:
+    if kdir and not chain.arch:
         return given(settings, kdir, source)
     options = wanted(settings, flavour)
     key = cache.digest(ksource.version(source), str(source), merged(options),
@@ -134,10 +137,11 @@ def ensure(settings, flavour, source, chain):
 
     def build(entry):
         ksource.check_rust(source, chain, logs / "rustavailable.log")
-        make = configure(f"kernel ({flavour})", source, entry, options, chain, logs)
+        make = configure(f"kernel ({flavour})", source, entry, options, chain, logs,
+                         "allnoconfig" if chain.arch else "alldefconfig")
         command.step(f"kernel ({flavour})", [*make, f"-j{settings.jobs}"],
                      logs / f"kernel-{flavour}.log", expect=_LINES[flavour],
                      env=chain.environment(), prefix="  ")
 
     entry = settings.cache.make(f"kernel_{flavour}", key, build)
-    return Kernel(entry, source, key)
+    return Kernel(entry, source, key, chain.arch)

@@ -28,10 +28,12 @@ def version_of(text):
 
 
 class Toolchain:
-    """The compilers of one run, as the kernel's make wants them."""
+    """The compilers of one run, as the kernel's make wants them; `arch` is the processor that
+    they compile for, by the kernel's name, or "" for this machine's."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, arch=""):
         self._settings = settings
+        self.arch = arch
         self.llvm = settings.llvm or self._default_llvm()
         self.rustc = self._resolve(settings.rustc) or self._default_rustc()
         self.bindgen = self._resolve(settings.bindgen) or self._default_bindgen()
@@ -116,7 +118,8 @@ class Toolchain:
 
     def make_args(self):
         """Arguments for every make of the kernel."""
-        args = [f"LLVM={self.llvm}"] if self.llvm else []
+        args = [f"ARCH={self.arch}"] if self.arch else []
+        args += [f"LLVM={self.llvm}"] if self.llvm else []
         args += [f"RUSTC={self.rustc}", f"BINDGEN={self.bindgen}"]
         for variable, name in (("RUSTDOC", "rustdoc"), ("RUSTFMT", "rustfmt"),
                                ("CLIPPY_DRIVER", "clippy-driver")):

@@ -6,18 +6,17 @@ from ..build.built import Built
 from . import accel, guest, virtme
 
 
-class Prepared(Built):
-    """Everything for a guest: also modules, virtme-ng, acceleration."""
+class AnyPrepared(Built):
+    """Everything for guests of some kind: also modules. `accel` is how they are run, and
+    new_guest(memory) makes one."""
 
-    def __init__(self, settings, flavour):
-        super().__init__(settings, flavour, with_guest=True)
+    def __init__(self, settings, flavour, arch=""):
+        super().__init__(settings, flavour, with_guest=True, arch=arch)
         self.objects = modules.ensure(settings, self.kernel, self.chain)
-        self.virtme = virtme.ensure(settings)
-        self.accel = accel.choose(settings, self.virtme, self.kernel)
         self._guests = []
 
     def guest(self, memory="3G"):
-        machine = guest.Guest(self.virtme, self.kernel, self.accel, memory)
+        machine = self.new_guest(memory)
         self._guests.append(machine)
         return machine
 
@@ -37,3 +36,15 @@ class Prepared(Built):
         """The guest's paths of the modules: ours, then the kernel's."""
         return [machine.share("modules", self.objects),
                 machine.share("kernel", self.kernel.build)]
+
+
+class Prepared(AnyPrepared):
+    """Everything for a guest on this machine's own root: virtme-ng, acceleration."""
+
+    def __init__(self, settings, flavour):
+        super().__init__(settings, flavour)
+        self.virtme = virtme.ensure(settings)
+        self.accel = accel.choose(settings, self.virtme, self.kernel)
+
+    def new_guest(self, memory):
+        return guest.Guest(self.virtme, self.kernel, self.accel, memory)

@@ -19,6 +19,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 
 from .. import cache, command, ui
+from ..arm64 import machine as arm64
 from ..build import dropin, modules, testtools
 from ..debian import tests as debian
 from ..guest import accel, guest, logscan
@@ -40,6 +41,11 @@ MEMORY = 4        # GiB, of each guest
 IMAGE_DISK_SIZE = "1G"  # most of it is a hole
 # what the names begin with of tests that have kernels of their own
 OWN_KERNELS = ("debian", "inkernel", "kunit", "compat", "with", "make_xfstests")
+# what is run on arm64 if nobody says what: where the size of a page and the order of memory count
+ON_ARM64 = tuple(rf"^{name}\." for name in (
+    "block_state", "blocks", "churn", "crash", "delayed", "delayed_cuts", "direct", "file_end",
+    "file_io", "index", "known_runs", "namespace", "page_races", "quota", "seek",
+    "twin", "xattr"))
 # what the names of our KUnit suites begin with
 SUITES = "rust_"
 # these are nothing but KUnit suites
@@ -111,10 +117,12 @@ def ensure_image_disk(settings, folder):
 
 
 class Guests:
-    """What the guests of one run share."""
+    """What the guests of one run share. `patterns` say which tests are run, without the long
+    ones, if the user does not."""
 
-    def __init__(self, settings, prepared, folders, out, outcome):
+    def __init__(self, settings, prepared, folders, out, outcome, patterns=()):
         self.settings = settings
+        self.patterns = settings.tests or list(patterns)
         self.prepared = prepared
         self.folders = folders
         self.out = out
@@ -209,7 +217,7 @@ class Session:
             "dropin": [machine.share(name, self._guests.folders[name])
                        for name in ("dropin",) if self._guests.folders[name]],
             "tests": f"{guest.IN_GUEST}/testing/guest/tests",
-            "patterns": self._settings.tests,
+            "patterns": self._guests.patterns, "long": bool(self._settings.tests),
             "seconds": int(self._settings.seconds or 0),
             "seed": int(self._settings.seed or 0),
             "processors": machine.processors,
@@ -385,8 +393,29 @@ def checked_wanted(patterns):
                                    for text in patterns)
 
 
+def on_arm64(settings):
+    """The KUnit suites and a part of the tests, with pages of each size; the exit status."""
+    flavours = [name for name in arm64.FLAVOURS if name.startswith(settings.arch)]
+    status = 0
+    for flavour in flavours:
+        outcome = Outcome()
+        with settings.cache.locked():
+            prepared = arm64.Prepared(settings, flavour)
+            pictures = ensure_images(settings)
+            folders = {"disk": ensure_image_disk(settings, pictures),
+                       # these are for this machine's processor
+                       "tools": None, "dropin": None}
+            out = guest.fresh_out(settings, flavour)
+        ui.say(f"arm64 with pages of {arm64.FLAVOURS[flavour]} bytes:")
+        Guests(settings, prepared, folders, out, outcome, ON_ARM64).run()
+        status |= outcome.close(out, prepared.boots_again())
+    return status
+
+
 def main(settings):
     settings.check_patterns()
+    if settings.arch:
+        return on_arm64(settings)
     outcome = Outcome()
     on_debian(settings, outcome)
     in_tree(settings, outcome)

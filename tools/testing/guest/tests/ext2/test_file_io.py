@@ -21,7 +21,7 @@ import lowlevel
 import sysapi
 import waiting
 import writers
-from runner import timeout
+from runner import pages_of_4k, timeout
 
 FS_IOC_GETFLAGS = 0x80086601
 FS_IOC_SETFLAGS = 0x40086602
@@ -282,6 +282,7 @@ def _store(path, offset):
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
+@pages_of_4k
 @timeout(200)
 def test_full_disk_at_the_fault(ctx):
     """B10: a store to a hole of a mapped file on a full disk is SIGBUS, one to a

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Asynchronous requests of the kernel's own kind, io_submit(2), which Python has not.
 
-Leaves out: everything but reads and writes of one buffer, and everything but x86_64.
+Leaves out: everything but reads and writes of one buffer, and all processors
+but x86_64 and arm64.
 """
 
 import ctypes
 import struct
 
-from sysapi import check, libc
+from sysapi import call_number, check, libc
 
-_SETUP, _DESTROY, _GETEVENTS, _SUBMIT = 206, 207, 208, 209
+_SETUP, _DESTROY = call_number(206, 0), call_number(207, 1)
+_GETEVENTS, _SUBMIT = call_number(208, 4), call_number(209, 2)
 _READ, _WRITE = 0, 1
 
 

@@ -7,7 +7,8 @@ and several of them at once.
 import os
 import subprocess
 
-_LOADER = "/lib64/ld-linux-x86-64.so.2"
+_LOADER = {"x86_64": "/lib64/ld-linux-x86-64.so.2",
+           "aarch64": "/lib/ld-linux-aarch64.so.1"}[os.uname().machine]
 
 
 def local(ctx, program):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Requests by io_uring(7), which Python has not.
 
-Leaves out: everything but reads and writes of one buffer, and everything but x86_64.
+Leaves out: everything but reads and writes of one buffer, and all processors
+but x86_64 and arm64.
 """
 
 import ctypes

@@ -354,7 +354,8 @@ def test_synchronous(ctx):
 def _alignment(path):
     """(memory, offset) of statx(2)."""
     buffer = mapped.ctypes.create_string_buffer(256)
-    sysapi.check(libc.syscall(332, -100, os.fsencode(path), 0x100, DIOALIGN, buffer), path)
+    sysapi.check(libc.syscall(sysapi.call_number(332, 291), -100, os.fsencode(path), 0x100,
+                              DIOALIGN, buffer), path)
     mask, = struct.unpack_from("<I", buffer, 0)
     return struct.unpack_from("<II", buffer, 0x98) if mask & DIOALIGN else None
 

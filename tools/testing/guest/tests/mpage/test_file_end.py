@@ -24,7 +24,7 @@ import mapped
 import writers
 from contents import stained
 from lowlevel import error_of, fibmap
-from runner import timeout
+from runner import pages_of_4k, timeout
 from sysapi import libc
 
 FAR = 5 * mapped.SIZE  # in front of which a file of _SIZES ends
@@ -175,24 +175,28 @@ def _every_way(ctx, image):
     assert not wrong, f"{len(wrong)} wrong\n" + "\n".join(wrong[:20])
 
 
+@pages_of_4k
 @timeout(200)
 def test_every_way_1k(ctx):
     """1 KiB blocks: behind the last one there may be pages without blocks."""
     _every_way(ctx, "blank-1k")
 
 
+@pages_of_4k
 @timeout(200)
 def test_every_way_2k(ctx):
     """2 KiB blocks."""
     _every_way(ctx, "blank-2k")
 
 
+@pages_of_4k
 @timeout(200)
 def test_every_way_4k(ctx):
     """4 KiB blocks: C zeroes nothing."""
     _every_way(ctx, "blank-4k")
 
 
+@pages_of_4k
 def test_last_block_is_a_hole(ctx):
     """A file that ends in a hole takes no block for it when it grows."""
     disk = stained(ctx, "blank-1k")
@@ -379,6 +383,7 @@ def _waits(thread):
         return file.read().rsplit(")", 1)[1].split()[0] == "D"
 
 
+@pages_of_4k
 def test_store_while_a_write_waits(ctx):
     """A write behind the end waits for the page that it copies from; what is stored
     meanwhile is behind the end still, and not in the file later."""
@@ -418,6 +423,7 @@ def test_store_while_a_write_waits(ctx):
     disk.finish()
 
 
+@pages_of_4k
 def test_bad_last_block(ctx):
     """A last block that cannot be read: the file does not grow over what nobody
     knows, and does when the device is well again."""

@@ -13,7 +13,7 @@ import disks
 import disturb
 import lowlevel
 import waiting
-from runner import timeout
+from runner import pages_of_4k, timeout
 from sysapi import check, libc
 
 PAGE = mmap.PAGESIZE
@@ -110,6 +110,7 @@ def test_data_and_holes(ctx):
         disk.finish()
 
 
+@pages_of_4k
 def test_stores(ctx):
     """A store to a mapped hole is data at once."""
     _rust_only(ctx)

@@ -17,7 +17,7 @@ import ext2disk
 import waiting
 import writelog
 import writers
-from runner import timeout
+from runner import pages_of_4k, timeout
 from sysapi import check, libc
 from test_delayed_safe import has_image, sync_neighbour
 
@@ -106,6 +106,7 @@ def _flush(device):
     os.close(fd)
 
 
+@pages_of_4k
 @timeout(240)
 def test_size_ahead_of_blocks(ctx):
     """The inode of a large file is stored before its blocks have places, and again when those

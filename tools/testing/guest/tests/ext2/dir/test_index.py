@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Directories of many names, which rust_ext2 finds by a hash in memory (B13): what is
-found, where new names go and what a reader sees is as in C, whatever is known, and
-what is known is not read again.
+"""Directories of many names, which rust_ext2 finds by a hash in memory (B13): what is found, where
+new names go and what a reader sees is as in C, and what is known is not read again.
 """
 
 import os
@@ -12,7 +11,7 @@ import disks
 import pair
 import sysapi
 from lowlevel import getdents
-from runner import long, parallel, timeout
+from runner import long, pages_of_4k, parallel, timeout
 
 DIR, FILE = 0o755, 0o644
 LINKS = 30_000  # of one file; ext2 has at most 32,000
@@ -326,6 +325,7 @@ def _siphash(name):
 ALIKE = ("0612f9a3", "0676d13a", "07fdb706", "09151eb6", "0ccac58a")
 
 
+@pages_of_4k
 @timeout(200)
 def test_chosen_names(ctx):
     """Names that were chosen to have one hash, if that has no key that nobody knows: more than
@@ -445,6 +445,7 @@ def _more_than_the_table_takes(ctx):
     disk.finish()
 
 
+@pages_of_4k
 @timeout(300)
 def test_limit(ctx):
     """The limit is less than what a directory's names take, or there is to be nothing: the names

@@ -347,6 +347,8 @@ def _stamps(path):
 @timeout(200)
 def test_times(ctx):
     """Which of the times of which inodes an operation changes."""
+    if time.time() < 10 ** 9:
+        ctx.skip("the machine has no clock, and time cannot be moved back behind its beginning")
     p = pair.Pair(ctx, "blank-1k")
     for op in (("mkdir", "d", DIR), ("mkdir", "e", DIR), ("create", "d/f", FILE),
                ("create", "e/g", FILE), ("mkdir", "d/sub", DIR),

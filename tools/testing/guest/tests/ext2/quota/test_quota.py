@@ -23,7 +23,7 @@ import workload
 import writers
 from lowlevel import error_of
 from quotas import GROUP, USER
-from runner import timeout
+from runner import pages_of_4k, timeout
 
 WHO, TEAM = 1000, 2000
 OPTIONS = quotas.OPTIONS + ",acl"
@@ -191,6 +191,7 @@ def _inodes(twins):
     _same_usage(twins)
 
 
+@pages_of_4k
 @timeout(120)
 def test_limits(ctx):
     """Limits of blocks and inodes, of users and groups, beside C ext2."""
@@ -263,6 +264,7 @@ def _store(path, length):
     return 0
 
 
+@pages_of_4k
 @timeout(60)
 def test_faults(ctx):
     """A store to a hole that is over the limit is a SIGBUS, and not lost later (B10);
