@@ -130,9 +130,7 @@ pub(crate) fn file_lost_name(inode: HeldInode<'_, Ext2>) {
 /// A new directory, with the link of its own entry, is given up: whoever stores its image from now
 /// on says that.
 pub(crate) fn directory_got_no_name(dir: HeldInode<'_, Ext2>) {
-    for _ in 0..OF_EMPTY_DIRECTORY {
-        dir.drop_nlink();
-    }
+    dir.drop_last_links(OF_EMPTY_DIRECTORY);
 }
 
 /// The name of a directory is gone that has been found to be empty, and so is its own entry; nobody

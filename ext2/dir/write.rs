@@ -413,7 +413,8 @@ pub(crate) fn make_empty(dir: &mut DirMut<'_>, parent: u64) -> Result {
 pub(crate) struct Empty(());
 
 impl Empty {
-    /// Counts its name and its own entry no more. No other way leads a directory's count to 0.
+    /// Counts its name and its own entry no more. No other way leads the count of a directory to 0
+    /// that has had a name.
     pub(crate) fn drop_links(self, dir: HeldInode<'_, Ext2>) {
         dir.drop_last_links(2);
     }
