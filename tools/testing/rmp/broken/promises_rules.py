@@ -10,12 +10,6 @@ _DIR = "ext2/dir/"
 
 RULES = (
     Broken(
-        "order.branches.first_block.page",
-        "a page of a directory is written after the first blocks of the inodes that it leads to",
-        (("ext2/inode/name_order.rs",
-          "    first_block::settle(dir)?;\n", "    let _ = first_block::settle;\n"),),
-        ("order.names_1k",)),
-    Broken(
         "order.rename.links",
         "an inode has a link for each of its two names while it is renamed",
         ((_DIR + "rename.rs",
@@ -29,26 +23,19 @@ RULES = (
           "    match moves.then(|| Ok::<(), Error>(())) {"),),
         ("moved.directory_goes_where_it_went",)),
     Broken(
-        "order.rename.way",
-        "the old name goes after the arrays that lead to the page of the new one are there",
-        ((_ORDER + "moved.rs",
-          "            F::sync_way(&directory, page.index)?;\n",
-          "            let _ = F::sync_way;\n"),),
-        ("moved_files.behind_an_array",)),
-    Broken(
         "order.rename.into_new",
         "a new directory is on the medium when it gets its first file from elsewhere",
         (("ext2/inode/name_order.rs",
           "    if into.data().new_names().is_some() {\n",
           "    if into.data().new_names().is_some() && into.number() == 0 {\n"),),
-        ("moved_files.one_by_one",)),
+        ("synced_directories.left_for_a_new_one",)),
     Broken(
         "order.removals.empty",
         "without its last name an inode is an empty file on the disk until that has not the name",
         (("ext2/inode/write.rs",
           "    if inode.nlink() == 0 && disk.kept_links != 0 {\n",
           "    if inode.nlink() == 0 && disk.kept_links == u32::MAX {\n"),),
-        ("order.names_1k",)),
+        ("removals.empty_meanwhile",)),
     Broken(
         "order.removals.sync",
         "links are taken at each sync",

@@ -77,6 +77,28 @@ def test_others_see_the_directory(ctx):
 
 
 @timeout(60)
+def test_name_of_what_is_there(ctx):
+    """A new directory gets a name of a file that is on the disk, and is synced: its page waits for
+    nothing but its own first block, which is not written over it."""
+    for image in ("blank-1k", "blank-4k"):
+        disk = disks.Disk(ctx, image).mount()
+        with open(disk.where("file"), "wb"):
+            pass
+        disks.sync(disk.point)
+        with no_flusher():
+            os.mkdir(disk.where("d"))
+            os.link(disk.where("file"), disk.where("d/name"))
+            fd = os.open(disk.where("d"), os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+            disks.sync(disk.point)
+        disk.umount()
+        disk.mount()
+        assert os.listdir(disk.where("d")) == ["name"], image
+        disk.finish()
+
+
+@timeout(60)
 def test_that_could_not_be_written(ctx):
     """The block of a directory could not be written, and that is gone: what was in it is not
     written over what its next owner has there."""

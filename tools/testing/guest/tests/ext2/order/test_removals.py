@@ -11,6 +11,7 @@ import time
 
 import disks
 import ext2disk
+import writers
 from lowlevel import error_of
 from runner import timeout
 from test_metadata_lost import prepared
@@ -77,6 +78,28 @@ def test_long(ctx):
         os.unlink(f"{folder}/n00001")
         after = _on_disk(disk, number)
     assert (before, after) == (NAMES, NAMES - 1), (before, after)
+    disk.finish()
+
+
+@timeout(60)
+def test_empty_meanwhile(ctx):
+    """A file that is open and has lost its last name, and the disk has the name, is an empty one
+    there with a link when it is synced."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C writes each change")
+    disk = disks.Disk(ctx, "blank-4k").mount()
+    with no_flusher():
+        writers.make(disk.where("goes"), 1, 20_000)
+        disks.sync(disk.point)
+        number = os.stat(disk.where("goes")).st_ino
+        assert ext2disk.inode_pointers(disk.path, number)[0]
+        fd = os.open(disk.where("goes"), os.O_RDONLY)
+        os.unlink(disk.where("goes"))
+        os.fsync(fd)
+        assert links_on_disk(disk, number) == 1, "the name has gone"
+        assert not any(ext2disk.inode_pointers(disk.path, number))
+        assert ext2disk.inode_size(disk.path, number) == 0
+        os.close(fd)
     disk.finish()
 
 
