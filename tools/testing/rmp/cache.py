@@ -20,7 +20,7 @@ import time
 
 from . import ui
 
-_KEEP = 3  # entries of a kind, the newest by use
+_KEEP = 5  # entries of a kind, the newest by use: of modules, for each kernel
 _STAMP = ".rust_mpage-stamp"
 
 

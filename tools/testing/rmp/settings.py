@@ -97,8 +97,9 @@ class Settings:
         if self.arch and word == "test":
             if self.arch not in ("arm64", "arm64_64k"):
                 raise ui.Fail(f"ARCH={self.arch}: it is arm64, or arm64_64k for large pages only")
-            if self.kernel or self.kdir_checked:
-                raise ui.Fail("ARCH= has kernels of its own: without KERNEL= and KDIR_CHECKED=")
+            if self.kernel or self.kdir_checked or self.accel == "kvm":
+                raise ui.Fail(f"ARCH={self.arch} has kernels of its own, and is emulated: without "
+                              "KERNEL=, KDIR_CHECKED= and ACCEL=kvm")
         heeds = {"": None, "debian": ("run",), "rt": ("test",)}[self.kernel]
         if heeds is not None and word not in heeds:
             raise ui.Fail(f"KERNEL={self.kernel}: it goes with {', '.join(heeds)}")

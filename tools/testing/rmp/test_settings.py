@@ -60,6 +60,7 @@ class Commands(unittest.TestCase):
         for word, variables in (("test", {"ARCH": "s390"}), ("run", {"ARCH": "arm64"}),
                                 ("test", {"ARCH": "arm64", "KERNEL": "rt"}),
                                 ("test", {"ARCH": "arm64", "KDIR_CHECKED": "/tmp"}),
+                                ("test", {"ARCH": "arm64", "ACCEL": "kvm"}),
                                 ("test", {"KERNEL": "debian"}),
                                 ("run", {"KERNEL": "rt"}), ("bench", {"KERNEL": "debian"})):
             with self.assertRaises(ui.Fail):

@@ -46,9 +46,10 @@ class Prepared(AnyPrepared):
     accel = "tcg"
 
     def __init__(self, settings, flavour):
+        root.check(settings)
         packages.need(settings, "qemu-system-arm", QEMU)
-        self._root = root.ensure(settings)
         super().__init__(settings, flavour, arch=root.ARCH)
+        self._root = root.ensure(settings)
 
     def new_guest(self, memory):
         return Machine(self._root, self.kernel, memory)

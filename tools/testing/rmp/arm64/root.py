@@ -39,6 +39,16 @@ sync
 echo b >/proc/sysrq-trigger
 sleep 60
 """
+_FETCH = ("debootstrap", "--foreign", f"--arch={ARCH}", "--variant=minbase",
+          f"--keyring={ksource.KEYRING}", f"--include={','.join(PACKAGES)}", SUITE)
+# what was only fetched, into $1; /bin and others stay links
+_UNPACK = """
+set -o pipefail
+for package in $1/var/cache/apt/archives/*.deb; do
+    dpkg-deb --fsys-tarfile $package | tar -C $1 --keep-directory-symlink -xf -
+    rm $package
+done
+"""
 _OPTIONS = "version=9p2000.L,trans=virtio,access=any,msize=524288,cache=none"
 _FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n",
@@ -56,22 +66,17 @@ def check(settings):
 
 def ensure(settings):
     """The root, a folder that is not written to. Needs the cache's lock."""
-    check(settings)
     store = settings.cache
     init = _INIT.format(place=guest.IN_GUEST, options=_OPTIONS)
-    key = cache.digest(SUITE, ARCH, list(PACKAGES), init, _FILES)
+    key = cache.digest(list(_FETCH), _UNPACK, init, _FILES)
 
     def build(folder):
         root = folder / "root"
         command.step(
             f"{SUITE} for {ARCH}, by debootstrap",
-            ["debootstrap", "--foreign", f"--arch={ARCH}", "--variant=minbase",
-             f"--keyring={ksource.KEYRING}", f"--include={','.join(PACKAGES)}", SUITE, root,
-             ksource.mirror()],
-            store.logs / "debootstrap-arm64.log")
-        archives = root / "var/cache/apt/archives"
-        command.step(f"{SUITE} for {ARCH}, unpacked", ["bash", "-ec", _unpack(root, archives)],
-                     store.logs / "debootstrap-arm64.log")
+            [*_FETCH, root, ksource.mirror()], store.logs / "debootstrap-arm64.log")
+        command.step(f"{SUITE} for {ARCH}, unpacked", ["bash", "-ec", _UNPACK, "unpack", root],
+                     store.logs / "unpack-arm64.log")
         shutil.rmtree(root / "debootstrap")
         if (root / "proc").is_symlink():  # which it is if this is done in a container
             (root / "proc").unlink()
@@ -81,10 +86,3 @@ def ensure(settings):
         (root / "init").chmod(0o755)
 
     return store.make("arm64_root", key, build) / "root"
-
-
-def _unpack(root, archives):
-    """A script that unpacks what was only fetched; /bin and others stay links."""
-    return (f"for package in {archives}/*.deb; do "
-            f"dpkg-deb --fsys-tarfile $package | tar -C {root} --keep-directory-symlink -xf -; "
-            f"rm $package; done")

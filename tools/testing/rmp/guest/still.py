@@ -132,4 +132,6 @@ def record(path, build):
             lines.extend(_tell(monitor, Symbols.of(build)))
     except (OSError, ValueError) as error:
         lines.append(f"its monitor does not answer: {error}")
+    except KeyError as error:
+        lines.append(f"registers of another processor, without {error}")
     return "\n".join(lines) + "\n"
