@@ -10,7 +10,7 @@ import disks
 import writelog
 from runner import timeout
 
-_UNIT, _UNITS, _STEPS = 512, 160, 30
+_UNIT, _UNITS, _STEPS = 512, 160, 16
 
 
 def _write(fd, rng, model, step):
