@@ -140,3 +140,38 @@ def test_number_that_is_waited_for(ctx):
     ctx.log(f"after 1, 2, ... failures it waits, and is given again: {tries}")
     assert any(waits for waits, _ in tries), "it never waits"
     assert (True, True) not in tries
+
+
+@timeout(120)
+def test_behind_an_array_that_cannot_be_written(ctx):
+    """A file moves to a new block of a directory behind an array of pointers that cannot be
+    written: whoever syncs, it has its old name until it can."""
+    with prepared(ctx, options="errors=continue") as (faulty, disk):
+        for folder in "de":
+            os.mkdir(disk.where(folder))
+        for count in range(60):  # 15 blocks are full
+            os.mknod(disk.where(f"d/{count:02}{'f' * 200}"))
+        os.mknod(disk.where("e/moves"))
+        disks.sync(disk.point)
+        fds = [os.open(disk.where(folder), os.O_RDONLY) for folder in "de"]
+        for fd in fds:
+            os.fsync(fd)  # so that their names are known to be there
+        size, number = os.fstat(fds[0]).st_size, os.fstat(fds[0]).st_ino
+        faulty.bad(ext2disk.inode_pointers(disk.path, number)[12])
+        os.rename(disk.where("e/moves"), disk.where(f"d/{'m' * 200}"))
+        assert os.fstat(fds[0]).st_size == size + 1024
+        assert error_of(os.fsync, fds[1])[1] == errno.EIO
+        path = os.path.join(ctx.tmp, "cut")
+        with open(disk.path, "rb") as source, open(path, "wb") as target:
+            target.write(source.read())
+        faulty.good()
+        for fd in fds:
+            error_of(os.fsync, fd)  # of before
+            os.fsync(fd)
+            os.close(fd)
+        error_of(disks.sync, disk.point)
+        disks.sync(disk.point)
+        faulty.finish()
+    point = ctx.mount(path, disk.fstype)
+    assert os.listdir(os.path.join(point, "e")) == ["moves"]
+    ctx.umount(point)
