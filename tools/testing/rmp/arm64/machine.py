@@ -29,13 +29,7 @@ class Machine(guest.Guest):
                 "-nodefaults", "-serial", "stdio", "-net", "none", "-m", self._memory,
                 "-smp", str(self.processors), "-kernel", str(self._kernel.image),
                 "-device", "virtio-rng-pci"]
-        for name, (path, writable) in self.shares.items():
-            readonly = "" if writable else ",readonly=on"
-            argv += ["-virtfs", f"local,path={path},mount_tag={name},security_model=none"
-                     f"{readonly},multidevs=remap"]
-        for number, disk in enumerate(self.disks):
-            argv += disk.options(number)
-        argv += [*self.qemu, "-append", " ".join(append)]
+        argv += [*self.devices(), *self.qemu, "-append", " ".join(append)]
         return argv + [word.removeprefix("--qemu-opt=") for word in words
                        if word.startswith("--qemu-opt=")]
 

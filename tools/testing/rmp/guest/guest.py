@@ -100,6 +100,17 @@ class Guest:
         self.disks.append(disk)
         return f"/dev/vd{chr(ord('a') + len(self.disks) - 1)}"
 
+    def devices(self):
+        """QEMU's options for shares and disks, for who boots without virtme-ng."""
+        argv = []
+        for name, (path, writable) in self.shares.items():
+            readonly = "" if writable else ",readonly=on"
+            argv += ["-virtfs", f"local,path={path},mount_tag={name},security_model=none"
+                     f"{readonly},multidevs=remap"]
+        for number, disk in enumerate(self.disks):
+            argv += disk.options(number)
+        return argv
+
     def command(self, words):
         argv = [self._virtme, "--kimg", str(self._kernel.image), "--mods", "none",
                 "--memory", self._memory, "--force-9p",

@@ -94,6 +94,20 @@ def inode_mode(path, ino):
         return struct.unpack("<H", file.read(2))[0]
 
 
+def inode_links(path, ino):
+    """The count of links of an inode in the image."""
+    with open(path, "rb") as file:
+        file.seek(inode_offset(path, ino) + 26)
+        return struct.unpack("<H", file.read(2))[0]
+
+
+def inode_flags(path, ino):
+    """The flags of an inode in the image."""
+    with open(path, "rb") as file:
+        file.seek(inode_offset(path, ino) + 32)
+        return struct.unpack("<I", file.read(4))[0]
+
+
 def inode_size(path, ino):
     """The size of a file in the image, below 4 GiB."""
     with open(path, "rb") as file:

@@ -2,7 +2,6 @@
 """Directories with an index by hash, which ext3 and ext4 use: it is not kept in step (B12)."""
 
 import os
-import struct
 
 import disks
 import ext2disk
@@ -11,12 +10,6 @@ from runner import timeout
 from test_twin import no_flusher
 
 INDEX_FL = 0x1000
-
-
-def _flags_on_disk(disk, number):
-    with open(disk.path, "rb") as file:
-        file.seek(ext2disk.inode_offset(disk.path, number) + 32)
-        return struct.unpack("<I", file.read(4))[0]
 
 
 @timeout(120)
@@ -30,12 +23,12 @@ def test_index_goes_with_a_change(ctx):
         with no_flusher():
             disk.mount(options)
             number = os.stat(disk.where("thousands")).st_ino
-            assert _flags_on_disk(disk, number) & INDEX_FL, "it has no index"
+            assert ext2disk.inode_flags(disk.path, number) & INDEX_FL, "it has no index"
             os.mknod(disk.where("thousands/new"))
             if not options:
-                assert _flags_on_disk(disk, number) & INDEX_FL, "it was written at once"
+                assert ext2disk.inode_flags(disk.path, number) & INDEX_FL, "it was written at once"
                 directory = os.open(disk.where("thousands"), os.O_RDONLY)
                 os.fsync(directory)
                 os.close(directory)
-            assert not _flags_on_disk(disk, number) & INDEX_FL, f"with {options!r}"
+            assert not ext2disk.inode_flags(disk.path, number) & INDEX_FL, f"with {options!r}"
         disk.finish()

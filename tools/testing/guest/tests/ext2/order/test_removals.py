@@ -96,17 +96,11 @@ def test_empty_meanwhile(ctx):
         fd = os.open(disk.where("goes"), os.O_RDONLY)
         os.unlink(disk.where("goes"))
         os.fsync(fd)
-        assert links_on_disk(disk, number) == 1, "the name has gone"
+        assert ext2disk.inode_links(disk.path, number) == 1, "the name has gone"
         assert not any(ext2disk.inode_pointers(disk.path, number))
         assert ext2disk.inode_size(disk.path, number) == 0
         os.close(fd)
     disk.finish()
-
-
-def links_on_disk(disk, number):
-    with open(disk.path, "rb") as file:
-        file.seek(ext2disk.inode_offset(disk.path, number) + 26)
-        return struct.unpack("<H", file.read(2))[0]
 
 
 @timeout(60)
@@ -117,11 +111,11 @@ def test_once(ctx):
         number = _with_links(disk)
         os.unlink(disk.where("d/two"))
         ctx.drop_caches()
-        assert links_on_disk(disk, number) == 2
+        assert ext2disk.inode_links(disk.path, number) == 2
         for name in ("other", "another"):
             os.close(os.open(disk.where(f"d/{name}"), os.O_CREAT, 0o644))
             ctx.drop_caches()
-            assert links_on_disk(disk, number) == 2, f"after {name}"
+            assert ext2disk.inode_links(disk.path, number) == 2, f"after {name}"
         faulty.end()
         disk.check()
 
@@ -136,12 +130,12 @@ def test_later(ctx):
         os.unlink(disk.where("d/two"))
         os.unlink(disk.where("e/three"))
         assert error_of(disks.sync, disk.point)[1] == errno.EIO
-        assert links_on_disk(disk, number) == 2
+        assert ext2disk.inode_links(disk.path, number) == 2
         faulty.good()
         error_of(disks.sync, disk.point)  # of before
         disks.sync(disk.point)
         faulty.end()
-        assert links_on_disk(disk, number) == 1
+        assert ext2disk.inode_links(disk.path, number) == 1
         status, text = disks.fsck(ctx, disk.path, "-fy")
         assert status in (0, 1) and "ref count" not in text, text
 
