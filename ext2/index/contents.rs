@@ -65,8 +65,8 @@ impl Contents {
     }
 
     /// Learns the names of the block that follows the covered ones, `count` of them, and its room.
-    /// Whether it is covered now. If not, it is because there was no memory, and nothing has
-    /// changed.
+    /// Whether it is covered now. If not, there was no memory, and nothing has changed, or too many
+    /// names have one hash, and nothing is known any more.
     pub(crate) fn learn(
         &mut self,
         count: usize,

@@ -86,7 +86,7 @@ MODELS = (
         "all is forgotten when there is no memory to note a name",
         ((_INDEX + "contents.rs",
           "        if !is_true {\n", "        if !is_true && block == u32::MAX {\n"),),
-        ("rust_ext2_dir_index.memory_fails_from_each_point_on",)),
+        ("rust_ext2_dir_index.more_names_than_memory",)),
     Broken(
         "models.index.learned",
         "a block of which a name could not be learned is not one of those that are known",
