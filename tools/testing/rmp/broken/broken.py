@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make broken`: promises are broken in a copy of the sources, one after the other, and
-the modules are built of each; then the tests that are to notice run in a guest with each of
-these, and have to fail. TESTS= says which promises:
+the modules are built of each; then the tests that are to notice run in a guest, and have to
+pass with the modules as they are, and to fail with the broken ones. TESTS= says which
+promises:
 
     make broken TESTS='order.rename dirsync'
 
-A test that does not notice is a mistake of the test.
+A test that does not notice is a mistake of the test, and so is one that always fails.
 """
 
 import json
@@ -19,9 +20,11 @@ from ..guest import guest
 from ..guest.prepared import Prepared
 from ..tests import ktap, testrun
 from . import promises
+from .promise import Broken
 
 LIMIT = 1200  # seconds for a guest, and for each promise in it
 PROCESSORS = 2
+WHOLE = "as they are"
 MODULES = {"rust_mpage": "rust_mpage.ko", "rust_ext2": "ext2/rust_ext2.ko"}  # in this order
 _SAYS = re.compile(r"\w*(Error|Exception|Timeout)\b")
 
@@ -51,7 +54,7 @@ class Workshop:
             remove(old)
         modules.mirror(settings.top, self._source)
         self.objects.mkdir()
-        self._make("as they are")
+        self._make(WHOLE)
 
     def _make(self, what):
         chain = self._prepared.chain
@@ -73,6 +76,10 @@ class Workshop:
         finally:
             for path in changed:
                 (self._source / path).write_text(read(path), encoding="utf-8")
+        self.save(target)
+
+    def save(self, target):
+        """The modules that were built last, in the new folder `target`."""
         target.mkdir()
         for name, path in MODULES.items():
             shutil.copyfile(self.objects / path, target / f"{name}.ko")
@@ -96,20 +103,39 @@ def read(path):
     return found
 
 
-def judge(broken, results):
-    """Lines about each test that should have noticed, and whether all have."""
+def whole(wanted):
+    """What has all the tests of these promises run with the modules as they are: the guest's,
+    and each suite of KUnit, of which a module has one at a time."""
+    tests = {}
+    for one in wanted:
+        tests.setdefault(one.suite(), set()).update(one.red)
+    return [Broken(f"{WHOLE.replace(' ', '_')}{'.' if suite else ''}{suite}",
+                   "nothing is broken", (), tuple(sorted(names)))
+            for suite, names in sorted(tests.items())]
+
+
+def judge(broken, results, unbroken):
+    """Lines about each test that should have noticed, and whether all have. `unbroken` are
+    the results of the modules as they are."""
     lines, is_red = [f"{broken.name}: {broken.promise}"], True
     for name in broken.red:
         status, message = results.get(name, ("not run", ""))
-        is_red &= status == "fail"
-        lines.append(f"    red      {name}: {why(message)}" if status == "fail"
-                     else f"    {status.upper():8} {name}")
+        before = unbroken.get(name, ("not run", ""))[0]
+        if before != "pass":
+            is_red = False
+            lines.append(f"    {before.upper():8} {name}, as the modules are")
+        elif status == "fail":
+            lines.append(f"    red      {name}: {why(message)}")
+        else:
+            is_red = False
+            lines.append(f"    {status.upper():8} {name}")
     return lines, is_red
 
 
 def run(settings, prepared, folders, built, out):
-    """(promise, results) of each that was built, in as many guests as it takes: who kills a
-    guest is not tried again. `folders` are the disk of images and the tools for tests."""
+    """(promise, results) of each that was built, in this order and in as many guests as it
+    takes: who kills a guest is not tried again. `folders` are the disk of images and the
+    tools for tests."""
     disk, tools = folders
     left = list(built)
     while left:
@@ -128,7 +154,7 @@ def run(settings, prepared, folders, built, out):
                   "seconds": 0, "scratch": "/run/scratch", "dropin": [],
                   "tools": [machine.share("tools", tools)] if tools else []}
         here = out / f"boot{len(built) - len(left)}"
-        with ui.Progress(f"checked kernel, {len(left)} promises broken"):
+        with ui.Progress(f"checked kernel, {len(left)} builds"):
             guest.job(machine, settings, here, "broken.py", fields, here / "console.log",
                       guest.until(LIMIT * (1 + len(left))))
         begun = [one for one in left if (here / f"{one.name}.jsonl").exists()]
@@ -156,7 +182,9 @@ def main(settings):
     green = []
     with Cache(folder).locked():
         workshop = Workshop(settings, prepared, folder)
-        built = []
+        built, unbroken = [], whole(wanted)
+        for one in unbroken:
+            workshop.save(out / one.name)
         for one in wanted:
             try:
                 workshop.build(one, out / one.name)
@@ -165,8 +193,12 @@ def main(settings):
                 ui.say(f"{one.name}: cannot be broken so: {failure}")
                 green.append(one.name)
         prepared.objects = workshop.objects
-        for one, results in run(settings, prepared, (disk, tools), built, out):
-            lines, is_red = judge(one, results)
+        before = {}
+        for one, results in run(settings, prepared, (disk, tools), unbroken + built, out):
+            if one in unbroken:
+                before |= results
+                continue
+            lines, is_red = judge(one, results, before)
             ui.say("\n".join(lines))
             green += [] if is_red else [one.name]
     ui.say(f"\n{len(wanted)} promises broken, {len(green)} not noticed" +

@@ -10,6 +10,7 @@ from rmp.settings import Settings
 from rmp.tests.testrun import SUITES
 
 ONE = promise.Broken("one", "it is so", (("file", "is", "is not"),), ("a.b", "a.c"))
+SOUND = {"a.b": ("pass", ""), "a.c": ("pass", "")}
 
 
 _SUITE = re.compile(r"kunit_tests\((\w+)\)\]")
@@ -69,11 +70,27 @@ class Judged(unittest.TestCase):
 
     def test_all_tests_have_to_notice(self):
         seen = ("fail", "Traceback\n  at\nAssertionError: seen\nmore")
-        lines, is_red = broken.judge(ONE, {"a.b": seen, "a.c": ("pass", "")})
+        lines, is_red = broken.judge(ONE, {"a.b": seen, "a.c": ("pass", "")}, SOUND)
         self.assertFalse(is_red)
         self.assertIn("AssertionError: seen", lines[1])
-        self.assertTrue(broken.judge(ONE, {"a.b": seen, "a.c": seen})[1])
-        self.assertFalse(broken.judge(ONE, {"a.c": seen})[1])
+        self.assertTrue(broken.judge(ONE, {"a.b": seen, "a.c": seen}, SOUND)[1])
+        self.assertFalse(broken.judge(ONE, {"a.c": seen}, SOUND)[1])
+
+    def test_a_test_that_always_fails_has_noticed_nothing(self):
+        seen = ("fail", "")
+        for status in ("fail", "skip"):
+            lines, is_red = broken.judge(ONE, {"a.b": seen, "a.c": seen},
+                                         SOUND | {"a.c": (status, "")})
+            self.assertFalse(is_red)
+            self.assertIn(f"{status.upper()}     a.c, as the modules are", lines[2])
+        self.assertFalse(broken.judge(ONE, {"a.b": seen, "a.c": seen}, {})[1])
+
+    def test_all_tests_run_as_they_are(self):
+        suite = promise.Broken("two", "", (), ("rust_a.b",))
+        found = broken.whole([ONE, suite, promise.Broken("three", "", (), ("a.b", "a.d"))])
+        self.assertEqual([(one.name, one.suite(), one.red) for one in found],
+                         [("as_they_are", "", ("a.b", "a.c", "a.d")),
+                          ("as_they_are.rust_a", "rust_a", ("rust_a.b",))])
 
 
 if __name__ == "__main__":
