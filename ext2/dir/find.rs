@@ -68,16 +68,17 @@ pub(crate) fn find(dir: Dir<'_>, name: &[u8]) -> Result<Option<Place>> {
     let Some(index) = index_of(dir.inode()) else {
         return walk(dir, name, 0..dir.pages());
     };
-    let (mut candidates, covered) = index.find(index.hash(name));
+    let hash = index.hash(name);
+    let (mut candidates, covered) = index.find(hash);
     let Some(candidates) = candidates.in_order() else {
         return walk(dir, name, 0..dir.pages());
     };
+    let is_alike = |other: &[u8]| index.hash(other) == hash;
     for &position in candidates {
-        match look_at(dir, position.into(), name)? {
+        match look_at(dir, position.into(), name, is_alike)? {
             Looked::Found(place) => return Ok(Some(place)),
-            // Another name that has the same hash.
-            Looked::OtherName => (),
-            Looked::Nothing => {
+            Looked::Alike => (),
+            Looked::NotSo => {
                 index.forget();
                 return walk(dir, name, 0..dir.pages());
             }
@@ -96,15 +97,22 @@ pub(super) fn index_of(dir: &Ext2Inode) -> Option<&Arc<Index>> {
 
 enum Looked {
     Found(Place),
-    OtherName,
-    Nothing,
+    /// Another name that has the same hash.
+    Alike,
+    /// What is known is not so.
+    NotSo,
 }
 
-/// Looks for a name at a place.
-fn look_at(dir: Dir<'_>, position: u64, name: &[u8]) -> Result<Looked> {
+/// Looks for a name at a place where, as far as is known, it is, or another one that `is_alike`.
+fn look_at(
+    dir: Dir<'_>,
+    position: u64,
+    name: &[u8],
+    is_alike: impl FnOnce(&[u8]) -> bool,
+) -> Result<Looked> {
     let start = position & !(PAGE_SIZE as u64 - 1);
     if position >= dir.size() {
-        return Ok(Looked::Nothing);
+        return Ok(Looked::NotSo);
     }
     let page = dir.page(start >> PAGE_SHIFT)?;
     let offset = (position - start) as u32;
@@ -112,13 +120,13 @@ fn look_at(dir: Dir<'_>, position: u64, name: &[u8]) -> Result<Looked> {
         around(format(dir.inode()), &page, offset).map_err(|error| bad_entry(dir, error, start))?;
 
     Ok(match around.next {
-        Some(entry) if entry.offset != offset || !entry.in_use() => Looked::Nothing,
+        Some(entry) if entry.offset != offset || !entry.in_use() => Looked::NotSo,
         Some(entry) if entry.name == name => Looked::Found(Place {
             position,
             inode: entry.inode,
         }),
-        Some(_) => Looked::OtherName,
-        None => Looked::Nothing,
+        Some(entry) if is_alike(entry.name) => Looked::Alike,
+        Some(_) | None => Looked::NotSo,
     })
 }
 
