@@ -37,7 +37,6 @@ mod read;
 mod replaced;
 pub(crate) mod room;
 pub(crate) mod tree;
-mod way;
 mod write;
 
 pub(crate) use self::{

@@ -9,7 +9,6 @@
 use super::{
     data::Ext2Inode,
     place,
-    way,
     write, //
 };
 use crate::{
@@ -96,10 +95,6 @@ impl Ordered for Ext2 {
 
     fn give_up_links(inode: &InodeView<Self>, links: u32) {
         inode.data().give_up_links(links)
-    }
-
-    fn sync_way(directory: &Ext2Inode, index: u64) -> Result {
-        way::sync(directory, index)
     }
 
     fn store_up_to(directory: &Ext2Inode, end: u64) -> Result {

@@ -208,8 +208,7 @@ impl<'a> Request<'a> {
             .set_all(self.inode, self.path.offset(level), run)
             .inspect_err(|_| self.take_back(run, promised))?;
         array.mark_dirty(self.inode);
-        fresh::note_pointers(self.inode, array);
-        Ok(self.given(tree, run, level))
+        self.note_given(array, self.given(tree, run, level))
     }
 
     /// Gives blocks behind the pointer at `level`, with what has been promised of them, if it has
@@ -256,8 +255,14 @@ impl<'a> Request<'a> {
                         }
                     })
             })?;
-            Ok(self.given(tree, data, missing.level))
+            self.note_given(&missing.array, self.given(tree, data, missing.level))
         })
+    }
+
+    /// Notes that a directory has blocks by pointers in `array`. If that fails they are the
+    /// directory's, and cut off by who wanted them: behind its end.
+    fn note_given(&self, array: &PointerArray, given: Blocks) -> Result<Blocks> {
+        fresh::note_pointers(self.inode, array).map(|()| given)
     }
 
     /// Allocates blocks until there are enough.
@@ -313,7 +318,6 @@ impl<'a> Request<'a> {
             missing.array.set(inode, index, block)?;
         }
         missing.array.mark_dirty(inode);
-        fresh::note_pointers(inode, &missing.array);
         Ok(())
     }
 

@@ -100,12 +100,15 @@ pub(super) fn initialise(
 /// Has the size of a directory not be on the disk before the pointers that `array` has got just
 /// now, if that is not the inode's own: the directory would have a hole, and what is in the page
 /// before could not be read until e2fsck has been there.
-pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) {
+///
+/// Fails with `EIO` if there is no memory to wait later, and the array cannot be written: the
+/// directory must not have the size.
+pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) -> Result {
     let PointerArray::Indirect(buffer) = array else {
-        return;
+        return Ok(());
     };
     if !inode.is_directory() {
-        return;
+        return Ok(());
     }
     let sb = inode.super_block();
     let number = inode.number() as u32;
@@ -114,8 +117,8 @@ pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) {
         Ok(batch) => {
             let settled = branches.settled_of(number);
             inode.data().note_fresh(SIZE_ROOT, batch, settled);
+            Ok(())
         }
-        // There is no memory to wait later.
         Err(_) => write_unnoted(inode, buffer),
     }
 }
@@ -124,13 +127,14 @@ pub(super) fn note_pointers(inode: &Ext2Inode, array: &PointerArray) {
 /// pointer `root`, if none does: the disk may have it as it was before, with pointers to what was
 /// not written and is not any more.
 ///
-/// To be called before those are forgotten.
-pub(super) fn note_cut(inode: &Ext2Inode, array: &PointerArray, root: u32) {
+/// To be called before those are forgotten. Fails with `EIO` if there is no memory to wait later,
+/// and the array cannot be written: those must not be forgotten.
+pub(super) fn note_cut(inode: &Ext2Inode, array: &PointerArray, root: u32) -> Result {
     let PointerArray::Indirect(buffer) = array else {
-        return;
+        return Ok(());
     };
     if !inode.data().is_fresh(root) {
-        return;
+        return Ok(());
     }
     let sb = inode.super_block();
     match sb
@@ -142,17 +146,18 @@ pub(super) fn note_cut(inode: &Ext2Inode, array: &PointerArray, root: u32) {
         // If one has been stored meanwhile, all that it led to was there.
         Ok(batch) => {
             inode.data().note_fresher(root, batch);
+            Ok(())
         }
-        // There is no memory to wait later.
         Err(_) => write_unnoted(inode, buffer),
     }
 }
 
-/// Has an array on the disk that nobody can wait for later. What fails is dirty still, and in the
-/// log.
-fn write_unnoted(inode: &Ext2Inode, buffer: &Buffer) {
+/// Has an array on the disk that nobody can wait for later, for lack of memory. What fails is dirty
+/// still.
+fn write_unnoted(inode: &Ext2Inode, buffer: &Buffer) -> Result {
     let sb = inode.super_block();
-    let _ = sb.sync_buffer(buffer).and_then(|()| sb.device().flush());
+    sb.sync_buffer(buffer)?;
+    sb.device().flush()
 }
 
 /// Writes a block, and waits for it.

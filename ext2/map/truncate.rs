@@ -221,8 +221,9 @@ impl Truncation<'_> {
                 continue;
             }
             guard = self.make_known(array);
-            if height(start) != 0 {
-                fresh::note_cut(self.inode, array, root);
+            if height(start) != 0 && fresh::note_cut(self.inode, array, root).is_err() {
+                // The disk may have the array as it was. What it leads to there stays.
+                guard = Guard::Missing;
             }
             for (index, block) in taken.iter() {
                 match height(index) {

@@ -226,8 +226,8 @@ impl Drop for Hurry<'_> {
 }
 
 /// Brings pages of directories, which are in order and do not wait, to the medium, and what leads
-/// to them: arrays of pointers, and the images of these directories. Those that could not be, in
-/// order.
+/// to them: the images of these directories, which wait for arrays of pointers. Those that could
+/// not be, in order.
 ///
 /// Fails with `ENOMEM`.
 fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> {
@@ -264,14 +264,13 @@ fn write<F: Ordered>(sb: &SuperBlock<F>, pages: &[Page]) -> Result<KVVec<Page>> 
     Ok(all)
 }
 
-/// Writes a page of a directory, and the arrays of pointers that lead to it, and stores its image
-/// with them. Of one that has left memory that was done before, unless it is deleted: then the
+/// Writes a page of a directory, and stores its image with all that leads to it, for which the size
+/// in it waits. Of one that has left memory that was done before, unless it is deleted: then the
 /// names in it have gone.
 fn write_page<F: Ordered>(sb: &SuperBlock<F>, page: Page) -> Result {
     match directory_of(sb, page)? {
         Some(directory) => {
             directory.write_page(page.index)?;
-            F::sync_way(&directory, page.index)?;
             let end = page.index.saturating_add(1) << PAGE_SHIFT;
             F::store_up_to(&directory, end.min(directory.size()))
         }

@@ -62,9 +62,6 @@ pub(crate) trait Ordered: WritableFileSystem {
     /// So many of them are given up.
     fn give_up_links(inode: &InodeView<Self>, links: u32);
 
-    /// Brings the arrays of pointers that lead to page `index` of a directory to the device.
-    fn sync_way(directory: &FsInode<Self>, index: u64) -> Result;
-
     /// Stores the image of a directory with all that it has in front of byte `end`.
     fn store_up_to(directory: &FsInode<Self>, end: u64) -> Result;
 

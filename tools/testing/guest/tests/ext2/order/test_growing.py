@@ -8,16 +8,19 @@ import contextlib
 import errno
 import os
 import random
+import struct
 import time
 
 import disks
 import dm
 import ext2disk
+import faults
 import sysapi
 import waiting
 import writelog
 from lowlevel import error_of
 from runner import timeout
+from test_delayed_limits import _can_fail, _fail_each
 from test_metadata_lost import prepared
 from test_moved_files import LONG, _make, _sync
 from test_name_cuts import serial_of
@@ -206,3 +209,51 @@ def test_array_that_cannot_be_written(ctx):
         ctx.umount(point)
         disk.umount()
         faulty.device.remove()
+
+
+def _on_disk(disk, number, block):
+    """(blocks that the image of a directory has, what `block`, its array, leads to)."""
+    with open(disk.path, "rb") as file:
+        file.seek(block * 1024)
+        pointers = struct.unpack("<256I", file.read(1024))
+    return ext2disk.inode_size(disk.path, number) // 1024, 12 + sum(map(bool, pointers))
+
+
+@timeout(300)
+def test_array_without_memory(ctx):
+    """As before, and from one allocation after the other on there is no memory: neither does a
+    directory grow behind an array for which it could not be noted to wait."""
+    _can_fail(ctx)
+    with prepared(ctx, "blank-1k", "errors=continue") as (faulty, disk):
+        options = disks.at_once(disk.fstype, "errors=continue")
+        _make(disk.where("filler"), 0)
+
+        def fails(number):
+            os.mkdir(disk.where(f"d{number}"))
+            _make_names(disk, f"d{number}", lambda count: count >= 52, pause=0)
+            inode = os.stat(disk.where(f"d{number}")).st_ino
+            # so that there is no memory from before
+            disk.umount()
+            disk.mount(options, device=faulty.device.path)
+            array = ext2disk.inode_pointers(disk.path, inode)[12]
+            assert _on_disk(disk, inode, array) == (13, 13)
+            fd = os.open(disk.where(f"d{number}"), os.O_RDONLY)
+            new = disk.where(f"d{number}/{'m' * 200}")
+            faulty.bad(array)
+            with faults.memory_is_short(number) as came:
+                status = error_of(os.link, disk.where("filler"), new)[1]
+            error_of(os.fsync, fd)
+            error_of(disks.sync, disk.point)
+            blocks, led = _on_disk(disk, inode, array)
+            assert blocks <= led, f"from allocation {number} on: {blocks} blocks, {led} of them"
+            faulty.good()
+            for _ in range(2):
+                error_of(disks.sync, disk.point)
+            os.fsync(fd)
+            os.close(fd)
+            assert os.path.lexists(new) == (status == 0)
+            assert status in (0, errno.ENOMEM, errno.EIO), f"from allocation {number} on: {status}"
+            return came[0]
+
+        _fail_each(ctx, fails)
+        faulty.finish()
