@@ -9,7 +9,7 @@
 //!   entries; [`addition`]: where in the directory these go; [`write`]: changing it; [`in_step`]:
 //!   what is known of it changes, too;
 //! - [`links`]: counts of links; [`names`]: files that come and go; [`rename`]: that get another
-//!   name.
+//!   name, and [`rename_changes`]: what that changes.
 //!
 //! May use: `alloc`, `disk`, `index`, `inode`, `mount`, `xattr`.
 //!
@@ -29,6 +29,7 @@ mod names;
 mod pages;
 mod read;
 mod rename;
+mod rename_changes;
 mod write;
 
 #[cfg(CONFIG_KUNIT)]

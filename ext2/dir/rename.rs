@@ -29,6 +29,17 @@ use super::{
         Checked,
         Subdirectory, //
     },
+    rename_changes::{
+        bring_old_name_back,
+        new_of,
+        old_of,
+        take_parent_back,
+        waits_for_new_name,
+        Changes,
+        OldName,
+        Removed,
+        Request, //
+    },
     write::{
         self,
         entry_of,
@@ -44,21 +55,17 @@ use crate::{
     inode::{
         self,
         KeptLinks, //
-    },
-    mount::Ext2, //
+    }, //
 };
 use kernel::{
     page::PAGE_SHIFT,
     prelude::*, //
 };
 use rust_mpage::fs::{
-    Rename,
     RenameDirectories,
     RenameSource,
     RenameTarget, //
 };
-
-type Request<'a> = Rename<'a, Ext2>;
 
 /// C: `ext2_rename()`.
 pub(crate) fn rename(mut request: Request<'_>) -> Result {
@@ -214,13 +221,6 @@ fn of_parent<'a>(parent: &mut DirMut<'a>) -> Result<KeptLinks<'a>> {
     KeptLinks::of_parent(parent.inode(), 1)
 }
 
-/// The old name, when it was removed.
-#[derive(Clone, Copy)]
-enum OldName {
-    NeverOnDisk,
-    MaybeOnDisk,
-}
-
 fn change_entries(request: &mut Request<'_>, kept: &mut Kept<'_>) -> Result<OldName> {
     let source = request.source.inode();
     let old_dir = old_of(&mut request.directories);
@@ -256,57 +256,6 @@ fn bring_replacement(request: &mut Request<'_>) -> Result {
         true => write::bring_to_medium(new_of(&mut request.directories)),
         false => Ok(()),
     }
-}
-
-/// What was done to the two names.
-struct Changes<'n> {
-    placed: Change<'n>,
-    /// `None` if that was one change with the other.
-    removed: Option<Removed>,
-}
-
-/// The old name is gone.
-struct Removed {
-    name: Change<'static>,
-    /// That of `..`, of a directory that moves.
-    parent: Option<Change<'static>>,
-    old_name: OldName,
-}
-
-impl Changes<'_> {
-    fn keep(self) -> OldName {
-        self.placed.keep();
-        let Some(removed) = self.removed else {
-            return OldName::NeverOnDisk;
-        };
-        removed.name.keep();
-        if let Some(parent) = removed.parent {
-            parent.keep();
-        }
-        removed.old_name
-    }
-
-    fn take_back(self, request: &mut Request<'_>) {
-        if let Some(removed) = self.removed {
-            removed.take_back(request);
-        }
-        self.placed.take_back(new_of(&mut request.directories));
-    }
-}
-
-impl Removed {
-    fn take_back(self, request: &mut Request<'_>) {
-        self.name.take_back(old_of(&mut request.directories));
-        bring_old_name_back(request);
-        take_parent_back(request, self.parent);
-    }
-}
-
-/// Brings the old name, which is in its directory again and may have gone from the medium, there
-/// before the new one goes. That the device fails is in the log, and what was asked for has failed,
-/// too.
-fn bring_old_name_back(request: &mut Request<'_>) {
-    let _ = write::bring_to_medium(old_of(&mut request.directories));
 }
 
 /// Makes the new name refer to the file, and removes the old one. On the disk there is never none:
@@ -372,7 +321,8 @@ fn remove_old_name(
             });
         }
     }
-    if parent.is_some() || !waits_for_new_name(request, old, new_page)? {
+    let old_page = old.position >> PAGE_SHIFT;
+    if parent.is_some() || deletes(request) || !waits_for_new_name(request, old_page, new_page)? {
         write::bring_to_medium(new_of(&mut request.directories))?;
     }
     let parent = change_parent(request, parent)?;
@@ -384,7 +334,7 @@ fn remove_old_name(
             old_name: OldName::MaybeOnDisk,
         },
         Err(error) => {
-            bring_old_name_back(request);
+            bring_old_name_back(request, old_page, new_page);
             take_parent_back(request, parent);
             return Err(error);
         }
@@ -392,25 +342,10 @@ fn remove_old_name(
     // The new name can go any time from now on, and must not leave the old one with this `..`.
     match moves.then(|| write::bring_to_medium(old_of(&mut request.directories))) {
         Some(Err(error)) => {
-            removed.take_back(request);
+            removed.take_back(request, new_page);
             Err(error)
         }
         Some(Ok(())) | None => Ok(removed),
-    }
-}
-
-/// Has the page of the old name wait for that of the new one, unless that has to be on the medium
-/// at once, or nothing can wait for it now. Whether it does.
-fn waits_for_new_name(request: &mut Request<'_>, old: Place, new_page: u64) -> Result<bool> {
-    if deletes(request) {
-        return Ok(false);
-    }
-    let old_page = old.position >> PAGE_SHIFT;
-    match &request.directories {
-        RenameDirectories::Same(dir) => inode::page_waits(dir, old_page, dir, new_page),
-        RenameDirectories::Different { old, new } => {
-            inode::page_waits(old, old_page, new, new_page)
-        }
     }
 }
 
@@ -445,15 +380,6 @@ fn change_parent(
     result
 }
 
-/// Takes a change of `..` back, on the medium, too, before the new name goes from there.
-fn take_parent_back(request: &mut Request<'_>, change: Option<Change<'static>>) {
-    if let (RenameSource::Reparented(dir), Some(change)) = (&mut request.source, change) {
-        change.take_back(dir);
-        // That the device fails is in the log, and what was asked for has failed, too.
-        let _ = write::bring_to_medium(dir);
-    }
-}
-
 /// Plans that the new name refers to the file.
 fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
     let name = request.new_name;
@@ -482,17 +408,5 @@ fn count_links(request: &mut Request<'_>, empty: Option<Empty>, goes: Option<Che
     // The link of `..` is that of another directory now, or of a removed one.
     if let Some(goes) = goes {
         links::count(old_of(&mut request.directories), goes);
-    }
-}
-
-fn old_of<'r, 'a>(directories: &'r mut RenameDirectories<'a, Ext2>) -> &'r mut DirMut<'a> {
-    match directories {
-        RenameDirectories::Same(dir) | RenameDirectories::Different { old: dir, .. } => dir,
-    }
-}
-
-fn new_of<'r, 'a>(directories: &'r mut RenameDirectories<'a, Ext2>) -> &'r mut DirMut<'a> {
-    match directories {
-        RenameDirectories::Same(dir) | RenameDirectories::Different { new: dir, .. } => dir,
     }
 }

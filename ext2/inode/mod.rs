@@ -65,6 +65,7 @@ pub(crate) use self::{
         set_mode, //
     },
     name_order::{
+        page_goes_after,
         page_waits,
         report_unwritten,
         settle_moved,

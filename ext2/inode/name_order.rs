@@ -51,14 +51,24 @@ fn settle_names(dir: &Ext2Inode) -> Result {
 ///
 /// Fails with `ENOMEM`.
 pub(crate) fn page_waits(dir: &Ext2Inode, index: u64, into: &Ext2Inode, new: u64) -> Result<bool> {
-    let page = |dir: &Ext2Inode, index| Page {
-        directory: dir.number() as u32,
-        index,
-    };
     // What leads to it has to be there, too.
     if into.data().new_names().is_some() {
         return Ok(false);
     }
+    page_goes_after(dir, index, into, new)
+}
+
+/// As [`page_waits`], of a name that was in page `new` before: what led to it does.
+pub(crate) fn page_goes_after(
+    dir: &Ext2Inode,
+    index: u64,
+    into: &Ext2Inode,
+    new: u64,
+) -> Result<bool> {
+    let page = |dir: &Ext2Inode, index| Page {
+        directory: dir.number() as u32,
+        index,
+    };
     let sb = dir.super_block();
     sb.data()
         .order

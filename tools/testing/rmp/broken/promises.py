@@ -11,6 +11,7 @@ from .promises_direct import DIRECT
 from .promises_found import FOUND
 from .promises_links import LINKS
 from .promises_models import MODELS
+from .promises_names import NAMES
 from .promises_rules import RULES
 from .promises_space import SPACE
 
@@ -55,8 +56,8 @@ ALL = (
         "order.branches.cut",
         "an array that was written with a pointer to what was not, which is cut, is written again",
         (("ext2/map/truncate.rs",
-          "                fresh::note_cut(self.inode, array, root);\n",
-          "                let _ = (fresh::note_cut, root);\n"),),
+          "fresh::note_cut(self.inode, array, root)",
+          "fresh::note_cut(self.inode, &PointerArray::Inode, root)"),),
         ("moved.cut_from_a_new_array",)),
     Broken(
         "order.branches.first_block",
@@ -237,16 +238,15 @@ ALL = (
         "order.branches.size",
         "a directory has no hole on the disk: its size waits for the pointers",
         (("ext2/map/fresh.rs",
-          "    if !inode.is_directory() {\n        return;\n    }\n    let sb",
-          "    if inode.is_directory() {\n        return;\n    }\n    let sb"),),
+          "    if !inode.is_directory() {\n        return Ok(());\n    }\n    let sb",
+          "    if inode.is_directory() {\n        return Ok(());\n    }\n    let sb"),),
         ("name_cuts.growing_directory",)),
     Broken(
         "order.branches.size.arrays",
         "the size of a directory waits for the array that leads to a new array, too",
         (("ext2/map/allocate.rs",
-          "        missing.array.mark_dirty(inode);\n"
-          "        fresh::note_pointers(inode, &missing.array);\n",
-          "        missing.array.mark_dirty(inode);\n"),),
+          "            self.note_given(&missing.array, self.given(tree, data, missing.level))\n",
+          "            Ok(self.given(tree, data, missing.level))\n"),),
         ("growing.behind_two_arrays",)),
     Broken(
         "order.branches.size.new",
@@ -296,8 +296,9 @@ ALL = (
           "        if plan.is_in_block_of(dir, old) {",
           "        if plan.is_in_block_of(dir, old) && old.inode == 0 {"),
          (_DIR + "rename.rs",
-          "    if parent.is_some() || !waits_for_new_name(request, old, new_page)? {\n",
-          "    let waits = waits_for_new_name(request, old, new_page)?;\n"
+          "    if parent.is_some() || deletes(request) || "
+          "!waits_for_new_name(request, old_page, new_page)? {\n",
+          "    let waits = !deletes(request) && waits_for_new_name(request, old_page, new_page)?;\n"
           "    if matches!(request.directories, RenameDirectories::Different { .. })\n"
           "        && !waits\n    {\n")),
         ("name_cuts.one_block_at_once",)),
@@ -437,6 +438,7 @@ ALL = (
     *LINKS,
     *SPACE,
     *MODELS,
+    *NAMES,
     *RULES,
     Broken(
         "delayed.size_ahead_of_blocks",

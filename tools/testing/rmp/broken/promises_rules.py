@@ -79,4 +79,20 @@ RULES = (
           "    fn sync_names(_: &Ext2Inode) -> Result {\n"
           "        Ok(())\n"),),
         ("synced_directories.name_of_a_new_one",)),
+    Broken(
+        "order.branches.size.memory",
+        "a directory does not grow behind an array that could neither be noted nor written",
+        (("ext2/map/fresh.rs",
+          "            inode.data().note_fresh(SIZE_ROOT, batch, settled);\n            Ok(())\n"
+          "        }\n        Err(_) => write_unnoted(inode, buffer),\n",
+          "            inode.data().note_fresh(SIZE_ROOT, batch, settled);\n            Ok(())\n"
+          "        }\n        Err(_) => write_unnoted(inode, buffer).or(Ok(())),\n"),),
+        ("growing.array_without_memory",)),
+    Broken(
+        "order.rename.failed.back",
+        "the new name of what was not renamed goes only after the old one is there again",
+        ((_DIR + "rename_changes.rs",
+          "    if write::bring_to_medium(old).is_ok() {\n",
+          "    if write::bring_to_medium(old) != Err(EINVAL) {\n"),),
+        ("directory_errors.old_name_cannot_come_back",)),
 )

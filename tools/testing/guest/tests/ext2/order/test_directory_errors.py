@@ -5,6 +5,7 @@ sync meets it, and it is said once.
 
 import errno
 import os
+import struct
 
 import disks
 import ext2disk
@@ -134,6 +135,20 @@ def _copy(ctx, disk):
     return path
 
 
+def _names_in(disk, block):
+    """The names in a block of a directory on the disk."""
+    with open(disk.path, "rb") as file:
+        file.seek(block * 1024)
+        data = file.read(1024)
+    found, at = [], 0
+    while at < len(data):
+        inode, length, size = struct.unpack_from("<IHB", data, at)
+        if inode:
+            found.append(os.fsdecode(data[at + 8:at + 8 + size]))
+        at += length
+    return found
+
+
 def _after_a_cut(ctx, disk):
     """{name: inode} of the directory if the power goes now, and e2fsck has repaired the disk."""
     path = _copy(ctx, disk)
@@ -240,6 +255,36 @@ def test_both_names_of_what_was_not_renamed(ctx):
         faulty.good()
         assert os.path.exists(old) and not os.path.exists(new)
         _fsync(disk.where("e"))
+        assert _after_a_cut(ctx, disk).get("goes") == inode, "no name is left"
+        faulty.end()
+
+
+@timeout(60)
+def test_old_name_cannot_come_back(ctx):
+    """As before, and the old name cannot be written either when it is to be there again: the new
+    one goes from the disk after that."""
+    with prepared(ctx, options="errors=continue,dirsync") as (faulty, disk):
+        directory = _Directory(faulty, disk)
+        for number in range(20):
+            os.mknod(disk.where(f"d/filler{number}"))
+        os.mkdir(disk.where("e"))
+        os.mknod(disk.where("d/goes"))
+        inode = os.stat(disk.where("d/goes")).st_ino
+        disks.sync(disk.point)
+        for name in "de":
+            _fsync(disk.where(name))
+        groups = ext2disk.Groups(disk.path)
+        bad, *others = (table_block(disk.path, groups, number) for number in
+                        (directory.number, inode, os.stat(disk.where("e")).st_ino))
+        assert bad not in others, "more than the old directory cannot be written"
+        block = ext2disk.inode_pointers(disk.path, directory.number)[0]
+        old, new = disk.where("d/goes"), disk.where("e/goes")
+        with faulty.fails(block, times=9, bad=bad, after=1):
+            assert error_of(os.rename, old, new)[1] == errno.EIO
+        assert "goes" not in _names_in(disk, block), "the old name has never gone"
+        faulty.good()
+        assert os.path.exists(old) and not os.path.exists(new)
+        error_of(_fsync, disk.where("e"))
         assert _after_a_cut(ctx, disk).get("goes") == inode, "no name is left"
         faulty.end()
 
