@@ -8,7 +8,8 @@
 //! C counterpart: `s_mount_opt` and others of `struct ext2_sb_info`, read without a lock, each by
 //! itself. Here they are read together.
 //!
-//! Locks: a spinlock for those who change them.
+//! Locks: a spinlock for those who change them; who reads them meanwhile waits for it. No raw
+//! spinlock is held by either.
 
 #![deny(unsafe_code)]
 
@@ -20,7 +21,6 @@ use crate::sync::sequenced::Sequenced;
 use kernel::{
     new_spinlock,
     prelude::*,
-    processor::cpu_relax,
     sync::{
         atomic::{
             Atomic,
@@ -57,8 +57,9 @@ impl LiveOptions {
             if let Some(words) = self.words.read() {
                 return Options::of_words(words);
             }
-            // Who changes them has a spinlock, and is done in a moment.
-            cpu_relax();
+            // Who changes them is done when the lock can be had. With PREEMPT_RT he may have been
+            // preempted, by this caller.
+            drop(self.writers.lock());
         }
     }
 
