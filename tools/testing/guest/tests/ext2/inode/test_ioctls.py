@@ -15,6 +15,7 @@ import subprocess
 import compare
 import disks
 import ext2disk
+import ia32
 import lowlevel
 import pair
 import programs
@@ -139,6 +140,64 @@ def test_answers(ctx):
     assert want[("another", "file", "version", "set")] == "EPERM"
     assert want[("another", "file", "reserved", "set")] == "EACCES"
     assert want[("read-only", "file", "version")] == "EROFS"
+
+
+# as a program of 32 bits has them, of which all but a long are the same
+OF_32_BITS = {"flags": (0x80046601, 0x40046602), "version": (0x80047601, 0x40047602),
+              "reserved": (0x80046605, 0x40046606)}
+
+
+def _everything_of_32_bits(disk, program):
+    """{question: answer} of an owner, of another, and of who has 64 bits' numbers."""
+    found = {}
+    numbers = {**OF_32_BITS, "of 64 bits": COMMANDS["version"], "fsx": (FSGETXATTR, FSSETXATTR),
+               "uuid": (GETFSUUID, UNKNOWN)}
+    for user in (2, 1):
+        for name in NAMES:
+            fd = os.open(disk.where(name), os.O_RDONLY)
+            for what, (read, write) in numbers.items():
+                value = struct.pack("<II", NODUMP if what == "flags" else 700 + user, 0x55AA55AA)
+                with pair.user(user):
+                    found[user, name, what, "set"] = program.ioctl(fd, write, value)
+                    answer = program.ioctl(fd, read, bytes(4) + value[4:])
+                    found[user, name, what, "nowhere"] = [
+                        program.ioctl(fd, number, None) for number in (read, write)]
+                # a version that nobody has set is of chance, and so is a UUID
+                is_known = user == 1 and what in OF_32_BITS
+                found[user, name, what] = answer if is_known else answer[0]
+            os.close(fd)
+    return found
+
+
+def test_of_32_bits(ctx):
+    """What a program of 32 bits asks, as in C: its numbers are other ones, and what is behind
+    them is as long as an int. But it is told about windows, too, of which C says nothing."""
+    if not ia32.can_run():
+        ctx.skip("the kernel runs no programs of 32 bits")
+    program, answers = ia32.Ia32(), []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk = disks.Disk(ctx, "blank-1k", fstype)
+        disk.mount(disks.at_once(disk.fstype))
+        _fill(disk)
+        answers.append(_everything_of_32_bits(disk, program))
+        disk.finish()
+    want, got = answers
+    wrong = {key: (got.get(key), answer) for key, answer in want.items()
+             if got.get(key) != answer and key[2] != "reserved"}
+    assert not wrong, "here and in C:\n" + "\n".join(map(str, wrong.items()))
+
+    def is_(value):
+        return 0, struct.pack("<II", value, 0x55AA55AA)
+
+    for name in NAMES[:3]:
+        assert got[1, name, "version"] == is_(701)
+        assert got[2, name, "version", "set"][0] == -errno.EPERM
+        assert got[1, name, "version", "nowhere"] == [(-errno.EFAULT, b"")] * 2
+        assert got[1, name, "flags"] == is_(NODUMP)
+    if ctx.fstype != disks.C_FSTYPE:
+        assert got[1, "file", "reserved"] == is_(701)
+        assert got[2, "file", "reserved", "set"][0] == -errno.EACCES
+        assert got[1, "folder", "reserved"][0] == -errno.ENOTTY
 
 
 def _who_may(disk):
