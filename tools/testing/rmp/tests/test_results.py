@@ -3,8 +3,10 @@
 
 import contextlib
 import io
+import re
 import unittest
 
+from rmp.settings import Settings
 from rmp.tests import labels, outcome, powercut, solo, testrun
 
 
@@ -31,6 +33,12 @@ class ByName(unittest.TestCase):
         for patterns in (["debian.*"], ["^debian\\."], ["inkernel"], ["^without.QUOTA$"],
                          ["compat", "^inkernel.root"], ["kunit.um", "^with\\.arm64"]):
             self.assertFalse(testrun.checked_wanted(patterns), patterns)
+
+
+    def test_what_runs_on_arm64_is_there(self):
+        names = Settings().guest_tests()
+        for pattern in testrun.ON_ARM64:
+            self.assertTrue(any(re.search(pattern, name) for name in names), pattern)
 
 
 class Console(unittest.TestCase):

@@ -21,7 +21,7 @@ import lowlevel
 import sysapi
 import waiting
 import writers
-from runner import pages_of_4k, timeout
+from runner import timeout
 
 FS_IOC_GETFLAGS = 0x80086601
 FS_IOC_SETFLAGS = 0x40086602
@@ -275,14 +275,13 @@ def _store(path, offset):
     if child == 0:
         signal.signal(signal.SIGBUS, signal.SIG_DFL)
         fd = os.open(path, os.O_RDWR)
-        with mmap.mmap(fd, offset + 4096) as area:
+        with mmap.mmap(fd, offset + mmap.PAGESIZE) as area:
             area[offset] = 1
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-@pages_of_4k
 @timeout(200)
 def test_full_disk_at_the_fault(ctx):
     """B10: a store to a hole of a mapped file on a full disk is SIGBUS, one to a
@@ -291,7 +290,7 @@ def test_full_disk_at_the_fault(ctx):
     path = disk.where("mapped")
     with open(path, "wb") as file:
         file.write(b"here" * 1024)
-        file.truncate(100 * 4096)
+        file.truncate(100 * mmap.PAGESIZE)
     with open(disk.where("filler"), "wb", buffering=0) as file:
         piece = b"f" * 65536
         while piece:
@@ -301,9 +300,9 @@ def test_full_disk_at_the_fault(ctx):
                 assert error.errno == errno.ENOSPC, error
                 piece = piece[:len(piece) // 2 if len(piece) > 1024 else 0]
     assert _store(path, 0) == 0
-    assert _store(path, 50 * 4096) == signal.SIGBUS
+    assert _store(path, 50 * mmap.PAGESIZE) == signal.SIGBUS
     os.unlink(disk.where("filler"))
-    assert _store(path, 50 * 4096) == 0
+    assert _store(path, 50 * mmap.PAGESIZE) == 0
     disk.finish()
 
 

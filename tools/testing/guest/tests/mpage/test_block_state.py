@@ -18,7 +18,7 @@ import mapped
 import waiting
 from contents import forget, open_file, same, same_on_disk, stained
 from lowlevel import fibmap
-from runner import pages_of_4k, timeout
+from runner import timeout
 from sysapi import libc
 
 PAGE = mapped.SIZE
@@ -252,12 +252,11 @@ def _short_copies(disk):
     disk.finish()
 
 
-@pages_of_4k
 def test_source_is_the_destination(ctx):
     """A file is written from a mapping of itself that is not in memory."""
     disk = stained(ctx, "blank-1k")
     fd = open_file(disk)
-    want = bytes(range(256)) * 32
+    want = bytes(range(256)) * (2 * PAGE // 256)
     os.pwrite(fd, want, 0)
     forget(fd)
     with mapped.Page(fd, 1) as page:

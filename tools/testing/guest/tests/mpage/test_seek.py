@@ -13,7 +13,7 @@ import disks
 import disturb
 import lowlevel
 import waiting
-from runner import pages_of_4k, timeout
+from runner import timeout
 from sysapi import check, libc
 
 PAGE = mmap.PAGESIZE
@@ -110,7 +110,6 @@ def test_data_and_holes(ctx):
         disk.finish()
 
 
-@pages_of_4k
 def test_stores(ctx):
     """A store to a mapped hole is data at once."""
     _rust_only(ctx)
@@ -123,7 +122,7 @@ def test_stores(ctx):
         assert area[40 * PAGE] == 0
         model.check(fd, (0, 40 * PAGE))
         area[30 * PAGE] = 1
-        model.wrote(30 * PAGE, 1)
+        model.wrote(30 * PAGE, PAGE)
         model.check(fd, (0, 29 * PAGE, 30 * PAGE, 31 * PAGE))
     os.close(fd)
     disk.finish()
