@@ -6,6 +6,7 @@ then runs the job that is in the writable one and powers the machine off.
 """
 
 from .. import command
+from ..build import packages
 from ..guest import guest
 
 SIZE = "8G"  # of the disk with the root; most of it is a hole
@@ -46,6 +47,12 @@ cp $root/boot/vmlinuz-{release} {target}/vmlinuz
 cp $root/boot/initrd.img-{release} {target}/initrd
 mke2fs -q -F -t ext4 -O ^has_journal -L root -d $root {target}/root.img {size}
 """
+
+
+def need(settings):
+    """What makes such a disk, and boots it, on this machine."""
+    packages.need(settings, "e2fsprogs", "mke2fs")
+    packages.need(settings, "qemu-system-x86", "qemu-system-x86_64")
 
 
 class Image:

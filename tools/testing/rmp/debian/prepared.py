@@ -19,6 +19,7 @@ class OnDebian:
     """As guest.prepared.Prepared. Needs the cache's lock."""
 
     def __init__(self, settings):
+        machine.need(settings)
         base = root.ensure(settings)
         debs = deb.ensure(settings, base)
         self.source = ksource.tree(settings)

@@ -12,7 +12,7 @@ from unittest import mock
 
 from rmp import ui
 from rmp.build import packages
-from rmp.debian import deb, root
+from rmp.debian import deb, machine, root
 from rmp.settings import KERNEL_SERIES, OLDER, TOP
 
 SCRIPTS = TOP / "tools" / "debian"
@@ -238,6 +238,14 @@ class WhatIsMissing(unittest.TestCase):
                 mock.patch.object(packages.command, "which", lambda _: None), \
                 mock.patch.object(packages, "can_install", lambda: False):
             self.assertIn("debootstrap is missing", self.told(None))
+
+    def test_what_boots_it(self):
+        with mock.patch.object(packages.command, "which", lambda name: name == "mke2fs"), \
+                mock.patch.object(packages, "can_install", lambda: False), \
+                self.assertRaises(ui.Fail) as failure:
+            machine.need(None)
+        self.assertEqual(str(failure.exception),
+                         "qemu-system-x86_64 is missing: install it (Debian: qemu-system-x86)")
 
     def test_the_suite(self):
         with tempfile.TemporaryDirectory() as folder, \

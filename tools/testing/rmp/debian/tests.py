@@ -70,6 +70,7 @@ class _Test:
 
     def prepare(self, settings, out):
         """The packages, installed, as a disk. Needs the cache's lock."""
+        machine.need(settings)
         base = root.ensure(settings)
         binds = [(deb.ensure(settings, base, with_modules=bool(self._newer)), "/new")]
         if not self._newer:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 
 # Each takes away something that is used, or was.
-OFF = ("CGROUP_WRITEBACK", "EXPORTFS_BLOCK_OPS", "FILE_LOCKING", "FS_POSIX_ACL",
+OFF = ("CGROUP_WRITEBACK", "FILE_LOCKING", "FS_POSIX_ACL",
        "MIGRATION", "MULTIUSER", "PRINTK", "QUOTA", "TRANSPARENT_HUGEPAGE")
 # what it guards: a line, or a block with the indentation of the attribute
 _CFG = re.compile(r"( *)#\[cfg\(CONFIG_(\w+)\)\]\n(?:.*\{\n(?:.*\n)*?\1\}.*\n|.*\n)")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tests without.*: the modules are built for the lean kernel without one option that
-the bindings depend on, for each of them, and without all of them; with.COMPAT: with one
-that the lean kernel has not; with.MODVERSIONS: with versions of symbols; with.arm64: for
+the bindings depend on, for each of them, and without all of them; with.COMPAT and
+with.EXPORTFS_BLOCK_OPS: with one that the lean kernel has not; with.MODVERSIONS: with versions of symbols; with.arm64: for
 that processor. Long, by name only.
 
 A kernel is prepared for each as for external modules, with its own rust/, and not built:
@@ -38,8 +38,9 @@ OPTIONS = {
                      "kernel/trace/trace_events.o", "kernel/trace/trace_output.o"]),
     "TRANSPARENT_HUGEPAGE": ([], ["mm/huge_memory.o"]),
 }
-# Those that code asks for and the lean kernel has not, and what selects them.
-ADDED = {"COMPAT": "IA32_EMULATION"}
+# Those that the lean kernel has not and bindings depend on, and what selects them. Debian's
+# kernel has the second.
+ADDED = {"COMPAT": "IA32_EMULATION", "EXPORTFS_BLOCK_OPS": "EXPORTFS_BLOCK_OPS"}
 ALL = "all_options"
 NAME = f"without.{ALL}"
 VERSIONS = "with.MODVERSIONS"
