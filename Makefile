@@ -54,7 +54,7 @@ help:
 	@echo 'Variables:'
 	@echo '  KSRC=    a Linux 7.3 source tree, or 7.2 (default: Debian, trixie-backports)'
 	@echo '  KDIR=    a prepared build of it for run and shell; KDIR_CHECKED= for test'
-	@echo '  KSRC_7_2=   a Linux 7.2 source tree, for TESTS=compat (test)'
+	@echo '  KSRC_7_2=   the same for TESTS=compat: a Linux 7.2 source tree (test)'
 	@echo '  LLVM=    as in the kernel: -22, /path/to/bin/, 1'
 	@echo '  RUSTC=   BINDGEN=   paths of the tools'
 	@echo '  ACCEL=   kvm or tcg (default: KVM is tried once)'

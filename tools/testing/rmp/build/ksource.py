@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's source: the user's (KSRC=), or Debian's package.
 
-Debian's newest 7.3 is in trixie-backports. It is fetched with an apt root of
+Debian's newest 7.3 is in trixie-backports, as is an older one. It is fetched with an apt root of
 its own, so that the machine's apt does not change: the mirror is the one that
 the machine's apt uses, and the signature is checked against Debian's keyring.
 The version is what the suite has, and is part of the key of what is built.
@@ -15,7 +15,6 @@ from ..settings import KERNEL_SERIES, OLDER
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITE = "trixie-backports"
-PACKAGE = f"linux-source-{KERNEL_SERIES}"
 
 
 def version(tree):
@@ -83,9 +82,9 @@ class AptRoot:
         ]
 
 
-def _unpack(package, target):
-    """Unpack the tar archive inside the package, without a copy of it."""
-    inner = f"./usr/src/{PACKAGE}.tar.xz"
+def _unpack(name, package, target):
+    """Unpack the tar archive inside the package of that name, without a copy of it."""
+    inner = f"./usr/src/{name}.tar.xz"
     pipeline = (
         f"set -o pipefail; dpkg-deb --fsys-tarfile '{package}' | tar -xO {inner} | "
         f"tar -xJ --strip-components=1 -C '{target}'"
@@ -93,10 +92,11 @@ def _unpack(package, target):
     return ["bash", "-c", pipeline]
 
 
-def fetch(settings):
-    """The cached source tree, fetched if there is none. Needs the lock."""
-    store = settings.cache
-    entry = store.newest("ksource")
+def fetch(settings, series=KERNEL_SERIES):
+    """The cached source tree of a kernel, fetched if there is none. Needs the lock."""
+    store, name = settings.cache, f"linux-source-{series}"
+    kind = "ksource" if series == KERNEL_SERIES else f"ksource_{series.replace('.', '_')}"
+    entry = store.newest(kind)
     if entry:
         store.find(*entry.name.split("-", 1))
         return entry / "tree"
@@ -105,20 +105,20 @@ def fetch(settings):
     apt = AptRoot(work)
     command.step(f"package list of {SUITE}", apt.command("update"),
                  store.logs / "apt-source-update.log")
-    command.step(f"{PACKAGE} (about 160 MB)", apt.command("download", PACKAGE),
+    command.step(f"{name} (about 160 MB)", apt.command("download", name),
                  store.logs / "apt-source-download.log", cwd=work)
-    packages = sorted(work.glob(f"{PACKAGE}_*.deb"))
+    packages = sorted(work.glob(f"{name}_*.deb"))
     if not packages:
-        raise ui.Fail(f"apt-get download left no {PACKAGE} package in {work}")
+        raise ui.Fail(f"apt-get download left no {name} package in {work}")
 
     def build(folder):
         (folder / "tree").mkdir()
-        command.step("kernel source, unpacking", _unpack(packages[-1], folder / "tree"),
+        command.step("kernel source, unpacking", _unpack(name, packages[-1], folder / "tree"),
                      store.logs / "unpack.log")
         version(folder / "tree")
 
     full = packages[-1].name.split("_")[1]
-    entry = store.make("ksource", cache.digest(full), build)
+    entry = store.make(kind, cache.digest(full), build)
     cache.remove(work)
     return entry / "tree"
 

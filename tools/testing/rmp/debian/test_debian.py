@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 from rmp import ui
-from rmp.build import packages
+from rmp.build import kernel, packages
 from rmp.debian import deb, machine, root
 from rmp.settings import KERNEL_SERIES, OLDER, TOP
 
@@ -195,6 +195,8 @@ class Packages(unittest.TestCase):
         conf = (TOP / "debian/rust-mpage-dkms.dkms").read_text(encoding="utf-8")
         kernels = re.search(r'^BUILD_EXCLUSIVE_KERNEL="(.*)"$', conf, re.M)[1]
         self.assertTrue(re.match(kernels, f"{KERNEL_SERIES}.4+deb13-amd64"))
+        options = re.search(r'^BUILD_EXCLUSIVE_CONFIG="(.*)"$', conf, re.M)[1]
+        self.assertEqual(options.split(), list(kernel.NEEDED))
         for other in (*OLDER, "7.30", "7.4", "17.3"):
             self.assertFalse(re.match(kernels, f"{other}.1+deb13-amd64"), other)
         control = "".join((TOP / "debian" / name).read_text(encoding="utf-8")
@@ -257,6 +259,16 @@ class WhatIsMissing(unittest.TestCase):
                 self.told(SimpleNamespace(cache=store)),
                 "the mirror of this machine's apt has no trixie and trixie-backports: "
                 "http://mirror/debian")
+
+
+class Counters(unittest.TestCase):
+    def test_each_is_described(self):
+        text = (TOP / "Documentation/counters.rst").read_text(encoding="utf-8")
+        tables = re.findall(r"^(=+ +=+\n(?:``.*\n| .*\n)+=)", text, re.M)
+        for kind, table in zip(("read", "write"), tables, strict=True):
+            code = (TOP / f"mpage/{kind}/counters.rs").read_text(encoding="utf-8")
+            self.assertEqual(re.findall(r"^``(\w+)``", table, re.M),
+                             re.findall(r'read_only_file\(c"(\w+)"', code))
 
 
 class ManualPage(unittest.TestCase):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The tests compat.*: a small kernel of an older version, of which the user gives the
-source, for which the modules are compiled; they run their KUnit suites there and mount a
-disk. Long, by name only.
+"""The tests compat.*: a small kernel of an older version, for which the modules are
+compiled; they run their KUnit suites there and mount a disk. Long, by name only.
 """
 
 import time
@@ -23,10 +22,10 @@ def variable(series):
 
 
 def _source(settings, series):
-    """The tree that the user gives for it."""
+    """The tree that the user gives for it, or Debian's. Needs the cache's lock."""
     source = settings.older[series]
     if not source:
-        raise ui.Fail(f"Linux {series} is needed: {variable(series)}=/path/to/its/source")
+        return ksource.fetch(settings, series)
     found = ksource.version(source)
     if ksource.series_of(found) != series:
         raise ui.Fail(f"{variable(series)}={source} is Linux {found}")
