@@ -85,7 +85,8 @@ mod tests {
     }
 
     struct Model {
-        store: RefCell<Store>,
+        /// It is too large for a stack of 16 KiB that has copies of it.
+        store: RefCell<KBox<Store>>,
         branches: Pin<KBox<Branches>>,
     }
 
@@ -293,7 +294,7 @@ mod tests {
             });
             self.sync()?;
             let it = self.store.borrow();
-            let disk = it.device.medium;
+            let disk = &it.device.medium;
             let mut owners = [0; BLOCKS];
             for (inode, contents) in it.inodes.iter().zip(disk.0[BLOCKS..].iter().copied()) {
                 let image = inode.image;
@@ -304,7 +305,7 @@ mod tests {
                     }
                 }
             }
-            for (buffer, contents) in it.buffers.iter().zip(disk.0) {
+            for (buffer, contents) in it.buffers.iter().zip(disk.0.iter().copied()) {
                 assert!(buffer.is_none_or(|buffer| buffer.contents == contents));
             }
             for (owners, state) in owners.iter().zip(it.states) {

@@ -95,8 +95,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(seed: u64, failing: u64) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn new(seed: u64, failing: u64) -> Result<KBox<Self>> {
+        let store = Self {
             inodes: [Inode::default(); INODES],
             buffers: [None; BLOCKS + INODES],
             states: [State::Free; BLOCKS],
@@ -108,7 +108,8 @@ impl Store {
             locked: None,
             is_alone: false,
             waited: [0; 2],
-        })
+        };
+        Ok(KBox::new(store, GFP_KERNEL)?)
     }
 
     pub(super) fn below(&mut self, limit: usize) -> usize {
