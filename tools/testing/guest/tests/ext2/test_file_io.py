@@ -289,7 +289,7 @@ def test_full_disk_at_the_fault(ctx):
     disk = disks.Disk(ctx, "full-1k").mount()
     path = disk.where("mapped")
     with open(path, "wb") as file:
-        file.write(b"here" * 1024)
+        file.write(b"here" * (mmap.PAGESIZE // 4))
         file.truncate(100 * mmap.PAGESIZE)
     with open(disk.where("filler"), "wb", buffering=0) as file:
         piece = b"f" * 65536

@@ -15,8 +15,14 @@ _CALL = bytes.fromhex("53 89f8 89f3 87ca cd80 5b c3")
 
 
 def can_run():
-    """Whether the kernel takes them (CONFIG_IA32_EMULATION)."""
-    return platform.machine() == "x86_64" and os.path.exists("/proc/sys/abi/vsyscall32")
+    """Whether the kernel takes them (CONFIG_IA32_EMULATION, unless ia32_emulation=0)."""
+    if platform.machine() != "x86_64":
+        return False
+    child = os.fork()
+    if child == 0:
+        Ia32().ioctl(0, 0, b"")
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 class Ia32:

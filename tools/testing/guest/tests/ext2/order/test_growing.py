@@ -227,6 +227,7 @@ def test_array_without_memory(ctx):
     with prepared(ctx, "blank-1k", "errors=continue") as (faulty, disk):
         options = disks.at_once(disk.fstype, "errors=continue")
         _make(disk.where("filler"), 0)
+        told = []
 
         def fails(number):
             os.mkdir(disk.where(f"d{number}"))
@@ -239,9 +240,11 @@ def test_array_without_memory(ctx):
             assert _on_disk(disk, inode, array) == (13, 13)
             fd = os.open(disk.where(f"d{number}"), os.O_RDONLY)
             new = disk.where(f"d{number}/{'m' * 200}")
+            os.listdir(fd)  # so that nothing has to be read
             faulty.bad(array)
             with faults.memory_is_short(number) as came:
                 status = error_of(os.link, disk.where("filler"), new)[1]
+            told.append(status)
             error_of(os.fsync, fd)
             error_of(disks.sync, disk.point)
             blocks, led = _on_disk(disk, inode, array)
@@ -256,4 +259,6 @@ def test_array_without_memory(ctx):
             return came[0]
 
         _fail_each(ctx, fails)
+        assert told[-1] == 0, "it fails with memory, too"
+        assert errno.EIO in told, f"the array was never looked for: {told}"
         faulty.finish()
