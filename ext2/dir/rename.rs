@@ -17,6 +17,9 @@
 //! VFS, which has also made sure that no directory becomes its own ancestor.
 //!
 //! Left out: exchanging two names, and leaving a whiteout, as in C: the wrapper refuses them.
+//!
+//! Steps are not inlined: what each has on the stack would be there while others wait for the
+//! device.
 
 #![deny(unsafe_code)]
 
@@ -30,10 +33,9 @@ use super::{
         Subdirectory, //
     },
     rename_changes::{
-        bring_old_name_back,
+        bring_back,
         new_of,
         old_of,
-        take_parent_back,
         waits_for_new_name,
         Changes,
         OldName,
@@ -121,6 +123,7 @@ struct Links {
 
 /// Checks that counts of links can become what they have to, and that a directory that is replaced
 /// is empty.
+#[inline(never)]
 fn check_links(request: &mut Request<'_>) -> Result<Links> {
     let empty = match &request.target {
         Some(RenameTarget::Directory(victim)) => {
@@ -165,6 +168,7 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
+    #[inline(never)]
     fn new(request: &mut Request<'a>, links: &Links) -> Result<Self> {
         let moves = matches!(request.source, RenameSource::Reparented(_));
         let target = request.target.as_ref().map(RenameTarget::inode);
@@ -262,6 +266,7 @@ fn bring_replacement(request: &mut Request<'_>) -> Result {
 /// if both are in one block that is written at once; else, if the disk may have the old name, the
 /// new one is brought there before. Of a directory that moves, both names are brought there, the
 /// old one first, and then the `..` at `parent`.
+#[inline(never)]
 fn move_name<'a>(
     request: &mut Request<'a>,
     old: Place,
@@ -304,6 +309,7 @@ fn move_name<'a>(
 /// Removes the old name. If the disk may have it, it goes from there only after the new one is
 /// there. Of a directory that moves, the new one and `..` are brought to the medium before, and the
 /// removal, too.
+#[inline(never)]
 fn remove_old_name(
     request: &mut Request<'_>,
     old: Place,
@@ -334,8 +340,7 @@ fn remove_old_name(
             old_name: OldName::MaybeOnDisk,
         },
         Err(error) => {
-            bring_old_name_back(request, old_page, new_page);
-            take_parent_back(request, parent);
+            bring_back(request, parent, old_page, new_page);
             return Err(error);
         }
     };
@@ -353,6 +358,7 @@ fn remove_old_name(
 ///
 /// C changes it after the old name is gone, and orders nothing: a crash may leave one name and the
 /// `..` of the other, which e2fsck asks about.
+#[inline(never)]
 fn change_parent(
     request: &mut Request<'_>,
     parent: Option<Place>,
@@ -381,6 +387,7 @@ fn change_parent(
 }
 
 /// Plans that the new name refers to the file.
+#[inline(never)]
 fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
     let name = request.new_name;
     let source = target_of(request.source.inode())?;
@@ -396,6 +403,7 @@ fn plan_new_name<'a>(request: &mut Request<'a>) -> Result<Plan<'a>> {
 }
 
 /// Counts the links that are gone with the changed entries.
+#[inline(never)]
 fn count_links(request: &mut Request<'_>, empty: Option<Empty>, goes: Option<Checked>) {
     if let Some(target) = &request.target {
         let inode = target.held();

@@ -2,8 +2,9 @@
 
 //! What a rename changes of two directories, and what takes that back.
 //!
-//! A rename that has failed leaves what was there, on the medium, too, whatever fails besides: the
-//! new name goes from there only after the old one is there again.
+//! A rename that has failed leaves what was there, on the medium, too: the new name goes from there
+//! only after the old one is there again, also if that cannot be now, unless both are in one page.
+//! The `..` of a directory may be that of either name then, until all has been written.
 //!
 //! C counterpart: none. C leaves what it has done.
 //!
@@ -82,23 +83,24 @@ impl Removed {
         let old_page = self.name.page();
 
         self.name.take_back(old_of(&mut request.directories));
-        bring_old_name_back(request, old_page, new_page);
-        take_parent_back(request, self.parent);
+        if matches!(self.old_name, OldName::MaybeOnDisk) {
+            bring_back(request, self.parent, old_page, new_page);
+        }
     }
 }
 
 /// Brings the old name, which is in its directory again and may have gone from the medium, there
-/// before the new one goes. If that cannot be now, the page of the new name waits for that of the
+/// before the new one goes. Whether it is there; else the page of the new name waits for that of the
 /// old one.
-pub(super) fn bring_old_name_back(request: &mut Request<'_>, old_page: u64, new_page: u64) {
+fn bring_old_name_back(request: &mut Request<'_>, old_page: u64, new_page: u64) -> bool {
     let old = old_of(&mut request.directories);
-    if write::bring_to_medium(old).is_ok() {
-        return;
+    if inode::is_page_kept_back(old, old_page) || write::bring_to_medium(old).is_ok() {
+        return true;
     }
     let waits = match &request.directories {
-        RenameDirectories::Same(dir) => inode::page_goes_after(dir, new_page, dir, old_page),
+        RenameDirectories::Same(dir) => inode::page_waits_for_old(dir, new_page, dir, old_page),
         RenameDirectories::Different { old, new } => {
-            inode::page_goes_after(new, new_page, old, old_page)
+            inode::page_waits_for_old(new, new_page, old, old_page)
         }
     };
     if !matches!(waits, Ok(true)) {
@@ -111,15 +113,44 @@ pub(super) fn bring_old_name_back(request: &mut Request<'_>, old_page: u64, new_
             ),
         );
     }
+    false
 }
 
-/// Takes a change of `..` back, on the medium, too, before the new name goes from there.
-pub(super) fn take_parent_back(request: &mut Request<'_>, change: Option<Change<'static>>) {
+/// Takes a change of `..` back, on the medium, too, before the new name goes from there. If the old
+/// name `is_back` not, it is not before that is.
+fn take_parent_back(
+    request: &mut Request<'_>,
+    change: Option<Change<'static>>,
+    is_back: bool,
+    old_page: u64,
+) {
+    let old = match &request.directories {
+        RenameDirectories::Same(dir) | RenameDirectories::Different { old: dir, .. } => dir,
+    };
     if let (RenameSource::Reparented(dir), Some(change)) = (&mut request.source, change) {
+        let waits = !is_back
+            && matches!(
+                inode::page_waits_for_old(dir, change.page(), old, old_page),
+                Ok(true)
+            );
         change.take_back(dir);
-        // That the device fails is in the log, and what was asked for has failed, too.
-        let _ = write::bring_to_medium(dir);
+        if !waits {
+            // That the device fails is in the log, and what was asked for has failed, too.
+            let _ = write::bring_to_medium(dir);
+        }
     }
+}
+
+/// What is left to do when the old name is in its directory again.
+#[inline(never)]
+pub(super) fn bring_back(
+    request: &mut Request<'_>,
+    parent: Option<Change<'static>>,
+    old_page: u64,
+    new_page: u64,
+) {
+    let is_back = bring_old_name_back(request, old_page, new_page);
+    take_parent_back(request, parent, is_back, old_page);
 }
 
 /// Has the page of the old name wait for that of the new one, unless nothing can wait for it now.

@@ -138,6 +138,7 @@ impl<'n> Plan<'n> {
     }
 
     /// Makes the change, which changes the times, too.
+    #[inline(never)]
     pub(crate) fn commit(self, dir: &mut DirMut<'_>) -> Result<Change<'n>> {
         self.commit_if(dir, || true)?.ok_or(EIO)
     }
@@ -167,6 +168,7 @@ impl<'n> Plan<'n> {
 
     /// Makes the change, and removes the entry at `place`, which is in the same block: on the disk
     /// there will be both or neither.
+    #[inline(never)]
     pub(crate) fn commit_with_removal(
         self,
         dir: &mut DirMut<'_>,
@@ -259,11 +261,13 @@ pub(crate) fn bring_to_medium(dir: &DirMut<'_>) -> Result {
 
 /// Removes an entry. Its inode has [kept links](crate::order::kept_links::KeptLinks).
 /// C: `ext2_delete_entry()`.
+#[inline(never)]
 pub(crate) fn remove(dir: &mut DirMut<'_>, place: Place) -> Result<Change<'static>> {
     plan_at(dir.as_locked(), place, None, edit::remove)?.commit(dir)
 }
 
 /// Removes an entry of `inode`, unless the disk may have it.
+#[inline(never)]
 pub(crate) fn remove_unless_on_disk(
     dir: &mut DirMut<'_>,
     place: Place,

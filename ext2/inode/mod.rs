@@ -65,8 +65,9 @@ pub(crate) use self::{
         set_mode, //
     },
     name_order::{
-        page_goes_after,
+        is_page_kept_back,
         page_waits,
+        page_waits_for_old,
         report_unwritten,
         settle_moved,
         sync_names,

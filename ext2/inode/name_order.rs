@@ -55,25 +55,40 @@ pub(crate) fn page_waits(dir: &Ext2Inode, index: u64, into: &Ext2Inode, new: u64
     if into.data().new_names().is_some() {
         return Ok(false);
     }
-    page_goes_after(dir, index, into, new)
-}
-
-/// As [`page_waits`], of a name that was in page `new` before: what led to it does.
-pub(crate) fn page_goes_after(
-    dir: &Ext2Inode,
-    index: u64,
-    into: &Ext2Inode,
-    new: u64,
-) -> Result<bool> {
-    let page = |dir: &Ext2Inode, index| Page {
-        directory: dir.number() as u32,
-        index,
-    };
     let sb = dir.super_block();
     sb.data()
         .order
         .moved
-        .add(sb, page(dir, index), page(into, new))
+        .add(sb, page_of(dir, index), page_of(into, new))
+}
+
+/// As [`page_waits`], of a name that is in page `back` of `into` again, where it was before and what
+/// led to it does.
+pub(crate) fn page_waits_for_old(
+    dir: &Ext2Inode,
+    index: u64,
+    into: &Ext2Inode,
+    back: u64,
+) -> Result<bool> {
+    let sb = dir.super_block();
+    sb.data()
+        .order
+        .moved
+        .add_back(sb, page_of(dir, index), page_of(into, back))
+}
+
+/// Whether page `index` of a directory, which is locked exclusively, waits for another: then it has
+/// not been written since a name has gone from it.
+pub(crate) fn is_page_kept_back(dir: &Ext2Inode, index: u64) -> bool {
+    let moved = &dir.super_block().data().order.moved;
+    moved.waits(dir.number() as u32, &(index..index.saturating_add(1)))
+}
+
+fn page_of(dir: &Ext2Inode, index: u64) -> Page {
+    Page {
+        directory: dir.number() as u32,
+        index,
+    }
 }
 
 /// Has a directory wait for no name that has moved from it: it is about to go.

@@ -84,7 +84,7 @@ pub(crate) struct Ext2Data {
 }
 
 impl Ext2Data {
-    /// The mount options, as they are now. Takes no lock.
+    /// The mount options, as they are now. Waits for who changes them.
     pub(crate) fn options(&self) -> Options {
         self.options.get()
     }

@@ -95,7 +95,28 @@ impl MovedNames {
     ///
     /// Fails with `ENOMEM`.
     pub(crate) fn add<F: Ordered>(&self, sb: &SuperBlock<F>, old: Page, new: Page) -> Result<bool> {
-        if old == new || self.urgent.load(Acquire) != 0 {
+        self.add_unless(sb, old, new, || self.urgent.load(Acquire) != 0)
+    }
+
+    /// As [`add`](Self::add), also while somebody [hurries](Self::hurry): of a name that could not
+    /// move. There is nothing else to wait for then.
+    pub(crate) fn add_back<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        old: Page,
+        new: Page,
+    ) -> Result<bool> {
+        self.add_unless(sb, old, new, || false)
+    }
+
+    fn add_unless<F: Ordered>(
+        &self,
+        sb: &SuperBlock<F>,
+        old: Page,
+        new: Page,
+        must_not_wait: impl Fn() -> bool,
+    ) -> Result<bool> {
+        if old == new || must_not_wait() {
             return Ok(false);
         }
         if !self.moves.lock().can_add(old, new) {
@@ -104,7 +125,7 @@ impl MovedNames {
         }
         let mut moves = self.moves.lock();
         // Who hurries finds all that have been added before, and none is later.
-        if self.urgent.load(Acquire) != 0 || !moves.can_add(old, new) {
+        if must_not_wait() || !moves.can_add(old, new) {
             return Ok(false);
         }
         moves.add(old, new)?;
