@@ -189,7 +189,7 @@ pub(crate) fn show_options(sb: &SuperBlock<Ext2>, out: &SeqFile) {
 fn read_super_block(
     sb: &mut NewSuperBlock<'_, Ext2>,
     kib: u32,
-) -> Result<(DiskSuperBlock, Geometry, Buffer, SuperBlockLocation)> {
+) -> Result<(KBox<DiskSuperBlock>, Geometry, Buffer, SuperBlockLocation)> {
     sb.set_min_block_size(disk::SUPER_UNIT as u32)
         .inspect_err(|_| {
             sb.message(
@@ -234,8 +234,9 @@ fn read_super_block(
 fn read_super_block_at(
     sb: &NewSuperBlock<'_, Ext2>,
     location: SuperBlockLocation,
-) -> Result<(DiskSuperBlock, Buffer)> {
-    let mut disk = DiskSuperBlock::new_zeroed();
+) -> Result<(KBox<DiskSuperBlock>, Buffer)> {
+    // On the stack it would be there several times, in who calls this.
+    let mut disk = KBox::new(DiskSuperBlock::new_zeroed(), GFP_KERNEL)?;
     let buffer = sb.bread(location.block).inspect_err(|error| {
         sb.message(
             Level::Error,
