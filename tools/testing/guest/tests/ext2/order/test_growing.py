@@ -252,6 +252,7 @@ def test_array_without_memory(ctx):
             faulty.good()
             for _ in range(2):
                 error_of(disks.sync, disk.point)
+            error_of(os.fsync, fd)  # of before
             os.fsync(fd)
             os.close(fd)
             assert os.path.lexists(new) == (status == 0)
