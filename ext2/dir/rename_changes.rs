@@ -90,8 +90,8 @@ impl Removed {
 }
 
 /// Brings the old name, which is in its directory again and may have gone from the medium, there
-/// before the new one goes. Whether it is there; else the page of the new name waits for that of the
-/// old one.
+/// before the new one goes. Whether it is there; else the page of the new name waits for that of
+/// the old one.
 fn bring_old_name_back(request: &mut Request<'_>, old_page: u64, new_page: u64) -> bool {
     let old = old_of(&mut request.directories);
     if inode::is_page_kept_back(old, old_page) || write::bring_to_medium(old).is_ok() {

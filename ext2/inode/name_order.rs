@@ -62,8 +62,8 @@ pub(crate) fn page_waits(dir: &Ext2Inode, index: u64, into: &Ext2Inode, new: u64
         .add(sb, page_of(dir, index), page_of(into, new))
 }
 
-/// As [`page_waits`], of a name that is in page `back` of `into` again, where it was before and what
-/// led to it does.
+/// As [`page_waits`], of a name that is in page `back` of `into` again, where it was before and
+/// what led to it does.
 pub(crate) fn page_waits_for_old(
     dir: &Ext2Inode,
     index: u64,
