@@ -32,6 +32,7 @@ mod tests {
             },
             Error, //
         },
+        page::PAGE_SIZE,
         prelude::*, //
     };
 
@@ -309,12 +310,18 @@ mod tests {
     /// reads the metadata, where a page ends. Within a page the answer may continue it.
     #[test]
     fn r10_boundary_in_a_large_folio_goes_first() {
-        let mut mapper = Mapper::new(&[Fake::Boundary(8, 100), Fake::At(16, 200)]);
-        let mut w = window(16);
-        let mut walk = FolioPlan::new(&mut w, 0..16, 16);
+        let page = PAGE_SIZE as u32 >> 10;
+        let (half, end) = (2 * page, 4 * page);
+        let extents = [
+            Fake::Boundary(half.into(), 100),
+            Fake::At(end.into(), 10_000),
+        ];
+        let mut mapper = Mapper::new(&extents);
+        let mut w = window(end.into());
+        let mut walk = FolioPlan::new(&mut w, 0..end.into(), end.into());
         let first = Run {
             boundary: true,
-            ..run(0, 8, 100)
+            ..run(0, half, 100)
         };
         assert_eq!(
             walk.next(|at, max| mapper.lookup(at, max)),
@@ -323,12 +330,22 @@ mod tests {
         assert_eq!(mapper.calls, 1);
         assert_eq!(
             walk.next(|at, max| mapper.lookup(at, max)),
-            Ok(Some(Step::Read(run(8, 8, 200))))
+            Ok(Some(Step::Read(run(half, half, 10_000))))
         );
 
-        let mut mapper = Mapper::new(&[Fake::Boundary(6, 100), Fake::At(16, 106)]);
-        let (steps, _) = plan(&mut window(16), &mut mapper, 0..16, 16);
-        assert_eq!(steps[0], read(0, 16, 100));
+        let within = u64::from(page + page / 2);
+        let extents = [
+            Fake::Boundary(within, 100),
+            Fake::At(end.into(), 100 + within),
+        ];
+        let mut mapper = Mapper::new(&extents);
+        let (steps, _) = plan(
+            &mut window(end.into()),
+            &mut mapper,
+            0..end.into(),
+            end.into(),
+        );
+        assert_eq!(steps[0], read(0, end, 100));
     }
 
     #[test]
