@@ -233,22 +233,29 @@ def _fsync(path):
     os.close(fd)
 
 
+def _about_to_move(faulty, disk):
+    """(the directory, d/goes that is about to be e/goes, the block that the inode of the directory
+    is in and no other of these): all is on the disk."""
+    directory = _Directory(faulty, disk)
+    for number in range(20):
+        os.mknod(disk.where(f"d/filler{number}"))
+    os.mkdir(disk.where("e"))
+    os.mknod(disk.where("d/goes"))
+    inode = os.stat(disk.where("d/goes")).st_ino
+    disks.sync(disk.point)
+    groups = ext2disk.Groups(disk.path)
+    block, *others = (table_block(disk.path, groups, number) for number in
+                      (directory.number, inode, os.stat(disk.where("e")).st_ino))
+    assert block not in others, "more than the old directory cannot be written"
+    return directory, inode, block
+
+
 @timeout(60)
 def test_both_names_of_what_was_not_renamed(ctx):
     """With dirsync the old name goes from the disk by rename(2), which fails after that: it is there
     before the new one goes, of which the other directory tells the disk."""
     with prepared(ctx, options="errors=continue,dirsync") as (faulty, disk):
-        directory = _Directory(faulty, disk)
-        for number in range(20):
-            os.mknod(disk.where(f"d/filler{number}"))
-        os.mkdir(disk.where("e"))
-        os.mknod(disk.where("d/goes"))
-        inode = os.stat(disk.where("d/goes")).st_ino
-        disks.sync(disk.point)
-        groups = ext2disk.Groups(disk.path)
-        bad, *others = (table_block(disk.path, groups, number) for number in
-                        (directory.number, inode, os.stat(disk.where("e")).st_ino))
-        assert bad not in others, "more than the old directory cannot be written"
+        _, inode, bad = _about_to_move(faulty, disk)
         faulty.bad(bad)
         old, new = disk.where("d/goes"), disk.where("e/goes")
         assert error_of(os.rename, old, new)[1] == errno.EIO
@@ -264,19 +271,9 @@ def test_old_name_cannot_come_back(ctx):
     """As before, and the old name cannot be written either when it is to be there again: the new
     one goes from the disk after that."""
     with prepared(ctx, options="errors=continue,dirsync") as (faulty, disk):
-        directory = _Directory(faulty, disk)
-        for number in range(20):
-            os.mknod(disk.where(f"d/filler{number}"))
-        os.mkdir(disk.where("e"))
-        os.mknod(disk.where("d/goes"))
-        inode = os.stat(disk.where("d/goes")).st_ino
-        disks.sync(disk.point)
+        directory, inode, bad = _about_to_move(faulty, disk)
         for name in "de":
             _fsync(disk.where(name))
-        groups = ext2disk.Groups(disk.path)
-        bad, *others = (table_block(disk.path, groups, number) for number in
-                        (directory.number, inode, os.stat(disk.where("e")).st_ino))
-        assert bad not in others, "more than the old directory cannot be written"
         block = ext2disk.inode_pointers(disk.path, directory.number)[0]
         old, new = disk.where("d/goes"), disk.where("e/goes")
         with faulty.fails(block, times=9, bad=bad, after=1):
