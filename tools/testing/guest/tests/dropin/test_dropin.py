@@ -20,6 +20,7 @@ import zlib
 import dropin
 import dropin_bios
 import ops
+import page_cache
 import workload
 from lowlevel import error_of, fibmap, syncfs
 from runner import by_chance, long, timeout
@@ -65,7 +66,7 @@ class Workload(workload.Workload):
 
 def _forget(device, fd):
     """Drop the file's pages and the device's buffers."""
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    page_cache.drop(fd)
     disk = os.open(device, os.O_RDONLY)
     try:
         fcntl.ioctl(disk, _BLKFLSBUF, 0)

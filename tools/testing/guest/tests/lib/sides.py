@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 
+import page_cache
+
 C_FSTYPE = "ext2"
 
 _BLKFLSBUF = 0x1261
@@ -34,7 +36,7 @@ class Side:
 
     def forget(self, fd):
         """Drop the file's pages and the device's buffers; the inode stays."""
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        page_cache.drop(fd)
         device = os.open(self.device, os.O_RDONLY)
         try:
             fcntl.ioctl(device, _BLKFLSBUF, 0)

@@ -9,6 +9,7 @@ import time
 
 import directly
 import disks
+import page_cache
 import uring
 import waiting
 from runner import timeout
@@ -36,6 +37,7 @@ def _by_ring(ctx, fstype):
     fd = os.open(disk.where("file"), os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o644)
     directly.write(fd, 0, b"o" * 64 * PAGE)
     os.fsync(fd)
+    page_cache.drop(fd)  # in which what is written may stay
     assert directly.read(fd, 0, 64 * PAGE) == b"o" * 64 * PAGE
     assert not uring.workers()
     area, other = directly.area(4 * PAGE), directly.area(4 * PAGE, b"n" * 4 * PAGE)
@@ -68,7 +70,7 @@ def _cached_by_ring(ctx, fstype):
     os.fsync(fd)
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
     os.pread(fd, PAGE, 63 * PAGE)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    page_cache.drop(fd)
     assert not uring.workers()
     areas = {at: directly.area(4 * PAGE) for at in (2 * PAGE, 40 * PAGE)}
     with uring.Ring() as ring:

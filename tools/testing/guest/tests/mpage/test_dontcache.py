@@ -10,6 +10,7 @@ import directly
 import disks
 import lowlevel
 import mapped
+import page_cache
 import sysapi
 import waiting
 from runner import timeout
@@ -32,7 +33,7 @@ def cached(fd, length=PAGES * PAGE):
 
 def _drop(fd):
     os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    page_cache.drop(fd)
     assert not cached(fd)
 
 

@@ -12,6 +12,7 @@ import random
 import disks
 import disturb
 import lowlevel
+import page_cache
 import waiting
 from runner import timeout
 from sysapi import check, libc
@@ -224,7 +225,7 @@ def _answers_now(ctx, fstype):
 
     def forget():
         os.fsync(fd)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        page_cache.drop(fd)
 
     os.pwrite(fd, b"m" * 40 * PAGE, 0)
     os.fsync(fd)
@@ -285,11 +286,11 @@ def test_reads_that_do_not_wait(ctx):
     # as in C and in ext4, which have nobody write to the cache without waiting; xfs has
     assert _write_now(fd) == _write_now_in_c(ctx) == NOT_SUPPORTED
     assert os.pread(fd, 1, 0) == b"m"
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    page_cache.drop(fd)
     with device.suspended():
         assert _now(fd, PAGE, 0) == "EAGAIN"
     os.pread(fd, 40 * PAGE, 0)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    page_cache.drop(fd)
     assert _now(direct, PAGE, 3 * PAGE, True) == PAGE
     os.close(fd)
     os.close(direct)

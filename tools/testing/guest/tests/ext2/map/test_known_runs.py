@@ -8,6 +8,7 @@ import random
 import re
 
 import disks
+import page_cache
 from runner import timeout
 
 ROUNDS = 5
@@ -20,7 +21,7 @@ def _contents(seed, length):
 
 def _forget(fd):
     os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    page_cache.drop(fd)
 
 
 def _read_at_random(fd, want, rng):
