@@ -426,7 +426,7 @@ impl SeenWritten {
         self.came_to(0, Err(error), Err(error))
             && self.dirty_are(&[])
             && self.expect("dirty buffers", clean)
-            && self.expect("wrong sectors", self.sectors() == (sectors, 0, 0))
+            && self.sectors_are((sectors, 0, 0))
     }
 
     /// Sectors written, of each kind: whole, cut, zero.
@@ -434,6 +434,17 @@ impl SeenWritten {
         self.bios.iter().fold((0, 0, 0), |sum, bio| {
             (sum.0 + bio.whole, sum.1 + bio.cut, sum.2 + bio.zero)
         })
+    }
+
+    /// Whether so many sectors were written, of each kind: whole, cut, zero.
+    pub(crate) fn sectors_are(&self, expected: (u32, u32, u32)) -> bool {
+        self.expect("wrong sectors", self.sectors() == expected)
+    }
+
+    /// Whether as many sectors were written as in another run, of each kind.
+    pub(crate) fn sectors_as(&self, other: &Self) -> bool {
+        let right = self.sectors() == other.sectors();
+        self.expect("other sectors than", right) || other.expect("these", false)
     }
 
     /// Whether any folio has buffers.

@@ -250,7 +250,7 @@ mod tests {
                     assert!(seen.came_to(0, Err(EIO), Err(EIO)));
                     assert!(seen.dirty_are(&[]));
                     assert!(seen.right_bytes());
-                    assert!(seen.sectors() == (24, 0, 0));
+                    assert!(seen.sectors_are((24, 0, 0)));
                 }
             }
         }
@@ -301,7 +301,7 @@ mod tests {
             let case = WriteCase::new(10, &extents).completion(completion);
             for seen in case.run_each(&Engine::ALL)? {
                 assert!(seen.all_written());
-                assert!(seen.sectors() == (256, 0, 0));
+                assert!(seen.sectors_are((256, 0, 0)));
             }
         }
         Ok(())

@@ -135,7 +135,7 @@ impl Sample {
             })
         };
         seen.all_written()
-            && seen.is("sectors", seen.sectors() == kernel.sectors())
+            && seen.sectors_as(kernel)
             && seen.is("places", sectors(seen) == sectors(kernel))
             && seen.is("more bios", seen.bios.len() <= kernel.bios.len())
             && seen.is("more questions", seen.calls.len() <= kernel.calls.len())
