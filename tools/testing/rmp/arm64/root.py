@@ -69,12 +69,17 @@ def ensure(settings):
     store = settings.cache
     init = _INIT.format(place=guest.IN_GUEST, options=_OPTIONS)
     key = cache.digest(list(_FETCH), _UNPACK, init, _FILES)
+    entry = store.find("arm64_root", key)
+    if entry:
+        return entry / "root"
+    uri = ksource.mirror()
+    ksource.check_mirror(store, uri, (SUITE,))
 
     def build(folder):
         root = folder / "root"
         command.step(
             f"{SUITE} for {ARCH}, by debootstrap",
-            [*_FETCH, root, ksource.mirror()], store.logs / "debootstrap-arm64.log")
+            [*_FETCH, root, uri], store.logs / "debootstrap-arm64.log")
         command.step(f"{SUITE} for {ARCH}, unpacked", ["bash", "-ec", _UNPACK, "unpack", root],
                      store.logs / "unpack-arm64.log")
         shutil.rmtree(root / "debootstrap")

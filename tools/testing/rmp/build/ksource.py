@@ -49,27 +49,26 @@ def of_build(kdir):
     return None
 
 
-def mirror():
-    """URI of the machine's own Debian mirror."""
+def mirror(or_else=""):
+    """URI of the machine's own Debian mirror; what else may be done if apt knows of none."""
     lines = command.text("apt-get", "indextargets",
                          "--format", "$(REPO_URI) $(CODENAME) $(LABEL)")
     for line in sorted(set(lines.splitlines())):
         uri, codename, label = (line.split(" ", 2) + ["", ""])[:3]
         if codename in ("bookworm", "trixie") and label in ("Debian", ""):
             return uri
-    raise ui.Fail("apt knows no Debian mirror: run apt-get update, "
-                  "or give a source tree with KSRC=")
+    raise ui.Fail(f"apt knows no Debian mirror: run apt-get update{or_else}")
 
 
 class AptRoot:
     """An apt with one source and no trace outside its directory."""
 
-    def __init__(self, folder, suites=(SUITE,)):
+    def __init__(self, folder, uri, suites=(SUITE,)):
         self._folder = folder
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "sources.list").write_text(
-            "".join(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n"
+            "".join(f"deb [signed-by={KEYRING}] {uri} {suite} main\n"
                     for suite in suites), encoding="ascii")
 
     def command(self, *words):
@@ -80,6 +79,18 @@ class AptRoot:
             "-o", f"Dir::Cache={folder}/cache", "-o", "APT::Sandbox::User=root",
             *words,
         ]
+
+
+def check_mirror(store, uri, suites):
+    """Stop with one line if it has not all of these, which not every mirror has for ever."""
+    folder = store.path / "apt"
+    cache.remove(folder)
+    apt = AptRoot(folder, uri, suites)
+    done = command.text(*apt.command("-o", "APT::Update::Error-Mode=any", "update"),
+                        otherwise=None)
+    cache.remove(folder)
+    if done is None:
+        raise ui.Fail(f"the mirror of this machine's apt has no {' and '.join(suites)}: {uri}")
 
 
 def _unpack(name, package, target):
@@ -102,7 +113,7 @@ def fetch(settings, series=KERNEL_SERIES):
         return entry / "tree"
     work = store.path / "apt"
     cache.remove(work)
-    apt = AptRoot(work)
+    apt = AptRoot(work, mirror(", or give a source tree with KSRC="))
     command.step(f"package list of {SUITE}", apt.command("update"),
                  store.logs / "apt-source-update.log")
     command.step(f"{name} (about 160 MB)", apt.command("download", name),

@@ -42,19 +42,6 @@ def check(settings):
     packages.need(settings, "debootstrap", "debootstrap")
 
 
-def _check_mirror(store, uri):
-    """The mirror has the suites, which not every mirror has for ever."""
-    folder = store.path / "apt"
-    cache.remove(folder)
-    apt = ksource.AptRoot(folder, (SUITE, BACKPORTS))
-    done = command.text(*apt.command("-o", "APT::Update::Error-Mode=any", "update"),
-                        otherwise=None)
-    cache.remove(folder)
-    if done is None:
-        raise ui.Fail(f"the mirror of this machine's apt has no {SUITE} "
-                      f"and {BACKPORTS}: {uri}")
-
-
 class Root:
     """A root, and what has been written over it, if `upper` is a folder."""
 
@@ -98,7 +85,7 @@ def ensure(settings):
     if entry:
         return entry / "root"
     uri = ksource.mirror()
-    _check_mirror(store, uri)
+    ksource.check_mirror(store, uri, (SUITE, BACKPORTS))
 
     def build(folder):
         root = folder / "root"

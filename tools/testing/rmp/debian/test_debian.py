@@ -251,9 +251,9 @@ class WhatIsMissing(unittest.TestCase):
 
     def test_the_suite(self):
         with tempfile.TemporaryDirectory() as folder, \
-                mock.patch.object(root.ksource, "mirror", lambda: "http://mirror/debian"), \
+                mock.patch.object(root.ksource, "mirror", lambda *_: "http://mirror/debian"), \
                 mock.patch.object(root, "check", lambda _: None), \
-                mock.patch.object(root.command, "text", lambda *_, **__: None):
+                mock.patch.object(root.ksource.command, "text", lambda *_, **__: None):
             store = SimpleNamespace(path=Path(folder), find=lambda *_: None)
             self.assertEqual(
                 self.told(SimpleNamespace(cache=store)),
