@@ -3,9 +3,12 @@
 
 import contextlib
 import io
+import os
 import re
 import unittest
+from unittest import mock
 
+from rmp import ui
 from rmp.settings import Settings
 from rmp.tests import labels, outcome, powercut, solo, testrun
 
@@ -34,6 +37,12 @@ class ByName(unittest.TestCase):
                          ["compat", "^inkernel.root"], ["kunit.um", "^with\\.arm64"]):
             self.assertFalse(testrun.checked_wanted(patterns), patterns)
 
+    def test_nothing_is_left_out_silently(self):
+        with mock.patch.dict(os.environ, {"ARCH": "arm64", "TESTS": "kunit.um twin"}), \
+                self.assertRaises(ui.Fail) as failure:
+            testrun.main(Settings())
+        self.assertEqual(str(failure.exception),
+                         "kernels of their own have kunit.um: without ARCH=")
 
     def test_what_runs_on_arm64_is_there(self):
         names = Settings().guest_tests()
