@@ -7,13 +7,16 @@ Its headers are a few files, and what makes its crates writes only what they exp
 import io
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from rmp.settings import TOP
 
+SCRIPT = TOP / "tools/debian/kernel-rust"
 RELEASE = "7.3.0-made-up"
 RUSTC = "rustc 1.0.0 (made up)"
 _VERSION = "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = {}\n"
@@ -88,6 +91,8 @@ class KernelRust(unittest.TestCase):
         files = {"Makefile": _VERSION.format(sublevel) + _MAKEFILE, **_IN_SOURCE, **more}
         with tarfile.open(self.root / "usr/src/linux-source-7.3.tar.xz", "w:xz") as archive:
             for name, text in files.items():
+                if text is None:
+                    continue
                 entry = tarfile.TarInfo(f"linux-source-7.3/{name}")
                 entry.size = len(text)
                 archive.addfile(entry, io.BytesIO(text.encode()))
@@ -98,7 +103,7 @@ class KernelRust(unittest.TestCase):
                    "".join(f"{key}={value}\n" for key, value in self.config.items()))
         path = f"{self.root}/bin:{os.environ['PATH']}"
         done = subprocess.run(
-            [TOP / "tools/debian/kernel-rust", *(words or (RELEASE,))], check=False,
+            [SCRIPT, *(words or (RELEASE,))], check=False,
             stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
             env=dict(os.environ, PATH=path, RUST_MPAGE_ROOT=str(self.root),
                      **{"RUSTC": f"{self.root}/bin/rustc", **more}))
@@ -180,6 +185,29 @@ class KernelRust(unittest.TestCase):
             change()
             self.assertIn("building the Rust crates", self.run_it()[2])
             self.assertEqual(self.run_it()[2], "")
+
+    def test_another_script(self):
+        """A recipe that was repaired is used."""
+        self.assertEqual(self.run_it()[0], 0)
+        text = (TOP / "tools/debian/kernel-rust").read_text(encoding="utf-8")
+        self.tool("kernel-rust", text + "# repaired\n")
+        with mock.patch.object(sys.modules[__name__], "SCRIPT", self.root / "bin/kernel-rust"):
+            self.assertIn("building the Rust crates", self.run_it()[2])
+
+    def test_headers_are_not_written_to(self):
+        """Whatever they have: what is made is beside them."""
+        self.write(self.headers / "scripts/target.json", "theirs\n")
+        self.assertEqual(self.run_it()[0], 0)
+        self.assertEqual((self.headers / "scripts/target.json").read_text("ascii"), "theirs\n")
+
+    def test_an_archive_that_is_cut_off(self):
+        archive = self.root / "usr/src/linux-source-7.3.tar.xz"
+        archive.write_bytes(archive.read_bytes()[:-40])
+        self.refused(1, "cannot be unpacked")
+
+    def test_an_archive_that_lacks_something(self):
+        self.source(4, **{"drivers/android/binder/rust_binder.h": None})
+        self.refused(77, "lacks a part of the kernel's Rust")
 
     def test_headers_that_are_not_whole(self):
         (self.headers / "include/config/auto.conf").unlink()
