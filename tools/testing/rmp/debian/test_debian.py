@@ -73,6 +73,13 @@ class Mount(unittest.TestCase):
         status, told = self.mounted("true", "/dev/x", "/mnt", mount=self.REFUSED.format(13))
         self.assertEqual((status, told.count("not by rust_ext2")), (13, 1))
 
+    def test_what_may_have_been_mounted_is_not_mounted_again(self):
+        for status in (1, 2, 16, 64):
+            self.assertEqual(
+                self.mounted("true", "/dev/x", "/mnt",
+                             mount=f'echo "told of $4" >&2; exit {status}'),
+                (status, "told of --\n"))
+
     def test_what_is_said_of_a_mount_is_passed_on(self):
         self.assertEqual(
             self.mounted("true", "/dev/x", "/mnt", "-v",
@@ -113,6 +120,9 @@ class Prebuild(unittest.TestCase):
             tool = Path(folder, "kernel-rust")
             tool.write_text(f"#!/bin/sh\necho made: $1\n{said}\nexit {status}\n", encoding="ascii")
             tool.chmod(0o755)
+            logger = Path(folder, "logger")
+            logger.write_text('#!/bin/sh\necho "logged: $*"\n', encoding="ascii")
+            logger.chmod(0o755)
             done = subprocess.run(
                 ["bash", "-c", _DKMS], cwd=folder, check=False, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
@@ -134,6 +144,11 @@ class Prebuild(unittest.TestCase):
         status, told, _ = self.built(1, "echo 'kernel-rust: could not be built' >&2")
         self.assertEqual(status, 1)
         self.assertIn("rust-mpage: kernel-rust has failed for 7.3: could not be built", told)
+
+    def test_the_journal_has_it(self):
+        """What dkms writes to may be a file, over which it writes itself."""
+        log = self.built(77, "echo 'kernel-rust: no rustc 2' >&2")[2]
+        self.assertIn("logged: -t rust-mpage -- no modules for 7.3: no rustc 2;", log)
 
     def test_a_kernel_that_can(self):
         status, told, log = self.built(0, "echo 'kernel-rust: building' >&2")
@@ -269,6 +284,14 @@ class Counters(unittest.TestCase):
             code = (TOP / f"mpage/{kind}/counters.rs").read_text(encoding="utf-8")
             self.assertEqual(re.findall(r"^``(\w+)``", table, re.M),
                              re.findall(r'read_only_file\(c"(\w+)"', code))
+
+
+    def test_the_page_of_the_tool_has_them(self):
+        text = (TOP / "Documentation/counters.rst").read_text(encoding="utf-8")
+        page = (TOP / "Documentation/man/rust-mpage-stat.8").read_text(encoding="utf-8")
+        told = page[page.index(".SH COUNTERS"):page.index(".SH SEE ALSO")]
+        self.assertEqual(set(re.findall(r"^\.B (\w+)$", told, re.M)),
+                         set(re.findall(r"^``(\w+)``  ", text, re.M)))
 
 
 class ManualPage(unittest.TestCase):
