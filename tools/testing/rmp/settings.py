@@ -100,6 +100,8 @@ class Settings:
             if self.kernel or self.kdir_checked or self.accel == "kvm":
                 raise ui.Fail(f"ARCH={self.arch} has kernels of its own, and is emulated: without "
                               "KERNEL=, KDIR_CHECKED= and ACCEL=kvm")
+        if self.kernel == "rt" and self.kdir_checked:
+            raise ui.Fail("KERNEL=rt is a kernel of its own: without KDIR_CHECKED=")
         heeds = {"": None, "debian": ("run",), "rt": ("test",)}[self.kernel]
         if heeds is not None and word not in heeds:
             raise ui.Fail(f"KERNEL={self.kernel}: it goes with {', '.join(heeds)}")

@@ -62,6 +62,7 @@ class Commands(unittest.TestCase):
                                 ("test", {"ARCH": "arm64", "KDIR_CHECKED": "/tmp"}),
                                 ("test", {"ARCH": "arm64", "ACCEL": "kvm"}),
                                 ("test", {"KERNEL": "debian"}),
+                                ("test", {"KERNEL": "rt", "KDIR_CHECKED": "/tmp"}),
                                 ("run", {"KERNEL": "rt"}), ("bench", {"KERNEL": "debian"})):
             with self.assertRaises(ui.Fail):
                 self.check(word, **variables)

@@ -103,8 +103,9 @@ def _unpack(name, package, target):
     return ["bash", "-c", pipeline]
 
 
-def fetch(settings, series=KERNEL_SERIES):
-    """The cached source tree of a kernel, fetched if there is none. Needs the lock."""
+def fetch(settings, series=KERNEL_SERIES, variable="KSRC"):
+    """The cached source tree of a kernel, fetched if there is none; what gives another. Needs
+    the lock."""
     store, name = settings.cache, f"linux-source-{series}"
     kind = "ksource" if series == KERNEL_SERIES else f"ksource_{series.replace('.', '_')}"
     entry = store.newest(kind)
@@ -113,7 +114,7 @@ def fetch(settings, series=KERNEL_SERIES):
         return entry / "tree"
     work = store.path / "apt"
     cache.remove(work)
-    apt = AptRoot(work, mirror(", or give a source tree with KSRC="))
+    apt = AptRoot(work, mirror(f", or give a source tree with {variable}="))
     command.step(f"package list of {SUITE}", apt.command("update"),
                  store.logs / "apt-source-update.log")
     command.step(f"{name} (about 160 MB)", apt.command("download", name),

@@ -106,11 +106,14 @@ def ensure(settings, base, version="", with_modules=True):
 def main(settings):
     """`make deb`."""
     with settings.cache.locked():
-        made = ensure(settings, root.ensure(settings))
+        base = root.ensure(settings)
+        made = ensure(settings, base)
     target = settings.top / "deb"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for path in sorted(made.glob("*.deb")):
         shutil.copy2(path, target)
         ui.say(f"  deb/{path.name}")
+    ui.say(f"  for {root.Root(base).release}, the newest when {base.parent} was made: "
+           "remove that for a newer one")
     return 0

@@ -49,6 +49,11 @@ mke2fs -q -F -t ext4 -O ^has_journal -L root -d $root {target}/root.img {size}
 """
 
 
+def recipe():
+    """All that such a disk is made by, besides the root and the packages."""
+    return UNIT + JOB + _IMAGE + SIZE
+
+
 def need(settings):
     """What makes such a disk, and boots it, on this machine."""
     packages.need(settings, "e2fsprogs", "mke2fs")

@@ -34,7 +34,7 @@ class OnDebian:
             machine.Image.make(own, entry / "image", "", log)
             shutil.rmtree(entry / "overlay")
 
-        key = cache.digest(str(debs), machine.UNIT, machine.JOB)
+        key = cache.digest(str(debs), machine.recipe(), _INSTALL)
         self._image = machine.Image(
             settings.cache.make("debiandisk", key, build) / "image")
 

@@ -116,7 +116,7 @@ def report(settings, prepared, image, result, log):
     written = result["write"]
     if written:
         ui.say(f"\nwritten in {result['seconds']['write']:.0f} s, "
-               "compared through C ext2")
+               f"compared through {kernels_ext2(settings)}")
         two_columns(writing(written))
         wrong += written["wrong"][:SHOWN]
         if written["e2fsck"]:
@@ -135,6 +135,11 @@ def report(settings, prepared, image, result, log):
     else:
         ui.say("\n" + next_steps(settings))
     return 1 if bad else 0
+
+
+def kernels_ext2(settings):
+    """What "ext2" is where another driver looks at what was written."""
+    return "ext4, Debian's ext2" if settings.kernel == "debian" else "C ext2"
 
 
 def next_steps(settings):

@@ -25,7 +25,7 @@ def _source(settings, series):
     """The tree that the user gives for it, or Debian's. Needs the cache's lock."""
     source = settings.older[series]
     if not source:
-        return ksource.fetch(settings, series)
+        return ksource.fetch(settings, series, variable(series))
     found = ksource.version(source)
     if ksource.series_of(found) != series:
         raise ui.Fail(f"{variable(series)}={source} is Linux {found}")
