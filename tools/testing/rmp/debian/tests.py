@@ -52,10 +52,12 @@ modinfo -k {release} rust_ext2 | grep -q 'filename:.*/updates/rust-mpage/'
 
 
 def _readme(top):
-    """What the README says to install, with the packages where they are for us."""
-    line = re.search(r"^apt (install \./deb/.*)$",
-                     (top / "README.md").read_text(encoding="utf-8"), re.M)[1]
-    return "apt-get -y " + line.replace("./deb/", "/new/")
+    """What the README says to install, with the packages where they are for us. Of the kernel,
+    which is there, that it could be."""
+    text = (top / "README.md").read_text(encoding="utf-8")
+    kernel = re.search(r"^apt (install -t .*?)\s*#", text, re.M)[1]
+    line = re.search(r"^apt (install \./deb/.*)$", text, re.M)[1]
+    return f"apt-get -s {kernel}\napt-get -y " + line.replace("./deb/", "/new/")
 
 
 class _Test:
