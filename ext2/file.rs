@@ -202,6 +202,10 @@ impl WritableInode for File {
         inode::set_mode(&inode, mode)
     }
 
+    fn noted_mode(inode: &Ext2Inode) -> u16 {
+        inode::noted_mode(inode)
+    }
+
     fn file_flags(inode: &Ext2Inode) -> u32 {
         inode.data().flags() & USER_VISIBLE
     }
@@ -246,6 +250,10 @@ impl WritableInode for Directory {
 
     fn set_mode(inode: HeldInode<'_, Ext2>, mode: u16) -> u16 {
         File::set_mode(inode, mode)
+    }
+
+    fn noted_mode(inode: &Ext2Inode) -> u16 {
+        File::noted_mode(inode)
     }
 
     fn file_flags(inode: &Ext2Inode) -> u32 {

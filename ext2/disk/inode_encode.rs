@@ -146,8 +146,11 @@ impl InodeImage {
     pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32, block_size: u32) {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
             self.file_acl = raw.file_acl.get();
-            // Without its list the group would get the mask of that.
-            self.mode = acl::split(self.mode).effective;
+            // Without its list the group would get the mask of that; but not if the mode is that
+            // which it has had there, with or without a list.
+            if self.mode != raw.mode.get() {
+                self.mode = acl::split(self.mode).effective;
+            }
         }
         let kept = kept & !(1 << ATTRIBUTES_ROOT);
         let Content::Pointers(pointers) = &mut self.content else {
@@ -349,6 +352,30 @@ mod tests {
         assert_eq!(directory.size, 3072);
         directory.keep(&raw, 1, 1024);
         assert_eq!(directory.size, 1024);
+    }
+
+    /// With the list that the disk has, if it has one, the group gets what it had there: no more, and
+    /// no less, as the new attributes need not be a list.
+    #[test]
+    fn the_mode_goes_with_the_attributes_that_are_kept() {
+        let mut raw = stored(&image(), IdWidth::Bits32);
+        let mut mode = |was: u16, kept| {
+            raw.mode.set(was);
+            raw.file_acl.set(33);
+            let mut image = InodeImage {
+                mode: 0o100664,
+                ..image()
+            };
+            image.keep(&raw, kept, 1024);
+            (image.mode, image.file_acl)
+        };
+        let attributes = 1 << ATTRIBUTES_ROOT;
+        assert_eq!(mode(0o100664, attributes), (0o100664, 33));
+        assert_eq!(mode(0o100644, attributes), (0o100644, 33));
+        assert_eq!(mode(0o100640, attributes), (0o100644, 33));
+        assert_eq!(mode(0, attributes), (0o100644, 33));
+        assert_eq!(mode(0o100644, 0), (0o100664, 700));
+        assert_eq!(mode(0o100644, 1), (0o100664, 700));
     }
 
     /// Of a directory that the disk does not have the image has what its own pointers lead to.

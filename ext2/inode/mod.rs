@@ -62,6 +62,7 @@ pub(crate) use self::{
     },
     modes::{
         mode_in,
+        noted_mode,
         set_mode, //
     },
     name_order::{

@@ -42,6 +42,11 @@ pub(crate) fn set_mode(inode: &Ext2Inode, mode: u16) -> u16 {
     split.effective
 }
 
+/// The mode that an inode has on the disk, of which only a part may be in effect.
+pub(crate) fn noted_mode(inode: &Ext2Inode) -> u16 {
+    inode.mode() | inode.data().hidden_mode()
+}
+
 /// The mode of a new file in `dir`, if `mode` is asked for: not more than the directory's default
 /// access control list would give, if it has one.
 ///

@@ -26,6 +26,14 @@ use rust_mpage::fs::{
     SuperBlock, //
 };
 
+/// Says that something of an inode could not be read, which is an error of who asked for it, and no
+/// reason to take the filesystem for corrupt. C says nothing.
+pub(crate) fn unreadable(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {
+    if sb.data().reports.allows(c"rust_ext2") {
+        sb.message(Level::Error, what);
+    }
+}
+
 /// Reports an error of the filesystem: it is corrupt, or its metadata cannot be read or written.
 /// C: `ext2_error()`.
 pub(crate) fn corrupt(sb: &SuperBlock<Ext2>, what: fmt::Arguments<'_>) {

@@ -55,7 +55,7 @@ impl OwnBlock {
         let sb = inode.super_block();
         inode::check_own(inode, block, 1)?;
         let buffer = sb.bread(block.into()).inspect_err(|_| {
-            report::corrupt(
+            report::unreadable(
                 sb,
                 fmt!(
                     "inode {}: cannot read its attributes in block {block}",

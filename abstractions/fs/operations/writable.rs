@@ -46,6 +46,9 @@ pub trait WritableInode: InodeOperations {
     /// type, and without permissions that `mode` has not. `i_rwsem` is held exclusively.
     fn set_mode(inode: HeldInode<'_, Self::FileSystem>, mode: u16) -> u16;
 
+    /// The mode of which [`set_mode`](Self::set_mode) took note, also with what is not in effect.
+    fn noted_mode(inode: &FsInode<Self::FileSystem>) -> u16;
+
     /// Writes what of the inode and its metadata has been brought to its blocks, and waits for it.
     /// Cheap where all of it has been written. C: `sync_inode_metadata`.
     ///

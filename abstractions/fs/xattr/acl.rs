@@ -295,7 +295,7 @@ impl<I: WritableInode> AclVTable<I> {
                     )
                 })?;
             }
-            let before = inode.mode();
+            let before = I::noted_mode(inode.inode());
             // Nobody sees the group with what the mask of a list allowed, and without the list, not
             // on the disk either: with none, what the mode says is said first; else the list is
             // there first.

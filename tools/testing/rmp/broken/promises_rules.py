@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The promises about the order of writes that are parts of a rule, or are about what cannot be
-written. The others are in promises.py.
+written or read. The others are in promises.py.
 """
 
 from .promise import Broken
@@ -95,4 +95,30 @@ RULES = (
           "|| write::bring_to_medium(old).is_ok() {\n",
           "|| write::bring_to_medium(old) != Err(EINVAL) {\n"),),
         ("directory_errors.old_name_cannot_come_back",)),
+    Broken(
+        "attributes.mode",
+        "an image that is stored before its new attributes are there keeps the mode that it has",
+        (("ext2/disk/inode_encode.rs",
+          "            if self.mode != raw.mode.get() {\n", "            if raw.mode.get() != 1 {\n"),),
+        ("acl.mode_of_who_has_no_list",
+         "rust_ext2_inode_encode.the_mode_goes_with_the_attributes_that_are_kept")),
+    Broken(
+        "attributes.mode.narrow",
+        "without its new list the group gets no more than others",
+        (("ext2/disk/inode_encode.rs",
+          "            if self.mode != raw.mode.get() {\n", "            if raw.mode.get() == 1 {\n"),),
+        ("rust_ext2_inode_encode.the_mode_goes_with_the_attributes_that_are_kept",)),
+    Broken(
+        "attributes.mode.back",
+        "a list that cannot be set takes nothing from the mode on the disk",
+        (("abstractions/fs/xattr/acl.rs",
+          "            let before = I::noted_mode(inode.inode());\n",
+          "            let before = inode.mode();\n"),),
+        ("attributes.list_that_cannot_be_set",)),
+    Broken(
+        "attributes.unreadable",
+        "attributes that cannot be read are EIO to who asks, and no reason to stop",
+        (("ext2/xattr/read.rs",
+          "            report::unreadable(\n", "            report::corrupt(\n"),),
+        ("attribute_errors.asked_for_what_cannot_be_read",)),
 )

@@ -29,11 +29,11 @@ class Faulty:
 
     count = 0
 
-    def __init__(self, ctx, image):
+    def __init__(self, ctx, image, fstype=None):
         for name in ("dm-mod", "dm-flakey"):
             ctx.load(name)
         self.ctx = ctx
-        self.disk = disks.Disk(ctx, image)
+        self.disk = disks.Disk(ctx, image, fstype)
         self._sectors = dm.sectors(self.disk.device)
         with open(self.disk.path, "rb") as file:
             raw = file.read(4096)

@@ -4,13 +4,17 @@ access control lists widens no access.
 """
 
 import contextlib
+import errno
 import os
 import struct
 
 import disks
 import ext2disk
 import sides
+from lowlevel import error_of
 from runner import timeout
+from test_write_errors import Faulty
+from workload import acl
 
 OWNER, USER, GROUP_OWNER, MASK, OTHER = 1, 2, 4, 16, 32
 MAGIC = 0xEA020000
@@ -82,3 +86,35 @@ def test_lists_in_inodes(ctx):
     disk.mount(fstype=sides.C_FSTYPE)
     assert _shown(disk, ("list", "label")) == {"list": 0o770, "label": 0o710}
     disk.umount()
+
+
+@timeout(60)
+def test_list_that_cannot_be_set(ctx):
+    """A list that says no more than a mode is to replace one in the inode, and the block of
+    attributes cannot be read. On the disk the mode is as before."""
+    _rust_only(ctx)
+    ctx.allow_log("I/O error|rust_ext2 .*cannot read")
+    faulty = Faulty(ctx, "blank-1k")
+    disk = faulty.disk
+    disk.mount("user_xattr", fstype=sides.C_FSTYPE)
+    path = disk.where("list")
+    open(path, "wb").close()
+    os.chmod(path, 0o770)
+    os.setxattr(path, "user.name", b"value")
+    number = os.stat(path).st_ino
+    disk.umount()
+    _put_in_inode(disk.path, number, 2, b"", struct.pack(
+        "<IHHHHIHHHHHH", 1, OWNER, 7, USER, 7, 1000, GROUP_OWNER, 0, MASK, 7, OTHER, 0))
+    with open(disk.path, "rb") as file:
+        file.seek(ext2disk.inode_offset(disk.path, number) + 104)
+        block, = struct.unpack("<I", file.read(4))
+    disk.mount("acl", fstype=ctx.fstype, device=faulty.device.path)
+    faulty.bad(block)
+    assert _shown(disk, ("list",)) == {"list": 0o700}
+    wanted = acl((OWNER, 7), (GROUP_OWNER, 6), (OTHER, 0))
+    assert error_of(os.setxattr, path, "system.posix_acl_access", wanted)[1] == errno.EIO
+    assert _shown(disk, ("list",)) == {"list": 0o700}
+    faulty.good()
+    faulty.end()
+    found = ext2disk.inode_mode(disk.path, number)
+    assert found & 0o7777 == 0o770, f"{found:o}"

@@ -19,6 +19,7 @@ from workload import acl
 OWNER, USER, GROUP_OWNER, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 TEAM, OTHERS = 500, 501
+KEPT = 1024  # links, with which they are given up
 NOT_SUPPORTED = errno.errorcode[errno.EOPNOTSUPP]  # it has two names
 
 
@@ -29,6 +30,36 @@ def _umask(mask):
         yield
     finally:
         os.umask(old)
+
+
+@timeout(100)
+def test_mode_of_who_has_no_list(ctx):
+    """An image is stored while a first attribute waits for the disk: links are given up, of a file
+    that nobody has given a list. Its group has what it had."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 keeps no links")
+    with no_flusher():
+        disk = disks.Disk(ctx, "blank-4k").mount("user_xattr,acl")
+        path, beside = disk.where("file"), disk.where("beside")
+        for name in (path, beside):
+            os.close(os.open(name, os.O_CREAT, 0o640))
+        number = os.stat(path).st_ino
+        names = [disk.where(f"link{index}") for index in range(KEPT)]
+        for name in names:
+            os.link(path, name)
+        disks.sync(disk.point)
+        for name in names:
+            os.unlink(name)
+        os.setxattr(path, "user.name", b"value")
+        os.mkdir(disk.where("now"))  # who changes a name sees to so many links
+        fd = os.open(beside, os.O_WRONLY)
+        os.fchmod(fd, 0o600)
+        os.fsync(fd)  # which writes the block of the table that has both
+        os.close(fd)
+        assert ext2disk.inode_links(disk.path, number) == 1, "they have not been given up"
+        found = ext2disk.inode_mode(disk.path, number)
+        assert found & 0o7777 == 0o640, f"{found:o}"
+    disk.finish()
 
 
 def _opens(path):

@@ -131,6 +131,30 @@ def test_first_of_a_filesystem(ctx):
 
 
 @timeout(100)
+def test_asked_for_what_cannot_be_read(ctx):
+    """Who asks for attributes in a bad block, or sets some, is told so; it is no reason to stop, as
+    in C."""
+    ctx.allow_log("I/O error|rust_ext2 .*cannot read")
+    for fstype in dict.fromkeys((ctx.fstype, disks.C_FSTYPE)):
+        faulty = Faulty(ctx, "tiny-1k", fstype)
+        disk = faulty.disk
+        disk.mount("errors=remount-ro,user_xattr,acl", device=faulty.device.path)
+        path = disk.where("file")
+        number = _touch(path)
+        os.setxattr(path, NAME, b"value")
+        disks.sync(disk.point)
+        ctx.drop_caches()
+        faulty.bad(_block_of(disk, number))
+        for call, *more in ((os.getxattr, NAME), (os.listxattr,), (os.setxattr, NAME, b"new"),
+                            (os.removexattr, NAME)):
+            assert error_of(call, path, *more)[1] == errno.EIO, f"{fstype}: {call.__name__}"
+        _touch(disk.where("another"))
+        faulty.good()
+        assert os.getxattr(path, NAME) == b"value"
+        faulty.finish()
+
+
+@timeout(100)
 def test_cannot_be_read(ctx):
     """A file is deleted whose attributes cannot be read. Its owners are counted to have nothing of
     it; in C they have the block for ever."""
