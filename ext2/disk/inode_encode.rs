@@ -354,8 +354,8 @@ mod tests {
         assert_eq!(directory.size, 1024);
     }
 
-    /// With the list that the disk has, if it has one, the group gets what it had there: no more, and
-    /// no less, as the new attributes need not be a list.
+    /// With the list that the disk has, if it has one, the group gets what it had there: no more,
+    /// and no less, as the new attributes need not be a list.
     #[test]
     fn the_mode_goes_with_the_attributes_that_are_kept() {
         let mut raw = stored(&image(), IdWidth::Bits32);

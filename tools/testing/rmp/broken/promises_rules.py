@@ -100,8 +100,7 @@ RULES = (
         "an image that is stored before its new attributes are there keeps the mode that it has",
         (("ext2/disk/inode_encode.rs",
           "            if self.mode != raw.mode.get() {\n", "            if raw.mode.get() != 1 {\n"),),
-        ("acl.mode_of_who_has_no_list",
-         "rust_ext2_inode_encode.the_mode_goes_with_the_attributes_that_are_kept")),
+        ("acl.mode_of_who_has_no_list",)),
     Broken(
         "attributes.mode.narrow",
         "without its new list the group gets no more than others",
