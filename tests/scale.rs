@@ -14,7 +14,7 @@ use crate::support::{
 use kernel::page::PAGE_SHIFT;
 
 /// Base-2 logarithm of how many times as large everything is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Scale(u32);
 
 impl Scale {
@@ -47,14 +47,12 @@ impl Scale {
         self.down(count.into()) as u32
     }
 
-    /// A bio as the test sees it.
+    /// A bio as the test sees it, but for its sectors of each kind: of these the sum counts, as a
+    /// part of them may be no multiple.
     pub(crate) fn bio(self, bio: Bio) -> Bio {
         Bio {
             sector: self.down(bio.sector),
             bytes: self.down_u32(bio.bytes),
-            whole: self.down_u32(bio.whole),
-            cut: self.down_u32(bio.cut),
-            zero: self.down_u32(bio.zero),
             ..bio
         }
     }

@@ -243,6 +243,7 @@ impl<'a> WriteCase<'a> {
         let folios = self.fill(&file)?;
         let mut seen = SeenWritten {
             engine: Some(engine),
+            scale: self.setup.scale,
             ..SeenWritten::default()
         };
         for (number, request) in (1..).zip(self.requests) {
@@ -335,6 +336,8 @@ const SHOWN: usize = 32;
 pub(crate) struct SeenWritten {
     /// What wrote it.
     pub(crate) engine: Option<Engine>,
+    /// How much larger everything was than is said here.
+    scale: Scale,
     /// What each request came to.
     pub(crate) written: KVec<Written>,
     /// Bios that reached the disks, in order.
@@ -431,9 +434,11 @@ impl SeenWritten {
 
     /// Sectors written, of each kind: whole, cut, zero.
     pub(crate) fn sectors(&self) -> (u32, u32, u32) {
-        self.bios.iter().fold((0, 0, 0), |sum, bio| {
+        let (whole, cut, zero) = self.bios.iter().fold((0, 0, 0), |sum, bio| {
             (sum.0 + bio.whole, sum.1 + bio.cut, sum.2 + bio.zero)
-        })
+        });
+        let scaled = |count| self.scale.down_u32(count);
+        (scaled(whole), scaled(cut), scaled(zero))
     }
 
     /// Whether so many sectors were written, of each kind: whole, cut, zero.
