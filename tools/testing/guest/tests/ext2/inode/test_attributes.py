@@ -96,7 +96,7 @@ def test_list_that_cannot_be_set(ctx):
     ctx.allow_log("I/O error|rust_ext2 .*cannot read")
     faulty = Faulty(ctx, "blank-1k")
     disk = faulty.disk
-    disk.mount("user_xattr", fstype=sides.C_FSTYPE)
+    disk.mount("user_xattr", fstype=sides.C_FSTYPE, device=faulty.device.path)
     path = disk.where("list")
     open(path, "wb").close()
     os.chmod(path, 0o770)
@@ -112,7 +112,8 @@ def test_list_that_cannot_be_set(ctx):
     faulty.bad(block)
     assert _shown(disk, ("list",)) == {"list": 0o700}
     wanted = acl((OWNER, 7), (GROUP_OWNER, 6), (OTHER, 0))
-    assert error_of(os.setxattr, path, "system.posix_acl_access", wanted)[1] == errno.EIO
+    error = error_of(os.setxattr, disk.where("list"), "system.posix_acl_access", wanted)[1]
+    assert error == errno.EIO, error
     assert _shown(disk, ("list",)) == {"list": 0o700}
     faulty.good()
     faulty.end()
