@@ -73,7 +73,7 @@ def ensure(settings):
     if entry:
         return entry / "root"
     uri = ksource.mirror()
-    ksource.check_mirror(store, uri, (SUITE,))
+    ksource.check_mirror(store, uri, (SUITE,), ARCH)
 
     def build(folder):
         root = folder / "root"

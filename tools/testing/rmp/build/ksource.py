@@ -81,16 +81,18 @@ class AptRoot:
         ]
 
 
-def check_mirror(store, uri, suites):
+def check_mirror(store, uri, suites, arch="amd64"):
     """Stop with one line if it has not all of these, which not every mirror has for ever."""
     folder = store.path / "apt"
     cache.remove(folder)
     apt = AptRoot(folder, uri, suites)
-    done = command.text(*apt.command("-o", "APT::Update::Error-Mode=any", "update"),
+    done = command.text(*apt.command("-o", "APT::Update::Error-Mode=any",
+                                    "-o", f"APT::Architecture={arch}",
+                                    "-o", f"APT::Architectures={arch}", "update"),
                         otherwise=None)
     cache.remove(folder)
     if done is None:
-        raise ui.Fail(f"the mirror of this machine's apt has no {' and '.join(suites)}: {uri}")
+        raise ui.Fail(f"the mirror of this machine's apt has no {' and '.join(suites)} for {arch}: {uri}")
 
 
 def _unpack(name, package, target):

@@ -50,7 +50,8 @@ def _copy(top, target, release, version):
 
 def key(settings, base):
     top = settings.top
-    return cache.digest(str(base), cache.digest_files(top, set(sources(top))))
+    return cache.digest(str(base), root.Root(base).release,
+                        cache.digest_files(top, set(sources(top))))
 
 
 def _crates(settings, base):
@@ -68,7 +69,7 @@ def _crates(settings, base):
                      settings.cache.logs / "kernel-rust.log")
         shutil.rmtree(entry / "overlay")
 
-    return settings.cache.make("crates", cache.digest(str(base), text), build) / "crates"
+    return settings.cache.make("crates", cache.digest(str(base), root.Root(base).release, text), build) / "crates"
 
 
 def _no_warnings(log):

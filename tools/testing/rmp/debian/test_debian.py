@@ -272,7 +272,7 @@ class WhatIsMissing(unittest.TestCase):
             store = SimpleNamespace(path=Path(folder), find=lambda *_: None)
             self.assertEqual(
                 self.told(SimpleNamespace(cache=store)),
-                "the mirror of this machine's apt has no trixie and trixie-backports: "
+                "the mirror of this machine's apt has no trixie and trixie-backports for amd64: "
                 "http://mirror/debian")
 
 
