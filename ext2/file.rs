@@ -206,6 +206,10 @@ impl WritableInode for File {
         inode::noted_mode(inode)
     }
 
+    fn rights_changed(inode: &Ext2Inode) {
+        inode::note_rights(inode)
+    }
+
     fn file_flags(inode: &Ext2Inode) -> u32 {
         inode.data().flags() & USER_VISIBLE
     }
@@ -254,6 +258,10 @@ impl WritableInode for Directory {
 
     fn noted_mode(inode: &Ext2Inode) -> u16 {
         File::noted_mode(inode)
+    }
+
+    fn rights_changed(inode: &Ext2Inode) {
+        File::rights_changed(inode)
     }
 
     fn file_flags(inode: &Ext2Inode) -> u32 {

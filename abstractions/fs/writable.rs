@@ -58,6 +58,9 @@ use kernel::{
     prelude::*, //
 };
 
+/// What says who may do what.
+const RIGHTS: u32 = bindings::ATTR_MODE | bindings::ATTR_UID | bindings::ATTR_GID;
+
 impl<T: FileSystem> Operations<T> {
     /// A regular file, read and written through the page cache.
     pub fn writable_regular<I, A>() -> Self
@@ -230,6 +233,9 @@ impl<I: WritableInode> WritableVTable<I> {
             }
             // SAFETY: The inode is valid and locked by the caller; the attributes are prepared.
             unsafe { bindings::setattr_copy(idmap, raw, attr) };
+            if valid & RIGHTS != 0 {
+                I::rights_changed(inode.inode());
+            }
             inode.mark_dirty();
             if valid & bindings::ATTR_MODE != 0 {
                 // SAFETY: As above.

@@ -8,7 +8,6 @@
 //! Locks: none, these are plain values.
 
 use super::{
-    acl,
     inode_decode::{
         DeviceNumber,
         IdWidth, //
@@ -18,7 +17,6 @@ use super::{
         Le16,
         Le32,
         RawInode,
-        ATTRIBUTES_ROOT,
         INODE_POINTERS, //
     },
 };
@@ -30,12 +28,6 @@ const OVERFLOW_ID: u16 = 65534;
 
 /// The largest size of a file on a filesystem without the feature `large_file`.
 const LARGEST_SMALL_FILE: u64 = 0x7fff_ffff;
-
-/// So many pointers of an inode lead to blocks of its own, `EXT2_NDIR_BLOCKS`.
-const DIRECT_POINTERS: u32 = 12;
-
-/// Where a symbolic link leads that has been removed, of whole words.
-const REMOVED: &[u8; 12] = b"removed-link";
 
 /// What an inode has on disk.
 #[derive(Clone, Copy, Debug)]
@@ -112,62 +104,6 @@ impl InodeImage {
         }
     }
 
-    /// Makes it what an inode without a name leaves on a disk that may have one: a file or
-    /// directory without contents, as e2fsck clears it without asking; a symbolic link to something
-    /// else, as one without a target is not valid. `has_blocks` says whether its pointers are such.
-    pub(crate) fn bury(&mut self, has_blocks: bool) {
-        self.sectors = 0;
-        self.file_acl = 0;
-        let has_gone = has_blocks || self.size == 0;
-        match self.mode & structures::mode::TYPE_MASK {
-            structures::mode::REGULAR | structures::mode::DIRECTORY => {
-                self.size = 0;
-                self.content = Content::Pointers([0; INODE_POINTERS]);
-            }
-            structures::mode::SYMLINK if has_gone => {
-                let mut pointers = [0; INODE_POINTERS];
-                let words = REMOVED.chunks_exact(size_of::<u32>());
-                for (pointer, word) in pointers.iter_mut().zip(words) {
-                    let bytes = word.iter().rev();
-                    *pointer = bytes.fold(0, |word, &byte| word << 8 | u32::from(byte));
-                }
-                self.size = REMOVED.len() as u64;
-                self.content = Content::Pointers(pointers);
-            }
-            _ => (),
-        }
-    }
-
-    /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of
-    /// attributes if [`ATTRIBUTES_ROOT`] is. The size of a directory ends before them, or where it
-    /// does in `raw` if [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no holes. It does not end
-    /// before blocks of `block_size` bytes that the inode itself points to: one that is new has no
-    /// size in `raw`, and has its first block.
-    pub(crate) fn keep(&mut self, raw: &RawInode, kept: u32, block_size: u32) {
-        if kept & (1 << ATTRIBUTES_ROOT) != 0 {
-            self.file_acl = raw.file_acl.get();
-            // Without its list the group would get the mask of that; but not if the mode is that
-            // which it has had there, with or without a list.
-            if self.mode != raw.mode.get() {
-                self.mode = acl::split(self.mode).effective;
-            }
-        }
-        let kept = kept & !(1 << ATTRIBUTES_ROOT);
-        let Content::Pointers(pointers) = &mut self.content else {
-            return;
-        };
-        for ((root, to), from) in (0u32..).zip(pointers).zip(&raw.block) {
-            if kept & (1 << root) != 0 {
-                *to = from.get();
-            }
-        }
-        if kept != 0 && self.mode & structures::mode::TYPE_MASK == structures::mode::DIRECTORY {
-            let blocks = kept.trailing_zeros().min(DIRECT_POINTERS);
-            let there = u64::from(blocks) * u64::from(block_size);
-            self.size = self.size.min(there.max(raw.size_low.get().into()));
-        }
-    }
-
     /// Changes `raw` to be this inode.
     pub(crate) fn store(&self, raw: &mut RawInode, ids: IdWidth) {
         raw.mode.set(self.mode);
@@ -239,75 +175,12 @@ mod tests {
         },
         test_images::{
             geometry_of,
-            small, //
+            image,
+            small,
+            stored, //
         },
-        SIZE_ROOT, //
     };
     use zerocopy::FromZeros;
-
-    fn image() -> InodeImage {
-        InodeImage {
-            mode: 0o100644,
-            uid: 0x12_3456,
-            gid: 0x65_4321,
-            nlink: 3,
-            size: 0x1_2345_6789,
-            atime: -5,
-            ctime: 1_000_000_000,
-            mtime: i32::MAX.into(),
-            dtime: 0,
-            sectors: 0x1_0000_0010,
-            flags: 0x10,
-            generation: 77,
-            file_acl: 700,
-            dir_acl: 99,
-            faddr: 5,
-            frag: 6,
-            fsize: 7,
-            content: Content::Pointers(core::array::from_fn(|i| 600 + i as u32)),
-        }
-    }
-
-    fn stored(image: &InodeImage, ids: IdWidth) -> RawInode {
-        let mut raw = RawInode::new_zeroed();
-        image.store(&mut raw, ids);
-        raw
-    }
-
-    #[test]
-    fn what_is_left_of_a_removed_inode() {
-        let mut file = image();
-        file.bury(true);
-        assert_eq!((file.size, file.sectors, file.file_acl), (0, 0, 0));
-        assert!(
-            matches!(file.content, Content::Pointers(pointers) if pointers.iter().all(|&p| p == 0))
-        );
-        assert_eq!((file.nlink, file.uid), (image().nlink, image().uid));
-
-        // It may have given up its blocks.
-        for (size, has_blocks) in [(200, true), (0, false)] {
-            let mut link = InodeImage {
-                mode: 0o120777,
-                size,
-                ..image()
-            };
-            link.bury(has_blocks);
-            let raw = stored(&link, IdWidth::Bits32);
-            assert_eq!(link.size, 12);
-            assert_eq!(
-                raw.block.as_bytes().get(..16),
-                Some(&b"removed-link\0\0\0\0"[..])
-            );
-        }
-
-        let mut fast = InodeImage {
-            mode: 0o120777,
-            ..image()
-        };
-        fast.bury(false);
-        assert_eq!((fast.size, fast.sectors), (image().size, 0));
-        assert!(matches!(fast.content, Content::Pointers(pointers) if pointers[1] == 601));
-    }
 
     #[test]
     fn links_are_taken_from_an_image() {
@@ -324,76 +197,6 @@ mod tests {
             ..image()
         };
         assert_eq!(stored(&many, IdWidth::Bits32).links_count.get(), u16::MAX);
-    }
-
-    #[test]
-    fn pointers_that_are_kept_are_those_of_the_disk() {
-        let mut raw = stored(&image(), IdWidth::Bits32);
-        for pointer in raw.block.iter_mut() {
-            pointer.set(5);
-        }
-        raw.size_low.set(1024);
-        let mut kept = image();
-        kept.keep(&raw, 1 << 12 | 1, 1024);
-        let Content::Pointers(pointers) = kept.content else {
-            return assert!(false);
-        };
-        assert_eq!((pointers[0], pointers[1], pointers[12]), (5, 601, 5));
-        assert_eq!(kept.size, image().size);
-
-        let mut directory = InodeImage {
-            mode: 0o40755,
-            size: 4096,
-            ..image()
-        };
-        directory.keep(&raw, 0, 1024);
-        assert_eq!(directory.size, 4096);
-        directory.keep(&raw, 1 << 3, 1024);
-        assert_eq!(directory.size, 3072);
-        directory.keep(&raw, 1, 1024);
-        assert_eq!(directory.size, 1024);
-    }
-
-    /// With the list that the disk has, if it has one, the group gets what it had there: no more,
-    /// and no less, as the new attributes need not be a list.
-    #[test]
-    fn the_mode_goes_with_the_attributes_that_are_kept() {
-        let mut raw = stored(&image(), IdWidth::Bits32);
-        let mut mode = |was: u16, kept| {
-            raw.mode.set(was);
-            raw.file_acl.set(33);
-            let mut image = InodeImage {
-                mode: 0o100664,
-                ..image()
-            };
-            image.keep(&raw, kept, 1024);
-            (image.mode, image.file_acl)
-        };
-        let attributes = 1 << ATTRIBUTES_ROOT;
-        assert_eq!(mode(0o100664, attributes), (0o100664, 33));
-        assert_eq!(mode(0o100644, attributes), (0o100644, 33));
-        assert_eq!(mode(0o100640, attributes), (0o100644, 33));
-        assert_eq!(mode(0, attributes), (0o100644, 33));
-        assert_eq!(mode(0o100644, 0), (0o100664, 700));
-        assert_eq!(mode(0o100644, 1), (0o100664, 700));
-    }
-
-    /// Of a directory that the disk does not have the image has what its own pointers lead to.
-    #[test]
-    fn a_new_directory_has_its_first_block() {
-        let new = |size, kept| {
-            let mut directory = InodeImage {
-                mode: 0o40755,
-                size,
-                ..image()
-            };
-            directory.keep(&RawInode::new_zeroed(), kept, 1024);
-            directory.size
-        };
-        assert_eq!((new(3072, 1 << 1), new(3072, 1 << 2)), (1024, 2048));
-        assert_eq!((new(3072, 1), new(0, 1 << SIZE_ROOT)), (0, 0));
-        assert_eq!(new(20 * 1024, 1 << SIZE_ROOT), 12 * 1024);
-        assert_eq!(new(20 * 1024, 1 << 12 | 1 << SIZE_ROOT), 12 * 1024);
     }
 
     #[test]

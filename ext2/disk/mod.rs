@@ -5,7 +5,7 @@
 //! - [`structures`]: the bytes; [`block_size`], [`run`]: sizes and blocks in a row;
 //! - [`geometry`]: the layout of a filesystem, checked, with [`super_check`], [`backups`] and, for
 //!   what can be wrong, [`geometry_error`];
-//! - [`inode_decode`], [`inode_encode`]: inodes;
+//! - [`inode_decode`], [`inode_encode`], [`inode_waiting`]: inodes;
 //! - [`dirent`]: the entries of directories, read, with [`dirent_plain`] for those that are as
 //!   usual and [`dirent_search`] for what is in one block;
 //! - [`attribute_list`], [`attribute_block`]: extended attributes; [`acl`]: access control lists.
@@ -28,6 +28,7 @@ pub(crate) mod geometry;
 pub(crate) mod geometry_error;
 pub(crate) mod inode_decode;
 pub(crate) mod inode_encode;
+mod inode_waiting;
 pub(crate) mod run;
 mod structures;
 pub(crate) mod super_check;

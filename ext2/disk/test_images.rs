@@ -5,10 +5,16 @@
 use super::{
     geometry::Geometry,
     geometry_error::GeometryError,
+    inode_decode::IdWidth,
+    inode_encode::{
+        Content,
+        InodeImage, //
+    },
     structures::{
         self,
         GroupDescriptor,
         Le32,
+        RawInode,
         SuperBlock, //
     },
     super_check::SuperBlockLocation, //
@@ -117,4 +123,35 @@ pub(crate) fn descriptor(
     descriptor.inode_bitmap = Le32::new(inode_bitmap);
     descriptor.inode_table = Le32::new(inode_table);
     descriptor
+}
+
+/// A file, each of whose fields is another.
+pub(crate) fn image() -> InodeImage {
+    InodeImage {
+        mode: 0o100644,
+        uid: 0x12_3456,
+        gid: 0x65_4321,
+        nlink: 3,
+        size: 0x1_2345_6789,
+        atime: -5,
+        ctime: 1_000_000_000,
+        mtime: i32::MAX.into(),
+        dtime: 0,
+        sectors: 0x1_0000_0010,
+        flags: 0x10,
+        generation: 77,
+        file_acl: 700,
+        dir_acl: 99,
+        faddr: 5,
+        frag: 6,
+        fsize: 7,
+        content: Content::Pointers(core::array::from_fn(|i| 600 + i as u32)),
+    }
+}
+
+/// What the disk has of an image in a place that was empty.
+pub(crate) fn stored(image: &InodeImage, ids: IdWidth) -> RawInode {
+    let mut raw = RawInode::new_zeroed();
+    image.store(&mut raw, ids);
+    raw
 }

@@ -32,6 +32,8 @@ pub(crate) struct DiskOnly {
     pub(crate) is_new: bool,
     /// An image has been stored that has the block of attributes which the inode has.
     pub(crate) attributes_stored: bool,
+    /// Who may do what has changed since: the mode, an owner, or the access control list.
+    pub(crate) rights_changed: bool,
     /// The disk may have the inode with links.
     pub(crate) is_on_disk: bool,
     /// Links that the image has in addition to those of the inode: the disk may have names that the

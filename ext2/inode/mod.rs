@@ -62,6 +62,7 @@ pub(crate) use self::{
     },
     modes::{
         mode_in,
+        note_rights,
         noted_mode,
         set_mode, //
     },

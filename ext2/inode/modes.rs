@@ -47,6 +47,11 @@ pub(crate) fn noted_mode(inode: &Ext2Inode) -> u16 {
     inode.mode() | inode.data().hidden_mode()
 }
 
+/// Takes note that who may do what with an inode has changed.
+pub(crate) fn note_rights(inode: &Ext2Inode) {
+    inode.data().disk_only.lock().rights_changed = true;
+}
+
 /// The mode of a new file in `dir`, if `mode` is asked for: not more than the directory's default
 /// access control list would give, if it has one.
 ///

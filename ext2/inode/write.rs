@@ -41,6 +41,7 @@ use crate::{
             InodeImage, //
         },
         RawInode,
+        ATTRIBUTES_ROOT,
         INODE_POINTERS, //
     },
     mount::{
@@ -233,7 +234,8 @@ fn store_image(
 
     let mut disk = data.disk_only.lock();
     let mut image = image(inode, &disk);
-    if inode.nlink() == 0 && disk.kept_links != 0 {
+    let is_buried = inode.nlink() == 0 && disk.kept_links != 0;
+    if is_buried {
         image.bury(kinds::has_block_tree(inode));
     }
     // Of the image's pointers: who sets one of a branch notes the branch before.
@@ -255,11 +257,14 @@ fn store_image(
     } else {
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
+    if is_buried {
+        image.bury_list(&raw);
+    }
     match disk.is_on_disk {
-        true => image.keep(&raw, kept, sb.block_size()),
+        true => image.keep(&raw, kept, disk.rights_changed, sb.block_size()),
         // What the image of a file without a name has is neither on the medium nor noted where it
         // was cut.
-        false => image.keep(&RawInode::new_zeroed(), kept, sb.block_size()),
+        false => image.keep(&RawInode::new_zeroed(), kept, true, sb.block_size()),
     }
     if inode_encode::is_large_file(image.mode, image.size) && !super_state::has_large_files(sb) {
         // Who writes the inode sees to that, and stores it as it is.
@@ -269,6 +274,7 @@ fn store_image(
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
     disk.is_put_off &= kept != 0;
+    disk.rights_changed &= kept & 1 << ATTRIBUTES_ROOT != 0;
     disk.is_new = false;
     disk.is_on_disk |= image.nlink != 0;
     Ok(Stored::Yes)

@@ -3,8 +3,8 @@
 //! Attributes are set and taken away.
 //!
 //! The new block is made beside the old one. If there is one with the same attributes that is
-//! shared; else the old one is changed, if the inode has it alone; else the inode gets a new one,
-//! and the old one has an owner less.
+//! shared; else the old one is changed, if the inode has it alone and keeps its access control
+//! list; else the inode gets a new one, and the old one has an owner less.
 //!
 //! C counterpart: `ext2_xattr_set()`, `ext2_xattr_set2()`. C changes the old block before it looks
 //! for one to share; the blocks that are left are the same.
@@ -25,10 +25,13 @@ use super::{
 };
 use crate::{
     alloc::attribute_block,
-    disk::attribute_block::{
-        with,
-        AttributeBlock,
-        Name, //
+    disk::{
+        attribute_block::{
+            with,
+            AttributeBlock,
+            Name, //
+        },
+        attribute_list::kind, //
     },
     inode::Ext2Inode,
     mount::super_state, //
@@ -68,8 +71,11 @@ pub(super) fn set(
         return Ok(());
     }
     let new = with(old.as_ref(), size, name, value)?;
+    // The mode has been what it is with the list, on the disk too: both change in one image.
+    let is_list = name.kind == kind::ACCESS_ACL;
+    let in_place = !(is_list && value.is_none());
     match new {
-        Some(bytes) => change(inode, own.as_ref(), &bytes)?,
+        Some(bytes) => change(inode, own.as_ref(), &bytes, in_place)?,
         None => replace(inode, own.as_ref(), 0, false),
     }
     inode.set_ctime_now();
@@ -80,8 +86,9 @@ pub(super) fn set(
     }
 }
 
-/// Gives the inode a block with these bytes.
-fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8]) -> Result {
+/// Gives the inode a block with these bytes: that which it has, only if `in_place`, or if there is
+/// no other.
+fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8], in_place: bool) -> Result {
     let new = AttributeBlock::new(bytes).map_err(|_| EINVAL)?;
 
     match share::find(inode, &new)? {
@@ -92,14 +99,30 @@ fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8]) -> Result {
         }
         None => {}
     }
-    if let Some(own) = own {
-        if share::change_alone(inode, &own.buffer, bytes)? {
-            return Ok(());
-        }
+    let change_own = || match own {
+        Some(own) => share::change_alone(inode, &own.buffer, bytes),
+        None => Ok(false),
+    };
+    if in_place && change_own()? {
+        return Ok(());
     }
-    let block = make(inode, bytes)?;
-    replace(inode, own, block, false);
-    Ok(())
+    match make(inode, bytes) {
+        Ok(block) => {
+            replace(inode, own, block, false);
+            Ok(())
+        }
+        Err(error) if !in_place && [ENOSPC, EDQUOT].contains(&error) => {
+            // Then the inode goes first.
+            inode.mark_dirty();
+            inode.sync(Wait::Yes)?;
+            inode.device().flush()?;
+            match change_own()? {
+                true => Ok(()),
+                false => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The inode has another block, and leaves its own.

@@ -49,6 +49,12 @@ pub trait WritableInode: InodeOperations {
     /// The mode of which [`set_mode`](Self::set_mode) took note, also with what is not in effect.
     fn noted_mode(inode: &FsInode<Self::FileSystem>) -> u16;
 
+    /// Who may do what with the inode has changed, or may have: by its mode, its owners, or its
+    /// access control list. Called when it has, with `i_rwsem` held exclusively.
+    fn rights_changed(inode: &FsInode<Self::FileSystem>) {
+        let _ = inode;
+    }
+
     /// Writes what of the inode and its metadata has been brought to its blocks, and waits for it.
     /// Cheap where all of it has been written. C: `sync_inode_metadata`.
     ///

@@ -304,14 +304,14 @@ impl<I: WritableInode> AclVTable<I> {
                 set_mode::<I>(inode, mode);
             }
             // SAFETY: The list is the caller's for the time of the call.
-            unsafe { keep(inode.inode(), kind, acl) }.inspect_err(|_| {
-                if is_first {
-                    set_mode::<I>(inode, before);
-                }
-            })?;
-            if follows && !is_first {
-                set_mode::<I>(inode, mode);
+            let kept = unsafe { keep(inode.inode(), kind, acl) };
+            match kept {
+                Err(_) if is_first => set_mode::<I>(inode, before),
+                Ok(()) if follows && !is_first => set_mode::<I>(inode, mode),
+                _ => {}
             }
+            I::rights_changed(inode.inode());
+            kept?;
             if follows && inode.is_sync() {
                 inode.write_if_dirty(Wait::Yes)?;
                 inode.or_dirty_again(I::sync_metadata)?;

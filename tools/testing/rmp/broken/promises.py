@@ -89,8 +89,8 @@ ALL = (
         "order.unnamed",
         "a file that gets a name has none of the pointers that it had without one",
         (("ext2/inode/write.rs",
-          "image.keep(&RawInode::new_zeroed(), kept, sb.block_size())",
-          "image.keep(&raw, kept, sb.block_size().max(1))"),),
+          "image.keep(&RawInode::new_zeroed(), kept, true, sb.block_size())",
+          "image.keep(&raw, kept, true, sb.block_size().max(1))"),),
         ("in_use.name_of_a_file_that_had_none",)),
     Broken(
         "state.in_use",
@@ -251,7 +251,7 @@ ALL = (
     Broken(
         "order.branches.size.new",
         "a new directory that has a name on the disk has its first block",
-        (("ext2/disk/inode_encode.rs",
+        (("ext2/disk/inode_waiting.rs",
           "kept.trailing_zeros().min(DIRECT_POINTERS);",
           "kept.trailing_zeros().min(DIRECT_POINTERS - 12);"),),
         ("growing.new_one",)),

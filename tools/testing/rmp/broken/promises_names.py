@@ -92,10 +92,10 @@ _WRITTEN = (
     Broken(
         "order.removals.symlink",
         "without its last name a symbolic link with its target in a block is one to another target",
-        (("ext2/disk/inode_encode.rs",
+        (("ext2/disk/inode_waiting.rs",
           "        let has_gone = has_blocks || self.size == 0;\n",
           "        let has_gone = has_blocks && self.size == 0;\n"),),
-        ("rust_ext2_inode_encode.what_is_left_of_a_removed_inode",)),
+        ("rust_ext2_inode_waiting.what_is_left_of_a_removed_inode",)),
     Broken(
         "order.rename.one_page",
         "a page does not wait for itself: names that move within it are brought to the medium",

@@ -6,11 +6,13 @@ makes of them, beside C ext2; Debian's programs.
 import contextlib
 import errno
 import os
+import struct
 
 import disks
 import ext2disk
 import pair
 import sides
+import writers
 from lowlevel import error_of
 from runner import timeout
 from test_twin import no_flusher
@@ -32,17 +34,17 @@ def _umask(mask):
         os.umask(old)
 
 
-@timeout(100)
-def test_mode_of_who_has_no_list(ctx):
-    """An image is stored while a first attribute waits for the disk: links are given up, of a file
-    that nobody has given a list. Its group has what it had."""
+def _stored_while_waiting(ctx, change):
+    """The mode that the disk has of a file of mode 0660 whose image is stored while a block of
+    attributes waits for the disk: change(path) has made it, and links are given up."""
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 keeps no links")
     with no_flusher():
         disk = disks.Disk(ctx, "blank-4k").mount("user_xattr,acl")
         path, beside = disk.where("file"), disk.where("beside")
         for name in (path, beside):
-            os.close(os.open(name, os.O_CREAT, 0o640))
+            os.close(os.open(name, os.O_CREAT, 0o600))
+        os.chmod(path, 0o660)
         number = os.stat(path).st_ino
         names = [disk.where(f"link{index}") for index in range(KEPT)]
         for name in names:
@@ -50,16 +52,94 @@ def test_mode_of_who_has_no_list(ctx):
         disks.sync(disk.point)
         for name in names:
             os.unlink(name)
-        os.setxattr(path, "user.name", b"value")
+        change(path)
         os.mkdir(disk.where("now"))  # who changes a name sees to so many links
         fd = os.open(beside, os.O_WRONLY)
-        os.fchmod(fd, 0o600)
+        os.fchmod(fd, 0o640)
         os.fsync(fd)  # which writes the block of the table that has both
         os.close(fd)
         assert ext2disk.inode_links(disk.path, number) == 1, "they have not been given up"
-        found = ext2disk.inode_mode(disk.path, number)
-        assert found & 0o7777 == 0o640, f"{found:o}"
+        found = ext2disk.inode_mode(disk.path, number) & 0o7777
     disk.finish()
+    return found
+
+
+@timeout(100)
+def test_mode_of_who_has_no_list(ctx):
+    """Nobody has given the file a list: its group has what it had."""
+    def change(path):
+        os.setxattr(path, "user.name", b"value")
+
+    found = _stored_while_waiting(ctx, change)
+    assert found == 0o660, f"{found:o}"
+
+
+@timeout(100)
+def test_mode_of_who_gets_a_list(ctx):
+    """The mode is what it was, but it is a mask now, and the group is another."""
+    def change(path):
+        os.chmod(path, 0o600)
+        os.chown(path, -1, OTHERS)
+        os.setxattr(path, ACCESS, acl((OWNER, 6), (USER, 6, 1000), (GROUP_OWNER, 0), (MASK, 6),
+                                      (OTHER, 0)))
+        assert os.stat(path).st_mode & 0o7777 == 0o660
+
+    found = _stored_while_waiting(ctx, change)
+    assert found == 0o600, f"{found:o}"
+
+
+def _has_list(path, number):
+    """Whether the disk has an access control list of an inode, in blocks of 4 KiB."""
+    with open(path, "rb") as file:
+        file.seek(ext2disk.inode_offset(path, number) + 104)
+        block, = struct.unpack("<I", file.read(4))
+        file.seek(block * 4096 + 32)
+        return block != 0 and file.read(2)[1] == 2  # of the first entry, the kind
+
+
+def _list_goes(ctx, full):
+    """Blocks of attributes are written, and inodes are not, when a list has gone: the disk has it
+    as long as the mode is its mask."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 changes the block in place")
+    with no_flusher():
+        disk = disks.Disk(ctx, "blank-4k").mount("user_xattr,acl")
+        path = disk.where("file")
+        os.close(os.open(path, os.O_CREAT, 0o600))
+        number = os.stat(path).st_ino
+        os.setxattr(path, ACCESS, acl((OWNER, 6), (USER, 6, 1000), (GROUP_OWNER, 0), (MASK, 6),
+                                      (OTHER, 0)))
+        os.setxattr(path, "user.name", b"value")
+        if full:
+            fd = os.open(disk.where("filler"), os.O_WRONLY | os.O_CREAT, 0o600)
+            for _ in range(2):
+                writers.fill(fd, (1 << 20, 4096), append=True)
+                disks.sync(disk.point)
+            os.close(fd)
+            assert error_of(os.mkdir, disk.where("folder"))[1] == errno.ENOSPC
+        disks.sync(disk.point)
+        assert _has_list(disk.path, number)
+        os.setxattr(path, ACCESS, acl((OWNER, 6), (GROUP_OWNER, 0), (OTHER, 0)))
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        assert os.listxattr(path) == ["user.name"]
+        fd = os.open(disk.device, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+        found = ext2disk.inode_mode(disk.path, number)
+        assert _has_list(disk.path, number) or not found & 0o070, f"{found:o}, without a list"
+    disk.finish()
+
+
+@timeout(100)
+def test_list_goes_with_the_mode(ctx):
+    """It goes with the old block."""
+    _list_goes(ctx, False)
+
+
+@timeout(100)
+def test_list_goes_on_a_full_disk(ctx):
+    """There is no room for another block: the mode is brought to the disk first."""
+    _list_goes(ctx, True)
 
 
 def _opens(path):
