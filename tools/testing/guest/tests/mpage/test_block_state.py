@@ -352,7 +352,7 @@ def test_no_buffer_heads(ctx):
             os.pwrite(fd, b"l" * LARGE, 100)
             os.pwrite(fd, b"n" * 5000, LARGE // 2 + 700)
             os.fdatasync(fd)
-            with mapped.Page(fd, 300) as page:
+            with mapped.Page(fd, 300 * 4096 // PAGE) as page:
                 page.store(2000, b"m")
             os.pwrite(fd, b"s" * 3000, 3 * LARGE)
             os.pwrite(fd, b"s" * 3000, 2 * LARGE + 9000)
