@@ -20,6 +20,7 @@ use super::{
     super_check::SuperBlockLocation, //
 };
 use kernel::prelude::*;
+use zerocopy::FromZeros;
 
 /// Random numbers that are the same in each run, xorshift64.
 pub(crate) struct Random(u64);
@@ -79,7 +80,7 @@ pub(crate) fn large() -> SuperBlock {
     // Every type in it may be zero.
     let mut sb = SuperBlock {
         uuid: [7; 16],
-        ..zerocopy::FromZeros::new_zeroed()
+        ..FromZeros::new_zeroed()
     };
 
     sb.magic.set(structures::SUPER_MAGIC);
@@ -117,7 +118,7 @@ pub(crate) fn descriptor(
     inode_bitmap: u32,
     inode_table: u32,
 ) -> GroupDescriptor {
-    let mut descriptor: GroupDescriptor = zerocopy::FromZeros::new_zeroed();
+    let mut descriptor: GroupDescriptor = FromZeros::new_zeroed();
 
     descriptor.block_bitmap = Le32::new(block_bitmap);
     descriptor.inode_bitmap = Le32::new(inode_bitmap);
