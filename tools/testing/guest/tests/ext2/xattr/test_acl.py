@@ -93,8 +93,13 @@ def _has_list(path, number):
     with open(path, "rb") as file:
         file.seek(ext2disk.inode_offset(path, number) + 104)
         block, = struct.unpack("<I", file.read(4))
-        file.seek(block * 4096 + 32)
-        return block != 0 and file.read(2)[1] == 2  # of the first entry, the kind
+        file.seek(block * 4096)
+        raw = file.read(4096)
+    at, kinds = 32, []
+    while block and raw[at] | raw[at + 1]:
+        kinds.append(raw[at + 1])
+        at += 16 + -(-raw[at] // 4) * 4
+    return 2 in kinds
 
 
 def _list_goes(ctx, full):
