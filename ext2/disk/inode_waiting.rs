@@ -8,7 +8,6 @@
 //! Locks: none, these are plain values.
 
 use super::{
-    acl,
     inode_encode::{
         Content,
         InodeImage, //
@@ -21,6 +20,9 @@ use super::{
     },
 };
 use kernel::prelude::*;
+
+/// Permissions of the group and of all others.
+const OTHERS: u16 = 0o077;
 
 /// So many pointers of an inode lead to blocks of its own, `EXT2_NDIR_BLOCKS`.
 const DIRECT_POINTERS: u32 = 12;
@@ -55,19 +57,16 @@ impl InodeImage {
         }
     }
 
-    /// Takes from the mode what a list has allowed which the image of a buried inode, `raw` before,
-    /// has not any more: a device has no contents that could go.
-    pub(crate) fn bury_list(&mut self, raw: &RawInode) {
-        let narrow = acl::split(self.mode).effective;
-        if raw.file_acl.get() != 0 || raw.mode.get() == narrow {
-            self.mode = narrow;
-        }
+    /// Takes from the mode what is for others than the owner: what they may do is in a list that
+    /// the image has not.
+    pub(crate) fn owner_only(&mut self) {
+        self.mode &= !OTHERS;
     }
 
     /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of
-    /// attributes if [`ATTRIBUTES_ROOT`] is: with what of the mode gives nobody more than the list
-    /// that is not there; all of it if it is the mode of `raw` and no right has changed since. The
-    /// size of a directory ends before them, or where it does in `raw` if
+    /// attributes if [`ATTRIBUTES_ROOT`] is: with the mode, if that is the one of `raw` and no
+    /// right has changed since, or else only what it says of the owner, as a list may say something
+    /// else of all others. The size of a directory ends before them, or where it does in `raw` if
     /// [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no holes. It does not end before blocks of
     /// `block_size` bytes that the inode itself points to: one that is new has no size in `raw`,
     /// and has its first block.
@@ -81,8 +80,7 @@ impl InodeImage {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
             self.file_acl = raw.file_acl.get();
             if rights_changed || self.mode != raw.mode.get() {
-                // Without its list the group would get the mask of that.
-                self.mode = acl::split(self.mode).effective;
+                self.owner_only();
             }
         }
         let kept = kept & !(1 << ATTRIBUTES_ROOT);
@@ -181,8 +179,8 @@ mod tests {
         assert_eq!(directory.size, 1024);
     }
 
-    /// The new attributes need not be a list, and then the group keeps what it has; but not if it
-    /// has got that only now, which may be with a list.
+    /// The new attributes need not be a list, and then all keep what they have; but not if that is
+    /// new, as it may have come with a list.
     #[test]
     fn the_mode_goes_with_the_attributes_that_are_kept() {
         let mut raw = stored(&image(), IdWidth::Bits32);
@@ -198,33 +196,11 @@ mod tests {
         };
         let attributes = 1 << ATTRIBUTES_ROOT;
         assert_eq!(mode(0o100664, false, attributes), (0o100664, 33));
-        assert_eq!(mode(0o100664, true, attributes), (0o100644, 33));
-        assert_eq!(mode(0o100644, false, attributes), (0o100644, 33));
-        assert_eq!(mode(0o100640, false, attributes), (0o100644, 33));
-        assert_eq!(mode(0, false, attributes), (0o100644, 33));
+        assert_eq!(mode(0o100664, true, attributes), (0o100600, 33));
+        assert_eq!(mode(0o100644, false, attributes), (0o100600, 33));
+        assert_eq!(mode(0, false, attributes), (0o100600, 33));
         assert_eq!(mode(0o100644, true, 0), (0o100664, 700));
         assert_eq!(mode(0o100644, true, 1), (0o100664, 700));
-    }
-
-    /// What was a list's is not the group's, also in the images after the first.
-    #[test]
-    fn a_buried_inode_has_no_list() {
-        let mut raw = stored(&image(), IdWidth::Bits32);
-        let mode = |raw: &RawInode| {
-            let mut device = InodeImage {
-                mode: 0o060664,
-                file_acl: 0,
-                ..image()
-            };
-            device.bury_list(raw);
-            device.mode
-        };
-        raw.mode.set(0o060664);
-        assert_eq!(mode(&raw), 0o060644);
-        raw.file_acl.set(0);
-        assert_eq!(mode(&raw), 0o060664);
-        raw.mode.set(0o060644);
-        assert_eq!(mode(&raw), 0o060644);
     }
 
     /// Of a directory that the disk does not have the image has what its own pointers lead to.

@@ -258,7 +258,11 @@ fn store_image(
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
     if is_buried {
-        image.bury_list(&raw);
+        // It has no list any more, and a device has no contents that could go.
+        disk.rights_changed |= raw.file_acl.get() != 0;
+        if disk.rights_changed {
+            image.owner_only();
+        }
     }
     match disk.is_on_disk {
         true => image.keep(&raw, kept, disk.rights_changed, sb.block_size()),
@@ -274,7 +278,7 @@ fn store_image(
     image.store(&mut raw, ids);
     buffer.copy_from(offset, raw.as_bytes())?;
     disk.is_put_off &= kept != 0;
-    disk.rights_changed &= kept & 1 << ATTRIBUTES_ROOT != 0;
+    disk.rights_changed &= is_buried || kept & 1 << ATTRIBUTES_ROOT != 0;
     disk.is_new = false;
     disk.is_on_disk |= image.nlink != 0;
     Ok(Stored::Yes)

@@ -71,8 +71,8 @@ pub(super) fn set(
         return Ok(());
     }
     let new = with(old.as_ref(), size, name, value)?;
-    // The mode has been what it is with the list, on the disk too: both change in one image.
     let is_list = name.kind == kind::ACCESS_ACL;
+    // The mode has been what it is with the list, on the disk too: both go in one image.
     let in_place = !(is_list && value.is_none());
     match new {
         Some(bytes) => change(inode, own.as_ref(), &bytes, in_place)?,
@@ -80,7 +80,8 @@ pub(super) fn set(
     }
     inode.set_ctime_now();
     inode.mark_dirty();
-    match inode.is_sync() {
+    // With a list the mode follows, and who sets both waits for both.
+    match inode.is_sync() && !is_list {
         true => inode.sync(Wait::Yes),
         false => Ok(()),
     }

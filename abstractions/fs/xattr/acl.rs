@@ -312,7 +312,7 @@ impl<I: WritableInode> AclVTable<I> {
             }
             I::rights_changed(inode.inode());
             kept?;
-            if follows && inode.is_sync() {
+            if kind == AclKind::Access && inode.is_sync() {
                 inode.write_if_dirty(Wait::Yes)?;
                 inode.or_dirty_again(I::sync_metadata)?;
             }

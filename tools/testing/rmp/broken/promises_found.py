@@ -279,8 +279,8 @@ FOUND = (
         "acl.sync",
         "on a synchronous mount the mode that a list sets is waited for",
         (("abstractions/fs/xattr/acl.rs",
-          "            if follows && inode.is_sync() {\n",
-          "            if follows && !is_first && inode.is_sync() {\n"),),
+          "            if kind == AclKind::Access && inode.is_sync() {\n",
+          "            if kind == AclKind::Access && !is_first && inode.is_sync() {\n"),),
         ("acl.mode_is_waited_for",)),
     Broken(
         "quota.attributes.unreadable",

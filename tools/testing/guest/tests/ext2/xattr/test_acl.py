@@ -60,6 +60,9 @@ def _stored_while_waiting(ctx, change):
         os.close(fd)
         assert ext2disk.inode_links(disk.path, number) == 1, "they have not been given up"
         found = ext2disk.inode_mode(disk.path, number) & 0o7777
+        whole = os.stat(path).st_mode & 0o7777
+        disks.sync(disk.point)
+        assert ext2disk.inode_mode(disk.path, number) & 0o7777 == whole, "it stays so"
     disk.finish()
     return found
 
@@ -132,6 +135,34 @@ def _list_goes(ctx, full):
         os.close(fd)
         found = ext2disk.inode_mode(disk.path, number)
         assert _has_list(disk.path, number) or not found & 0o070, f"{found:o}, without a list"
+        disks.sync(disk.point)
+        found = ext2disk.inode_mode(disk.path, number)
+        assert not _has_list(disk.path, number) and found & 0o777 == 0o600, f"{found:o}"
+    disk.finish()
+
+
+@timeout(100)
+def test_device_that_is_deleted(ctx):
+    """A FIFO has a list, and its name is on the disk when it has gone from memory: the mask is
+    not the group's."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 keeps no links")
+    with no_flusher():
+        disk = disks.Disk(ctx, "blank-4k").mount("acl")
+        path, beside = disk.where("fifo"), disk.where("beside")
+        os.mkfifo(path, 0o640)
+        os.close(os.open(beside, os.O_CREAT, 0o600))
+        number = os.stat(path).st_ino
+        disks.sync(disk.point)
+        os.setxattr(path, ACCESS, acl((OWNER, 6), (USER, 6, 1000), (GROUP_OWNER, 4), (MASK, 6),
+                                      (OTHER, 0)))
+        os.unlink(path)
+        fd = os.open(disk.device, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+        found = ext2disk.inode_mode(disk.path, number)
+        assert ext2disk.inode_links(disk.path, number) == 1, "it has gone from the disk"
+        assert _has_list(disk.path, number) or not found & 0o020, f"{found:o}"
     disk.finish()
 
 
