@@ -4,7 +4,7 @@
 //!
 //! The new block is made beside the old one. If there is one with the same attributes that is
 //! shared; else the old one is changed, if the inode has it alone and keeps its access control
-//! list; else the inode gets a new one, and the old one has an owner less.
+//! list as it is; else the inode gets a new one, and the old one has an owner less.
 //!
 //! C counterpart: `ext2_xattr_set()`, `ext2_xattr_set2()`. C changes the old block before it looks
 //! for one to share; the blocks that are left are the same.
@@ -72,10 +72,9 @@ pub(super) fn set(
     }
     let new = with(old.as_ref(), size, name, value)?;
     let is_list = name.kind == kind::ACCESS_ACL;
-    // The mode has been what it is with the list, on the disk too: both go in one image.
-    let in_place = !(is_list && value.is_none());
     match new {
-        Some(bytes) => change(inode, own.as_ref(), &bytes, in_place)?,
+        // The mode is what it is with the list, on the disk too: both come and go in one image.
+        Some(bytes) => change(inode, own.as_ref(), &bytes, !is_list)?,
         None => replace(inode, own.as_ref(), 0, false),
     }
     inode.set_ctime_now();
@@ -113,13 +112,16 @@ fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8], in_place: boo
             Ok(())
         }
         Err(error) if !in_place && [ENOSPC, EDQUOT].contains(&error) => {
-            // Then the inode goes first.
+            // Then one comes after the other: what the mode is by now, the list, and what follows.
             inode.mark_dirty();
             inode.sync(Wait::Yes)?;
             inode.device().flush()?;
-            match change_own()? {
-                true => Ok(()),
-                false => Err(error),
+            match own {
+                Some(own) if change_own()? => {
+                    inode.super_block().sync_buffer(&own.buffer)?;
+                    inode.device().flush()
+                }
+                _ => Err(error),
             }
         }
         Err(error) => Err(error),

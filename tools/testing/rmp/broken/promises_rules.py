@@ -131,12 +131,17 @@ RULES = (
           "            I::rights_changed(inode.inode());\n", "")),
         ("acl.mode_of_who_gets_a_list",)),
     Broken(
-        "attributes.list.goes",
-        "a list goes in the same image as the mode that it was the mask of",
+        "attributes.list.comes",
+        "a list comes, and goes, in the same image as the mode that it is the mask of",
         (("ext2/xattr/set.rs",
-          "    let in_place = !(is_list && value.is_none());\n",
-          "    let in_place = !(is_list && value.is_none()) || own.is_some();\n"),),
-        ("acl.list_goes_with_the_mode",)),
+          "&bytes, !is_list)?,\n", "&bytes, true || is_list)?,\n"),),
+        ("acl.list_comes_with_the_mode", "acl.list_goes_with_the_mode")),
+    Broken(
+        "attributes.buried",
+        "the image of an inode that is deleted has not the mask of a list that it had",
+        (("ext2/inode/write.rs",
+          "        if disk.rights_changed {\n", "        if disk.rights_changed && !is_buried {\n"),),
+        ("acl.device_that_is_deleted",)),
     Broken(
         "attributes.list.full",
         "and where there is no room for that, after it",

@@ -34,9 +34,10 @@ def _umask(mask):
         os.umask(old)
 
 
-def _stored_while_waiting(ctx, change):
-    """The mode that the disk has of a file of mode 0660 whose image is stored while a block of
-    attributes waits for the disk: change(path) has made it, and links are given up."""
+def _stored_while_waiting(ctx, change, before=lambda path: None):
+    """The mode that the disk has of a file of mode 0660, or what before(path) has made of it, whose
+    image is stored while a block of attributes waits for the disk: change(path) has made it, and
+    links are given up."""
     if ctx.fstype == disks.C_FSTYPE:
         ctx.skip("C ext2 keeps no links")
     with no_flusher():
@@ -45,6 +46,7 @@ def _stored_while_waiting(ctx, change):
         for name in (path, beside):
             os.close(os.open(name, os.O_CREAT, 0o600))
         os.chmod(path, 0o660)
+        before(path)
         number = os.stat(path).st_ino
         names = [disk.where(f"link{index}") for index in range(KEPT)]
         for name in names:
@@ -88,6 +90,22 @@ def test_mode_of_who_gets_a_list(ctx):
         assert os.stat(path).st_mode & 0o7777 == 0o660
 
     found = _stored_while_waiting(ctx, change)
+    assert found == 0o600, f"{found:o}"
+
+
+@timeout(100)
+def test_list_comes_with_the_mode(ctx):
+    """A list comes to other attributes, in a block that the disk has: the mode is not there before
+    it."""
+    def before(path):
+        os.chmod(path, 0o600)
+        os.setxattr(path, "user.name", b"value")
+
+    def change(path):
+        os.setxattr(path, ACCESS, acl((OWNER, 6), (USER, 6, 1000), (GROUP_OWNER, 0), (MASK, 6),
+                                      (OTHER, 0)))
+
+    found = _stored_while_waiting(ctx, change, before)
     assert found == 0o600, f"{found:o}"
 
 
