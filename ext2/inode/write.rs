@@ -257,6 +257,7 @@ fn store_image(
     } else {
         buffer.copy_to(offset, raw.as_mut_bytes())?;
     }
+    disk.rights_changed |= !disk.is_on_disk;
     if is_buried {
         // It has no list any more, and a device has no contents that could go.
         disk.rights_changed |= raw.file_acl.get() != 0;

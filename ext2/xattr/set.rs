@@ -34,10 +34,17 @@ use crate::{
         attribute_list::kind, //
     },
     inode::Ext2Inode,
-    mount::super_state, //
+    mount::{
+        report,
+        super_state, //
+    },
 };
-use kernel::prelude::*;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 use rust_mpage::fs::{
+    Buffer,
     SetMode,
     Wait, //
 };
@@ -73,7 +80,8 @@ pub(super) fn set(
     let new = with(old.as_ref(), size, name, value)?;
     let is_list = name.kind == kind::ACCESS_ACL;
     match new {
-        // The mode is what it is with the list, on the disk too: both come and go in one image.
+        // The mode is what it is with the list, on the disk too: that is there before it, and goes
+        // in one image with it.
         Some(bytes) => change(inode, own.as_ref(), &bytes, !is_list)?,
         None => replace(inode, own.as_ref(), 0, false),
     }
@@ -91,6 +99,10 @@ pub(super) fn set(
 fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8], in_place: bool) -> Result {
     let new = AttributeBlock::new(bytes).map_err(|_| EINVAL)?;
 
+    let old = own.map(OwnBlock::block).transpose()?;
+    if old.is_some_and(|old| old.is_same_as(&new)) {
+        return Ok(());
+    }
     match share::find(inode, &new)? {
         Some(Shared::Own) => return Ok(()),
         Some(Shared::Block { block, may_have }) => {
@@ -111,20 +123,37 @@ fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8], in_place: boo
             replace(inode, own, block, false);
             Ok(())
         }
-        Err(error) if !in_place && [ENOSPC, EDQUOT].contains(&error) => {
+        Err(error) if !in_place && own.is_some() && [ENOSPC, EDQUOT].contains(&error) => {
             // Then one comes after the other: what the mode is by now, the list, and what follows.
             inode.mark_dirty();
             inode.sync(Wait::Yes)?;
             inode.device().flush()?;
             match own {
                 Some(own) if change_own()? => {
-                    inode.super_block().sync_buffer(&own.buffer)?;
-                    inode.device().flush()
+                    bring_out(inode, &own.buffer);
+                    Ok(())
                 }
                 _ => Err(error),
             }
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Brings the block of an inode to the medium. That it could not be written is reported, and is no
+/// error of who has changed the list in it, which it has: who is told so takes back the mode.
+fn bring_out(inode: &Ext2Inode, buffer: &Buffer) {
+    let sb = inode.super_block();
+    let written = sb.sync_buffer(buffer).and_then(|()| inode.device().flush());
+    if let Err(error) = written {
+        report::corrupt(
+            sb,
+            fmt!(
+                "inode {}: cannot write extended attributes: error {}",
+                inode.number(),
+                error.to_errno()
+            ),
+        );
     }
 }
 

@@ -132,7 +132,7 @@ RULES = (
         ("acl.mode_of_who_gets_a_list",)),
     Broken(
         "attributes.list.comes",
-        "a list comes, and goes, in the same image as the mode that it is the mask of",
+        "a list comes before the mode that it is the mask of, and goes in one image with it",
         (("ext2/xattr/set.rs",
           "&bytes, !is_list)?,\n", "&bytes, true || is_list)?,\n"),),
         ("acl.list_comes_with_the_mode", "acl.list_goes_with_the_mode")),
