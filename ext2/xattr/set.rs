@@ -39,10 +39,7 @@ use crate::{
         super_state, //
     },
 };
-use kernel::{
-    fmt,
-    prelude::*, //
-};
+use kernel::prelude::*;
 use rust_mpage::fs::{
     Buffer,
     SetMode,
@@ -99,10 +96,6 @@ pub(super) fn set(
 fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8], in_place: bool) -> Result {
     let new = AttributeBlock::new(bytes).map_err(|_| EINVAL)?;
 
-    let old = own.map(OwnBlock::block).transpose()?;
-    if old.is_some_and(|old| old.is_same_as(&new)) {
-        return Ok(());
-    }
     match share::find(inode, &new)? {
         Some(Shared::Own) => return Ok(()),
         Some(Shared::Block { block, may_have }) => {
@@ -110,6 +103,10 @@ fn change(inode: &Ext2Inode, own: Option<&OwnBlock>, bytes: &[u8], in_place: boo
             return Ok(());
         }
         None => {}
+    }
+    let old = own.map(OwnBlock::block).transpose()?;
+    if old.is_some_and(|old| old.is_same_as(&new)) {
+        return Ok(());
     }
     let change_own = || match own {
         Some(own) => share::change_alone(inode, &own.buffer, bytes),
