@@ -104,7 +104,7 @@ RULES = (
         ("acl.mode_of_who_has_no_list",)),
     Broken(
         "attributes.mode.narrow",
-        "without its new list the group gets no more than others",
+        "without its new list it says nothing of others than the owner",
         (("ext2/disk/inode_waiting.rs",
           "            if rights_changed || self.mode != raw.mode.get() {\n",
           "            if raw.mode.get() == 1 {\n"),),
