@@ -11,13 +11,14 @@ import unittest
 from unittest import mock
 
 _GUEST = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib")]
+sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib"),
+                str(_GUEST / "tests" / "lib" / "file_io")]
 try:
     import durable
     import writelog
     import writers
 finally:
-    del sys.path[:2]
+    del sys.path[:3]
 
 
 def file_of(case, data):

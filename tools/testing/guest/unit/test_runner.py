@@ -7,11 +7,12 @@ import tempfile
 import unittest
 
 _GUEST = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib")]
+sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib"),
+                str(_GUEST / "tests" / "lib" / "file_io")]
 try:
     import runner
 finally:
-    del sys.path[:2]
+    del sys.path[:3]
 
 
 class Suites(unittest.TestCase):

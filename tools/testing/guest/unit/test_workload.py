@@ -9,13 +9,14 @@ import types
 import unittest
 
 _GUEST = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib")]
+sys.path[:0] = [str(_GUEST), str(_GUEST / "tests" / "lib"),
+                str(_GUEST / "tests" / "lib" / "file_io")]
 try:
     import compare
     import ops
     import workload
 finally:
-    del sys.path[:2]
+    del sys.path[:3]
 
 
 class Workload(unittest.TestCase):
