@@ -20,6 +20,7 @@ use super::{
         entry_len,
         padded,
         Attribute,
+        Attributes,
         Header,
         LIST_IN_BLOCK,
         MAGIC, //
@@ -29,7 +30,10 @@ use super::{
         Le32, //
     },
 };
-use core::cmp::Ordering;
+use core::{
+    cmp::Ordering,
+    iter::Peekable, //
+};
 use kernel::{
     fmt,
     prelude::*, //
@@ -120,6 +124,47 @@ pub(crate) fn header_of(word: impl Fn(usize) -> Option<u32>) -> Result<(), Block
     }
 }
 
+/// The attributes of a block that has been checked, in order; by default there are none.
+#[derive(Clone, Default)]
+pub(crate) struct Checked<'a>(Attributes<'a>);
+
+impl<'a> Iterator for Checked<'a> {
+    type Item = Attribute<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()?.ok()
+    }
+}
+
+/// Those that a block will have: names and values, in order.
+#[derive(Clone)]
+struct Wanted<'a> {
+    old: Peekable<Checked<'a>>,
+    /// What changes.
+    name: Name<'a>,
+    /// What it will have, until it has had its turn.
+    value: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Wanted<'a> {
+    type Item = (Name<'a>, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = self.name;
+        let before = |one: &Attribute<'_>| one.full_name().order(&name) == Ordering::Less;
+
+        let mut old = self.old.next_if(before);
+        if old.is_none() {
+            self.old.next_if(|one| one.full_name() == name);
+            if let Some(value) = self.value.take() {
+                return Some((name, value));
+            }
+            old = self.old.next();
+        }
+        old.map(|one| (one.full_name(), one.value))
+    }
+}
+
 /// A block of attributes that has been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct AttributeBlock<'a> {
@@ -183,8 +228,8 @@ impl<'a> AttributeBlock<'a> {
     }
 
     /// All attributes, in order.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + Clone + use<'a> {
-        attributes(self.bytes, LIST_IN_BLOCK).map_while(|attribute| attribute.ok())
+    pub(crate) fn attributes(&self) -> Checked<'a> {
+        Checked(attributes(self.bytes, LIST_IN_BLOCK))
     }
 
     /// The value of an attribute, if it is there.
@@ -212,14 +257,14 @@ pub(crate) fn with(
     name: Name<'_>,
     value: Option<&[u8]>,
 ) -> Result<Option<KVec<u8>>> {
-    let olds = || {
-        let all = old.into_iter().flat_map(AttributeBlock::attributes);
-        all.map(|attribute| (attribute.full_name(), attribute.value))
+    let all = Wanted {
+        old: old
+            .map(AttributeBlock::attributes)
+            .unwrap_or_default()
+            .peekable(),
+        name,
+        value,
     };
-    let before = olds().take_while(|(other, _)| other.order(&name) == Ordering::Less);
-    let after = olds().skip_while(|(other, _)| other.order(&name) != Ordering::Greater);
-    let all = Iterator::chain(before, value.map(|value| (name, value)));
-    let all = Iterator::chain(all, after);
     if all.clone().next().is_none() {
         return Ok(None);
     }

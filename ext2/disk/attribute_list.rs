@@ -83,22 +83,36 @@ pub(crate) const fn padded(len: usize) -> usize {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Malformed;
 
-/// The attributes of the list that begins at byte `start` of `area`, where values are counted from
-/// the beginning of `area`. Nothing comes after the first error.
-pub(crate) fn attributes(
-    area: &[u8],
-    start: usize,
-) -> impl Iterator<Item = Result<Attribute<'_>, Malformed>> + Clone {
-    let mut next = Some(start);
+/// The attributes of a list. Nothing comes after the first error; by default there are none.
+#[derive(Clone, Default)]
+pub(crate) struct Attributes<'a> {
+    area: &'a [u8],
+    /// Where in the area the next one is.
+    next: Option<usize>,
+}
 
-    core::iter::from_fn(move || match read(area, next.take()?) {
-        Ok(Some((attribute, after))) => {
-            next = Some(after);
-            Some(Ok(attribute))
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Result<Attribute<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match read(self.area, self.next.take()?) {
+            Ok(Some((attribute, after))) => {
+                self.next = Some(after);
+                Some(Ok(attribute))
+            }
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
         }
-        Ok(None) => None,
-        Err(error) => Some(Err(error)),
-    })
+    }
+}
+
+/// The attributes of the list that begins at byte `start` of `area`, where values are counted from
+/// the beginning of `area`.
+pub(crate) fn attributes(area: &[u8], start: usize) -> Attributes<'_> {
+    Attributes {
+        area,
+        next: Some(start),
+    }
 }
 
 /// The attribute at byte `at`, and where the next one is; `None` at the end of the list.

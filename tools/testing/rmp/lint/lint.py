@@ -11,7 +11,7 @@ from .. import command, ui
 from ..build import modules
 from ..build.built import Built
 from . import (comments, inlined, layers, options, readme, refused, rooms, rustrules,
-               siblings, stack, unused)
+               siblings, stack, symbols, unused)
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor
@@ -165,6 +165,7 @@ def main(settings):
                                                        built.chain, paths))
             bad |= _show("objects", siblings.complaints(objects, built.chain))
             bad |= _show("stack", stack.complaints(objects, built.chain))
+            bad |= _show("symbols", symbols.complaints(objects, built.chain))
             bad |= _show("refused", refused.complaints(settings, objects, built.chain,
                                                        paths))
         except ui.Fail as failure:
