@@ -37,6 +37,7 @@ impl<T: FileSystem> InvalidateLock<'_, T> {
 
     /// Whether a device may store to a page of the file at any time: somebody has pinned one. Who
     /// wants to pin one to have it stored to waits for the lock, if the pages have been written.
+    #[cfg(CONFIG_QUOTA)]
     pub(in crate::abstractions::fs) fn has_pinned_pages(&self) -> bool {
         // SAFETY: The inode is valid, and keeps its mapping.
         unsafe { bindings::rust_mpage_helper_mapping_maybe_pinned(self.0.mapping()) }

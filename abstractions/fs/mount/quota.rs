@@ -43,13 +43,13 @@ use crate::{
     },
     bindings, //
 };
-use core::{
-    marker::PhantomData,
-    ptr, //
-};
+use core::marker::PhantomData;
 #[cfg(CONFIG_QUOTA)]
 use core::{
-    ptr::NonNull,
+    ptr::{
+        self,
+        NonNull, //
+    },
     slice, //
 };
 use kernel::{
