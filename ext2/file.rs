@@ -281,7 +281,12 @@ impl IoctlOperations for File {
         if !Self::can_reserve_blocks(inode) {
             return None;
         }
-        inode.data().lock_tree().info.goal_size()
+        let mut tree = inode.data().lock_tree();
+        if inode.data().delay.blocks() != 0 {
+            // What is written has a window in C, and gets one when it has its places.
+            tree.info.ensure(Windowing::On);
+        }
+        tree.info.goal_size()
     }
 
     fn can_reserve_blocks(inode: &Ext2Inode) -> bool {

@@ -167,13 +167,13 @@ fn claim_anywhere(sb: &SuperBlock<Ext2>, goal: u32, wanted: Wanted) -> Result<Pr
         return result;
     }
     let start = data.geometry.group_of_block(goal).unwrap_or(0);
-    let unreadable = data.groups.unreadable_from(start).take(TRIES);
-    match unreadable
-        .filter(|&group| sb.block_bitmap(group).is_ok())
-        .count()
-    {
-        0 => result,
-        _ => claim(sb, wanted),
+    let mut is_readable = false;
+    for group in data.groups.unreadable_from(start).take(TRIES) {
+        is_readable |= sb.block_bitmap(group).is_ok();
+    }
+    match is_readable {
+        true => claim(sb, wanted),
+        false => result,
     }
 }
 
@@ -191,7 +191,8 @@ pub(crate) fn new_blocks(
     whole: u32,
 ) -> Result<Run> {
     let sb = inode.super_block();
-    let mut promised = claim_anywhere(sb, goal, wanted)?;
+    let mut promised =
+        claim_anywhere(sb, goal, wanted).map_err(|error| refused(inode, whole, error))?;
     let most = wanted.most.min(promised.count());
     let needed = wanted.needed.min(most);
     let charge = charge(inode, most, whole.min(most))?;
@@ -298,6 +299,16 @@ fn charge(inode: &Ext2Inode, most: u32, least: u32) -> Result<SpaceCharge<'_, Ex
     inode.charge(bytes(inode, least))
 }
 
+/// The error of who does not get so many blocks: that an owner may not have them comes before that
+/// there are none, as in C.
+#[cold]
+fn refused(inode: &Ext2Inode, count: u32, error: Error) -> Error {
+    match inode.charge(bytes(inode, count)) {
+        Err(EDQUOT) => EDQUOT,
+        _ => error,
+    }
+}
+
 /// Frees blocks that a promise was spent on, for nothing: they are promised again.
 pub(crate) fn take_back(inode: &Ext2Inode, run: Run, promised: &mut Promised<'_>) {
     reserve_again(inode, run.count);
@@ -305,10 +316,11 @@ pub(crate) fn take_back(inode: &Ext2Inode, run: Run, promised: &mut Promised<'_>
     free_blocks(inode, run.first, run.count);
 }
 
-/// Frees `count` blocks from `first` on, which are the inode's. The inode is marked dirty.
-/// C: `ext2_free_blocks()`.
+/// Frees `count` blocks from `first` on, to which the inode does not lead any more. The inode is
+/// marked dirty. C: `ext2_free_blocks()`.
 ///
-/// What must not or cannot be freed is reported, and stays in use.
+/// What must not or cannot be freed is reported, and stays in use; but it does not count as the
+/// inode's, as in ext4. In C it does.
 pub(crate) fn free_blocks(inode: &Ext2Inode, first: u32, count: u32) {
     let sb = inode.super_block();
     let data = sb.data();
@@ -330,9 +342,9 @@ pub(crate) fn free_blocks(inode: &Ext2Inode, first: u32, count: u32) {
     if freed > 0 {
         data.space.add_freed(freed);
         data.counters.free_blocks.add(freed.into());
-        inode.sub_bytes(u64::from(freed) << sb.block_bits());
-        inode.mark_dirty();
     }
+    inode.sub_bytes(u64::from(count) << sb.block_bits());
+    inode.mark_dirty();
 }
 
 /// Frees a metadata block of the inode. First nobody writes it any more, then it may get another

@@ -28,6 +28,13 @@ impl BlockSize {
     /// log2 of the largest block size, `EXT2_MAX_BLOCK_LOG_SIZE`.
     pub(crate) const MAX_BITS: u32 = 16;
 
+    /// The smallest, in tests.
+    #[cfg(CONFIG_KUNIT)]
+    // INVARIANT: It is the first that there is.
+    pub(crate) const SMALLEST: Self = Self {
+        bits: Self::MIN_BITS,
+    };
+
     /// Makes a block size from its log2, `s_blocksize_bits`; `None` if ext2 has no such size.
     pub(crate) const fn from_bits(bits: u32) -> Option<Self> {
         if bits >= Self::MIN_BITS && bits <= Self::MAX_BITS {

@@ -8,6 +8,7 @@
 //! Locks: none, these are plain values.
 
 use super::{
+    block_size::BlockSize,
     inode_encode::{
         Content,
         InodeImage, //
@@ -37,13 +38,12 @@ impl InodeImage {
     pub(crate) fn bury(&mut self, has_blocks: bool) {
         self.sectors = 0;
         self.file_acl = 0;
-        let has_gone = has_blocks || self.size == 0;
         match self.mode & structures::mode::TYPE_MASK {
             structures::mode::REGULAR | structures::mode::DIRECTORY => {
                 self.size = 0;
                 self.content = Content::Pointers([0; INODE_POINTERS]);
             }
-            structures::mode::SYMLINK if has_gone => {
+            structures::mode::SYMLINK if has_blocks => {
                 let mut pointers = [0; INODE_POINTERS];
                 let words = REMOVED.chunks_exact(size_of::<u32>());
                 for (pointer, word) in pointers.iter_mut().zip(words) {
@@ -66,19 +66,26 @@ impl InodeImage {
     /// Keeps those pointers as they are in `raw` whose bits are in `kept`, and the block of
     /// attributes if [`ATTRIBUTES_ROOT`] is: with the mode, if that is the one of `raw` and no
     /// right has changed since, or else only what it says of the owner, as a list may say something
-    /// else of all others. The size of a directory ends before them, or where it does in `raw` if
-    /// [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no holes. It does not end before blocks of
-    /// `block_size` bytes that the inode itself points to: one that is new has no size in `raw`,
-    /// and has its first block.
+    /// else of all others. The block counts if it is there. The size of a directory ends before
+    /// them, or where it does in `raw` if [`SIZE_ROOT`](super::SIZE_ROOT) is there: it has no
+    /// holes. It does not end before blocks that the inode itself points to: one that is new has no
+    /// size in `raw`, and has its first block.
     pub(crate) fn keep(
         &mut self,
         raw: &RawInode,
         kept: u32,
         rights_changed: bool,
-        block_size: u32,
+        block_size: BlockSize,
     ) {
         if kept & (1 << ATTRIBUTES_ROOT) != 0 {
+            let own = self.file_acl != 0;
+            let block = u64::from(block_size.sectors());
             self.file_acl = raw.file_acl.get();
+            self.sectors = match (own, self.file_acl != 0) {
+                (true, false) => self.sectors.saturating_sub(block),
+                (false, true) => self.sectors + block,
+                _ => self.sectors,
+            };
             if rights_changed || self.mode != raw.mode.get() {
                 self.owner_only();
             }
@@ -94,7 +101,7 @@ impl InodeImage {
         }
         if kept != 0 && self.mode & structures::mode::TYPE_MASK == structures::mode::DIRECTORY {
             let blocks = kept.trailing_zeros().min(DIRECT_POINTERS);
-            let there = u64::from(blocks) * u64::from(block_size);
+            let there = u64::from(blocks) * u64::from(block_size.bytes());
             self.size = self.size.min(there.max(raw.size_low.get().into()));
         }
     }
@@ -116,6 +123,8 @@ mod tests {
         IntoBytes, //
     };
 
+    const KIB: BlockSize = BlockSize::SMALLEST;
+
     #[test]
     fn what_is_left_of_a_removed_inode() {
         let mut file = image();
@@ -127,13 +136,13 @@ mod tests {
         assert_eq!((file.nlink, file.uid), (image().nlink, image().uid));
 
         // It may have given up its blocks.
-        for (size, has_blocks) in [(200, true), (0, false)] {
+        for size in [200, 0] {
             let mut link = InodeImage {
                 mode: 0o120777,
                 size,
                 ..image()
             };
-            link.bury(has_blocks);
+            link.bury(true);
             let raw = stored(&link, IdWidth::Bits32);
             assert_eq!(link.size, 12);
             assert_eq!(
@@ -159,7 +168,7 @@ mod tests {
         }
         raw.size_low.set(1024);
         let mut kept = image();
-        kept.keep(&raw, 1 << 12 | 1, true, 1024);
+        kept.keep(&raw, 1 << 12 | 1, true, KIB);
         let Content::Pointers(pointers) = kept.content else {
             return assert!(false);
         };
@@ -171,11 +180,11 @@ mod tests {
             size: 4096,
             ..image()
         };
-        directory.keep(&raw, 0, true, 1024);
+        directory.keep(&raw, 0, true, KIB);
         assert_eq!(directory.size, 4096);
-        directory.keep(&raw, 1 << 3, true, 1024);
+        directory.keep(&raw, 1 << 3, true, KIB);
         assert_eq!(directory.size, 3072);
-        directory.keep(&raw, 1, true, 1024);
+        directory.keep(&raw, 1, true, KIB);
         assert_eq!(directory.size, 1024);
     }
 
@@ -191,7 +200,7 @@ mod tests {
                 mode: 0o100664,
                 ..image()
             };
-            image.keep(&raw, kept, rights_changed, 1024);
+            image.keep(&raw, kept, rights_changed, KIB);
             (image.mode, image.file_acl)
         };
         let attributes = 1 << ATTRIBUTES_ROOT;
@@ -203,6 +212,23 @@ mod tests {
         assert_eq!(mode(0o100644, true, 1), (0o100664, 700));
     }
 
+    #[test]
+    fn attributes_that_are_kept_count() {
+        let mut raw = stored(&image(), IdWidth::Bits32);
+        let mut sectors = |was: u32, is| {
+            raw.file_acl.set(was);
+            let mut image = InodeImage {
+                file_acl: is,
+                sectors: 6,
+                ..image()
+            };
+            image.keep(&raw, 1 << ATTRIBUTES_ROOT, false, KIB);
+            image.sectors
+        };
+        assert_eq!((sectors(0, 0), sectors(33, 34)), (6, 6));
+        assert_eq!((sectors(0, 34), sectors(33, 0)), (4, 8));
+    }
+
     /// Of a directory that the disk does not have the image has what its own pointers lead to.
     #[test]
     fn a_new_directory_has_its_first_block() {
@@ -212,7 +238,7 @@ mod tests {
                 size,
                 ..image()
             };
-            directory.keep(&RawInode::new_zeroed(), kept, false, 1024);
+            directory.keep(&RawInode::new_zeroed(), kept, false, KIB);
             directory.size
         };
         assert_eq!((new(3072, 1 << 1), new(3072, 1 << 2)), (1024, 2048));

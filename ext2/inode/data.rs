@@ -66,6 +66,8 @@ pub(crate) struct InodeData {
     /// a pointer changes in one piece, and whoever follows it and may race with truncation looks
     /// again afterwards. They change under `tree`.
     pointers: [Atomic<u32>; INODE_POINTERS],
+    /// Whether `pointers` is a target. C asks how many blocks the inode counts, which may be wrong.
+    is_fast_symlink: bool,
     /// Counts the cuts of truncations, each before what it cut off is freed.
     cuts: CutCount,
     /// Of a directory, the batch of [`names`](crate::order::names) that its pages wait for.
@@ -120,20 +122,17 @@ impl InodeData {
             names: GivenNames::when_read(directories_changed),
             ..DiskOnly::default()
         };
-        let pointers = disk.block.map(|pointer| pointer.get());
+        let content = (
+            disk.block.map(|pointer| pointer.get()),
+            disk.fast_symlink_target().is_some(),
+        );
 
-        Self::with(
-            pointers,
-            disk.flags,
-            (disk.file_acl, known),
-            disk.mode,
-            only,
-        )
+        Self::with(content, disk.flags, (disk.file_acl, known), disk.mode, only)
     }
 
     /// Of a new inode with these flags and no blocks.
     pub(crate) fn fresh(flags: u32) -> impl PinInit<Self, Error> {
-        Self::fresh_with([0; INODE_POINTERS], flags)
+        Self::fresh_with(([0; INODE_POINTERS], false), flags)
     }
 
     /// Of a new symbolic link with its target in the inode. Fails with `ENAMETOOLONG` if it does
@@ -153,19 +152,19 @@ impl InodeData {
             }
             *pointer = u32::from_le_bytes(word);
         }
-        Ok(Self::fresh_with(pointers, flags))
+        Ok(Self::fresh_with((pointers, true), flags))
     }
 
-    fn fresh_with(pointers: [u32; INODE_POINTERS], flags: u32) -> impl PinInit<Self, Error> {
+    fn fresh_with(content: ([u32; INODE_POINTERS], bool), flags: u32) -> impl PinInit<Self, Error> {
         let only = DiskOnly {
             is_new: true,
             ..DiskOnly::default()
         };
-        Self::with(pointers, flags, (0, Known::default()), 0, only)
+        Self::with(content, flags, (0, Known::default()), 0, only)
     }
 
     fn with(
-        pointers: [u32; INODE_POINTERS],
+        (pointers, is_fast_symlink): ([u32; INODE_POINTERS], bool),
         flags: u32,
         (file_acl, attributes): (u32, Known),
         mode: u16,
@@ -175,6 +174,7 @@ impl InodeData {
 
         try_pin_init!(Self {
             pointers: pointers.map(Atomic::new),
+            is_fast_symlink,
             cuts: CutCount::new(),
             names: Atomic::new(0),
             held_back: Atomic::new(0),
@@ -190,6 +190,11 @@ impl InodeData {
             tree <- new_mutex!(Tree::new(), "ext2_tree"),
             disk_only <- new_spinlock!(only, "ext2_disk_only"),
         }? Error)
+    }
+
+    /// Whether it is a symbolic link with its target in the inode.
+    pub(crate) fn is_fast_symlink(&self) -> bool {
+        self.is_fast_symlink
     }
 
     /// Pointer number `index`, or `None` beyond the last.
@@ -392,6 +397,7 @@ mod tests {
 
         assert_eq!(data.pointer(0), Some(u32::from_le_bytes(*b"abcd")));
         assert_eq!(data.pointer(2), Some(u32::from(b'i')));
+        assert!(data.is_fast_symlink() && !fresh(0)?.is_fast_symlink());
         assert_eq!(
             (data.pointer(3), data.pointer(14), data.pointer(15)),
             (Some(0), Some(0), None)

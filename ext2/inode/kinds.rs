@@ -81,14 +81,7 @@ impl InodeOperations for Directory {
 pub(crate) fn has_block_tree(inode: &InodeView<Ext2>) -> bool {
     match inode.mode() & mode::TYPE_MASK {
         mode::REGULAR | mode::DIRECTORY => true,
-        // `ext2_inode_is_fast_symlink()`
-        mode::SYMLINK => {
-            let attributes = match inode.data().file_acl() {
-                0 => 0,
-                _ => inode.super_block().data().geometry.block_size().sectors(),
-            };
-            inode.blocks() != attributes.into()
-        }
+        mode::SYMLINK => !inode.data().is_fast_symlink(),
         _ => false,
     }
 }

@@ -265,11 +265,12 @@ fn store_image(
             image.owner_only();
         }
     }
+    let block_size = sb.data().geometry.block_size();
     match disk.is_on_disk {
-        true => image.keep(&raw, kept, disk.rights_changed, sb.block_size()),
+        true => image.keep(&raw, kept, disk.rights_changed, block_size),
         // What the image of a file without a name has is neither on the medium nor noted where it
         // was cut.
-        false => image.keep(&RawInode::new_zeroed(), kept, true, sb.block_size()),
+        false => image.keep(&RawInode::new_zeroed(), kept, true, block_size),
     }
     if inode_encode::is_large_file(image.mode, image.size) && !super_state::has_large_files(sb) {
         // Who writes the inode sees to that, and stores it as it is.
@@ -312,7 +313,7 @@ fn image(inode: &InodeView<Ext2>, disk: &DiskOnly) -> InodeImage {
         ctime: inode.ctime(),
         mtime: inode.mtime(),
         dtime: disk.dtime,
-        sectors: inode.blocks(),
+        sectors: sectors(inode),
         flags: data.flags(),
         generation: inode.generation(),
         file_acl: data.file_acl(),
@@ -324,6 +325,20 @@ fn image(inode: &InodeView<Ext2>, disk: &DiskOnly) -> InodeImage {
             Some(number) => Content::Device(number),
             None => Content::Pointers(data.pointers()),
         },
+    }
+}
+
+/// What the image counts as the inode's, in sectors. By them alone who reads the image tells a link
+/// with its target in the inode from others, and then they have to be right.
+fn sectors(inode: &InodeView<Ext2>) -> u64 {
+    let data = inode.data();
+
+    if !data.is_fast_symlink() {
+        return inode.blocks();
+    }
+    match data.file_acl() {
+        0 => 0,
+        _ => u64::from(inode.super_block().data().geometry.block_size().sectors()),
     }
 }
 

@@ -54,10 +54,7 @@ mod tests {
     use super::*;
     use crate::tree::path::BlockPath;
 
-    const SIZE: BlockSize = match BlockSize::from_bits(10) {
-        Some(size) => size,
-        None => panic!(),
-    };
+    const SIZE: BlockSize = BlockSize::SMALLEST;
 
     #[test]
     fn arrays_are_on_the_way_to_their_blocks() -> Result {

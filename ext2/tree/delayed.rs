@@ -238,10 +238,7 @@ fn make_room_twice(set: &mut RunSet, runs: usize, flags: Flags) -> Result<(), Al
 mod tests {
     use super::*;
 
-    const SIZE: BlockSize = match BlockSize::from_bits(10) {
-        Some(size) => size,
-        None => panic!(),
-    };
+    const SIZE: BlockSize = BlockSize::SMALLEST;
 
     fn path(at: u32) -> Result<BlockPath> {
         BlockPath::new(SIZE, at.into()).map_err(|_| EIO)

@@ -7,7 +7,7 @@
 //! list as it is; else the inode gets a new one, and the old one has an owner less.
 //!
 //! C counterpart: `ext2_xattr_set()`, `ext2_xattr_set2()`. C changes the old block before it looks
-//! for one to share; the blocks that are left are the same.
+//! for one to share, and in place where a list changes; all else is left the same.
 //!
 //! Locks: that of the inode's attributes.
 

@@ -375,6 +375,19 @@ def test_windows_have_the_size_that_is_set(ctx):
     assert groups[0][3] == groups[1][3]
 
 
+def test_windows_of_what_is_delayed(ctx):
+    """A file that is written has a window, also before its blocks have their places."""
+    answers = []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk = disks.Disk(ctx, "blank-1k", fstype).mount()
+        with open(disk.where("file"), "wb", 0) as file:
+            new = _ask(disk.where("file"), GETRSVSZ)
+            file.write(b"w" * 24_000)
+            answers.append((new, _ask(disk.where("file"), GETRSVSZ)))
+        disk.finish()
+    assert answers[0] == answers[1] and answers[0][0] == "ENOTTY", answers
+
+
 def test_windows_too_large(ctx):
     """More than the largest window is the largest. C takes the lower half of the number:
     65536 is no window there."""

@@ -33,7 +33,7 @@ _DISK_WIDE = ("drop_caches", "remount", "mount_again", "compare")
 _VALID = 1
 
 
-def _pair(ctx, image):
+def begin(ctx, image):
     quotas.load(ctx)
     twins = pair.Pair(ctx, image, OPTIONS)
     for disk in twins.disks:
@@ -50,7 +50,7 @@ def _same_usage(twins):
         quotas.check(disk)
 
 
-def _finish(twins):
+def finish(twins):
     """Unmount; each is right, and says the same to the driver of the other."""
     before = quotas.usage(twins.disks[0])
     for disk, actor in zip(twins.disks, twins.actors):
@@ -69,7 +69,7 @@ def _finish(twins):
 
 def _churn(ctx, image, size, seed, count):
     seed = ctx.seed(seed)
-    with _pair(ctx, image) as twins:
+    with begin(ctx, image) as twins:
         work = workload.Workload(seed, size, workload.IOCTLS | workload.ATTRIBUTES)
         chance = random.Random(seed)
         for number in range(count):
@@ -92,7 +92,7 @@ def _churn(ctx, image, size, seed, count):
             disks.sync(disk.point)
         _same_usage(twins)
         assert len(quotas.usage(twins.disks[1])) > 4, "nobody has anything"
-        _finish(twins)
+        finish(twins)
 
 
 @timeout(240)
@@ -107,12 +107,12 @@ def test_twins_4k(ctx):
     _churn(ctx, "blank-4k", 4096, 16, 300)
 
 
-def _limits(twins, kind, number, **limits):
+def limits(twins, kind, number, **limits):
     for disk in twins.disks:
         quotas.limit(disk, kind, number, **limits)
 
 
-def _refused(twins, *op):
+def refused(twins, *op):
     """An operation over a limit: EDQUOT, and nothing has changed."""
     before = quotas.usage(twins.disks[1])
     twins.fails("EDQUOT", *op)
@@ -124,7 +124,7 @@ def _fill(twins, name):
     of a page is done as a whole or not at all. How large the file is."""
     while twins.do("append", name, 1024, 2)[1] == 0:
         pass
-    _refused(twins, "append", name, 1024, 2)
+    refused(twins, "append", name, 1024, 2)
     return os.path.getsize(twins.disks[1].where(name))
 
 
@@ -134,9 +134,9 @@ def _blocks(twins):
         twins.ok("create", "file", 0o644)
         size = _fill(twins, "file")
         assert 40 * 1024 <= size <= 48 * 1024, size
-        _refused(twins, "mkdir", "folder", 0o755)
-        _refused(twins, "symlink", "long", "t" * 100)
-        _refused(twins, "set_attribute", "file", "user.name", 100, 1, 0)
+        refused(twins, "mkdir", "folder", 0o755)
+        refused(twins, "symlink", "long", "t" * 100)
+        refused(twins, "set_attribute", "file", "user.name", 100, 1, 0)
         twins.ok("symlink", "short", "target")
         # what there was is written again
         twins.ok("write", "file", 0, 20_000, 3)
@@ -155,7 +155,7 @@ def _blocks(twins):
                 break
         else:
             raise AssertionError("a directory can grow beyond the limit")
-        _refused(twins, "link", "file", "folder/" + "x" * 200)
+        refused(twins, "link", "file", "folder/" + "x" * 200)
     _same_usage(twins)
 
 
@@ -163,7 +163,7 @@ def _pages(twins):
     """A write ends with the last page of which all may be had, whatever is left of the next."""
     for room in (10, 22, 23):
         size = quotas.get(twins.disks[1], USER, WHO)[2][0] // 1024
-        _limits(twins, USER, WHO, blocks=(0, size + room))
+        limits(twins, USER, WHO, blocks=(0, size + room))
         with pair.user(WHO):
             twins.ok("create", "pages", 0o644)
             written = twins.ok("write", "pages", 0, 16 * mmap.PAGESIZE, 9)
@@ -176,16 +176,16 @@ def _inodes(twins):
     """Everything that takes an inode."""
     with pair.user(WHO):
         twins.ok("create", "second", 0o644)
-        _refused(twins, "create", "third", 0o644)
-        _refused(twins, "mkdir", "third", 0o755)
-        _refused(twins, "symlink", "third", "target")
-        _refused(twins, "mknod", "third", stat.S_IFIFO | 0o644, 0)
-        _refused(twins, "tmpfile", "slot", "", 0o600)
+        refused(twins, "create", "third", 0o644)
+        refused(twins, "mkdir", "third", 0o755)
+        refused(twins, "symlink", "third", "target")
+        refused(twins, "mknod", "third", stat.S_IFIFO | 0o644, 0)
+        refused(twins, "tmpfile", "slot", "", 0o600)
         twins.ok("link", "second", "third")
         twins.ok("unlink", "second")
         twins.ok("unlink", "third")
         twins.ok("tmpfile", "slot", "", 0o600)
-        _refused(twins, "create", "third", 0o644)
+        refused(twins, "create", "third", 0o644)
         twins.ok("close", "slot")
         twins.ok("create", "third", 0o644)
     _same_usage(twins)
@@ -196,40 +196,40 @@ def _inodes(twins):
 def test_limits(ctx):
     """Limits of blocks and inodes, of users and groups, beside C ext2."""
     for image in ("blank-1k", "blank-4k"):
-        with _pair(ctx, image) as twins:
-            _limits(twins, USER, WHO, blocks=(0, 48))
+        with begin(ctx, image) as twins:
+            limits(twins, USER, WHO, blocks=(0, 48))
             _blocks(twins)
             _pages(twins)
             have = quotas.get(twins.disks[1], USER, WHO)[2][1]
-            _limits(twins, USER, WHO, inodes=(0, have + 1))
+            limits(twins, USER, WHO, inodes=(0, have + 1))
             _inodes(twins)
             _owners(twins)
             _soft(twins)
-            _finish(twins)
+            finish(twins)
 
 
 def _owners(twins):
     """A file that gets another owner is counted for that one, if he may have it."""
-    _limits(twins, USER, WHO)
+    limits(twins, USER, WHO)
     twins.ok("create", "given", 0o644)
     twins.ok("write", "given", 0, 30_000, 5)
     twins.ok("chown", "given", WHO, 0)
     _same_usage(twins)
-    _limits(twins, GROUP, TEAM, blocks=(0, 16))
+    limits(twins, GROUP, TEAM, blocks=(0, 16))
     with pair.user(WHO, TEAM):
-        _refused(twins, "chown", "given", -1, TEAM)
+        refused(twins, "chown", "given", -1, TEAM)
     with pair.without(pair.SYS_RESOURCE):
         # the user may, the group may not: neither is changed
-        _refused(twins, "chown", "given", WHO + 1, TEAM)
-        _refused(twins, "chown", "given", 0, TEAM)
+        refused(twins, "chown", "given", WHO + 1, TEAM)
+        refused(twins, "chown", "given", 0, TEAM)
     with pair.user(WHO, TEAM):
         twins.ok("truncate", "given", 5000)
         twins.ok("chown", "given", -1, TEAM)
-    _limits(twins, GROUP, TEAM, inodes=(0, 1))
+    limits(twins, GROUP, TEAM, inodes=(0, 1))
     with pair.user(WHO):
         twins.ok("create", "other", 0o644)
     with pair.user(WHO, TEAM):
-        _refused(twins, "chown", "other", -1, TEAM)
+        refused(twins, "chown", "other", -1, TEAM)
     # who may use more than there is may give it, too
     twins.ok("chown", "other", WHO, TEAM)
     _same_usage(twins)
@@ -238,14 +238,14 @@ def _owners(twins):
 def _soft(twins):
     """More than the soft limit may be had until the time is over."""
     size = quotas.get(twins.disks[1], USER, WHO)[2][0] // 1024
-    _limits(twins, USER, WHO, blocks=(size + 12, size + 100))
+    limits(twins, USER, WHO, blocks=(size + 12, size + 100))
     with pair.user(WHO):
         twins.ok("create", "soft", 0o644)
         assert twins.ok("write", "soft", 0, 40 * 1024, 6) == 40 * 1024
     for disk in twins.disks:
         quotas.end_grace(disk, USER, WHO)
     with pair.user(WHO):
-        _refused(twins, "append", "soft", 4096, 7)
+        refused(twins, "append", "soft", 4096, 7)
         twins.ok("truncate", "soft", 0)
         twins.ok("append", "soft", 5000, 8)
     _same_usage(twins)

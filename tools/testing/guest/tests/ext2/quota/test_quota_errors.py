@@ -9,9 +9,11 @@ import functools
 import os
 import types
 
+import attributes
 import disks
 import pair
 import quotas
+import test_quota
 from contents import stained
 from lowlevel import error_of
 from quotas import GROUP, KINDS, USER
@@ -223,3 +225,22 @@ def test_freed_by_another(ctx):
             assert quotas.get(disk, USER, WHO)[2] == (0, 0), options
             faulty.good()
         faulty.end()
+
+
+@timeout(90)
+def test_full_and_over(ctx):
+    """Who may not have more, on a disk that has no more, hears of quota."""
+    with test_quota.begin(ctx, "blank-1k") as twins:
+        with pair.user(WHO):
+            twins.ok("create", "file", 0o644)
+            twins.ok("append", "file", 1024, 2)
+        have = quotas.get(twins.disks[1], USER, WHO)[2][0] // 1024
+        for disk in twins.disks:
+            attributes.fill(disk.where("filler"))
+        test_quota.limits(twins, USER, WHO, blocks=(0, have))
+        with pair.user(WHO):
+            test_quota.refused(twins, "append", "file", 1024, 2)
+            test_quota.refused(twins, "mkdir", "folder", 0o755)
+            test_quota.refused(twins, "symlink", "long", "t" * 100)
+            test_quota.refused(twins, "set_attribute", "file", "user.name", 100, 1, 0)
+        test_quota.finish(twins)

@@ -13,7 +13,7 @@ import disks
 import ext2disk
 import programs
 import writers
-from lowlevel import error_of
+from lowlevel import error_of, fibmap
 from runner import timeout
 from test_metadata_lost import table_block
 from test_write_errors import Faulty
@@ -323,6 +323,53 @@ def test_bad_lists(ctx):
     assert any("bad access control list" in line for line in ctx.kernel_log())
     os.mkdir(disk.where("x"))
     disk.umount()
+
+
+def _target_that_is_a_block(path, blocks):
+    """A target of a symbolic link, which is also the number of a block of the file."""
+    with open(path, "rb") as file:
+        numbers = (struct.pack("<H", fibmap(file.fileno(), block)) for block in range(blocks))
+        return next(text for text in numbers if not set(text) & {0, ord("/")})
+
+
+@timeout(60)
+def test_target_is_no_block(ctx):
+    """A symbolic link with its target in the inode stays one when its block of attributes
+    cannot be freed, as the disk says that it is free: what its target is read as is not freed
+    with the link, and after another mount it leads where it did."""
+    if ctx.fstype == disks.C_FSTYPE:
+        ctx.skip("C ext2 counts the block as one of a target")
+    ctx.allow_log(r"rust_ext2 .*error: ")
+    disk = disks.Disk(ctx, "blank-1k").mount("user_xattr")
+    victim, names = disk.where("victim"), ("kept", "removed")
+    length = 1000 * _SIZE
+    with open(victim, "wb") as file:
+        file.write(writers.content(4, 0, length))
+        os.fsync(file.fileno())
+    target = _target_that_is_a_block(victim, length // _SIZE)
+    for name in names:
+        os.symlink(target, disk.where(name))
+        os.setxattr(disk.where(name), "trusted.x", name.encode(), follow_symlinks=False)
+    numbers = [os.lstat(disk.where(name)).st_ino for name in names]
+    disk.umount()
+    for number in numbers:
+        block = attributes.block_of(disk.path, number)
+        ctx.run(*programs.local(ctx, "debugfs"), "-w", "-R", f"freeb {block}", disk.path)
+    disk.mount("user_xattr,errors=continue")
+    log = len(ctx.kernel_log())
+    for name in names:
+        os.removexattr(disk.where(name), "trusted.x", follow_symlinks=False)
+    assert sum("was free before" in line for line in ctx.kernel_log()[log:]) == 2
+    blocks = [os.lstat(disk.where(name)).st_blocks for name in names]
+    os.unlink(disk.where("removed"))
+    disk.umount()
+    disk.mount()
+    assert os.fsencode(os.readlink(disk.where("kept"))) == target
+    writers.check(disk.where("victim"), 4, length)
+    disk.umount()
+    _, text = disks.fsck(ctx, disk.path, "-fn")
+    assert "differences" not in text and "i_blocks" not in text, text
+    assert blocks == [0, 0], blocks
 
 
 @timeout(120)
