@@ -157,6 +157,10 @@ class Session:
             why = f"not done in {self._boots.limit} s" if hung else \
                 "the guest died here; the end of its console:\n" + ui.tail(log, 25)
             found[said.running] = results.Result(results.FAIL, why)
+        elif hung and found:
+            # between two tests or behind the last: `check` unmounts the disks there
+            name = next(reversed(found))
+            found[name] = _failed(found[name], f"nothing more in {self._boots.limit} s after it")
         if not found:
             raise fail_no_test(self.side, log, out)
         if said.complete:
@@ -165,12 +169,16 @@ class Session:
         for complaint in complaints(log):
             name = complaint.test if complaint.test in found else next(iter(found))
             text = "in the kernel log:\n" + "\n".join(complaint.lines)
-            had = found[name]
-            found[name] = results.Result(
-                results.FAIL, f"{had.why}\n{text}" if had.status == results.FAIL else text)
+            found[name] = _failed(found[name], text)
         self.results |= found
         self._said = 0
         self._left = [name for name in self._left if name not in found]
+
+
+def _failed(had, why):
+    """A result, and another reason for it to be a failure."""
+    return results.Result(results.FAIL,
+                          f"{had.why}\n{why}" if had.status == results.FAIL else why)
 
 
 def complaints(log):

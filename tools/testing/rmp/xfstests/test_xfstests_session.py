@@ -57,6 +57,20 @@ class Boots(unittest.TestCase):
                          [PASS, FAIL, PASS, NOT_RUN, PASS])
         self.assertEqual(found["generic/002"].why, "not done in 7 s")
 
+    def test_a_guest_that_hangs_between_tests(self):
+        """The last test that was told of has failed: its disks cannot be unmounted."""
+        found = self.run_session(
+            ("generic/001  3s\ngeneric/002  1s\n", True, ""),
+            ("generic/003  1s\nPassed all 1 tests\n", False, ""), names=NAMES[:3])
+        self.assertEqual([found[name].status for name in NAMES[:3]], [PASS, FAIL, PASS])
+        self.assertEqual(found["generic/002"].why, "nothing more in 7 s after it")
+
+    def test_a_guest_that_hangs_at_its_end(self):
+        found = self.run_session(
+            ("generic/001  3s\ngeneric/002  1s\nPassed all 2 tests\n", True, ""),
+            names=NAMES[:2])
+        self.assertEqual([found[name].status for name in NAMES[:2]], [PASS, FAIL])
+
     def test_one_that_kills_its_guest(self):
         found = self.run_session(
             ("generic/001  ", False, "Kernel panic - not syncing: ouch\n"),
