@@ -34,7 +34,7 @@ pub mod error {
             )*};
         }
 
-        declare!(EDQUOT ENAMETOOLONG ENODATA ENOTEMPTY EOPNOTSUPP ESTALE EUCLEAN);
+        declare!(EDEADLK EDQUOT ENAMETOOLONG ENODATA ENOTEMPTY EOPNOTSUPP ESTALE EUCLEAN);
 
         const _: () = {
             // SAFETY: Any error is a number: they have the same size, or this does not compile.

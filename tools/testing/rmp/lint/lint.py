@@ -10,7 +10,7 @@ import sys
 from .. import command, ui
 from ..build import modules
 from ..build.built import Built
-from . import (comments, inlined, layers, options, readme, refused, rooms, rustrules,
+from . import (codes, comments, inlined, layers, options, readme, refused, rooms, rustrules,
                siblings, stack, symbols, unused)
 
 MAX_LINES = 500
@@ -157,6 +157,8 @@ def main(settings):
             (settings.top / "README.md").read_text(encoding="utf-8"),
             texts(settings.top, refused.EXAMPLES)))
         bad |= _show("documents", documents(settings))
+        bad |= _show("codes", codes.complaints(settings.top, built.source,
+                                               texts(settings.top, paths)))
         bad |= _show("rustfmt", rustfmt(settings, built.chain, paths))
         bad |= _show("checkpatch", checkpatch(settings, built.source, paths))
         try:
