@@ -54,6 +54,8 @@ _EXPORTED = re.compile(r" __export_symbol_(\w+)$", re.M)
 # what the modules need of arch/arm64, which the lean kernel has not
 _OF_ARM64 = {"__arch_copy_from_user", "__arch_copy_to_user", "alt_cb_patch_nops",
              "flush_dcache_folio", "flush_dcache_page"}
+# what a kernel has only without an option, arch/x86/kernel/cpu/common.c
+_INSTEAD = {"SMP": {"__stack_chk_guard"}}
 # what objtool says is about the compiler
 _WRONG = re.compile(r"^(?:warning|error)(?:\[\w+\])?:|: (?:warning|error): (?!objtool: )")
 
@@ -144,11 +146,9 @@ class _Place:
         modules.mirror(self._settings.top, source)
         objects.mkdir()
         (self._build / "Module.symvers").write_text(exported, encoding="ascii")
-        begin = log.stat().st_size
         self._run(f"{name}: modules", [f"M={source}", f"MO={objects}", "KBUILD_MODPOST_WARN=1",
                                        "modules"], log)
         with open(log, encoding="utf-8", errors="replace") as file:
-            file.seek(begin)
             return objects, [line.rstrip() for line in file if _WRONG.search(line)]
 
     def lacking(self, objects, options=()):
@@ -173,8 +173,10 @@ def _without(place, option):
     options = list(OPTIONS) if option == ALL else [option]
     before = not_so(options, place.config(), True)
     objects, wrong = place.modules(option, changed(options))
+    there = set().union(*(_INSTEAD.get(option, ()) for option in options))
     return before + wrong + [f"{symbol} is needed"
-                             for symbol in place.lacking(objects, options)]
+                             for symbol in place.lacking(objects, options)
+                             if symbol not in there]
 
 
 def _with(place, option):
