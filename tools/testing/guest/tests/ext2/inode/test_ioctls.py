@@ -6,6 +6,7 @@ user, on a read-only mount, of every kind of file, with pointers that lead nowhe
 """
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -29,6 +30,8 @@ GETRSVSZ, SETRSVSZ = 0x80086605, 0x40086606
 FSGETXATTR, FSSETXATTR = 0x801C581F, 0x401C5820
 GETFSUUID, GETFSLABEL, GETFSSYSFSPATH = 0x80111500, 0x81009431, 0x80811501
 UNKNOWN = 0x800866F1
+FILE_GETATTR, FILE_SETATTR = 468, 469  # on each processor
+AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
 COMMANDS = {"flags": (GETFLAGS, SETFLAGS), "version": (GETVERSION, SETVERSION),
             "reserved": (GETRSVSZ, SETRSVSZ)}
 IMMUTABLE, APPEND = 0x10, 0x20
@@ -373,6 +376,37 @@ def test_windows_have_the_size_that_is_set(ctx):
     assert groups[0][:2] == groups[1][:2], groups
     assert groups[0][2] == groups[1][2], f"{groups[1][2]}\nin C {groups[0][2]}"
     assert groups[0][3] == groups[1][3]
+
+
+def _file_attr(number, path, xflags=0, project=0):
+    """What file_getattr(2) or file_setattr(2) says of a file, which is not followed."""
+    data = ctypes.create_string_buffer(struct.pack("<QIIII", xflags, 0, 0, project, 0), 24)
+    result = libc.syscall(number, AT_FDCWD, path.encode(), data, 24, AT_SYMLINK_NOFOLLOW)
+    error = lowlevel.error_of(sysapi.check, result)[1]
+    return error or data.raw.hex()
+
+
+def test_attributes_by_name(ctx):
+    """The calls that take a name and no open file, so that they are for links, too."""
+    answers = []
+    for fstype in (disks.C_FSTYPE, ctx.fstype):
+        disk, found = disks.Disk(ctx, "blank-1k", fstype).mount(), {}
+        _fill(disk)
+        os.symlink("target", disk.where("short"))
+        os.symlink("t" * 100, disk.where("long"))
+        for name in ("file", "folder", "fifo", "short", "long"):
+            path = disk.where(name)
+            for flags, project in ((0x80, 0), (0x70, 0), (0x8, 0), (0x10, 0), (0x8000, 0),
+                                   (0x200, 0), (1 << 40, 0), (0, 5), (0, 0)):
+                found[name, flags, project] = (
+                    _file_attr(FILE_SETATTR, path, flags, project),
+                    _file_attr(FILE_GETATTR, path), lowlevel.statx(path)[8:16].hex())
+        answers.append(found)
+        disk.finish()
+    want, got = answers
+    wrong = {key: (got[key], answer) for key, answer in want.items() if got[key] != answer}
+    assert not wrong, "here and in C:\n" + "\n".join(map(str, wrong.items()))
+    assert want["file", 0x80, 0][1] != want["file", 0x8, 0][1], want
 
 
 def test_windows_of_what_is_delayed(ctx):
