@@ -319,8 +319,9 @@ pub(crate) fn take_back(inode: &Ext2Inode, run: Run, promised: &mut Promised<'_>
 /// Frees `count` blocks from `first` on, to which the inode does not lead any more. The inode is
 /// marked dirty. C: `ext2_free_blocks()`.
 ///
-/// What must not or cannot be freed is reported, and stays in use; but it does not count as the
-/// inode's, as in ext4. In C it does.
+/// What must not or cannot be freed is reported, and stays in use. If the bitmap cannot be read or
+/// says that it is free, it does not count as the inode's any more; in C it does. What is metadata
+/// or no block at all still counts, as in C: it was never given to the inode.
 pub(crate) fn free_blocks(inode: &Ext2Inode, first: u32, count: u32) {
     let sb = inode.super_block();
     let data = sb.data();

@@ -212,20 +212,26 @@ where
             Ok(checked) => checked,
             Err(error) => return Direct::Failed(request, error.to_errno() as isize),
         };
-        if let Err(error) = request.note_change(lock) {
-            return Direct::Failed(request, error.to_errno() as isize);
-        }
         let inode = request.inode();
         // Checked just above where it leads.
         let position = request.position();
-        if position.saturating_add(checked as u64) > inode.size() {
-            return Direct::Refused(request);
-        }
+        let is_behind = position.saturating_add(checked as u64) > inode.size();
         let shape = position | request.alignment();
         let flags = match shape & !(u64::MAX << inode.block_bits()) {
             0 => 0,
             _ => bindings::IOMAP_DIO_FORCE_WAIT,
         };
+        // Who may not wait is told so while nothing has changed. C: `ext4_dio_write_checks()`.
+        if request.may_not_wait() && (is_behind || flags != 0) {
+            return Direct::Refused(request);
+        }
+        if let Err(error) = request.note_change(lock) {
+            return Direct::Failed(request, error.to_errno() as isize);
+        }
+        if is_behind {
+            request.forget_error();
+            return Direct::Refused(request);
+        }
         request.transfer::<I, A>(flags, WriteEnd::<I>::operations())
     }
 }

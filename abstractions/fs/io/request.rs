@@ -271,6 +271,16 @@ impl<'a, I: InodeType> Request<'a, I> {
         unsafe { bindings::balance_dirty_pages_ratelimited(self.mapping()) };
     }
 
+    /// Writes what the cache has of the bytes that are to be written, and waits for it. An error,
+    /// also one of before and elsewhere, is left to who syncs the file, and is none of who writes
+    /// these. C: the beginning of `iomap_dio_rw()`, `kiocb_invalidate_pages()`.
+    pub(super) fn forget_error(&self) {
+        let first = self.position() as i64;
+        let last = first.saturating_add(self.left() as i64).saturating_sub(1);
+        // SAFETY: The mapping is that of an inode in use.
+        let _ = unsafe { bindings::filemap_write_and_wait_range(self.mapping(), first, last) };
+    }
+
     /// Writes what the cache has of these bytes, waits for it, and gives up what of the pages with
     /// them nobody needs. C: `filemap_write_and_wait_range()`, `invalidate_mapping_pages()`.
     pub(super) fn bring_out(&self, range: RangeInclusive<u64>) -> Result {

@@ -98,4 +98,25 @@ DIRECT = (
           "change == AccessChange::ToReadWrite && options.has(Flag::Debug)",
           "change == AccessChange::ToReadOnly && options.has(Flag::Debug)"),),
         ("mount.debug",)),
+    Broken(
+        "direct.refused.unchanged",
+        "who may not wait is told so while nothing of the file has changed",
+        ((_IO + "direct.rs",
+          "        if request.may_not_wait() && (is_behind || flags != 0) {\n",
+          "        if request.may_not_wait() && flags != 0 {\n"),),
+        ("direct_refused.who_may_not_wait",)),
+    Broken(
+        "direct.refused.error",
+        "an error of before is none of who appends",
+        ((_IO + "direct.rs", "            request.forget_error();\n", ""),),
+        ("direct_refused.an_error_of_before",)),
+    Broken(
+        "space.not_the_inodes",
+        "what an inode does not lead to any more does not count, also if it cannot be freed",
+        (("ext2/alloc/balloc.rs",
+          "    inode.sub_bytes(u64::from(count) << sb.block_bits());\n    inode.mark_dirty();\n}\n\n"
+          "/// Frees a metadata",
+          "    inode.sub_bytes(u64::from(freed) << sb.block_bits());\n    inode.mark_dirty();\n}\n\n"
+          "/// Frees a metadata"),),
+        ("bad_blocks.target_is_no_block",)),
 )

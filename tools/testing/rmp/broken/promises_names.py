@@ -93,8 +93,8 @@ _WRITTEN = (
         "order.removals.symlink",
         "without its last name a symbolic link with its target in a block is one to another target",
         (("ext2/disk/inode_waiting.rs",
-          "        let has_gone = has_blocks || self.size == 0;\n",
-          "        let has_gone = has_blocks && self.size == 0;\n"),),
+          "SYMLINK if has_blocks =>",
+          "SYMLINK if has_blocks && self.size == 0 =>"),),
         ("rust_ext2_inode_waiting.what_is_left_of_a_removed_inode",)),
     Broken(
         "order.rename.one_page",

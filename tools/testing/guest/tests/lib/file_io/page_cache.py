@@ -12,11 +12,21 @@ _CACHESTAT = 451  # on each processor
 _PATIENCE = 60  # seconds, in which is over whatever holds a page for a moment
 
 
-def pages(fd, offset=0, length=0):
-    """How many pages of a range are in memory, by cachestat(2); without a length, to the end."""
+def _counts(fd, offset, length):
+    """How many pages of a range are in memory, dirty, and being written, by cachestat(2)."""
     found = ctypes.create_string_buffer(5 * 8)
     check(libc.syscall(_CACHESTAT, fd, struct.pack("QQ", offset, length), found, 0))
-    return struct.unpack_from("Q", found)[0]
+    return struct.unpack_from("QQQ", found)
+
+
+def pages(fd, offset=0, length=0):
+    """How many pages of a range are in memory; without a length, to the end."""
+    return _counts(fd, offset, length)[0]
+
+
+def unwritten(fd, offset=0, length=0):
+    """How many pages of a range are dirty or being written."""
+    return sum(_counts(fd, offset, length)[1:])
 
 
 def drop(fd, offset=0, length=0):
