@@ -131,7 +131,8 @@ def modules(settings, build, folder, out):
     """Each module, of this folder, is loaded, runs its suites, and goes again."""
     objects = [next(folder.glob(f"**/{name}.ko")) for name in _NAMES]
     objects += (build / "fs").glob("mbcache.ko")  # which rust_ext2 wants, unless it is built in
-    boot = _Boot(build, out, "modules", _MODULES, ["rootfstype=ext2"], objects)
+    boot = _Boot(build, out, "modules", _MODULES,
+                 ["rootfstype=ext2", "kunit.enable=1", "kunit.autorun=1"], objects)
     second = root.make(boot.image.parent / "second", "")
     wrong, _ = boot.run(accel.known(settings), [second])
     good, bad = suites(boot.log.read_text(encoding="utf-8", errors="replace"))
