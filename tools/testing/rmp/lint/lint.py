@@ -11,7 +11,8 @@ from .. import command, ui
 from ..build import modules
 from ..build.built import Built
 from . import (codes, comments, inlined, layers, options, readme, refused, rooms, rustrules,
-               siblings, stack, symbols, unused)
+               unused)
+from .objects import siblings, stack, symbols
 
 MAX_LINES = 500
 # one cache line for all; abstractions/counts.rs has one for each processor

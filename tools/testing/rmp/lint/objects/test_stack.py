@@ -3,7 +3,7 @@
 
 import unittest
 
-from rmp.lint import stack
+from rmp.lint.objects import stack
 
 _CODE = """
 0000000000000010 <_RNv4ext26rename>:

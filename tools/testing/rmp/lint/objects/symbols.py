@@ -10,7 +10,7 @@ Leaves out: other objects than those that `stack` looks at.
 
 import subprocess
 
-from rmp.lint import stack
+from rmp.lint.objects import stack
 
 MOST = 512 - len("__pfx_") - 1  # C's strings end with a byte
 _SHOWN = 60

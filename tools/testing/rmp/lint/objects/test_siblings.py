@@ -3,7 +3,7 @@
 
 import unittest
 
-from rmp.lint import siblings
+from rmp.lint.objects import siblings
 
 _GOOD = """
 x.ko:	file format elf64-x86-64

@@ -3,7 +3,7 @@
 
 import unittest
 
-from rmp.lint import symbols
+from rmp.lint.objects import symbols
 
 
 class Names(unittest.TestCase):
