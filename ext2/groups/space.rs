@@ -349,37 +349,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_promised_nobody_else_gets() {
+    fn what_is_promised_nobody_else_gets() -> Result {
         let space = Space::new(3);
-        let two = space.claim(wanted(2, 2), Reserve::Use).unwrap();
+        let two = space.claim(wanted(2, 2), Reserve::Use).ok_or(ENOSPC)?;
 
         assert_eq!((space.free(), space.promised()), (3, 2));
         assert!(space.claim(wanted(2, 2), Reserve::Use).is_none());
-        let one = space.claim(wanted(1, 1), Reserve::Use).unwrap();
+        let one = space.claim(wanted(1, 1), Reserve::Use).ok_or(ENOSPC)?;
         assert!(space.claim(wanted(1, 1), Reserve::Use).is_none());
         drop(one);
         assert_eq!(space.available(), 1);
         drop(two);
         assert_eq!((space.available(), space.promised()), (3, 0));
+        Ok(())
     }
 
     #[test]
-    fn of_many_some_are_left() {
+    fn of_many_some_are_left() -> Result {
         let space = Space::new(100);
 
         assert!(space.claim_of_many(11, 90).is_none());
-        let ten = space.claim_of_many(10, 90).unwrap();
+        let ten = space.claim_of_many(10, 90).ok_or(ENOSPC)?;
         assert_eq!((ten.count(), space.available()), (10, 90));
         assert!(space.claim_of_many(1, 90).is_none());
         assert!(space.claim_of_many(91, 0).is_none());
         drop(ten);
         assert_eq!(space.available(), 100);
+        Ok(())
     }
 
     #[test]
-    fn a_promise_is_spent_or_comes_back() {
+    fn a_promise_is_spent_or_comes_back() -> Result {
         let space = Space::new(100);
-        let mut promised = space.claim(wanted(4, 4), Reserve::Use).unwrap();
+        let mut promised = space.claim(wanted(4, 4), Reserve::Use).ok_or(ENOSPC)?;
 
         promised.spend(3);
         assert_eq!((space.free(), space.promised()), (97, 1));
@@ -400,12 +402,13 @@ mod tests {
         drop(space.resume(kept.take(5)));
         assert_eq!((space.promised(), kept.count()), (0, 0));
         let _ = space.resume(kept).keep();
+        Ok(())
     }
 
     #[test]
-    fn what_is_promised_stays_so_when_it_is_counted_anew() {
+    fn what_is_promised_stays_so_when_it_is_counted_anew() -> Result {
         let space = Space::new(10);
-        let four = space.claim(wanted(4, 4), Reserve::Use).unwrap();
+        let four = space.claim(wanted(4, 4), Reserve::Use).ok_or(ENOSPC)?;
 
         space.recount(8);
         assert_eq!((space.free(), space.available()), (8, 4));
@@ -420,13 +423,14 @@ mod tests {
         assert_eq!((space.free(), space.available()), (5, 5));
         group.give_back_to(&space);
         assert_eq!((space.free(), space.available()), (10, 10));
+        Ok(())
     }
 
     #[test]
-    fn what_is_withdrawn_comes_back_once() {
+    fn what_is_withdrawn_comes_back_once() -> Result {
         let space = Space::new(100);
         let (one, two) = (Withdrawn::none(), Withdrawn::none());
-        let mut promised = space.claim(wanted(20, 20), Reserve::Use).unwrap();
+        let mut promised = space.claim(wanted(20, 20), Reserve::Use).ok_or(ENOSPC)?;
 
         one.take_from(&space, 60);
         one.take_from(&space, 60);
@@ -450,23 +454,26 @@ mod tests {
         two.give_back_to(&space);
         drop(promised);
         assert_eq!((space.free(), space.available()), (97, 97));
+        Ok(())
     }
 
     #[test]
-    fn who_comes_second_takes_nothing() {
+    fn who_comes_second_takes_nothing() -> Result {
         let space = Space::new(10);
-        let first = space.claim(wanted(3, 3), Reserve::Use).unwrap();
+        let first = space.claim(wanted(3, 3), Reserve::Use).ok_or(ENOSPC)?;
 
         assert_eq!(space.take(10, 2).err(), Some(7));
         assert_eq!((space.outstanding(), space.available()), (3, 7));
         drop(first);
         assert_eq!((space.outstanding(), space.available()), (0, 10));
+        Ok(())
     }
 
     #[test]
-    fn what_comes_back_twice_is_less_than_nothing() {
+    fn what_comes_back_twice_is_less_than_nothing() -> Result {
         let space = Space::new(10);
-        let kept = space.claim(wanted(3, 3), Reserve::Use).unwrap().keep();
+        let promised = space.claim(wanted(3, 3), Reserve::Use).ok_or(ENOSPC)?;
+        let kept = promised.keep();
         let again = Kept(kept.count());
 
         assert_eq!(space.outstanding(), 3);
@@ -474,17 +481,19 @@ mod tests {
         assert_eq!(space.outstanding(), 0);
         drop(space.resume(again));
         assert_eq!((space.outstanding(), space.promised()), (-3, 0));
+        Ok(())
     }
 
     #[test]
-    fn what_is_found_beyond_a_promise_is_not_available() {
+    fn what_is_found_beyond_a_promise_is_not_available() -> Result {
         let space = Space::new(10);
-        let mut promised = space.claim(wanted(1, 1), Reserve::Use).unwrap();
+        let mut promised = space.claim(wanted(1, 1), Reserve::Use).ok_or(ENOSPC)?;
 
         promised.spend(3);
         assert_eq!(
             (space.free(), space.available(), space.promised()),
             (7, 7, 0)
         );
+        Ok(())
     }
 }
